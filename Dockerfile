@@ -1,0 +1,18 @@
+# docker build -t itslive-dashboard . && docker run -p 5006:5006 itslive-dashboard
+FROM python:3.11-slim
+
+RUN useradd --create-home app
+WORKDIR /app
+COPY pyproject.toml constraints.txt README.md LICENSE ./
+COPY itslive_core itslive_core
+COPY dashboard dashboard
+COPY assets assets
+RUN pip install --no-cache-dir -c constraints.txt .
+
+USER app
+EXPOSE 5006
+ENV PORT=5006
+# Behind a proxy, add: --allow-websocket-origin=HOST --use-xheaders
+CMD ["sh", "-c", "exec panel serve dashboard/app.py --address 0.0.0.0 --port $PORT --static-dirs assets=assets --num-threads 4 --warm --liveness --allow-websocket-origin=${ORIGIN:-localhost:$PORT}"]
+HEALTHCHECK --interval=30s --timeout=5s --start-period=60s \
+    CMD python -c "import os, urllib.request; urllib.request.urlopen(f'http://localhost:{os.environ[\"PORT\"]}/liveness', timeout=4)"

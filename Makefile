@@ -1,0 +1,65 @@
+# Two commands are all a newcomer needs: `make serve` and `make test`.
+
+PYTHON  ?= python3
+VENV    ?= .venv
+ADDRESS ?= localhost
+PORT    ?=
+PYTEST_ARGS ?=
+# Where torch's CPU build lives. Used when it answers; otherwise pip takes torch from the indexes it is configured with.
+TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
+
+BIN  := $(VENV)/bin
+PIP  := $(BIN)/python -m pip install --disable-pip-version-check --quiet -c constraints.txt
+SERVE_STAMP := $(VENV)/.installed-serve
+TEST_STAMP  := $(VENV)/.installed-test
+
+.DEFAULT_GOAL := help
+.PHONY: help serve test lint format bench clean
+
+help: ## show what there is
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/:/' | awk -F: '{printf "make %-8s%s\n", $$1, $$2}'
+
+$(BIN)/python:
+	@echo "Creating the virtual environment $(VENV) ..."
+	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed, this is " + sys.version.split()[0] + "; name another with: make PYTHON=python3.12" if sys.version_info < (3, 11) else 0)'
+	@$(PYTHON) -m venv $(VENV)
+
+$(SERVE_STAMP): pyproject.toml constraints.txt | $(BIN)/python
+	@echo "Installing (a few minutes the first time) ..."
+	@$(PIP) -e .
+	@touch $@
+
+$(TEST_STAMP): pyproject.toml constraints.txt | $(BIN)/python
+	@echo "Installing with the extras gpu and test (a few minutes the first time) ..."
+	@index=''; \
+	if $(BIN)/python -c 'import sys, urllib.request as u; u.urlopen(sys.argv[1], timeout=5)' '$(TORCH_INDEX)/torch/' 2>/dev/null; \
+	then index='--extra-index-url $(TORCH_INDEX)'; fi; \
+	$(PIP) $$index -e '.[gpu,test]'
+	@touch $@ $(SERVE_STAMP)
+
+serve: $(SERVE_STAMP) ## the dashboard on the embedded demo (PORT=5006 ADDRESS=localhost)
+	@port="$(PORT)"; \
+	if [ -z "$$port" ]; then port=$$($(BIN)/python -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0 if socket.socket().connect_ex(("127.0.0.1", 5006)) == 0 else 5006)); print(s.getsockname()[1])'); fi; \
+	echo "The dashboard will be at http://$(ADDRESS):$$port/app (stop it with Ctrl-C)"; \
+	exec $(BIN)/panel serve dashboard/app.py --address $(ADDRESS) --port "$$port" \
+		--static-dirs assets=assets --num-threads 4 --warm
+
+test: $(TEST_STAMP) ## linter, type checker and all tests (PYTEST_ARGS='-k catalog')
+	@status=0; \
+	$(BIN)/ruff check . || status=1; \
+	$(BIN)/mypy || status=1; \
+	$(BIN)/python -m pytest $(PYTEST_ARGS) || status=$$?; \
+	exit $$status
+
+lint: $(TEST_STAMP) ## linter and type checker only
+	@$(BIN)/ruff check . && $(BIN)/mypy
+
+format: $(TEST_STAMP) ## mend what the linter can mend
+	@$(BIN)/ruff check --fix . && $(BIN)/ruff format .
+
+bench: $(TEST_STAMP) ## the benchmarks; figures go to the terminal
+	@for script in benchmarks/bench_*.py; do echo "== $$script"; $(BIN)/python "$$script" || exit $$?; done
+
+clean: ## remove the environment and every cache in the clone
+	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
