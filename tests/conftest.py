@@ -6,11 +6,11 @@ import os
 import tempfile
 from pathlib import Path
 
-# Before numpy is first imported: results do not depend on the number of BLAS threads, timings on the neighbours less.
+# Before numpy is first imported: neither results nor timings shall depend on the number of BLAS threads.
 for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(_name, "1")
 
-# Downloads and the demo of a test run never mix with a user's. Kept for the run, not per test: the demo is made once.
+# Downloads and the demo of a test run never mix with a user's. Kept for the run: the demo is made once.
 # Compiled kernels stay where numba puts them, so that a second run does not compile again.
 if "PYTEST_XDIST_WORKER" not in os.environ:
     _cache = tempfile.TemporaryDirectory(prefix="itslive-test-cache-", ignore_cleanup_errors=True)
