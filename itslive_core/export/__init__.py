@@ -1,0 +1,27 @@
+"""Results as files: CF NetCDF and CSV of a point, CSV of image pairs, GeoTIFF of an area.
+
+Every file is written whole beside its target and then renamed over it, so that a reader never meets half a
+file and a failure leaves what was there. An area's Zarr store is written block by block by
+`itslive_core.jobs`.
+"""
+
+from __future__ import annotations
+
+from itslive_core.export.files import AREA_SUFFIXES, PAIRS_SUFFIXES, SERIES_SUFFIXES, check_output
+from itslive_core.export.geotiff import write_area
+from itslive_core.export.point import write_pairs, write_series
+from itslive_core.export.tables import PAIRS_COLUMNS, SERIES_COLUMNS, pairs_table, series_table
+
+__all__ = [
+    "AREA_SUFFIXES",
+    "PAIRS_COLUMNS",
+    "PAIRS_SUFFIXES",
+    "SERIES_COLUMNS",
+    "SERIES_SUFFIXES",
+    "check_output",
+    "pairs_table",
+    "series_table",
+    "write_area",
+    "write_pairs",
+    "write_series",
+]

@@ -1,0 +1,133 @@
+"""GeoTIFF of an area: one band a time step."""
+
+from __future__ import annotations
+
+import json
+import os
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from itslive_core.errors import OutputError
+from itslive_core.export.files import check_output, replacing
+from itslive_core.export.georeference import wkt_of
+from itslive_core.export.tables import iso_dates
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    import xarray as xr
+    from numpy.typing import NDArray
+
+__all__ = ["write_area"]
+
+_TILE = 64  # edge of a tile in pixels: about the width of a glacier, and small enough to stream many bands
+_BYTES_AT_A_TIME = 128e6
+_ITSLIVE_PIXEL = 120.0  # m
+
+
+def write_area(
+    area: xr.Dataset | str | os.PathLike[str], path: str | os.PathLike[str], *, variable: str = "v"
+) -> Path:
+    """Write one variable of an area as a GeoTIFF: one band a time step, named by its date.
+
+    The bands are float32, NaN where there is no value, in the cube's CRS, north up, compressed and tiled.
+    Each is described by the date of the middle of its cell, and tagged with ``time_start`` and ``time_end``;
+    the attributes of the estimate are tags of the file.
+
+    Parameters
+    ----------
+    area : xarray.Dataset or path
+        Dimensions (time, y, x), or the Zarr store that holds it; read in pieces of bounded size.
+    path : path
+        Ends in ``.tif``.
+    variable : str
+        Which one: ``v``, ``vx``, ``vy``, ``v_std`` ...
+
+    Returns
+    -------
+    pathlib.Path
+        The file.
+
+    Raises
+    ------
+    OutputError
+        If the ending is another one, there is nothing to write, or the file cannot be written.
+    """
+    import rasterio
+    import xarray as xr
+
+    path = check_output(path, (".tif",))
+    if not isinstance(area, xr.Dataset):
+        with xr.open_dataset(os.fspath(area), engine="zarr", chunks=None) as ds:
+            return write_area(ds, path, variable=variable)
+    if variable not in area or area[variable].dims != ("time", "y", "x"):
+        raise OutputError(f"cannot write {str(path)!r}: the area has no {variable!r} with time, y and x")
+    values = area[variable]
+    if values.size == 0:
+        raise OutputError(f"cannot write {str(path)!r}: the area has no pixel or no time step")
+    if values["y"][0] < values["y"][-1]:
+        values = values.isel(y=slice(None, None, -1))
+    n_times, n_rows, n_columns = values.shape
+    profile: dict[str, Any] = {
+        "driver": "GTiff", "dtype": "float32", "nodata": np.nan, "count": n_times, "height": n_rows,
+        "width": n_columns, "crs": wkt_of(area), "transform": _transform(area["x"].values, area["y"].values),
+        "tiled": True, "blockxsize": _TILE, "blockysize": _TILE, "interleave": "band", "compress": "deflate",
+        "predictor": 3, "bigtiff": "if_safer",
+    }  # fmt: skip
+    bounds = area["time_bnds"].values
+    starts, ends = iso_dates(bounds[:, 0]), iso_dates(bounds[:, 1])
+    with replacing(path) as partial, _gdal_errors(), rasterio.open(partial, "w", **profile) as file:
+        file.descriptions = _band_names(values["time"].values)
+        file.units = (values.attrs.get("units", ""),) * n_times
+        file.update_tags(**{name: _text(value) for name, value in area.attrs.items()}, variable=variable)
+        for band in range(n_times):
+            file.update_tags(band + 1, time_start=starts[band], time_end=ends[band])
+        for rows, columns in _windows(n_times, n_rows, n_columns):
+            piece = values.isel(y=rows, x=columns).values.astype(np.float32, copy=False)
+            file.write(piece, window=((rows.start, rows.stop), (columns.start, columns.stop)))
+    return path
+
+
+def _windows(n_bands: int, n_rows: int, n_columns: int) -> Iterator[tuple[slice, slice]]:
+    """Cut a raster into windows of whole tiles: each tile is written once, and memory stays bounded."""
+    tiles = max(1, int(_BYTES_AT_A_TIME / (4 * n_bands * _TILE * _TILE)))
+    width = min(tiles * _TILE, n_columns)
+    for row in range(0, n_rows, _TILE):
+        for column in range(0, n_columns, width):
+            yield slice(row, min(row + _TILE, n_rows)), slice(column, min(column + width, n_columns))
+
+
+def _band_names(times: NDArray[np.datetime64]) -> tuple[str, ...]:
+    """Dates of the bands; with the time of day only where two bands share a date."""
+    days = np.datetime_as_string(times.astype("datetime64[D]"))
+    return tuple(str(name) for name in (days if len(set(days)) == len(days) else iso_dates(times)))
+
+
+def _transform(x: NDArray[np.float64], y: NDArray[np.float64]) -> Any:
+    """Affine transform, north up, of pixel centres on a regular grid; a single pixel is one of ITS_LIVE's."""
+    from rasterio.transform import from_origin
+
+    dx = abs(x[1] - x[0]) if len(x) > 1 else _ITSLIVE_PIXEL
+    dy = abs(y[1] - y[0]) if len(y) > 1 else _ITSLIVE_PIXEL
+    return from_origin(x.min() - dx / 2, y.max() + dy / 2, dx, dy)
+
+
+def _text(value: Any) -> str:
+    """Text of an attribute: itself, or JSON."""
+    if isinstance(value, str):
+        return value
+    return json.dumps(value.tolist() if isinstance(value, (np.generic, np.ndarray)) else value)
+
+
+@contextmanager
+def _gdal_errors() -> Iterator[None]:
+    """Turn what GDAL says about a full or broken disk into an OSError."""
+    from rasterio.errors import RasterioError
+
+    try:
+        yield
+    except RasterioError as error:
+        raise OSError(str(error)) from error

@@ -1,0 +1,118 @@
+"""Files of one point: its series, and its image pairs."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from itslive_core.export.files import PAIRS_SUFFIXES, SERIES_SUFFIXES, check_output, replacing
+from itslive_core.export.tables import pairs_table, series_table
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    import pandas as pd
+    import xarray as xr
+
+    from itslive_core.pairs import ImagePairs
+
+__all__ = ["write_pairs", "write_series"]
+
+# Ten digits keep every velocity to a thousandth of a millimetre a year, every coordinate to the millimetre.
+_FLOAT_FORMAT = "%.10g"
+
+
+def write_series(ds: xr.Dataset, path: str | os.PathLike[str]) -> Path:
+    """Write the series of one point.
+
+    Parameters
+    ----------
+    ds : xarray.Dataset
+        What `itslive_core.invert` returned: dimension ``time``.
+    path : path
+        ``.nc`` for NetCDF 4 after the CF conventions, with all attributes; ``.csv`` for a table with the
+        columns `SERIES_COLUMNS`, dates in UTC, empty where there is no value.
+
+    Returns
+    -------
+    pathlib.Path
+        The file.
+
+    Raises
+    ------
+    OutputError
+        If the ending is another one, or the file cannot be written.
+    ValueError
+        If `ds` is not the series of one point.
+    """
+    path = check_output(path, SERIES_SUFFIXES)
+    if ds["v"].dims != ("time",):
+        raise ValueError(f"expected the series of one point, with the dimension time, got {ds['v'].dims}")
+    with replacing(path) as partial:
+        if path.suffix.lower() == ".csv":
+            _write_table(series_table(ds), partial)
+        else:
+            _write_netcdf(ds, partial)
+    return path
+
+
+def write_pairs(pairs: ImagePairs, path: str | os.PathLike[str]) -> Path:
+    """Write image pairs as a table with the columns `PAIRS_COLUMNS`.
+
+    Parameters
+    ----------
+    pairs : ImagePairs
+        Of one pixel.
+    path : path
+        Ends in ``.csv``.
+
+    Returns
+    -------
+    pathlib.Path
+        The file.
+
+    Raises
+    ------
+    OutputError
+        If the ending is another one, or the file cannot be written.
+    """
+    path = check_output(path, PAIRS_SUFFIXES)
+    with replacing(path) as partial:
+        _write_table(pairs_table(pairs), partial)
+    return path
+
+
+def _write_table(table: pd.DataFrame, path: Path) -> None:
+    table.to_csv(path, index=False, float_format=_FLOAT_FORMAT, lineterminator="\n")
+
+
+def _write_netcdf(ds: xr.Dataset, path: Path) -> None:
+    ds = ds.copy()
+    ds.attrs = _netcdf_attributes(ds.attrs)
+    encoding: dict[str, dict[str, Any]] = {}
+    for name, variable in ds.variables.items():
+        variable.attrs = _netcdf_attributes(variable.attrs)
+        variable.encoding = {}  # how it was read says nothing about how to write it
+        own = encoding.setdefault(str(name), {})
+        if name in ds.coords or name == "time_bnds":
+            own["_FillValue"] = None  # CF, section 2.5.1: coordinates and bounds miss no value
+        if variable.dtype.kind == "M":
+            own |= {"dtype": "float64", "units": "days since 1970-01-01", "calendar": "standard"}
+        elif variable.dtype.kind == "i":
+            own["dtype"] = "int32"
+    ds["time"].attrs["bounds"] = "time_bnds"
+    try:
+        ds.to_netcdf(path, engine="netcdf4", format="NETCDF4", encoding=encoding)
+    except RuntimeError as error:  # how the NetCDF library tells of a full disk
+        raise OSError(str(error)) from error
+
+
+def _netcdf_attributes(attributes: Mapping[Any, Any]) -> dict[str, Any]:
+    """Leave out what is None, and write as JSON what NetCDF has no type for."""
+    return {
+        str(name): json.dumps(value) if isinstance(value, (bool, dict)) else value
+        for name, value in attributes.items()
+        if value is not None
+    }

@@ -1,0 +1,97 @@
+"""The tables that the CSV files hold."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from itslive_core.export.georeference import epsg_of
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import xarray as xr
+    from numpy.typing import NDArray
+
+    from itslive_core.pairs import ImagePairs
+
+__all__ = ["PAIRS_COLUMNS", "SERIES_COLUMNS", "iso_dates", "pairs_table", "series_table"]
+
+SERIES_COLUMNS = (
+    "time", "time_start", "time_end", "vx [m/yr]", "vy [m/yr]", "v [m/yr]", "vx_std [m/yr]", "vy_std [m/yr]",
+    "v_std [m/yr]", "n_pairs", "coverage", "epsg", "x [m]", "y [m]",
+)  # fmt: skip
+PAIRS_COLUMNS = (
+    "start", "end", "span [d]", "vx [m/yr]", "vy [m/yr]", "v [m/yr]", "vx_error [m/yr]", "vy_error [m/yr]",
+    "mission", "satellite_1", "satellite_2", "epsg", "x [m]", "y [m]",
+)  # fmt: skip
+
+
+def series_table(ds: xr.Dataset) -> pd.DataFrame:
+    """Lay out the series of one point.
+
+    Parameters
+    ----------
+    ds : xarray.Dataset
+        What `itslive_core.invert` returned: dimension ``time``, n cells.
+
+    Returns
+    -------
+    pandas.DataFrame
+        n rows, the columns `SERIES_COLUMNS`; dates as ISO 8601 text, UTC.
+    """
+    import pandas as pd
+
+    bounds = ds["time_bnds"].values
+    columns: dict[str, Any] = {
+        "time": iso_dates(ds["time"].values),
+        "time_start": iso_dates(bounds[:, 0]),
+        "time_end": iso_dates(bounds[:, 1]),
+    }
+    for name in ("vx", "vy", "v", "vx_std", "vy_std", "v_std"):
+        columns[f"{name} [m/yr]"] = ds[name].values
+    columns["n_pairs"] = ds["n_pairs"].values
+    columns["coverage"] = ds["coverage"].values
+    columns["epsg"] = epsg_of(ds)
+    for name in ("x", "y"):
+        columns[f"{name} [m]"] = float(ds[name]) if name in ds.coords else np.nan
+    return pd.DataFrame(columns, columns=list(SERIES_COLUMNS), index=range(ds.sizes["time"]))
+
+
+def pairs_table(pairs: ImagePairs) -> pd.DataFrame:
+    """Lay out image pairs.
+
+    Parameters
+    ----------
+    pairs : ImagePairs
+        n pairs of one pixel.
+
+    Returns
+    -------
+    pandas.DataFrame
+        n rows, the columns `PAIRS_COLUMNS`; dates as ISO 8601 text, UTC, with milliseconds.
+    """
+    table = pairs.to_dataframe()
+    for name in ("start", "end"):
+        table[name] = np.datetime_as_string(table[name].to_numpy().astype("datetime64[ms]"))
+    names = {name: f"{name} [m/yr]" for name in ("vx", "vy", "v", "vx_error", "vy_error")}
+    table = table.rename(columns=names | {"span": "span [d]"})
+    table["epsg"] = pairs.epsg
+    table["x [m]"] = np.nan if pairs.x is None else pairs.x
+    table["y [m]"] = np.nan if pairs.y is None else pairs.y
+    return table[list(PAIRS_COLUMNS)]
+
+
+def iso_dates(times: NDArray[np.datetime64]) -> NDArray[np.str_]:
+    """Write dates as ISO 8601: all to the second, or all to the millisecond where a second is not enough.
+
+    Parameters
+    ----------
+    times : ndarray of datetime64, shape (n,)
+
+    Returns
+    -------
+    ndarray of str, shape (n,)
+    """
+    whole = times.astype("datetime64[s]")
+    return np.datetime_as_string(whole if np.array_equal(whole, times) else times.astype("datetime64[ms]"))
