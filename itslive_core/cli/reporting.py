@@ -1,0 +1,133 @@
+"""What the command line says while it works: on stderr, and nothing if it is asked to be quiet."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Self
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["BlockProgress", "Reporter", "stop_on_interrupt"]
+
+_SECONDS_BETWEEN_LINES = 10.0
+
+
+class Reporter:
+    """Says on stderr how far the work is.
+
+    Parameters
+    ----------
+    quiet : bool
+        Say nothing.
+    """
+
+    def __init__(self, *, quiet: bool) -> None:
+        self.quiet = quiet
+
+    def say(self, text: str) -> None:
+        """Write one line."""
+        if not self.quiet:
+            click.echo(text, err=True)
+
+    @contextmanager
+    def blocks(self) -> Iterator[BlockProgress]:
+        """Show the progress of blocks: a bar on a terminal, a line now and then elsewhere."""
+        if self.quiet:
+            yield BlockProgress()
+        elif sys.stderr.isatty():
+            with _Bar() as bar:
+                yield bar
+        else:
+            yield _Lines()
+
+
+class BlockProgress:
+    """Progress of blocks that nobody looks at; base of those that are shown."""
+
+    def update(self, done: int, total: int) -> None:
+        """Take note that so many blocks are done.
+
+        Parameters
+        ----------
+        done, total : int
+            Blocks.
+        """
+
+
+class _Lines(BlockProgress):
+    """A line of plain text when a tenth more is done, but not too often."""
+
+    def __init__(self) -> None:
+        self._begin = time.monotonic()
+        self._first: int | None = None
+        self._last = self._begin
+
+    def update(self, done: int, total: int) -> None:
+        now = time.monotonic()
+        if self._first is None:
+            self._first = done - 1  # a continued job starts with blocks that took no time now
+        if done < total and now - self._last < _SECONDS_BETWEEN_LINES:
+            return
+        self._last = now
+        left = (now - self._begin) / (done - self._first) * (total - done)
+        click.echo(f"{done} of {total} blocks, {_clock(left)} left", err=True)
+
+
+class _Bar(BlockProgress):
+    """A bar with the time left."""
+
+    def __enter__(self) -> Self:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+        columns = (TextColumn("blocks"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        self._progress: Any = Progress(*columns, TextColumn("left"), console=Console(stderr=True))
+        self._task = self._progress.add_task("blocks", total=None)
+        self._progress.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._progress.stop()
+
+    def update(self, done: int, total: int) -> None:
+        self._progress.update(self._task, completed=done, total=total)
+
+
+@contextmanager
+def stop_on_interrupt(report: Reporter) -> Iterator[threading.Event]:
+    """Let the first Ctrl-C ask for an orderly end, the second force it.
+
+    Yields
+    ------
+    threading.Event
+        Set by the first Ctrl-C.
+    """
+    stop = threading.Event()
+
+    def handle(*_: object) -> None:
+        if stop.is_set():
+            raise KeyboardInterrupt
+        stop.set()
+        report.say("Stopping when the blocks at work are done; press Ctrl-C again to stop at once.")
+
+    if threading.current_thread() is not threading.main_thread():
+        yield stop  # signals reach the main thread only
+        return
+    previous = signal.signal(signal.SIGINT, handle)
+    try:
+        yield stop
+    finally:
+        signal.signal(signal.SIGINT, previous)
+
+
+def _clock(seconds: float) -> str:
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{seconds:02d}" if hours else f"{minutes:02d}:{seconds:02d}"
