@@ -1,0 +1,1 @@
+"""Solvers of the normal equations: a dense oracle and the band solver, behind one interface."""

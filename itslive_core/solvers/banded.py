@@ -1,0 +1,247 @@
+"""The CPU solver: band algebra in compiled code, pixel by pixel, without Python's global lock."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numba import njit
+
+from itslive_core.solvers.band_algebra import PAD, factorise, selected_inverse, solve
+from itslive_core.solvers.band_assembly import add_penalty, assemble, cover, penalty_trace, predict
+from itslive_core.solvers.base import (
+    FAILED,
+    MAX_PASSES,
+    MOVE_TOLERANCE,
+    NO_FREEDOM,
+    RAYLEIGH_MEDIAN,
+    SOLVED,
+    TOO_FEW,
+    TUKEY_WIDTH,
+    BatchResult,
+    PixelBatch,
+    SolveOptions,
+    needed_pairs,
+    smoothing_limits,
+)
+from itslive_core.solvers.smoothing_search import EVIDENCE, FIXED, GCV, search
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["BandedSolver"]
+
+_SETTLED = 0.02
+"""lambda is not chosen again once it moved by less than this between passes [decades]."""
+
+
+@njit(nogil=True, cache=True)
+def _enough(span_id: NDArray, pair: NDArray, needed: int) -> bool:  # pragma: no cover - compiled
+    """Tell whether there are at least `needed` pairs with distinct (start, end)."""
+    seen = np.empty(needed, dtype=np.int64)
+    n = 0
+    for j in range(len(pair)):
+        new = True
+        for i in range(n):
+            if seen[i] == span_id[pair[j]]:
+                new = False
+                break
+        if new:
+            seen[n] = span_id[pair[j]]
+            n += 1
+            if n == needed:
+                return True
+    return False
+
+
+@njit(nogil=True, cache=True)
+def _reweight(weights: NDArray, rx: NDArray, ry: NDArray, u: NDArray) -> None:  # pragma: no cover - compiled
+    """Give Tukey's bisquare weights of vector residuals; all 1 if their scale is 0."""
+    m = np.empty(len(u))
+    for j in range(len(u)):
+        m[j] = np.sqrt(weights[j] * (rx[j] * rx[j] + ry[j] * ry[j]))
+    limit = TUKEY_WIDTH * np.median(m) / RAYLEIGH_MEDIAN
+    for j in range(len(u)):
+        if limit == 0.0:
+            u[j] = 1.0
+        elif m[j] < limit:
+            t = m[j] / limit
+            u[j] = (1.0 - t * t) ** 2
+        else:
+            u[j] = 0.0
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _estimate(
+    op_first: NDArray,
+    op_last: NDArray,
+    op_head: NDArray,
+    op_tail: NDArray,
+    op_rate: NDArray,
+    span_id: NDArray,
+    offsets: NDArray,
+    pair: NDArray,
+    all_vx: NDArray,
+    all_vy: NDArray,
+    all_weights: NDArray,
+    order: int,
+    scale: float,
+    kind: int,
+    log_smoothing: float,
+    low: float,
+    high: float,
+    robust: bool,
+    uncertainty: bool,
+    values: NDArray,
+    std: NDArray,
+    count: NDArray,
+    covered: NDArray,
+    smoothing: NDArray,
+    freedom: NDArray,
+    passes: NDArray,
+    status: NDArray,
+    robust_weights: NDArray,
+) -> None:  # pragma: no cover - compiled
+    cells = values.shape[2]
+    for p in range(len(offsets) - 1):
+        i0, i1 = offsets[p], offsets[p + 1]
+        here = pair[i0:i1]
+        status[p] = TOO_FEW
+        if i1 == i0:
+            continue
+        first, last = op_first[here], op_last[here]
+        head, tail, rate = op_head[here], op_tail[here], op_rate[here]
+        # Cells outside the pixel's own pairs change nothing inside, so the pixel is solved on its own range.
+        cell0 = first.min()
+        size = last.max() - cell0 + 1
+        first -= cell0
+        last -= cell0
+        cover(first, last, head, tail, size, count[p, cell0:], covered[p, cell0:])
+        if not _enough(span_id, here, order + 3):
+            continue
+        width = max(order, (last - first).max())
+        vx, vy, weights = all_vx[i0:i1], all_vy[i0:i1], all_weights[i0:i1]
+        u = robust_weights[i0:i1]
+        n = len(u)
+        room = size + 2
+        normal = np.empty(room * (width + 1 + PAD))
+        work = np.empty(room * (width + 1 + PAD))
+        z = np.empty(room * (2 * width + 1) if uncertainty or kind == GCV else 1)
+        rhs = np.empty((2, size))
+        now = np.empty((2, size))
+        before = np.empty((2, size))
+        rx, ry, w = np.empty(n), np.empty(n), np.empty(n)
+        squares = np.empty(2)
+        choice = log_smoothing
+        choosing = kind != FIXED
+        status[p] = SOLVED
+        for turn in range(MAX_PASSES + 1):
+            for j in range(n):
+                w[j] = weights[j] * u[j]
+            assemble(first, last, head, tail, rate, w, vx, vy, size, width, normal, rhs)
+            if choosing:
+                squares[0] = (w * vx * vx).sum()
+                squares[1] = (w * vy * vy).sum()
+                old = choice
+                choice = search(
+                    kind, normal, work, z, rhs, now, squares, u.sum(), size, width, order, scale, low, high, old
+                )
+                choosing = robust and not abs(choice - old) < _SETTLED
+            alpha = (10.0**choice / scale) ** 2
+            add_penalty(normal, size, width, order, alpha)
+            if np.isnan(choice) or not factorise(normal, size, width):
+                status[p] = FAILED
+                break
+            now[:] = rhs
+            solve(normal, size, width, now)
+            predict(first, last, head, tail, rate, now[0], rx)
+            predict(first, last, head, tail, rate, now[1], ry)
+            for j in range(n):
+                rx[j] = vx[j] - rx[j]
+                ry[j] = vy[j] - ry[j]
+            if not robust:
+                break
+            if turn > 0:
+                passes[p] = turn
+                moved = 0.0
+                for c in range(2):
+                    for i in range(size):
+                        moved = max(moved, abs(now[c, i] - before[c, i]))
+                if moved <= MOVE_TOLERANCE or turn == MAX_PASSES:
+                    break
+            before[:] = now
+            _reweight(weights, rx, ry, u)
+        smoothing[p] = 10.0**choice
+        if status[p] == FAILED:
+            continue
+        for i in range(size):
+            if count[p, cell0 + i] > 0:
+                values[p, 0, cell0 + i] = now[0, i]
+                values[p, 1, cell0 + i] = now[1, i]
+        if not uncertainty:
+            continue
+        selected_inverse(normal, size, width, z)
+        freedom[p] = size - alpha * penalty_trace(z, size, width, order)
+        left = u.sum() - freedom[p]
+        if not left > 0.0:
+            status[p] = NO_FREEDOM
+            continue
+        sx = np.sqrt((w * rx * rx).sum() / left)
+        sy = np.sqrt((w * ry * ry).sum() / left)
+        for i in range(size):
+            if count[p, cell0 + i] > 0:
+                root = np.sqrt(z[i * (2 * width + 1) + width])
+                std[p, 0, cell0 + i] = sx * root
+                std[p, 1, cell0 + i] = sy * root
+
+
+class BandedSolver:
+    """Solves each pixel by band Cholesky; memory and time are linear in the length of the series.
+
+    A'WA is banded because a pair touches a contiguous run of cells; its half-bandwidth is the longest span
+    over the interval. Thread-safe, and releases Python's global lock while it works.
+    """
+
+    def solve(self, batch: PixelBatch, options: SolveOptions) -> BatchResult:
+        """Estimate every pixel of a batch.
+
+        Parameters
+        ----------
+        batch : PixelBatch
+        options : SolveOptions
+
+        Returns
+        -------
+        BatchResult
+        """
+        operator = batch.operator
+        pixels, cells = batch.n_pixels, operator.grid.size
+        interval = operator.grid.interval
+        order = options.derivative
+        kinds = {"evidence": EVIDENCE, "gcv": GCV}
+        if isinstance(options.smoothing, str):
+            kind, log_smoothing = kinds[options.smoothing], np.nan
+        else:
+            kind, log_smoothing = FIXED, float(np.log10(options.smoothing))
+        low, high = np.log10(smoothing_limits(order, interval))
+        result = BatchResult(
+            values=np.full((pixels, 2, cells), np.nan),
+            std=np.full((pixels, 2, cells if options.uncertainty else 0), np.nan),
+            count=np.zeros((pixels, cells), dtype=np.int32),
+            covered=np.zeros((pixels, cells)),
+            smoothing=np.full(pixels, np.nan),
+            freedom=np.full(pixels, np.nan),
+            passes=np.zeros(pixels, dtype=np.int32),
+            status=np.zeros(pixels, dtype=np.int8),
+            robust_weights=np.ones(len(batch.pair)),
+        )
+        if needed_pairs(order) != order + 3:
+            raise AssertionError("the compiled kernel counts k + 3 pairs")
+        _estimate(
+            operator.first, operator.last, operator.head, operator.tail, operator.rate, batch.span_id,
+            batch.offsets, batch.pair, batch.vx, batch.vy, batch.weights,
+            order, interval**order, kind, log_smoothing, low, high, options.robust, options.uncertainty,
+            result.values, result.std, result.count, result.covered, result.smoothing, result.freedom,
+            result.passes, result.status, result.robust_weights,
+        )  # fmt: skip
+        return result

@@ -1,0 +1,170 @@
+"""The one interface of all solvers: a batch of pixels in, their estimates out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, Protocol
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from itslive_core.time_grid import SpanOperator
+
+__all__ = [
+    "FAILED",
+    "MAX_PASSES",
+    "MOVE_TOLERANCE",
+    "NO_FREEDOM",
+    "SOLVED",
+    "TOO_FEW",
+    "BatchResult",
+    "PixelBatch",
+    "SolveOptions",
+    "Solver",
+    "needed_pairs",
+]
+
+SOLVED, TOO_FEW, FAILED, NO_FREEDOM = 0, 1, 2, 3
+"""Status of a pixel: estimated; too few distinct pairs; not solvable; estimated, but no std can be given."""
+
+MAX_PASSES = 8
+"""Most robust passes."""
+
+MOVE_TOLERANCE = 0.1
+"""Robust passes end when no cell moves by more than this [m/yr]."""
+
+TUKEY_WIDTH = 6.0
+"""Residuals beyond this many scales get no weight."""
+
+RAYLEIGH_MEDIAN = 1.1774
+"""Median length of a standard normal vector of two components."""
+
+
+def needed_pairs(derivative: int) -> int:
+    """Fewest pairs with distinct (start, end) for which a pixel is estimated: k + 3."""
+    return derivative + 3
+
+
+@dataclass(frozen=True, eq=False)
+class PixelBatch:
+    """The used pairs of P pixels on one time grid.
+
+    Parameters
+    ----------
+    operator : SpanOperator
+        Rows for all T pairs that the pixels refer to.
+    span_id : ndarray of int32, shape (T,)
+        Equal for pairs with the same (start, end).
+    offsets : ndarray of int64, shape (P + 1,)
+        Pixel p owns observations offsets[p]:offsets[p + 1].
+    pair : ndarray of int32, shape (n,)
+        Row of the operator of each observation.
+    vx, vy : ndarray of float64, shape (n,)
+        Velocity [m/yr].
+    weights : ndarray of float64, shape (n,)
+        Weights of mean 1 over each pixel.
+    """
+
+    operator: SpanOperator
+    span_id: NDArray[np.int32]
+    offsets: NDArray[np.int64]
+    pair: NDArray[np.int32]
+    vx: NDArray[np.float64]
+    vy: NDArray[np.float64]
+    weights: NDArray[np.float64]
+
+    @property
+    def n_pixels(self) -> int:
+        """Number of pixels, P."""
+        return len(self.offsets) - 1
+
+
+@dataclass(frozen=True)
+class SolveOptions:
+    """What to minimise: see `itslive_core.estimators.inversion`.
+
+    Parameters
+    ----------
+    derivative : int
+        Order k of the penalised difference, 1 or 2.
+    smoothing : float or str
+        lambda; or ``"evidence"`` or ``"gcv"`` to choose it for each pixel.
+    robust : bool
+        Reweight by Tukey's bisquare.
+    uncertainty : bool
+        Compute the variance of every cell.
+    """
+
+    derivative: int
+    smoothing: float | Literal["evidence", "gcv"]
+    robust: bool
+    uncertainty: bool
+
+
+@dataclass(frozen=True, eq=False)
+class BatchResult:
+    """Estimates of P pixels on M cells.
+
+    Parameters
+    ----------
+    values : ndarray of float64, shape (P, 2, M)
+        vx and vy [m/yr]; NaN in cells that no pair overlaps and in pixels without an estimate.
+    std : ndarray of float64, shape (P, 2, M)
+        Standard deviation [m/yr]; NaN where not given; of length 0 in the last axis if not asked for.
+    count : ndarray of int32, shape (P, M)
+        Used pairs that overlap each cell.
+    covered : ndarray of float64, shape (P, M)
+        Fraction of each cell inside the union of their spans.
+    smoothing : ndarray, shape (P,)
+        lambda that was used.
+    freedom : ndarray, shape (P,)
+        Effective degrees of freedom of the fit, trace(N^-1 A'WA); NaN if not computed.
+    passes : ndarray of int32, shape (P,)
+        Robust passes made.
+    status : ndarray of int8, shape (P,)
+        `SOLVED`, `TOO_FEW`, `FAILED` or `NO_FREEDOM`.
+    robust_weights : ndarray, shape (n,)
+        u of each observation, between 0 and 1.
+    """
+
+    values: NDArray[np.float64]
+    std: NDArray[np.float64]
+    count: NDArray[np.int32]
+    covered: NDArray[np.float64]
+    smoothing: NDArray[np.float64]
+    freedom: NDArray[np.float64]
+    passes: NDArray[np.int32]
+    status: NDArray[np.int8]
+    robust_weights: NDArray[np.float64]
+
+
+class Solver(Protocol):
+    """Solves batches of pixels; implementations differ in speed, not in results."""
+
+    def solve(self, batch: PixelBatch, options: SolveOptions) -> BatchResult:
+        """Estimate every pixel of a batch."""
+        ...
+
+
+def smoothing_limits(derivative: int, interval: float) -> tuple[float, float]:
+    """Give the range in which lambda is searched for.
+
+    It spans the series from as rough as noise to a straight line, and moves with sqrt(h), which keeps the
+    smoothness of the series when the interval changes.
+
+    Parameters
+    ----------
+    derivative : int
+        k.
+    interval : float
+        h [days].
+
+    Returns
+    -------
+    low, high : float
+    """
+    low, high = (0.1, 1e5) if derivative == 1 else (1.0, 1e6)
+    factor = float(np.sqrt(interval / 12.0))
+    return low * factor, high * factor

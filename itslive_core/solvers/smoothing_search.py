@@ -1,0 +1,212 @@
+"""Choice of lambda at one pixel by evidence or generalised cross-validation, compiled."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numba import njit
+
+from itslive_core.solvers.band_algebra import factorise, log_determinant, selected_inverse, solve
+from itslive_core.solvers.band_assembly import add_penalty, penalty_trace
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["EVIDENCE", "FIXED", "GCV", "criterion", "search"]
+
+FIXED, EVIDENCE, GCV = 0, 1, 2
+
+_COARSE_STEP = 0.5
+_TOLERANCE = 0.01
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def criterion(
+    kind: int,
+    normal: NDArray,
+    work: NDArray,
+    z: NDArray,
+    rhs: NDArray,
+    solution: NDArray,
+    squares: NDArray,
+    n: float,
+    size: int,
+    width: int,
+    order: int,
+    alpha: float,
+) -> float:  # pragma: no cover - compiled
+    """Evaluate what a choice of lambda minimises.
+
+    Evidence: the data are normal with variance s_c^2 / w_j, the k-th differences normal with variance
+    s_c^2 / alpha and the polynomial part free; s_c^2 is eliminated at its best value. Up to a constant
+
+        -2 log p = sum_c (n - k) log Q_c + 2 (log |N| - (M - k) log alpha),   Q_c = d'Wd - g'N^-1 g.
+
+    GCV (Golub, Heath and Wahba, 1979, doi:10.1080/00401706.1979.10489751), in logarithms over both components:
+    sum_c log RSS_c - 4 log(n - trace(N^-1 A'WA)).
+
+    Parameters
+    ----------
+    kind : int
+        `EVIDENCE` or `GCV`.
+    normal, work, z : ndarray
+        A'WA in band storage, and room for the factor and the selected inverse.
+    rhs, solution : ndarray, shape (2, >= M)
+        A'Wd, and room for the solution.
+    squares : ndarray, shape (2,)
+        d'Wd per component.
+    n : float
+        Sum of the robust weights.
+    size, width, order : int
+        M, half-bandwidth, k.
+    alpha : float
+        (lambda / h^k)^2.
+
+    Returns
+    -------
+    float
+        Infinity where the matrix cannot be factorised.
+    """
+    used = size * (width + 5)
+    work[:used] = normal[:used]
+    add_penalty(work, size, width, order, alpha)
+    if not factorise(work, size, width):
+        return np.inf
+    solution[:, :size] = rhs[:, :size]
+    solve(work, size, width, solution[:, :size])
+    total = 0.0
+    if kind == EVIDENCE:
+        for c in range(2):
+            q = squares[c]
+            for i in range(size):
+                q -= rhs[c, i] * solution[c, i]
+            total += (n - order) * np.log(max(q, 1e-12 * squares[c] + 1e-300))
+        return total + 2.0 * (log_determinant(work, size, width) - (size - order) * np.log(alpha))
+    selected_inverse(work, size, width, z)
+    freedom = size - alpha * penalty_trace(z, size, width, order)
+    for c in range(2):
+        v = solution[c]
+        q = squares[c]
+        for i in range(size):
+            q -= rhs[c, i] * v[i]
+        for i in range(size - order):
+            d = v[i + 1] - v[i] if order == 1 else v[i] - 2.0 * v[i + 1] + v[i + 2]
+            q -= alpha * d * d
+        total += np.log(max(q, 1e-12 * squares[c] + 1e-300))
+    return total - 4.0 * np.log(max(n - freedom, 1e-9))
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def search(
+    kind: int,
+    normal: NDArray,
+    work: NDArray,
+    z: NDArray,
+    rhs: NDArray,
+    solution: NDArray,
+    squares: NDArray,
+    n: float,
+    size: int,
+    width: int,
+    order: int,
+    scale: float,
+    low: float,
+    high: float,
+    guess: float,
+) -> float:  # pragma: no cover - compiled
+    """Find the log10 lambda that minimises the criterion.
+
+    Steps downhill from the guess in half decades until a minimum is bracketed (without a guess: over the
+    whole range), then golden sections and parabolas as in Brent's method.
+
+    Parameters
+    ----------
+    scale : float
+        h^k, so that alpha = (lambda / scale)^2.
+    low, high : float
+        Limits of log10 lambda.
+    guess : float
+        An earlier result, or NaN.
+
+    Other parameters are those of `criterion`.
+
+    Returns
+    -------
+    float
+        log10 lambda; NaN if the criterion cannot be evaluated anywhere.
+    """
+    best_x, best_f = np.nan, np.inf
+    if np.isnan(guess):
+        steps = int(np.ceil((high - low) / (2.0 * _COARSE_STEP)))
+        for i in range(steps + 1):
+            x = low + (high - low) * i / steps
+            f = criterion(
+                kind, normal, work, z, rhs, solution, squares, n, size, width, order, (10.0**x / scale) ** 2
+            )
+            if f < best_f:
+                best_x, best_f = x, f
+    else:
+        best_x = min(max(guess, low), high)
+        best_f = criterion(
+            kind, normal, work, z, rhs, solution, squares, n, size, width, order, (10.0**best_x / scale) ** 2
+        )
+    if not best_f < np.inf:
+        return np.nan
+    step = _COARSE_STEP if np.isnan(guess) else 0.2
+    left, right = best_x - step, best_x + step
+    f_left = f_right = np.inf
+    for _ in range(60):  # walk until both sides are higher or at the limit
+        if left >= low:
+            f_left = criterion(
+                kind, normal, work, z, rhs, solution, squares, n, size, width, order, (10.0**left / scale) ** 2
+            )
+        else:
+            f_left = np.inf
+        if f_left < best_f:
+            right, f_right = best_x, best_f
+            best_x, best_f = left, f_left
+            left = best_x - step
+            continue
+        if not f_right < np.inf and right <= high:
+            f_right = criterion(
+                kind, normal, work, z, rhs, solution, squares, n, size, width, order, (10.0**right / scale) ** 2
+            )
+        if right <= high and f_right < best_f:
+            left, f_left = best_x, best_f
+            best_x, best_f = right, f_right
+            right, f_right = best_x + step, np.inf
+            # The left neighbour is known to be higher now; only the right side is walked on.
+            while right <= high:
+                f_right = criterion(
+                    kind, normal, work, z, rhs, solution, squares, n, size, width, order, (10.0**right / scale) ** 2
+                )
+                if f_right >= best_f:
+                    break
+                left, f_left = best_x, best_f
+                best_x, best_f = right, f_right
+                right, f_right = best_x + step, np.inf
+        break
+    if not (f_left < np.inf and f_right < np.inf):
+        return best_x  # at a limit
+    # Successive parabolas inside the bracket; a step that does not help ends the search.
+    for _ in range(12):
+        a = (best_x - left) * (best_f - f_right)
+        b = (best_x - right) * (best_f - f_left)
+        x = best_x - 0.5 * ((best_x - left) * a - (best_x - right) * b) / (a - b) if a != b else best_x
+        if not (left < x < right) or abs(x - best_x) < _TOLERANCE:
+            break
+        f = criterion(kind, normal, work, z, rhs, solution, squares, n, size, width, order, (10.0**x / scale) ** 2)
+        if f < best_f:
+            if x < best_x:
+                right, f_right = best_x, best_f
+            else:
+                left, f_left = best_x, best_f
+            best_x, best_f = x, f
+        elif x < best_x:
+            left, f_left = x, f
+        else:
+            right, f_right = x, f
+        if right - left < 2.0 * _TOLERANCE:
+            break
+    return best_x
