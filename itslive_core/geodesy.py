@@ -53,7 +53,7 @@ def _key(crs: Any) -> str:
 
 
 def wrap_longitude(lon: float) -> float:
-    """Longitude in [-180, 180)."""
+    """Return the longitude in [-180, 180)."""
     return (lon + 180.0) % 360.0 - 180.0
 
 
@@ -81,15 +81,15 @@ def check_lonlat(lon: float, lat: float) -> tuple[float, float]:
 
 
 def utm_zone(lon: float) -> int:
-    """Number (1 to 60) of the UTM zone of a longitude; the exceptions of Norway and Svalbard do not apply here."""
+    """Return the UTM zone (1 to 60) of a longitude, without the exceptions of Norway and Svalbard."""
     return int((lon + 180.0) // 6.0) % 60 + 1
 
 
 def project(geometry: BaseGeometry, target: Any, source: Any = LONLAT) -> BaseGeometry:
     """Project a lon/lat geometry whose longitudes may run on past 180 degrees.
 
-    Edges longer than 0.01 degrees get extra vertices first, because a straight line on one map is bent on another;
-    real outlines, with vertices every few tens of metres, go through as they are.
+    Edges longer than 0.01 degrees get extra vertices first, because a straight line on one map is bent on
+    another; real outlines, with vertices every few tens of metres, go through as they are.
 
     Parameters
     ----------

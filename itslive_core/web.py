@@ -6,7 +6,6 @@ import os
 import random
 import tempfile
 import time
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -14,6 +13,8 @@ from typing import TYPE_CHECKING, TypeVar
 from itslive_core.errors import ServiceError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     import requests
 
 __all__ = ["RefusedError", "Retry", "download", "fetch"]
@@ -37,8 +38,8 @@ class Retry:
     tries
         Requests sent before giving up.
     pause
-        Seconds before the second try, doubled for each further one, times a random factor of 0.5 to 1.5: clients
-        that failed together shall not come back together.
+        Seconds before the second try, doubled for each further one, times a random factor of 0.5 to 1.5:
+        clients that failed together shall not come back together.
     connect, read
         Seconds to wait for a connection, and for each piece of the answer.
     """
@@ -115,11 +116,12 @@ def _try(
 
     host = url.split("/")[2] if url.count("/") >= 2 else url
     who = f"{who} ({host})" if who else host
+    limits = (retry.connect, retry.read)
     reason = "no try was allowed"
     for attempt in range(retry.tries):
         time.sleep(retry.wait_before(attempt))
         try:
-            with requests.get(url, params=params, timeout=(retry.connect, retry.read), stream=True) as response:
+            with requests.get(url, params=params, timeout=limits, stream=True) as response:
                 if response.status_code in PASSING:
                     reason = f"it answers {response.status_code} {response.reason}"
                     continue
