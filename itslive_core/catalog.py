@@ -1,8 +1,8 @@
 """Which datacubes cover a place: computed offline from the lattice of cubes.
 
-Each ITS_LIVE cube is a box of 100 km x 100 km on a regular lattice of one projected coordinate system, and its name,
-address and footprint follow from (EPSG, x, y) of the centre. The list of boxes that have a cube is package data;
-:mod:`itslive_core.catalog_refresh` fetches a newer one.
+Each ITS_LIVE cube is a box of 100 km x 100 km on a regular lattice of one projected coordinate system, and its
+name, address and footprint follow from (EPSG, x, y) of the centre. The list of boxes that have a cube is package
+data; :mod:`itslive_core.catalog_refresh` fetches a newer one.
 """
 
 from __future__ import annotations
@@ -248,8 +248,8 @@ class Catalog:
         record, distance = nearest_box(self.records, lon, lat)
         centre = transformer(record.epsg, LONLAT).transform(record.cx, record.cy)
         return (
-            f"no cube covers {describe(lon, lat)}: the nearest, {record.name}, ends {distance / 1000:,.0f} km "
-            f"away, towards {describe(*centre)}; pick a place on or near a glacier"
+            f"no cube covers {describe(lon, lat)}: the nearest, {record.name}, ends "
+            f"{distance / 1000:,.0f} km away, towards {describe(*centre)}; pick a place on or near a glacier"
         )
 
     def footprints(self) -> geopandas.GeoDataFrame:
@@ -258,8 +258,8 @@ class Catalog:
         Returns
         -------
         geopandas.GeoDataFrame
-            Columns ``name``, ``epsg``, ``cx``, ``cy``, ``version`` and ``geometry``, in the order of ``records``;
-            longitudes in [-180, 180], a footprint across the antimeridian in two parts.
+            Columns ``name``, ``epsg``, ``cx``, ``cy``, ``version`` and ``geometry``, in the order of
+            ``records``; longitudes in [-180, 180], a footprint across the antimeridian in two parts.
         """
         from itslive_core.footprints import frame
 
@@ -295,8 +295,8 @@ def cubes_at(lon: float, lat: float, *, outline: BaseGeometry | None = None) -> 
     Returns
     -------
     list of CubeRecord
-        Never empty; best first. With an outline, by the share of it that they hold; then those in which the place
-        lies at least 5 km inside, then its own UTM zone, then the deepest. Each says why in ``reason``.
+        Never empty; best first. With an outline, by the share of it that they hold; then those in which the
+        place lies at least 5 km inside, then its own UTM zone, then the deepest. Each says why in ``reason``.
 
     Raises
     ------
@@ -319,8 +319,8 @@ def cubes_over(outline: BaseGeometry) -> list[CubeRecord]:
     Returns
     -------
     list of CubeRecord
-        Cubes of one coordinate system follow each other, those systems first that hold most of the outline in the
-        fewest cubes: the leading ones with the same ``epsg`` are what a glacier needs. Each has a ``reason``.
+        Cubes of one coordinate system follow each other, those systems first that hold most of the outline in
+        the fewest cubes: the leading ones with the same ``epsg`` are what a glacier needs. Each has a ``reason``.
 
     Raises
     ------
@@ -331,7 +331,7 @@ def cubes_over(outline: BaseGeometry) -> list[CubeRecord]:
 
 
 def load_catalog() -> Catalog:
-    """Return the catalog: what ``ITSLIVE_CATALOG`` names, else the last refreshed one, else the package's own.
+    """Return the catalog: what ``ITSLIVE_CATALOG`` names, else the last refreshed, else the package's own.
 
     Never fails: a catalog that cannot be read is replaced by the package's, with a warning in the log.
     """
@@ -393,7 +393,7 @@ def _centre(value: float) -> int:
 
 
 def _folder(lon: float, lat: float) -> str:
-    # Truncated towards zero, as the archive does it: 50.3 S is in S50, not S60. The last folders close the ranges.
+    # Truncated towards zero, as the archive does it: 50.3 S is in S50, not S60. The last ones close the ranges.
     parallel = min(int(abs(lat)) // 10 * 10, 80)
     meridian = min(int(abs(lon)) // 10 * 10, 170)
     return f"{'N' if lat >= 0 else 'S'}{parallel:02d}{'E' if lon >= 0 else 'W'}{meridian:03d}"
@@ -450,7 +450,7 @@ def _share(shape: BaseGeometry, record: CubeRecord) -> float:
     """Share of a projected shape's area in a cube's box."""
     import shapely
 
-    inside = shapely.clip_by_rect(shape, *record.bounds)
+    inside = shapely.intersection(shape, shapely.box(*record.bounds))
     return float(inside.area / shape.area) if shape.area > 0.0 else float(not inside.is_empty)
 
 

@@ -140,8 +140,8 @@ def _by_grid(records: Sequence[CubeRecord]) -> list[tuple[int, np.ndarray, np.nd
 def _unique_edges(centres: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Lower left ends (n, 2) of all edges of boxes, each once, and whether they run along x (n,)."""
     corner = centres - BOX / 2
-    bottom_top = np.concatenate([corner, corner + [0.0, BOX]])
-    left_right = np.concatenate([corner, corner + [BOX, 0.0]])
+    bottom_top = np.concatenate([corner, corner + np.array([0.0, BOX])])
+    left_right = np.concatenate([corner, corner + np.array([BOX, 0.0])])
     along_x = np.unique(bottom_top, axis=0)
     along_y = np.unique(left_right, axis=0)
     flags = np.repeat([True, False], [len(along_x), len(along_y)])
@@ -151,14 +151,12 @@ def _unique_edges(centres: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def _continuous(
     epsg: int, x: np.ndarray, y: np.ndarray, *, closed: bool = False
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Lon/lat of lines (n, m), without the jump from 180 to -180; closed lines get their first point again."""
+    """Lon/lat of lines (n, m) without the jump from 180 to -180; a closed line gets its first point again."""
     lon, lat = transformer(epsg, LONLAT).transform(x, y)
-    lon = np.round(
-        lon, 9
-    )  # the antimeridian is an edge of many boxes: none shall reach 1e-13 degrees over it
     if closed:
         lon, lat = (np.concatenate([values, values[:, :1]], axis=1) for values in (lon, lat))
-    return np.unwrap(lon, period=360.0, axis=1), lat
+    lon = np.unwrap(lon, period=360.0, axis=1)
+    return np.round(lon, 9), lat  # the antimeridian is an edge of many boxes: none shall reach 1e-13 over it
 
 
 def _at_antimeridian(lon: np.ndarray, lat: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
@@ -180,9 +178,8 @@ def _at_antimeridian(lon: np.ndarray, lat: np.ndarray) -> list[tuple[np.ndarray,
 def _split(polygon: object) -> object:
     """Cut a polygon whose longitudes run past +-180 into parts within them."""
     import shapely
+    import shapely.affinity
 
-    parts = []
-    for turn in (-360.0, 0.0, 360.0):
-        moved = shapely.transform(polygon, lambda points, turn=turn: points + [turn, 0.0])
-        parts.append(shapely.clip_by_rect(moved, -180.0, -90.0, 180.0, 90.0))
-    return shapely.union_all([part for part in parts if part.area > 0.0])
+    world = shapely.box(-180.0, -90.0, 180.0, 90.0)
+    turns = [shapely.affinity.translate(polygon, xoff=turn) for turn in (-360.0, 0.0, 360.0)]
+    return shapely.intersection(shapely.MultiPolygon(turns), world)
