@@ -1,8 +1,8 @@
 """Which datacubes cover a place: computed offline from the lattice of cubes.
 
-Each ITS_LIVE cube is a box of 100 km x 100 km on a regular lattice of one projected coordinate system, and its
-name, address and footprint follow from (EPSG, x, y) of the centre. The list of boxes that have a cube is package
-data; :mod:`itslive_core.catalog_refresh` fetches a newer one.
+Each ITS_LIVE cube is a box of 100 km x 100 km on a regular lattice of one projected coordinate system; its
+name, address and footprint follow from (EPSG, x, y) of the centre. Which boxes have a cube is package data;
+:mod:`itslive_core.catalog_refresh` fetches a newer one.
 """
 
 from __future__ import annotations
@@ -320,7 +320,7 @@ def cubes_over(outline: BaseGeometry) -> list[CubeRecord]:
     -------
     list of CubeRecord
         Cubes of one coordinate system follow each other, those systems first that hold most of the outline in
-        the fewest cubes: the leading ones with the same ``epsg`` are what a glacier needs. Each has a ``reason``.
+        the fewest cubes: the leading ones with the same ``epsg`` are what a glacier needs. Each has a reason.
 
     Raises
     ------
@@ -393,7 +393,7 @@ def _centre(value: float) -> int:
 
 
 def _folder(lon: float, lat: float) -> str:
-    # Truncated towards zero, as the archive does it: 50.3 S is in S50, not S60. The last ones close the ranges.
+    # Truncated towards zero, as the archive does it: 50.3 S is in S50, not S60. The last ones are wider.
     parallel = min(int(abs(lat)) // 10 * 10, 80)
     meridian = min(int(abs(lon)) // 10 * 10, 170)
     return f"{'N' if lat >= 0 else 'S'}{parallel:02d}{'E' if lon >= 0 else 'W'}{meridian:03d}"
