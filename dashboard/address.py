@@ -1,0 +1,91 @@
+"""State in the address of the page. What comes from there is untrusted and put within bounds."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from dashboard.state.settings import LOG_SMOOTHING_BOUNDS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from dashboard.control.session import Session
+
+__all__ = ["Place", "apply_query", "place_in", "query_of"]
+
+
+@dataclass(frozen=True)
+class Place:
+    """What a link points at.
+
+    Parameters
+    ----------
+    lon, lat : float or None
+        The active point [degrees].
+    cube : str
+        URL of a cube, empty for none. Paths of the server are not taken from a link.
+    """
+
+    lon: float | None = None
+    lat: float | None = None
+    cube: str = ""
+
+
+def _number(text: Any, low: float, high: float) -> float | None:
+    try:
+        value = float(text)
+    except (TypeError, ValueError):
+        return None
+    return value if math.isfinite(value) and low <= value <= high else None
+
+
+def place_in(query: Mapping[str, Any]) -> Place:
+    """Read the place from the query of an address; what is impossible is left out."""
+    lon, lat = _number(query.get("lon"), -180.0, 180.0), _number(query.get("lat"), -90.0, 90.0)
+    cube = str(query.get("cube", ""))
+    remote = cube.startswith(("https://", "s3://")) and len(cube) < 500
+    if lon is None or lat is None:
+        lon = lat = None
+    return Place(lon, lat, cube if remote else "")
+
+
+def apply_query(session: Session, query: Mapping[str, Any]) -> None:
+    """Take settings over from the query of an address; what is impossible is left out."""
+    settings = session.settings
+    values: dict[str, Any] = {}
+    smoothing = query.get("lambda")
+    if smoothing == "auto":
+        values["auto_smoothing"] = True
+    elif (number := _number(smoothing, 10 ** LOG_SMOOTHING_BOUNDS[0], 10 ** LOG_SMOOTHING_BOUNDS[1])) is not None:
+        values.update(auto_smoothing=False, log_smoothing=math.log10(number))
+    if (order := _number(query.get("k"), 1, 2)) in {1.0, 2.0}:
+        values["derivative"] = int(order or 2)
+    if (interval := _number(query.get("h"), *settings.param["interval"].bounds)) is not None:
+        values["interval"] = interval
+    for name in ("weights", "outliers"):
+        if query.get(name) in settings.param[name].names.values():
+            values[name] = query[name]
+    robust = str(query.get("robust", "")).lower()
+    if robust in {"true", "1", "false", "0"}:
+        values["robust"] = robust in {"true", "1"}
+    settings.param.update(**values)
+
+
+def query_of(session: Session) -> dict[str, Any]:
+    """Return what a link should hold, so that it leads back to what is on the screen."""
+    settings, point = session.settings, session.selection.point
+    query: dict[str, Any] = {
+        "lambda": "auto" if settings.auto_smoothing else f"{settings.smoothing:.4g}",
+        "k": settings.derivative,
+        "h": f"{settings.interval:g}",
+        "weights": settings.weights,
+        "robust": int(settings.robust),
+        "outliers": settings.outliers,
+    }
+    if point is not None:
+        query.update(lon=f"{point.lon:.5f}", lat=f"{point.lat:.5f}")
+        if point.cube_url.startswith(("https://", "s3://")):
+            query["cube"] = point.cube_url
+    return query

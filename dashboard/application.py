@@ -1,0 +1,242 @@
+"""The dashboard of one session: state, worker and views, wired together."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import panel as pn
+import panel_material_ui as pmui
+from panel.io.document import unlocked
+from panel.io.state import set_curdoc
+from panel.viewable import Viewer
+
+from dashboard.address import Place, apply_query, place_in, query_of
+from dashboard.control.area import AreaControl
+from dashboard.control.places import PlaceControl
+from dashboard.control.series import SeriesControl
+from dashboard.control.session import Session
+from dashboard.runner import JobRunner, once
+from dashboard.views.frame import Frame
+from dashboard.views.glacier_map import GlacierMapView
+from dashboard.views.series import SeriesView
+from dashboard.views.world_map import WorldMapView
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from itslive_core import Datacube, Glacier
+
+__all__ = ["Dashboard"]
+
+_TITLE = "ITS_LIVE velocity"
+
+
+class Dashboard(Viewer):
+    """Glacier velocity series from ITS_LIVE, from a click on the map.
+
+    Shown in a notebook cell as it is; `servable` (or `page`) makes the whole page of a server.
+
+    Parameters
+    ----------
+    cube : Datacube, str, Path or None
+        A datacube, or its path or URL. None opens the demo.
+    outlines : str, Path, Glacier, list of Glacier or None
+        Outlines to begin with, or the file that holds them.
+    demo : bool
+        Open the demo where no cube is given.
+
+    Examples
+    --------
+    >>> Dashboard("cube.zarr", outlines="outlines.gpkg")  # doctest: +SKIP
+    """
+
+    def __init__(self, cube: Any = None, outlines: Any = None, *, demo: bool = True, **params: Any) -> None:
+        super().__init__(**params)
+        from itslive_core.catalog import load_catalog
+
+        self._doc = pn.state.curdoc
+        self._cube, self._outlines, self._demo = cube, outlines, demo and cube is None
+        self._place = Place()
+        self._started = False
+        self._task: asyncio.Task[None] | None = None
+        runner = JobRunner(self._applying, on_crash=lambda text: self.session.messages.error(text))
+        self.session = Session(runner)
+        self.world = WorldMapView(load_catalog().segments_mercator(), lambda lon, lat: self.places.click(lon, lat))
+        self.glacier_map = GlacierMapView(self._click_glacier)
+        self.series_view = SeriesView()
+        self.area = AreaControl(self.session, self.glacier_map)
+        self.series = SeriesControl(self.session, self.series_view, self._series_changed)
+        self.places = PlaceControl(self.session, self._show_glacier, self._show_point)
+        runner.on_drained = self.area.flush
+        self.frame = Frame(self)
+        selection = self.session.selection
+        selection.param.watch(self._known_changed, "known")
+        selection.param.watch(self._glaciers_changed, "glaciers")
+        selection.param.watch(self._points_changed, ["points", "cube"])
+
+    def __panel__(self) -> Any:
+        self.start()
+        return self.frame.plain()
+
+    def page(self) -> pmui.Page:
+        """Return the page of a server."""
+        location = pn.state.location
+        if location is not None and pn.state.curdoc is not None:
+            query = dict(location.query_params)
+            apply_query(self.session, query)
+            self._place = place_in(query)
+        if pn.state.curdoc is not None and pn.state.curdoc.session_context is not None:
+            pn.state.onload(self.start)
+            pn.state.on_session_destroyed(lambda _: self.close())
+        else:
+            self.start()
+        return self.frame.page(_TITLE)
+
+    def servable(self, title: str = _TITLE) -> pmui.Page:
+        """Make this what `panel serve` serves."""
+        return self.page().servable(title=title)
+
+    def start(self) -> None:
+        """Begin to take in results, and open what was asked for."""
+        if self._started:
+            return
+        self._started = True
+        self._doc = self._doc or pn.state.curdoc
+        try:
+            self._task = asyncio.get_running_loop().create_task(self.session.runner.consume())
+        except RuntimeError:  # no event loop, as in a plain script: whoever wants results calls `drain`
+            self._task = None
+        self._open_first()
+
+    def close(self) -> None:
+        """Stop all work of this session."""
+        self.session.runner.close()
+
+    @contextmanager
+    def _applying(self) -> Iterator[None]:
+        """Make the context in which results reach the page: its document, its messages sent together."""
+        with ExitStack() as stack:
+            if self._doc is not None and self._doc.session_context is not None:
+                stack.enter_context(set_curdoc(self._doc))
+                stack.enter_context(unlocked())
+            yield
+
+    def _open_first(self) -> None:
+        from itslive_core import Glacier
+
+        outlines = self._outlines
+        if self._demo:
+            self.session.begin("Preparing the demo")
+            self.session.runner.submit(
+                "open", once(_open_demo), self._demo_ready, self.session.messages.error, on_done=self.session.end
+            )
+            return
+        if isinstance(outlines, (str, Path)):
+            self.places.load_outlines(str(outlines))
+        elif isinstance(outlines, Glacier):
+            self.session.selection.learn([outlines])
+        elif outlines:
+            self.session.selection.learn(list(outlines))
+        if isinstance(self._cube, (str, Path)):
+            self.places.open_cube(str(self._cube), then=self._cube_ready)
+        elif self._cube is not None:
+            self.places.adopt(self._cube)
+            self._cube_ready(self._cube)
+        else:
+            self._go_to_place()
+
+    def _demo_ready(self, parts: tuple[list[Datacube], list[Glacier], list[Any]]) -> None:
+        cubes, glaciers, lines = parts
+        for cube in reversed(cubes):
+            self.places.adopt(cube)
+        self.session.selection.learn(glaciers)
+        self.world.show_lines(lines)
+        self._zoom_to(glaciers, cubes)
+        self._go_to_place()
+
+    def _cube_ready(self, cube: Datacube) -> None:
+        self._zoom_to([], [cube])
+        self._go_to_place()
+
+    def _go_to_place(self) -> None:
+        place, self._place = self._place, Place()
+        if place.lon is None or place.lat is None:
+            return
+        search = f"{place.lat}, {place.lon}"
+        if place.cube:
+            self.places.open_cube(place.cube, then=lambda _: self.places.search(search))
+        else:
+            self.places.search(search)
+
+    def _zoom_to(self, glaciers: list[Glacier], cubes: list[Datacube]) -> None:
+        boxes = [glacier.outline.bounds for glacier in glaciers] or [_lonlat_box(cube) for cube in cubes]
+        if boxes:
+            low = [min(box[i] for box in boxes) for i in (0, 1)]
+            high = [max(box[i] for box in boxes) for i in (2, 3)]
+            self.world.zoom((low[0], low[1], high[0], high[1]), margin=1.2)
+            self.world.refresh()
+
+    def _show_glacier(self, glacier: Glacier, cubes: list[Datacube]) -> None:
+        outlines = [one.outline for one in self.session.selection.glaciers]
+        self.world.show_selected(outlines, zoom=glacier.outline.bounds)
+        self.area.show(glacier, cubes)
+        self.frame.glacier_chosen(glacier)
+        self._points_changed()
+
+    def _show_point(self, cube: Datacube, lon: float, lat: float) -> None:
+        self.series.add(cube, lon=lon, lat=lat)
+
+    def _click_glacier(self, x: float, y: float) -> None:
+        cubes = self.area.cubes
+        if not cubes:
+            self.session.messages.tell("Choose a glacier first: click one on the world map.", "warning")
+            return
+        inside = [c for c in cubes if c.bounds[0] <= x <= c.bounds[2] and c.bounds[1] <= y <= c.bounds[3]]
+        self.session.messages.clear()
+        self.series.add((inside or cubes)[0], x=x, y=y)
+
+    def _series_changed(self) -> None:
+        fit = self.series.fit
+        self.frame.series_changed(fit)
+        if fit is not None and fit.series is not None and self.session.settings.auto_smoothing:
+            self.frame.follow_smoothing(fit.series.attrs.get("smoothing_used"))
+
+    def _known_changed(self, *_: Any) -> None:
+        known = self.session.selection.known
+        self.world.show_known([one.outline for one in known])
+        self.frame.names_changed(known)
+
+    def _glaciers_changed(self, *_: Any) -> None:
+        self.world.show_selected([one.outline for one in self.session.selection.glaciers])
+
+    def _points_changed(self, *_: Any) -> None:
+        points = self.session.selection.points
+        self.world.show_points(points)
+        urls = {cube.url for cube in self.area.cubes}
+        self.glacier_map.show_points([point for point in points if point.cube_url in urls])
+        if pn.state.location is not None and points:
+            pn.state.location.update_query(**query_of(self.session))
+
+
+def _open_demo() -> tuple[list[Datacube], list[Glacier], list[Any]]:
+    from itslive_core import Glacier, open_cube
+    from itslive_core.demo import demo_path
+
+    files = demo_path()
+    lines: list[Any] = []
+    glaciers = Glacier.list_from_file(files.outlines)
+    if files.centreline is not None and glaciers:
+        lines = list(glaciers[0].centrelines(files.centreline).geometry)
+    return [open_cube(path) for path in files.cubes], glaciers, lines
+
+
+def _lonlat_box(cube: Datacube) -> tuple[float, float, float, float]:
+    from pyproj import Transformer
+
+    to_degrees = Transformer.from_crs(cube.crs, 4326, always_xy=True)
+    box: tuple[float, float, float, float] = to_degrees.transform_bounds(*cube.bounds)
+    return box
+

@@ -1,0 +1,53 @@
+"""Colours, the same everywhere. All are told apart with any of the common colour vision deficiencies."""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = [
+    "ACCENT",
+    "LAND",
+    "MISSION_COLOURS",
+    "MISSION_LABELS",
+    "OUTLINE",
+    "POINT_COLOURS",
+    "SPEED_MAP",
+    "WATER",
+]
+
+# Okabe and Ito (2008), "Color Universal Design", in an order that gives the densest missions the calmest hues.
+MISSION_COLOURS: Mapping[str, str] = MappingProxyType(
+    {
+        "S1": "#E69F00",
+        "S2": "#56B4E9",
+        "L4_5": "#CC79A7",
+        "L7": "#D55E00",
+        "L8_9": "#009E73",
+        "other": "#8A8A8A",
+    }
+)
+
+MISSION_LABELS: Mapping[str, str] = MappingProxyType(
+    {
+        "S1": "Sentinel-1",
+        "S2": "Sentinel-2",
+        "L4_5": "Landsat 4/5",
+        "L7": "Landsat 7",
+        "L8_9": "Landsat 8/9",
+        "other": "Other",
+    }
+)
+
+# The curves lie on top of the missions' bars, so they take darker hues than those (Tol's "high contrast" and
+# "muted" sets, readable on white and on dark grey).
+POINT_COLOURS = ("#3F51D8", "#AA3377", "#117733", "#B8860B", "#6A3D9A", "#CC3311")
+
+ACCENT = "#0B6FA4"
+OUTLINE = "#E8590C"
+LAND = {"light": "#E9EDF0", "dark": "#2E3A43"}
+WATER = {"light": "#F8FAFB", "dark": "#1B242B"}
+SPEED_MAP = "viridis"

@@ -1,0 +1,75 @@
+"""What belongs to one session and is handed to everything that acts in it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import param
+
+from dashboard.runner import JobRunner
+from dashboard.state.filters import Filters
+from dashboard.state.selection import Selection
+from dashboard.state.settings import Settings
+
+if TYPE_CHECKING:
+    from itslive_core import InversionSettings, PairSelection
+
+__all__ = ["Messages", "Session"]
+
+
+class Messages(param.Parameterized):
+    """What the person is told: one sentence, and how far the long job is."""
+
+    text = param.String(default="", doc="The last message; empty hides it.")
+    severity = param.Selector(default="info", objects=["info", "success", "warning", "error"])
+    activity = param.String(default="", doc="What is being done just now; empty when idle.")
+
+    def tell(self, text: str, severity: str = "info") -> None:
+        """Show a message, also where it is the same as before."""
+        with param.parameterized.discard_events(self):
+            self.text = ""
+        self.param.update(text=text, severity=severity)
+
+    def error(self, text: str) -> None:
+        """Show an error."""
+        self.tell(text, "error")
+
+    def clear(self) -> None:
+        """Hide the message."""
+        self.text = ""
+
+
+@dataclass(eq=False)
+class Session:
+    """State, worker and messages of one session.
+
+    Parameters
+    ----------
+    runner : JobRunner
+        Where work is done.
+    """
+
+    runner: JobRunner
+    selection: Selection = field(default_factory=Selection)
+    filters: Filters = field(default_factory=Filters)
+    settings: Settings = field(default_factory=Settings)
+    messages: Messages = field(default_factory=Messages)
+
+    def choices(self) -> tuple[InversionSettings, PairSelection] | None:
+        """Return settings and selection for the core; tells and returns None where they are impossible."""
+        from itslive_core.errors import ItsliveError
+
+        try:
+            return self.settings.to_core(), self.filters.to_core()
+        except ItsliveError as error:
+            self.messages.error(str(error))
+            return None
+
+    def begin(self, what: str) -> None:
+        """Say what is being done."""
+        self.messages.activity = what
+
+    def end(self, *_: Any) -> None:
+        """Say that it is done."""
+        self.messages.activity = ""

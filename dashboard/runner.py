@@ -1,0 +1,259 @@
+"""Work off the event loop: worker threads put results in a queue, and one consumer a session takes them out.
+
+A worker never touches a widget, a parameter or a plot. Handing over each increment as a callback of the document
+loses or reorders some of them; a queue with a single consumer keeps them all, in order.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from collections import deque
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from enum import Enum
+from queue import Empty, SimpleQueue
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from itslive_core.errors import ItsliveError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+__all__ = ["Job", "JobRunner", "Policy", "explain", "once"]
+
+_LOG = logging.getLogger(__name__)
+
+
+class Policy(Enum):
+    """What happens to older jobs of a lane when a new one comes."""
+
+    CANCEL = "cancel"
+    """The running job is told to stop, its results are dropped: for long jobs."""
+    CONFLATE = "conflate"
+    """The running job may finish, only the newest of the waiting ones is kept: for short jobs of a slider."""
+    ALL = "all"
+    """Every job is done, one after the other."""
+
+
+def explain(error: BaseException) -> str:
+    """Turn an exception into one clear sentence for a person."""
+    if isinstance(error, ItsliveError):
+        return str(error)
+    if isinstance(error, MemoryError):
+        return "Not enough memory for this: choose a smaller glacier or a longer interval"
+    return f"Something went wrong that should not have ({type(error).__name__}: {error}); the log has the details"
+
+
+Work: TypeAlias = "Callable[[Callable[[], bool]], Iterable[Any]]"
+"""Takes `should_stop` and yields results; runs on a worker thread."""
+
+
+@dataclass(eq=False)
+class Job:
+    """One piece of work and what the session does with its results.
+
+    Parameters
+    ----------
+    lane : str
+        Jobs of one lane run one after the other, lanes run side by side.
+    work : callable
+        Called on a worker thread with `should_stop`; an iterable of results.
+    on_result, on_error, on_done : callable
+        Called by the session's consumer with a result, with a sentence, and with whether it was stopped.
+    """
+
+    lane: str
+    work: Work
+    on_result: Callable[[Any], None]
+    on_error: Callable[[str], None]
+    on_done: Callable[[bool], None] | None = None
+    stop: threading.Event = field(default_factory=threading.Event)
+    silent: bool = False
+
+
+class _Lane:
+    """A worker thread that lives as long as there is work."""
+
+    def __init__(self, name: str, post: Callable[[Job, str, Any], None]) -> None:
+        self._name = name
+        self._post = post
+        self._lock = threading.Lock()
+        self._waiting: deque[Job] = deque()
+        self._running: Job | None = None
+
+    def submit(self, job: Job, policy: Policy) -> None:
+        with self._lock:
+            if policy is not Policy.ALL:
+                self._waiting.clear()
+            if policy is Policy.CANCEL and self._running is not None:
+                self._running.silent = True
+                self._running.stop.set()
+            self._waiting.append(job)
+            if self._running is None:
+                self._running = self._waiting.popleft()
+                threading.Thread(
+                    target=self._run, args=(self._running,), name=f"itslive-{self._name}", daemon=True
+                ).start()
+
+    def stop(self, *, silent: bool) -> None:
+        with self._lock:
+            self._waiting.clear()
+            if self._running is not None:
+                self._running.silent |= silent
+                self._running.stop.set()
+
+    @property
+    def busy(self) -> bool:
+        with self._lock:
+            return self._running is not None
+
+    def _run(self, job: Job | None) -> None:
+        while job is not None:
+            self._do(job)
+            with self._lock:
+                job = self._running = self._waiting.popleft() if self._waiting else None
+
+    def _do(self, job: Job) -> None:
+        try:
+            for result in job.work(job.stop.is_set):
+                self._post(job, "result", result)
+                if job.stop.is_set():
+                    break
+        except Exception as error:  # noqa: BLE001 - whatever happens on the thread, the person must be told
+            if not isinstance(error, ItsliveError):
+                _LOG.exception("the job %r failed", job.lane)
+            self._post(job, "error", explain(error))
+        self._post(job, "done", job.stop.is_set())
+
+
+class JobRunner:
+    """Lanes of work of one session, and the queue that leads their results back to it.
+
+    Parameters
+    ----------
+    applying : callable, optional
+        Makes the context in which results are applied (the document, with its messages held together).
+    on_crash : callable, optional
+        Told in one sentence when applying a result failed.
+    """
+
+    def __init__(
+        self,
+        applying: Callable[[], AbstractContextManager[Any]] = nullcontext,
+        on_crash: Callable[[str], None] | None = None,
+    ) -> None:
+        self._applying = applying
+        self._on_crash = on_crash
+        self.on_drained: Callable[[], None] | None = None
+        """Called after each round of results, in their context: the place to draw once what came in parts."""
+        self._queue: SimpleQueue[tuple[Job, str, Any]] = SimpleQueue()
+        self._lanes: dict[str, _Lane] = {}
+        self._wake: Callable[[], None] | None = None
+        self._closed = False
+
+    def submit(
+        self,
+        lane: str,
+        work: Work,
+        on_result: Callable[[Any], None],
+        on_error: Callable[[str], None],
+        *,
+        on_done: Callable[[bool], None] | None = None,
+        policy: Policy = Policy.CANCEL,
+    ) -> Job:
+        """Start a job, or let it wait for its lane."""
+        job = Job(lane, work, on_result, on_error, on_done)
+        if not self._closed:
+            self._lanes.setdefault(lane, _Lane(lane, self._post)).submit(job, policy)
+        return job
+
+    def cancel(self, lane: str, *, silent: bool = False) -> None:
+        """Ask the job of a lane to stop; its `on_done` is told, unless silent."""
+        if lane in self._lanes:
+            self._lanes[lane].stop(silent=silent)
+
+    def busy(self, lane: str) -> bool:
+        """Whether a job of a lane runs."""
+        return lane in self._lanes and self._lanes[lane].busy
+
+    def close(self) -> None:
+        """Stop everything: the session is gone."""
+        self._closed = True
+        for lane in self._lanes.values():
+            lane.stop(silent=True)
+        if self._wake is not None:
+            self._wake()
+
+    def drain(self) -> int:
+        """Apply all results that are there, in order, and return how many messages there were."""
+        messages: list[tuple[Job, str, Any]] = []
+        while True:
+            try:
+                messages.append(self._queue.get_nowait())
+            except Empty:
+                break
+        if messages and not self._closed:
+            with self._applying():
+                for job, kind, value in messages:
+                    self._apply(job, kind, value)
+                if self.on_drained is not None:
+                    self.on_drained()
+        return len(messages)
+
+    async def consume(self, pause: float = 0.015) -> None:
+        """Apply results as they come, until the session is closed. Run exactly one of these a session.
+
+        Parameters
+        ----------
+        pause : float
+            Shortest time between two rounds [s], so that a fast stream is drawn in few, larger steps.
+        """
+        loop = asyncio.get_running_loop()
+        arrived = asyncio.Event()
+
+        def wake() -> None:
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(arrived.set)
+
+        self._wake = wake
+        while not self._closed:
+            self.drain()
+            await asyncio.sleep(pause)
+            if self._queue.empty():
+                await arrived.wait()
+            arrived.clear()
+
+    def _post(self, job: Job, kind: str, value: Any) -> None:
+        self._queue.put((job, kind, value))
+        if self._wake is not None:
+            try:
+                self._wake()
+            except RuntimeError:  # the loop was closed between the check and the call: nobody is left to tell
+                self._closed = True
+
+    def _apply(self, job: Job, kind: str, value: Any) -> None:
+        if job.silent:
+            return
+        try:
+            if kind == "result":
+                job.on_result(value)
+            elif kind == "error":
+                job.on_error(value)
+            elif job.on_done is not None:
+                job.on_done(value)
+        except Exception as error:  # noqa: BLE001 - one bad result must not end the consumer of the session
+            _LOG.exception("a result of %r could not be shown", job.lane)
+            if self._on_crash is not None:
+                self._on_crash(explain(error))
+
+
+def once(function: Callable[..., Any], *args: Any) -> Work:
+    """Make work of a single result from a function."""
+
+    def work(should_stop: Callable[[], bool]) -> Iterator[Any]:  # noqa: ARG001 - a single step
+        yield function(*args)
+
+    return work
+

@@ -1,0 +1,3 @@
+"""What is seen: pure functions from data to elements, and thin viewers that send new data into them."""
+
+from __future__ import annotations

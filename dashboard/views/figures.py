@@ -1,0 +1,134 @@
+"""Bokeh details that the views share: axis limits set once, true proportions, quiet toolbars."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import holoviews as hv
+from bokeh.models import CustomJS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["Bounds", "Limits", "calm", "equal_scale", "fit_box", "live", "named"]
+
+Bounds: TypeAlias = tuple[float, float, float, float]
+"""x0, y0, x1, y1."""
+
+# A map keeps one scale on both axes: when the frame's size changes, both ranges grow to hold what was in view.
+_KEEP_SCALE = """
+const w = fig.inner_width, h = fig.inner_height
+if (!(w > 1 && h > 1)) { return }
+const x = fig.x_range, y = fig.y_range
+const target = fig.tags.length ? fig.tags[0] : null
+let [x0, y0, x1, y1] = [x.start, y.start, x.end, y.end]
+if (target != null && target.length == 4 && target.join() != fig._itslive_target) {
+  fig._itslive_target = target.join();
+  [x0, y0, x1, y1] = target
+}
+const scale = Math.max((x1 - x0) / w, (y1 - y0) / h)
+const xc = (x0 + x1) / 2, yc = (y0 + y1) / 2
+if (!isFinite(scale) || scale <= 0) { return }
+x.setv({start: xc - scale * w / 2, end: xc + scale * w / 2})
+y.setv({start: yc - scale * h / 2, end: yc + scale * h / 2})
+"""
+
+
+def fit_box(bounds: Bounds, width: float, height: float, margin: float = 0.08) -> Bounds:
+    """Return the smallest box around `bounds` with the proportions of a frame.
+
+    Parameters
+    ----------
+    bounds : tuple of float
+        x0, y0, x1, y1 of what should be seen.
+    width, height : float
+        Size of the frame [pixels].
+    margin : float
+        Room on every side, as a fraction of the larger extent.
+    """
+    x0, y0, x1, y1 = bounds
+    pad = margin * max(x1 - x0, y1 - y0)
+    scale = max((x1 - x0 + 2 * pad) / max(width, 1), (y1 - y0 + 2 * pad) / max(height, 1))
+    xc, yc = (x0 + x1) / 2, (y0 + y1) / 2
+    return xc - scale * width / 2, yc - scale * height / 2, xc + scale * width / 2, yc + scale * height / 2
+
+
+@dataclass
+class Limits:
+    """Axis limits that the next update of a figure takes over, once.
+
+    Nothing else moves the axes: neither new data nor a refit, so that nothing jumps and a person's zoom stays.
+    """
+
+    bounds: Bounds | None = None
+    equal: bool = False
+    figure: Any = field(default=None, repr=False)
+    _pending: bool = True
+
+    def set(self, bounds: Bounds) -> None:
+        """Show other limits from the next update on."""
+        self.bounds = bounds
+        self._pending = True
+
+    def hook(self, plot: Any, _element: Any) -> None:
+        """Take over pending limits; a hook of a HoloViews element."""
+        self.figure = plot.handles["plot"]
+        if self._pending and self.bounds is not None:
+            self.apply()
+
+    def apply(self) -> None:
+        """Write the limits into the figure."""
+        figure = self.figure
+        if figure is None or self.bounds is None:
+            return
+        x0, y0, x1, y1 = self.bounds
+        if self.equal:
+            figure.tags = [list(self.bounds)]
+            width, height = _inner_size(figure)
+            x0, y0, x1, y1 = fit_box(self.bounds, width, height, margin=0.0)
+        figure.x_range.update(start=x0, end=x1, reset_start=x0, reset_end=x1)
+        figure.y_range.update(start=y0, end=y1, reset_start=y0, reset_end=y1)
+        self._pending = False
+
+
+def _inner_size(figure: Any) -> tuple[float, float]:
+    """Size of the frame as the browser last reported it, or a guess before it did."""
+    try:
+        width, height = float(figure.inner_width), float(figure.inner_height)
+    except (AttributeError, TypeError, ValueError, RuntimeError):
+        return 600.0, 360.0
+    return (width, height) if width > 1 and height > 1 else (600.0, 360.0)
+
+
+def equal_scale(plot: Any, _element: Any) -> None:
+    """Keep true proportions whatever the size of the frame; a hook."""
+    figure = plot.handles["plot"]
+    if any("change:inner_width" in key for key in figure.js_property_callbacks):
+        return
+    keep = CustomJS(args={"fig": figure}, code=_KEEP_SCALE)
+    figure.js_on_change("inner_width", keep)
+    figure.js_on_change("inner_height", keep)
+    figure.js_on_change("tags", keep)
+
+
+def calm(plot: Any, _element: Any) -> None:
+    """Hide what is not needed all the time; a hook."""
+    figure = plot.handles["plot"]
+    figure.toolbar.autohide = True
+    figure.toolbar.logo = None
+    figure.min_border = 4
+
+
+def named(name: str) -> Any:
+    """Make a hook that names the figure, so that scripts in the browser find it."""
+
+    def hook(plot: Any, _element: Any) -> None:
+        plot.handles["plot"].name = name
+
+    return hook
+
+
+def live(draw: Callable[[Any], Any], pipe: hv.streams.Pipe) -> hv.DynamicMap:
+    """Draw again whatever is sent into a pipe."""
+    return hv.DynamicMap(lambda data: draw(data), streams=[pipe])

@@ -1,0 +1,205 @@
+"""The world in Web Mercator: where there are cubes, glaciers and points."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+import cartopy.crs as ccrs
+import geoviews as gv
+import holoviews as hv
+import numpy as np
+import panel as pn
+import shapely
+from bokeh.models import TileRenderer, WMTSTileSource
+from panel.viewable import Viewer
+from pyproj import Transformer
+
+from dashboard.colours import ACCENT, OUTLINE
+from dashboard.resources import asset
+from dashboard.views.figures import Bounds, Limits, calm, equal_scale, live, named
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+    from dashboard.state.selection import Point
+
+__all__ = ["WorldMapView", "cube_edges", "geometry_path", "land", "marks", "to_lonlat", "to_mercator"]
+
+MERCATOR = ccrs.GOOGLE_MERCATOR
+_LIMIT = 20037508.342789244
+_START: Bounds = (-_LIMIT, -9.0e6, _LIMIT, 1.6e7)
+_IMAGERY = "https://server.arcgisonline.com/ArcGIS/rest/services/World_Imagery/MapServer/tile/{Z}/{Y}/{X}"
+_CREDIT = "Imagery: Esri, Maxar, Earthstar Geographics"
+
+
+@lru_cache(maxsize=2)
+def _transformer(*, inverse: bool) -> Transformer:
+    pair = (3857, 4326) if inverse else (4326, 3857)
+    return Transformer.from_crs(*pair, always_xy=True)
+
+
+def to_mercator(lon: Any, lat: Any) -> tuple[Any, Any]:
+    """Longitude and latitude [degrees] -> Web Mercator x, y [m]; the poles are cut at 85.06 degrees."""
+    return _transformer(inverse=False).transform(lon, np.clip(lat, -85.06, 85.06))
+
+
+def to_lonlat(x: float, y: float) -> tuple[float, float]:
+    """Web Mercator [m] -> longitude, latitude [degrees]; copies of the world beside it count as the world."""
+    lon, lat = _transformer(inverse=True).transform(x, y)
+    return float((lon + 180.0) % 360.0 - 180.0), float(lat)
+
+
+def _mercator_geometry(geometry: Any) -> Any:
+    return shapely.transform(geometry, lambda xy: np.column_stack(to_mercator(xy[:, 0], xy[:, 1])))
+
+
+@lru_cache(maxsize=1)
+def _land_rings() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Rings of the offline land, separated by NaN [m]. Read once, never changed."""
+    with np.load(asset("coastline.npz")) as data:
+        return data["x"], data["y"]
+
+
+def land() -> gv.Polygons:
+    """Draw the land: all rings as one multi-polygon, which is a hundred times cheaper than one polygon each."""
+    x, y = _land_rings()
+    return gv.Polygons([{"x": x, "y": y}], ["x", "y"], crs=MERCATOR).opts(
+        fill_color="#8fa3b0", fill_alpha=0.28, line_color="#7b8f9c", line_alpha=0.7, line_width=0.6, apply_ranges=False
+    )
+
+
+def cube_edges(edges: tuple[NDArray[np.float64], NDArray[np.float64]]) -> gv.Path:
+    """Draw the footprints of all cubes as one line, which costs a hundredth of a polygon each.
+
+    Parameters
+    ----------
+    edges : tuple of ndarray, shape (n,)
+        x and y in Web Mercator [m], NaN between the pieces.
+    """
+    return gv.Path([np.column_stack(edges)], ["x", "y"], crs=MERCATOR)
+
+
+def geometry_path(geometries: list[Any]) -> gv.Path:
+    """Draw outlines or lines given in longitude and latitude."""
+    pieces: list[NDArray[np.float64]] = []
+    gap = np.full((1, 2), np.nan)
+    for geometry in geometries:
+        shape = _mercator_geometry(geometry)
+        polygons = shapely.get_type_id(shape) in {3, 6}
+        parts = shapely.get_rings(shapely.get_parts(shape)) if polygons else shapely.get_parts(shape)
+        for part in parts:
+            pieces += [shapely.get_coordinates(part), gap]
+    if not pieces:
+        return gv.Path([], ["x", "y"], crs=MERCATOR)
+    return gv.Path([np.concatenate(pieces)], ["x", "y"], crs=MERCATOR)
+
+
+def marks(points: list[Point]) -> gv.Points:
+    """Draw the selected points in the colours of their curves."""
+    x, y = to_mercator(np.array([p.lon for p in points]), np.array([p.lat for p in points]))
+    return gv.Points((x, y, [p.colour for p in points]), ["x", "y"], ["colour"], crs=MERCATOR)
+
+
+class WorldMapView(Viewer):
+    """One figure; a click is told in longitude and latitude.
+
+    Parameters
+    ----------
+    edges : tuple of ndarray, shape (n,)
+        Footprints of the cubes: x and y in Web Mercator [m], NaN between the pieces.
+    on_click : callable
+        Told the longitude and latitude of a click [degrees].
+    """
+
+    def __init__(self, edges: Any, on_click: Callable[[float, float], None], **params: Any) -> None:
+        super().__init__(**params)
+        self._limits = Limits(bounds=_START, equal=True)
+        self._tiles: TileRenderer | None = None
+        self._cubes_pipe = hv.streams.Pipe(data=edges)
+        self._known_pipe = hv.streams.Pipe(data=[])
+        self._selected_pipe = hv.streams.Pipe(data=[])
+        self._lines_pipe = hv.streams.Pipe(data=[])
+        self._points_pipe = hv.streams.Pipe(data=[])
+
+        def paths(pipe: hv.streams.Pipe, **style: Any) -> hv.DynamicMap:
+            return live(geometry_path, pipe).opts(
+                hv.opts.Path(apply_ranges=False, hooks=[self._limits.hook], **style)
+            )
+
+        ground = land()
+        overlay = (
+            ground
+            * live(cube_edges, self._cubes_pipe).opts(
+                hv.opts.Path(color=ACCENT, line_width=0.7, alpha=0.4, apply_ranges=False)
+            )
+            * paths(self._known_pipe, color=OUTLINE, line_width=1.1, alpha=0.7)
+            * paths(self._lines_pipe, color=ACCENT, line_width=1.2, line_dash="dashed")
+            * paths(self._selected_pipe, color=OUTLINE, line_width=2.4)
+            * live(marks, self._points_pipe).opts(
+                hv.opts.Points(color="colour", size=10, line_color="white", line_width=1.5, apply_ranges=False)
+            )
+        ).opts(
+            responsive=True, xaxis=None, yaxis=None, active_tools=["pan", "wheel_zoom"], show_title=False,
+            default_tools=["pan", "wheel_zoom", "reset"], show_legend=False,
+            hooks=[calm, equal_scale, named("itslive-world-map"), self._limits.hook],
+        )  # fmt: skip
+        self._tap = hv.streams.Tap(source=ground, x=None, y=None)
+        self._tap.add_subscriber(
+            lambda x, y: on_click(*to_lonlat(x, y)) if x is not None and y is not None else None
+        )
+        self.pane = pn.pane.HoloViews(
+            overlay, sizing_mode="stretch_both", min_height=200, css_classes=["itslive-world-map"], theme=None, linked_axes=False
+        )
+
+    def __panel__(self) -> pn.pane.HoloViews:
+        return self.pane
+
+    def show_cubes(self, edges: Any) -> None:
+        """Send the footprints of another catalog."""
+        self._cubes_pipe.send(edges)
+
+    def show_known(self, geometries: list[Any]) -> None:
+        """Send the outlines that are loaded [degrees]."""
+        self._known_pipe.send(geometries)
+
+    def show_lines(self, geometries: list[Any]) -> None:
+        """Send centrelines [degrees]."""
+        self._lines_pipe.send(geometries)
+
+    def show_points(self, points: list[Point]) -> None:
+        """Send the selected points."""
+        self._points_pipe.send(points)
+
+    def show_selected(self, geometries: list[Any], zoom: Bounds | None = None) -> None:
+        """Send the outlines of the selected glaciers and zoom to a box [degrees: w, s, e, n]."""
+        if zoom is not None:
+            self.zoom(zoom)
+        self._selected_pipe.send(geometries)
+
+    def zoom(self, box: Bounds | None, margin: float = 0.35) -> None:
+        """Zoom to a box [degrees: w, s, e, n], or out to the world, with the next update."""
+        if box is None:
+            self._limits.set(_START)
+            return
+        x, y = to_mercator(np.array(box[0::2]), np.array(box[1::2]))
+        pad = margin * max(x[1] - x[0], y[1] - y[0], 2000.0)
+        self._limits.set((x[0] - pad, y[0] - pad, x[1] + pad, y[1] + pad))
+
+    def refresh(self) -> None:
+        """Draw again what is selected, so that a pending zoom takes place."""
+        self._selected_pipe.send(self._selected_pipe.data)
+
+    def show_imagery(self, shown: bool) -> None:
+        """Put satellite imagery from the internet below the map, or take it away."""
+        figure = self._limits.figure
+        if figure is None:
+            return
+        if self._tiles is None and shown:
+            source = WMTSTileSource(url=_IMAGERY, attribution=_CREDIT)
+            self._tiles = TileRenderer(tile_source=source, level="image", alpha=0.9)
+            figure.renderers = [self._tiles, *figure.renderers]
+        elif self._tiles is not None:
+            self._tiles.visible = shown
