@@ -15,7 +15,14 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["MISSIONS", "mission_of_pairs", "normalise_satellites", "parse_missions", "parse_satellites"]
+__all__ = [
+    "MISSIONS",
+    "mission_numbers",
+    "mission_of_pairs",
+    "normalise_satellites",
+    "parse_missions",
+    "parse_satellites",
+]
 
 MISSIONS: tuple[str, ...] = ("S1", "S2", "L4_5", "L7", "L8_9", "other")
 """Names of the mission groups, in the order in which they are shown everywhere."""
@@ -99,6 +106,19 @@ def mission_of_pairs(satellite_1: NDArray[np.str_], satellite_2: NDArray[np.str_
     unique, inverse = np.unique(both, return_inverse=True)
     names = [_group_of_pair(*text.split("|", 1)) for text in unique]
     return np.array(names, dtype="U5")[inverse] if len(names) else np.array([], dtype="U5")
+
+
+def mission_numbers(missions: NDArray[np.str_]) -> NDArray[np.int64]:
+    """Turn mission names into their positions in `MISSIONS`; an unknown name counts as ``other``.
+
+    Parameters
+    ----------
+    missions : ndarray of str, shape (n,)
+    """
+    numbers = np.full(len(missions), MISSIONS.index("other"), dtype=np.int64)
+    for i, name in enumerate(MISSIONS):
+        numbers[missions == name] = i
+    return numbers
 
 
 def parse_missions(names: str | Iterable[str]) -> tuple[str, ...]:

@@ -1,0 +1,72 @@
+"""Glacier velocity series from ITS_LIVE image pairs.
+
+The public names are loaded when they are first used, so that importing the package costs nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from itslive_core.catalog import CubeRecord, cubes_at
+    from itslive_core.datacube import Datacube, open_cube
+    from itslive_core.errors import ItsliveError
+    from itslive_core.estimators.inversion import invert
+    from itslive_core.estimators.settings import InversionSettings
+    from itslive_core.estimators.smoothing import smoothing_curve
+    from itslive_core.estimators.warm_up import warm_up
+    from itslive_core.glaciers import Glacier
+    from itslive_core.jobs.glacier import run_glacier
+    from itslive_core.jobs.overview import read_glacier
+    from itslive_core.pairs import ImagePairs
+    from itslive_core.selection import PairSelection
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "CubeRecord": "catalog",
+    "Datacube": "datacube",
+    "Glacier": "glaciers",
+    "ImagePairs": "pairs",
+    "InversionSettings": "estimators.settings",
+    "ItsliveError": "errors",
+    "PairSelection": "selection",
+    "cubes_at": "catalog",
+    "invert": "estimators.inversion",
+    "open_cube": "datacube",
+    "read_glacier": "jobs.overview",
+    "run_glacier": "jobs.glacier",
+    "smoothing_curve": "estimators.smoothing",
+    "warm_up": "estimators.warm_up",
+}
+
+__all__ = [
+    "CubeRecord",
+    "Datacube",
+    "Glacier",
+    "ImagePairs",
+    "InversionSettings",
+    "ItsliveError",
+    "PairSelection",
+    "__version__",
+    "cubes_at",
+    "invert",
+    "open_cube",
+    "read_glacier",
+    "run_glacier",
+    "smoothing_curve",
+    "warm_up",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Load a public name from its module."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    """List the public names."""
+    return sorted(__all__)

@@ -1,0 +1,5 @@
+"""Estimators: from image pairs to a regular series."""
+
+from itslive_core.estimators.settings import PRESETS, InversionSettings
+
+__all__ = ["PRESETS", "InversionSettings"]

@@ -1,0 +1,122 @@
+"""The inversion: regularised least squares from mean velocities over spans to a regular series.
+
+Minimised at each pixel, both components with one matrix, velocities in m/yr and the interval h in days:
+
+    sum_j w_j u_j (sum_k A_jk v_k - d_j)^2 + (lambda / h^k)^2 ||D_k v||^2
+
+A averages cells over spans (`itslive_core.time_grid`), w weights the pairs (`itslive_core.estimators.weights`),
+u is Tukey's bisquare of the vector residual (Beaton and Tukey, 1974, doi:10.1080/00401706.1974.10489171), lambda
+is given or chosen (`itslive_core.estimators.smoothing`), D_k takes k-th differences. With
+N = A'WA + (lambda / h^k)^2 D'D, edf = trace(N^-1 A'WA) and s_c^2 = sum_j w_j u_j r_jc^2 / (sum_j u_j - edf), the
+variance of component c is s_c^2 diag(N^-1): a Bayesian band under independent noise.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from itslive_core.estimators.prepare import SharedPairs, solve_pixels
+from itslive_core.estimators.settings import InversionSettings
+from itslive_core.outliers import reject_outliers
+from itslive_core.selection import PairSelection
+from itslive_core.series import common_attributes, filter_attributes, point_series
+from itslive_core.solvers.base import FAILED, NO_FREEDOM, SOLVED, TOO_FEW, needed_pairs
+from itslive_core.time_grid import TimeGrid
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from itslive_core.pairs import ImagePairs
+
+__all__ = ["invert", "reason_for", "use_pairs"]
+
+
+def use_pairs(
+    pairs: ImagePairs, settings: InversionSettings, selection: PairSelection | None = None
+) -> ImagePairs:
+    """Apply all filters: on metadata, then on values.
+
+    Parameters
+    ----------
+    pairs : ImagePairs
+    settings : InversionSettings
+        Gives the filter on values.
+    selection : PairSelection, optional
+        Filters on metadata; a series of `ImagePairs.select` does the same.
+    """
+    if selection is not None:
+        pairs = pairs.select(selection)
+    return reject_outliers(pairs, settings.outliers)
+
+
+def reason_for(status: int, used: int, derivative: int) -> str:
+    """Say why a pixel has no estimate, or no error bars; empty where all is well."""
+    if status == SOLVED:
+        return ""
+    if status == TOO_FEW:
+        return (
+            f"too few pairs: {used} used, and at least {needed_pairs(derivative)} with distinct dates are needed"
+        )
+    if status == FAILED:
+        return "the normal equations cannot be solved: try a larger smoothing"
+    if status == NO_FREEDOM:
+        return "no error bars: the fit uses up all pairs; try a larger smoothing or a longer interval"
+    raise ValueError(f"unknown status {status}")
+
+
+def invert(
+    pairs: ImagePairs,
+    settings: InversionSettings | None = None,
+    *,
+    selection: PairSelection | None = None,
+) -> xr.Dataset:
+    """Invert the image pairs of one pixel into a regular series.
+
+    Parameters
+    ----------
+    pairs : ImagePairs
+        n observations.
+    settings : InversionSettings, optional
+        Default: the recommended ones.
+    selection : PairSelection, optional
+        Filters on metadata to apply first.
+
+    Returns
+    -------
+    xarray.Dataset
+        Dimension ``time`` (M cell centres) with ``time_bnds``; float64 ``vx, vy, v, vx_std, vy_std, v_std``
+        [m/yr], ``n_pairs`` and ``coverage``; scalar x, y, lon, lat; a grid mapping. Cells that no used pair
+        overlaps are NaN. Attributes hold every setting, what each filter left, ``smoothing_used``,
+        ``effective_degrees_of_freedom`` (NaN without uncertainty) and, where there is no estimate or no error
+        bars, the ``reason``. Without any used pair the axis is empty.
+
+    Raises
+    ------
+    SettingsError
+        If the device asked for is not available.
+    """
+    settings = InversionSettings() if settings is None else settings
+    used = use_pairs(pairs, settings, selection)
+    grid = TimeGrid.covering(used.start, used.end, settings.interval)
+    n = len(used)
+    shared = SharedPairs.make(used, np.ones(n, dtype=bool), grid)
+    result = solve_pixels(
+        shared, np.array([0, n]), np.arange(n, dtype=np.int32), used.vx, used.vy, settings
+    )
+    status = int(result.status[0])
+    attributes: dict[str, Any] = {
+        **common_attributes(
+            {"method": "inversion", **settings.to_dict()},
+            {} if selection is None else selection.to_dict(),
+            [pairs.cube_url or ""],
+            [pairs.date_updated or ""],
+        ),
+        "smoothing_used": float(result.smoothing[0]),
+        "effective_degrees_of_freedom": float(result.freedom[0]),
+        "robust_passes": int(result.passes[0]),
+        "reason": used.describe_empty() if n == 0 else reason_for(status, n, settings.derivative),
+        **filter_attributes(used.history, n),
+    }
+    return point_series(grid, result, used, attributes)

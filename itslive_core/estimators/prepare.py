@@ -1,0 +1,171 @@
+"""From pairs to batches: what all pixels of a cube share, and what each pixel adds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from itslive_core.estimators.weights import observation_weights
+from itslive_core.missions import mission_numbers
+from itslive_core.outliers import span_consistent
+from itslive_core.solvers.banded import BandedSolver
+from itslive_core.solvers.base import BatchResult, PixelBatch, SolveOptions
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from itslive_core.blocks import PixelBlock
+    from itslive_core.datacube import PairTable
+    from itslive_core.estimators.settings import InversionSettings
+    from itslive_core.pairs import ImagePairs
+    from itslive_core.solvers.base import Solver
+    from itslive_core.time_grid import SpanOperator, TimeGrid
+
+__all__ = ["SharedPairs", "solve_options", "solve_pixels", "solver_for"]
+
+
+@dataclass(frozen=True, eq=False)
+class SharedPairs:
+    """The pairs of a cube, or of one pixel, on a time grid: computed once, used by every pixel.
+
+    Parameters
+    ----------
+    grid : TimeGrid
+        M cells.
+    operator : SpanOperator
+        Rows of the T pairs.
+    span_id : ndarray of int32, shape (T,)
+        Equal for pairs with the same (start, end).
+    start, end, vx_error, vy_error : ndarray of float64, shape (T,)
+    mission : ndarray of int64, shape (T,)
+        Positions in `itslive_core.missions.MISSIONS`.
+    renumber : ndarray of int32
+        From rows of the cube's pair table to rows here; -1 for pairs that were filtered out.
+    """
+
+    grid: TimeGrid
+    operator: SpanOperator
+    span_id: NDArray[np.int32]
+    start: NDArray[np.float64]
+    end: NDArray[np.float64]
+    vx_error: NDArray[np.float64]
+    vy_error: NDArray[np.float64]
+    mission: NDArray[np.int64]
+    renumber: NDArray[np.int32]
+
+    @classmethod
+    def make(cls, table: PairTable | ImagePairs, mask: NDArray[np.bool_], grid: TimeGrid) -> SharedPairs:
+        """Put the pairs of a table on a grid.
+
+        Parameters
+        ----------
+        table : PairTable or ImagePairs
+        mask : ndarray of bool, shape (number of rows,)
+            Pairs that passed the filters on metadata.
+        grid : TimeGrid
+            Holds all of them.
+        """
+        start, end = table.start[mask], table.end[mask]
+        renumber = np.where(mask, np.cumsum(mask) - 1, -1).astype(np.int32)
+        spans = np.empty(len(start), dtype=np.complex128)
+        spans.real, spans.imag = start, end
+        span_id = np.unique(spans, return_inverse=True)[1].astype(np.int32)
+        return cls(
+            grid=grid,
+            operator=grid.operator(start, end),
+            span_id=span_id.reshape(-1),
+            start=start,
+            end=end,
+            vx_error=table.vx_error[mask],
+            vy_error=table.vy_error[mask],
+            mission=mission_numbers(table.mission[mask]),
+            renumber=renumber,
+        )
+
+
+def solve_options(settings: InversionSettings) -> SolveOptions:
+    """Translate settings into what a solver needs."""
+    smoothing = settings.smoothing
+    if isinstance(smoothing, str):
+        smoothing = "gcv" if smoothing == "gcv" else "evidence"
+    return SolveOptions(
+        derivative=settings.derivative,
+        smoothing=smoothing,
+        robust=settings.robust,
+        uncertainty=settings.uncertainty,
+    )
+
+
+def solver_for(device: str) -> Solver:
+    """Return the solver for a device.
+
+    Raises
+    ------
+    SettingsError
+        If the device is not available.
+    """
+    if device == "cuda":
+        from itslive_core.errors import SettingsError
+
+        raise SettingsError("device 'cuda' is not available yet: choose 'cpu' or 'auto'")
+    return BandedSolver()
+
+
+def solve_pixels(
+    shared: SharedPairs,
+    offsets: NDArray[np.int64],
+    pair: NDArray[np.int32],
+    vx: NDArray[np.float64],
+    vy: NDArray[np.float64],
+    settings: InversionSettings,
+) -> BatchResult:
+    """Weight and solve the used observations of some pixels.
+
+    Parameters
+    ----------
+    shared : SharedPairs
+    offsets : ndarray of int64, shape (P + 1,)
+    pair : ndarray of int32, shape (n,)
+        Rows of `shared`.
+    vx, vy : ndarray of float64, shape (n,)
+    settings : InversionSettings
+
+    Returns
+    -------
+    BatchResult
+    """
+    weights = observation_weights(
+        settings.weights, offsets, pair, shared.end - shared.start, shared.vx_error, shared.vy_error, shared.mission
+    )
+    batch = PixelBatch(shared.operator, shared.span_id, offsets, pair, vx, vy, weights)
+    return solver_for(settings.device).solve(batch, solve_options(settings))
+
+
+def solve_block(pixels: PixelBlock, shared: SharedPairs, settings: InversionSettings) -> tuple[
+    BatchResult, NDArray[np.int64]
+]:  # fmt: skip
+    """Filter, weight and solve a block whose pairs already passed the filters on metadata.
+
+    Parameters
+    ----------
+    pixels : PixelBlock
+    shared : SharedPairs
+    settings : InversionSettings
+
+    Returns
+    -------
+    result : BatchResult
+    used : ndarray of int, shape (P,)
+        Number of used pairs of each pixel.
+    """
+    pair = shared.renumber[pixels.pair]
+    vx, vy = pixels.vx.astype(np.float64), pixels.vy.astype(np.float64)
+    offsets = np.asarray(pixels.offsets, dtype=np.int64)
+    if settings.outliers == "auto":
+        keep, _ = span_consistent(offsets, pair, shared.start, shared.end, vx, vy, shared.mission)
+        if not keep.all():
+            offsets = np.concatenate(([0], np.cumsum(keep)))[offsets]
+            pair, vx, vy = pair[keep], vx[keep], vy[keep]
+    return solve_pixels(shared, offsets, pair, vx, vy, settings), np.diff(offsets)

@@ -1,0 +1,176 @@
+"""Settings of the inversion: validated, immutable, and the same in Python, shell and app."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from itslive_core.errors import SettingsError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["DEVICES", "OUTLIERS", "PRESETS", "WEIGHTS", "InversionSettings"]
+
+WEIGHTS = ("none", "span", "error")
+"""Choices of weights."""
+OUTLIERS = ("none", "auto")
+"""Choices of the filter on values."""
+DEVICES = ("auto", "cpu", "cuda")
+"""Choices of the device."""
+SMOOTHINGS = ("auto", "gcv")
+"""Ways to choose lambda; ``auto`` maximises the evidence."""
+
+_INTERVALS = (0.5, 3650.0)
+_LAMBDAS = (1e-6, 1e12)
+
+
+@dataclass(frozen=True)
+class InversionSettings:
+    """How to invert image pairs into a regular series.
+
+    Minimised at each pixel, both components with one matrix, velocities in m/yr and h in days:
+
+        sum_j w_j u_j (sum_k A_jk v_k - d_j)^2 + (lambda / h^k)^2 ||D_k v||^2
+
+    Parameters
+    ----------
+    smoothing : float or {"auto", "gcv"}
+        lambda > 0; ``"auto"`` takes the one of highest evidence at each pixel, ``"gcv"`` the one of least
+        generalised cross-validation.
+    derivative : {1, 2}
+        k: penalise changes of velocity, or of acceleration.
+    interval : float
+        h, length of a time cell [days].
+    weights : {"none", "span", "error"}
+        w: all 1; ~ span^2, which fits displacements; ~ 1 / formal error^2.
+    robust : bool
+        Reweight by Tukey's bisquare, so that outliers lose their pull.
+    outliers : {"none", "auto"}
+        ``"auto"`` rejects long pairs that locked on something that does not move.
+    uncertainty : bool
+        Compute standard deviations.
+    spatial_smoothing : float
+        Coupling of neighbouring pixels; 0 is none, the only choice so far.
+    device : {"auto", "cpu", "cuda"}
+        Where to compute; the result does not depend on it.
+
+    Raises
+    ------
+    SettingsError
+        If a value is impossible; the message says what is possible.
+    """
+
+    smoothing: float | str = "auto"
+    derivative: int = 2
+    interval: float = 12.0
+    weights: str = "error"
+    robust: bool = True
+    outliers: str = "auto"
+    uncertainty: bool = True
+    spatial_smoothing: float = 0.0
+    device: str = "auto"
+
+    _CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {
+        "weights": WEIGHTS,
+        "outliers": OUTLIERS,
+        "device": DEVICES,
+    }
+
+    def __post_init__(self) -> None:
+        """Check every value, and bring numbers to one type."""
+        if isinstance(self.smoothing, str):
+            if self.smoothing not in SMOOTHINGS:
+                raise SettingsError(f"smoothing {self.smoothing!r} is not known: give a number above 0, or 'auto'")
+        else:
+            object.__setattr__(self, "smoothing", self._number("smoothing", *_LAMBDAS))
+        if isinstance(self.derivative, bool) or self.derivative not in (1, 2):
+            raise SettingsError(f"derivative is {self.derivative!r}: choose 1 (velocity) or 2 (acceleration)")
+        object.__setattr__(self, "derivative", int(self.derivative))
+        object.__setattr__(self, "interval", self._number("interval", *_INTERVALS, unit=" days"))
+        for name, choices in self._CHOICES.items():
+            value = getattr(self, name)
+            if value not in choices:
+                raise SettingsError(f"{name} {value!r} is not known: choose from {', '.join(choices)}")
+        for name in ("robust", "uncertainty"):
+            if not isinstance(getattr(self, name), bool):
+                raise SettingsError(f"{name} is {getattr(self, name)!r}: choose True or False")
+        object.__setattr__(self, "spatial_smoothing", self._number("spatial_smoothing", 0.0, math.inf))
+        if self.spatial_smoothing != 0.0:
+            raise SettingsError("spatial_smoothing is not available yet: leave it at 0")
+
+    def _number(self, name: str, low: float, high: float, unit: str = "") -> float:
+        value = getattr(self, name)
+        try:
+            number = float(value)
+        except (TypeError, ValueError) as error:
+            raise SettingsError(f"{name} is {value!r}: give a number from {low:g} to {high:g}{unit}") from error
+        if isinstance(value, bool) or not low <= number <= high:
+            raise SettingsError(f"{name} is {value!r}: give a number from {low:g} to {high:g}{unit}")
+        return number
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return all settings as plain values."""
+        return asdict(self)
+
+    def to_json(self) -> str:
+        """Return all settings as JSON text."""
+        return json.dumps(self.to_dict())
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> InversionSettings:
+        """Rebuild settings from `to_dict`; what is missing takes its default.
+
+        Raises
+        ------
+        SettingsError
+            If a name is unknown or a value impossible.
+        """
+        unknown = sorted(set(values) - set(cls.__dataclass_fields__))
+        if unknown:
+            names = ", ".join(cls.__dataclass_fields__)
+            raise SettingsError(f"{unknown[0]!r} is no setting of the inversion: choose from {names}")
+        return cls(**values)
+
+    @classmethod
+    def from_json(cls, text: str) -> InversionSettings:
+        """Rebuild settings from `to_json`.
+
+        Raises
+        ------
+        SettingsError
+            If the text is not a JSON object, or holds something impossible.
+        """
+        try:
+            values = json.loads(text)
+        except ValueError as error:
+            raise SettingsError(f"the settings are not JSON ({error}): write them as one JSON object") from error
+        if not isinstance(values, dict):
+            raise SettingsError("the settings are not a JSON object: write them as {\"interval\": 12, ...}")
+        return cls.from_dict(values)
+
+    @classmethod
+    def preset(cls, name: str) -> InversionSettings:
+        """Return a named set of settings.
+
+        Parameters
+        ----------
+        name : {"recommended", "itslive-tool"}
+
+        Raises
+        ------
+        SettingsError
+            If there is no such preset.
+        """
+        if name not in PRESETS:
+            raise SettingsError(f"preset {name!r} is not known: choose from {', '.join(PRESETS)}")
+        return replace(cls(), **PRESETS[name])
+
+
+PRESETS: dict[str, dict[str, Any]] = {
+    "recommended": {},
+    "itslive-tool": {"smoothing": 10.0, "weights": "none", "robust": False, "outliers": "none"},
+}
+"""What each preset changes of the defaults; "itslive-tool" repeats the choices of ITS_LIVE_TOOL."""

@@ -1,0 +1,36 @@
+"""Loading or compiling the kernels before somebody waits for them."""
+
+from __future__ import annotations
+
+from itslive_core.estimators.inversion import invert
+from itslive_core.estimators.settings import InversionSettings
+from itslive_core.pairs import ImagePairs
+
+__all__ = ["warm_up"]
+
+
+def warm_up() -> None:
+    """Run every compiled kernel once on a toy problem.
+
+    The first run on a machine compiles them (some ten seconds) and caches the result on disk; later
+    processes load it in a fraction of a second.
+    """
+    import numpy as np
+
+    from itslive_core.blocks import Block, PixelBlock, gather_chunk, median_velocity, merge_chunks
+
+    rng = np.random.default_rng(0)
+    start = np.sort(rng.uniform(0.0, 700.0, 60))
+    end = start + rng.uniform(4.0, 90.0, 60)
+    pairs = ImagePairs.from_arrays(start, end, rng.normal(100, 5, 60), rng.normal(50, 5, 60))
+    for settings in (InversionSettings(), InversionSettings(smoothing=10.0, weights="none", robust=False)):
+        invert(pairs, settings)
+    marker = np.array([-32767, -32767], dtype=np.int16)
+    chunk = np.full((4, 4), 7, dtype=np.int16)
+    # Chunks arrive both as fresh arrays and as read-only views of a buffer, which are types of their own.
+    counts, layers, vx, vy, partial = gather_chunk(chunk, chunk, 0, marker, marker)
+    offsets = np.concatenate(([0], np.cumsum(counts)))
+    for column in (layers, vx):
+        merge_chunks(counts[None, :], offsets, column, np.empty_like(column), 0)
+    pixels = PixelBlock(Block(0, 2, 0, 2), offsets, layers, vx, vy, partial)
+    median_velocity(pixels.keep(np.ones(4, dtype=bool)))

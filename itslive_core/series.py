@@ -1,0 +1,221 @@
+"""The datasets that estimates come in: names, units and attributes after the CF conventions."""
+
+from __future__ import annotations
+
+import json
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import xarray as xr
+
+import itslive_core
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from numpy.typing import NDArray
+
+    from itslive_core.pairs import ImagePairs
+    from itslive_core.selection import FilterStep
+    from itslive_core.solvers.base import BatchResult
+    from itslive_core.time_grid import TimeGrid
+
+__all__ = [
+    "VARIABLES",
+    "common_attributes",
+    "filter_attributes",
+    "grid_mapping",
+    "point_series",
+    "speed_and_std",
+    "time_coordinates",
+]
+
+_BAND = "standard deviation of a Bayesian posterior under independent noise"
+
+VARIABLES: dict[str, dict[str, Any]] = {
+    "vx": {
+        "long_name": "velocity along x of the projection",
+        "standard_name": "land_ice_x_velocity",
+        "units": "m/yr",
+        "cell_methods": "time: mean",
+        "ancillary_variables": "vx_std n_pairs coverage",
+    },
+    "vy": {
+        "long_name": "velocity along y of the projection",
+        "standard_name": "land_ice_y_velocity",
+        "units": "m/yr",
+        "cell_methods": "time: mean",
+        "ancillary_variables": "vy_std n_pairs coverage",
+    },
+    "v": {
+        "long_name": "speed, hypot(vx, vy)",
+        "units": "m/yr",
+        "cell_methods": "time: mean",
+        "ancillary_variables": "v_std n_pairs coverage",
+    },
+    "vx_std": {"long_name": f"uncertainty of vx: {_BAND}", "units": "m/yr"},
+    "vy_std": {"long_name": f"uncertainty of vy: {_BAND}", "units": "m/yr"},
+    "v_std": {"long_name": f"uncertainty of v: {_BAND}; clip the band at 0", "units": "m/yr"},
+    "n_pairs": {"long_name": "number of used image pairs whose span overlaps the cell", "units": "1"},
+    "coverage": {"long_name": "fraction of the cell inside the union of the spans of used pairs", "units": "1"},
+}
+"""Attributes of the variables of every estimate."""
+
+_REFERENCES = (
+    "ITS_LIVE: Gardner, A., M. Fahnestock, and T. Scambos (2025), MEaSUREs ITS_LIVE, NASA NSIDC DAAC; "
+    "Gardner et al. (2025), The Cryosphere 19, 3517"
+)
+
+
+def time_coordinates(grid: TimeGrid) -> tuple[NDArray[np.datetime64], NDArray[np.datetime64]]:
+    """Give cell centres, shape (M,), and bounds, shape (M, 2), as datetime64[ns], UTC."""
+    edges = _to_ns(grid.edges)
+    return _to_ns(grid.centres), np.stack([edges[:-1], edges[1:]], axis=1)
+
+
+def _to_ns(days: NDArray[np.float64]) -> NDArray[np.datetime64]:
+    # Whole microseconds: finer digits of a float day number are noise.
+    return (np.rint(days * 86_400e6).astype("int64") * 1000).astype("datetime64[ns]")
+
+
+TIME_ATTRIBUTES = {"standard_name": "time", "long_name": "centre of the time cell, UTC", "bounds": "time_bnds"}
+
+
+@lru_cache(maxsize=64)
+def grid_mapping(epsg: int) -> dict[str, Any]:
+    """Describe a CRS as the attributes of a CF grid mapping variable.
+
+    Parameters
+    ----------
+    epsg : int
+        EPSG code.
+    """
+    from pyproj import CRS
+
+    attributes = {k: v for k, v in CRS.from_epsg(epsg).to_cf().items() if v is not None}
+    return {**attributes, "spatial_epsg": epsg}
+
+
+def speed_and_std(
+    vx: NDArray, vy: NDArray, vx_std: NDArray | None, vy_std: NDArray | None
+) -> tuple[NDArray, NDArray | None]:
+    """Give the speed and its standard deviation, by linear propagation.
+
+    Parameters
+    ----------
+    vx, vy : ndarray
+        Components [m/yr].
+    vx_std, vy_std : ndarray or None
+        Their standard deviations [m/yr].
+
+    Returns
+    -------
+    v : ndarray
+        hypot(vx, vy).
+    v_std : ndarray or None
+        sqrt((vx vx_std)^2 + (vy vy_std)^2) / v; where v = 0, sqrt((vx_std^2 + vy_std^2) / 2).
+    """
+    v = np.hypot(vx, vy)
+    if vx_std is None or vy_std is None:
+        return v, None
+    still = v == 0
+    along = np.hypot(vx * vx_std, vy * vy_std) / np.where(still, 1.0, v)
+    return v, np.where(still, np.sqrt((vx_std**2 + vy_std**2) / 2), along)
+
+
+def filter_attributes(steps: Iterable[FilterStep], used: int) -> dict[str, Any]:
+    """Turn the history of filters into attributes: ``n_pairs_<step>`` in order, ``n_pairs_used`` last."""
+    steps = list(steps)
+    attributes: dict[str, Any] = {f"n_pairs_{step.name}": step.kept for step in steps}
+    words = [f"{step.name}: {step.kept} kept, {step.dropped} dropped ({step.note})" for step in steps]
+    attributes["filters"] = "; ".join(words)
+    attributes["n_pairs_used"] = used
+    return attributes
+
+
+def common_attributes(
+    settings: Mapping[str, Any], selection: Mapping[str, Any], cube_urls: Iterable[str], updated: Iterable[str]
+) -> dict[str, Any]:
+    """Give the attributes that say where an estimate comes from and how to make it again.
+
+    Parameters
+    ----------
+    settings : mapping
+        All settings of the estimator, including its name as ``method``.
+    selection : mapping
+        Filters on metadata that were set.
+    cube_urls, updated : iterable of str
+        The cubes, and when each was last changed.
+    """
+    plain = {k: int(v) if isinstance(v, bool) else v for k, v in settings.items()}
+    return {
+        "Conventions": "CF-1.8",
+        "title": "Glacier velocity on regular time cells, estimated from ITS_LIVE image pairs",
+        "source": f"ITS_LIVE image pairs; itslive_core {itslive_core.__version__}",
+        "references": _REFERENCES,
+        **plain,
+        "settings": json.dumps(dict(settings)),
+        "selection": json.dumps(dict(selection)),
+        "cube_url": " ".join(cube_urls),
+        "cube_date_updated": "; ".join(updated),
+        "itslive_core_version": itslive_core.__version__,
+    }
+
+
+def point_series(
+    grid: TimeGrid, result: BatchResult, pairs: ImagePairs, attributes: Mapping[str, Any]
+) -> xr.Dataset:
+    """Put the estimate of one pixel into a dataset.
+
+    Parameters
+    ----------
+    grid : TimeGrid
+        M cells.
+    result : BatchResult
+        Of one pixel.
+    pairs : ImagePairs
+        Gives the place.
+    attributes : mapping
+        Of the dataset.
+
+    Returns
+    -------
+    xarray.Dataset
+        Dimension ``time``; see the package documentation for the variables.
+    """
+    centres, bounds = time_coordinates(grid)
+    nothing = np.full(grid.size, np.nan)
+    with_std = result.std.shape[2] == grid.size
+    vx, vy = result.values[0]
+    vx_std, vy_std = result.std[0] if with_std else (nothing, nothing)
+    v, v_std = speed_and_std(vx, vy, vx_std, vy_std)
+    columns = {
+        "vx": vx,
+        "vy": vy,
+        "v": v,
+        "vx_std": vx_std,
+        "vy_std": vy_std,
+        "v_std": v_std,
+        "n_pairs": result.count[0],
+        "coverage": result.covered[0],
+    }
+    ds = xr.Dataset(attrs=dict(attributes))
+    ds = ds.assign_coords(time=("time", centres, dict(TIME_ATTRIBUTES)))
+    ds["time_bnds"] = (("time", "bnds"), bounds)
+    for name, values in columns.items():
+        ds[name] = ("time", values, {**VARIABLES[name]})
+    places = {
+        "x": (pairs.x, {"standard_name": "projection_x_coordinate", "units": "m"}),
+        "y": (pairs.y, {"standard_name": "projection_y_coordinate", "units": "m"}),
+        "lon": (pairs.lon, {"standard_name": "longitude", "units": "degrees_east"}),
+        "lat": (pairs.lat, {"standard_name": "latitude", "units": "degrees_north"}),
+    }
+    ds = ds.assign_coords(
+        {name: ((), np.nan if value is None else value, attrs) for name, (value, attrs) in places.items()}
+    )
+    if pairs.epsg:
+        ds["mapping"] = ((), 0, grid_mapping(pairs.epsg))
+        for name in ("vx", "vy", "v", "vx_std", "vy_std", "v_std", "n_pairs", "coverage"):
+            ds[name].attrs["grid_mapping"] = "mapping"
+    return ds
