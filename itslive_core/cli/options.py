@@ -39,20 +39,20 @@ _FILTERS = ("start", "end", "mission", "satellite", "min_span", "max_span")
 
 
 class _AutoOrNumber(click.ParamType[float | str]):
-    """A number above zero, or the word auto."""
+    """A number above zero, or the name of a way to choose one."""
 
-    name = "X|auto"
+    name = "X|auto|gcv"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float | str:
         """Turn the text of the option into its value."""
-        if isinstance(value, float) or value == "auto":
+        if isinstance(value, float) or value in ("auto", "gcv"):
             return value
         try:
             number = float(value)
         except ValueError:
             number = math.nan
         if not (math.isfinite(number) and number > 0):
-            self.fail(f"{value!r} is neither a number above 0 nor 'auto'.", param, ctx)
+            self.fail(f"{value!r} is neither a number above 0 nor auto or gcv.", param, ctx)
         return number
 
 
@@ -123,8 +123,8 @@ estimate_options = _all_of(
     click.option(
         "--smoothing",
         type=_AutoOrNumber(),
-        metavar="X|auto",
-        help="Weight of the smoothness, lambda; auto lets the pairs decide [auto].",
+        metavar="X|auto|gcv",
+        help="Weight of the smoothness, lambda; or how the pairs decide: evidence, cross-validation [auto].",
     ),
     click.option(
         "--derivative",

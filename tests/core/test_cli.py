@@ -16,6 +16,7 @@ import xarray as xr
 import itslive_core
 from itslive_core.cli import itslive, run
 from itslive_core.demo import DEMO_POINTS, demo_path
+from itslive_core.estimators.settings import PRESETS
 from itslive_core.export import PAIRS_COLUMNS, SERIES_COLUMNS
 
 TRUNK = DEMO_POINTS["trunk"]
@@ -90,7 +91,7 @@ def test_alone_it_shows_its_help_and_with_version_its_version(capfd):
 
 def test_presets_and_choices_are_those_of_the_library():
     options = {option.name: option for option in itslive.commands["invert"].params}
-    assert set(options["preset"].type.choices) == set(itslive_core.PRESETS)
+    assert set(options["preset"].type.choices) == set(PRESETS)
     default = itslive_core.InversionSettings()
     for name in ("weights", "outliers", "device"):
         for choice in options[name].type.choices:
@@ -129,7 +130,7 @@ def test_info_as_json_and_as_text(folder, capfd):
     assert sum(facts["missions"].values()) == cube.pair_table.usable.sum()
     succeed("info", "demo.zarr")
     text = capfd.readouterr().out
-    assert f"{cube.n_pairs:,}" in text
+    assert f"n pairs         {cube.n_pairs}" in text.replace(",", "")
     assert len(text.splitlines()) == len(facts)
 
 
@@ -165,7 +166,7 @@ def test_series_at_a_point_is_that_of_the_library(folder):
     with xr.open_dataset("series.nc") as series:
         for name in ("vx", "vy", "v", "vx_std", "vy_std", "v_std"):
             np.testing.assert_allclose(series[name], expected[name], rtol=1e-9)
-        assert series.attrs["smoothing_used"] == 20
+        assert series.attrs["smoothing_used"] == pytest.approx(20)
         assert series.attrs["n_pairs_used"] == expected.attrs["n_pairs_used"]
     table = pd.read_csv("series.csv")
     assert tuple(table.columns) == SERIES_COLUMNS
@@ -182,7 +183,7 @@ def test_the_point_may_be_given_in_the_crs_of_the_cube(folder):
 def test_a_preset_can_be_changed_by_options(folder):
     succeed("invert", "demo.zarr", *POINT, "--preset", "itslive-tool", "--weights", "span", "-o", "series.nc")
     with xr.open_dataset("series.nc") as series:
-        assert series.attrs["smoothing_used"] == 10
+        assert series.attrs["smoothing_used"] == pytest.approx(10)
         assert "span" in str(series.attrs)
     preset = itslive_core.InversionSettings.preset("itslive-tool")
     assert preset.weights == "none"
