@@ -39,7 +39,8 @@ _LEAST_CLASS = 5
 _LEAST_SEEN = 2 / 3
 _SHARE = 0.5
 _SIGNIFICANT = 4.0
-_FLOOR = 5.0
+_FLOOR = 15.0
+"""Bias that short pairs of a few images can have from their geolocation alone, a metre or two [m/yr]."""
 
 
 @dataclass(frozen=True, eq=False)
