@@ -58,7 +58,9 @@ def apply_query(session: Session, query: Mapping[str, Any]) -> None:
     smoothing = query.get("lambda")
     if smoothing == "auto":
         values["auto_smoothing"] = True
-    elif (number := _number(smoothing, 10 ** LOG_SMOOTHING_BOUNDS[0], 10 ** LOG_SMOOTHING_BOUNDS[1])) is not None:
+    elif (
+        number := _number(smoothing, 10 ** LOG_SMOOTHING_BOUNDS[0], 10 ** LOG_SMOOTHING_BOUNDS[1])
+    ) is not None:
         values.update(auto_smoothing=False, log_smoothing=math.log10(number))
     if (order := _number(query.get("k"), 1, 2)) in {1.0, 2.0}:
         values["derivative"] = int(order or 2)

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import panel as pn
-import panel_material_ui as pmui
 from panel.io.document import unlocked
 from panel.io.state import set_curdoc
 from panel.viewable import Viewer
@@ -26,6 +25,8 @@ from dashboard.views.world_map import WorldMapView
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    import panel_material_ui as pmui
 
     from itslive_core import Datacube, Glacier
 
@@ -62,9 +63,9 @@ class Dashboard(Viewer):
         self._place = Place()
         self._started = False
         self._task: asyncio.Task[None] | None = None
-        runner = JobRunner(self._applying, on_crash=lambda text: self.session.messages.error(text))
+        runner = JobRunner(self._applying, on_crash=self._crashed)
         self.session = Session(runner)
-        self.world = WorldMapView(load_catalog().segments_mercator(), lambda lon, lat: self.places.click(lon, lat))
+        self.world = WorldMapView(load_catalog().segments_mercator(), self._click_world)
         self.glacier_map = GlacierMapView(self._click_glacier)
         self.series_view = SeriesView()
         self.area = AreaControl(self.session, self.glacier_map)
@@ -131,7 +132,11 @@ class Dashboard(Viewer):
         if self._demo:
             self.session.begin("Preparing the demo")
             self.session.runner.submit(
-                "open", once(_open_demo), self._demo_ready, self.session.messages.error, on_done=self.session.end
+                "open",
+                once(_open_demo),
+                self._demo_ready,
+                self.session.messages.error,
+                on_done=self.session.end,
             )
             return
         if isinstance(outlines, (str, Path)):
@@ -189,6 +194,12 @@ class Dashboard(Viewer):
     def _show_point(self, cube: Datacube, lon: float, lat: float) -> None:
         self.series.add(cube, lon=lon, lat=lat)
 
+    def _crashed(self, text: str) -> None:
+        self.session.messages.error(text)
+
+    def _click_world(self, lon: float, lat: float) -> None:
+        self.places.click(lon, lat)
+
     def _click_glacier(self, x: float, y: float) -> None:
         cubes = self.area.cubes
         if not cubes:
@@ -239,4 +250,3 @@ def _lonlat_box(cube: Datacube) -> tuple[float, float, float, float]:
     to_degrees = Transformer.from_crs(cube.crs, 4326, always_xy=True)
     box: tuple[float, float, float, float] = to_degrees.transform_bounds(*cube.bounds)
     return box
-

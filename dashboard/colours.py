@@ -10,16 +10,16 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ACCENT",
+    "COAST",
     "LAND",
     "MISSION_COLOURS",
     "MISSION_LABELS",
     "OUTLINE",
     "POINT_COLOURS",
     "SPEED_MAP",
-    "WATER",
 ]
 
-# Okabe and Ito (2008), "Color Universal Design", in an order that gives the densest missions the calmest hues.
+# Okabe and Ito (2008), "Color Universal Design": the densest missions have the calmest hues.
 MISSION_COLOURS: Mapping[str, str] = MappingProxyType(
     {
         "S1": "#E69F00",
@@ -42,12 +42,11 @@ MISSION_LABELS: Mapping[str, str] = MappingProxyType(
     }
 )
 
-# The curves lie on top of the missions' bars, so they take darker hues than those (Tol's "high contrast" and
-# "muted" sets, readable on white and on dark grey).
-POINT_COLOURS = ("#3F51D8", "#AA3377", "#117733", "#B8860B", "#6A3D9A", "#CC3311")
+# The curves lie on top of the missions' bars: stronger hues, readable on white and on dark grey.
+POINT_COLOURS = ("#2F6BFF", "#D6336C", "#8E5BD9", "#A5673F", "#0FA3A3", "#E4572E")
 
 ACCENT = "#0B6FA4"
 OUTLINE = "#E8590C"
-LAND = {"light": "#E9EDF0", "dark": "#2E3A43"}
-WATER = {"light": "#F8FAFB", "dark": "#1B242B"}
+LAND = "#8FA3B0"
+COAST = "#7B8F9C"
 SPEED_MAP = "viridis"

@@ -256,4 +256,3 @@ def once(function: Callable[..., Any], *args: Any) -> Work:
         yield function(*args)
 
     return work
-

@@ -22,7 +22,11 @@ if TYPE_CHECKING:
 __all__ = ["MODES", "AreaControl", "Canvas", "Progress", "clock"]
 
 MODES = {"Median of the pairs": "median", "Inverted, mean": "mean", "Inverted, at a date": "date"}
-_TITLES = {"median": "Speed of the median velocity [m/yr]", "mean": "Inverted mean speed [m/yr]", "date": "Speed [m/yr]"}
+_TITLES = {
+    "median": "Speed of the median velocity [m/yr]",
+    "mean": "Inverted mean speed [m/yr]",
+    "date": "Speed [m/yr]",
+}
 _DRAW_EVERY = 0.15
 _MAX_STACK = 400_000_000
 
@@ -168,9 +172,13 @@ class AreaControl(param.Parameterized):
 
         self._session.begin("Reading the glacier")
         self._session.runner.submit(
-            "map", lambda stop: read_glacier(cubes, glacier, should_stop=stop), take, self._session.messages.error,
-            on_done=self._done_reading, policy=Policy.CANCEL,
-        )  # fmt: skip
+            "map",
+            lambda stop: read_glacier(cubes, glacier, should_stop=stop),
+            take,
+            self._session.messages.error,
+            on_done=self._done_reading,
+            policy=Policy.CANCEL,
+        )
 
     def invert(self) -> None:
         """Invert the whole glacier, block by block."""
@@ -204,8 +212,11 @@ class AreaControl(param.Parameterized):
         self._session.runner.submit(
             "glacier",
             lambda stop: run_glacier(cubes, glacier, settings, None, selection=selection, should_stop=stop),
-            take, self._stopped_by, on_done=self._done_inverting, policy=Policy.CANCEL,
-        )  # fmt: skip
+            take,
+            self._stopped_by,
+            on_done=self._done_inverting,
+            policy=Policy.CANCEL,
+        )
 
     def stop(self) -> None:
         """Stop the inversion; what is there stays."""
@@ -227,7 +238,9 @@ class AreaControl(param.Parameterized):
 
     def _done_inverting(self, stopped: bool) -> None:
         if self.progress.running:
-            self.progress.finish(f"Stopped at {self.progress.done} of {self.progress.total} blocks" if stopped else "Done")
+            self.progress.finish(
+                f"Stopped at {self.progress.done} of {self.progress.total} blocks" if stopped else "Done"
+            )
         if self._failed:
             self._session.messages.error(
                 f"{len(self._failed)} of {self.progress.total} blocks failed, the first with: {self._failed[0]}"
@@ -244,7 +257,9 @@ class AreaControl(param.Parameterized):
             index = min(self.date, len(canvas.times) - 1)
             values = canvas.stack[index]
             title = f"Speed, {np.datetime_as_string(canvas.times[index], 'D')} [m/yr]"
-            limit = self._limits.setdefault("date", nice_limit(canvas.stack[:: max(1, len(canvas.stack) // 40)]))
+            limit = self._limits.setdefault(
+                "date", nice_limit(canvas.stack[:: max(1, len(canvas.stack) // 40)])
+            )
         else:
             kind = "median" if self.mode == "median" else "mean"
             values = getattr(canvas, kind)

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
 __all__ = ["PlaceControl", "parse_position"]
 
-_POSITION = re.compile(r"^\s*([-+]?\d+(?:\.\d+)?)\s*°?\s*([NSns]?)\s*[,; ]\s*([-+]?\d+(?:\.\d+)?)\s*°?\s*([EWew]?)\s*$")
+_POSITION = re.compile(
+    r"^\s*([-+]?\d+(?:\.\d+)?)\s*°?\s*([NSns]?)\s*[,; ]\s*([-+]?\d+(?:\.\d+)?)\s*°?\s*([EWew]?)\s*$"
+)
 _RGI = re.compile(r"^\s*RGI", re.IGNORECASE)
 _AREA_DEGREES = 0.03
 _SUFFIXES = {".geojson", ".json", ".gpkg", ".zip", ".shp", ".kml", ".fgb", ".parquet"}
@@ -42,7 +44,9 @@ def parse_position(text: str) -> tuple[float, float] | None:
     lat = -abs(lat) if match[2].upper() == "S" else lat
     lon = -abs(lon) if match[4].upper() == "W" else lon
     if not (-90.0 <= lat <= 90.0 and -180.0 <= lon <= 360.0):
-        raise SelectionError(f"{text.strip()!r} is no place on Earth: write latitude (-90 to 90), then longitude")
+        raise SelectionError(
+            f"{text.strip()!r} is no place on Earth: write latitude (-90 to 90), then longitude"
+        )
     return (lon - 360.0 if lon > 180.0 else lon), lat
 
 
@@ -112,8 +116,9 @@ class PlaceControl:
         else:
             self._session.messages.tell(
                 f"Nothing called {text!r} is loaded: search for an RGI id or for latitude, longitude, "
-                "or load a file of outlines.", "warning",
-            )  # fmt: skip
+                "or load a file of outlines.",
+                "warning",
+            )
 
     def select(self, glacier: Glacier) -> None:
         """Make a loaded glacier the active one."""
@@ -129,7 +134,9 @@ class PlaceControl:
 
         def opened(cube: Datacube) -> None:
             self.adopt(cube)
-            self._session.messages.tell(f"Opened {Path(cube.url).name}: {cube.n_pairs:,} image pairs.", "success")
+            self._session.messages.tell(
+                f"Opened {Path(cube.url).name}: {cube.n_pairs:,} image pairs.", "success"
+            )
             if then is not None:
                 then(cube)
 
@@ -210,9 +217,13 @@ class PlaceControl:
         self._session.messages.clear()
         self._session.begin(activity)
         self._session.runner.submit(
-            lane, work, on_result, self._session.messages.error, on_done=self._session.end,
+            lane,
+            work,
+            on_result,
+            self._session.messages.error,
+            on_done=self._session.end,
             policy=Policy.CANCEL if lane == "lookup" else Policy.ALL,
-        )  # fmt: skip
+        )
 
 
 def _inside(glacier: Glacier) -> tuple[float, float]:
@@ -233,9 +244,14 @@ def _cubes_for(glacier: Glacier, here: tuple[float, float], open_ones: list[Data
     neighbours = [
         cube
         for cube in open_ones
-        if cube.url != first.url and cube.epsg == first.epsg and cube not in best
-        and cube.bounds[0] < x1 and cube.bounds[2] > x0 and cube.bounds[1] < y1 and cube.bounds[3] > y0
-    ]  # fmt: skip
+        if cube.url != first.url
+        and cube.epsg == first.epsg
+        and cube not in best
+        and cube.bounds[0] < x1
+        and cube.bounds[2] > x0
+        and cube.bounds[1] < y1
+        and cube.bounds[3] > y0
+    ]
     return [first, *neighbours]
 
 

@@ -140,9 +140,13 @@ class SeriesControl:
 
         self._session.begin("Reading image pairs")
         self._session.runner.submit(
-            "read", work, lambda fit: self._arrived(point, fit, choices), self._session.messages.error,
-            on_done=self._session.end, policy=Policy.ALL if selection.compare else Policy.CANCEL,
-        )  # fmt: skip
+            "read",
+            work,
+            lambda fit: self._arrived(point, fit, choices),
+            self._session.messages.error,
+            on_done=self._session.end,
+            policy=Policy.ALL if selection.compare else Policy.CANCEL,
+        )
         return point
 
     def refit(self, *_: Any) -> None:
@@ -158,7 +162,11 @@ class SeriesControl:
                 yield key, _fit(before.pairs, *choices, before)
 
         self._session.runner.submit(
-            "fit", work, lambda result: self._refitted(*result), self._session.messages.error, policy=Policy.CONFLATE
+            "fit",
+            work,
+            lambda result: self._refitted(*result),
+            self._session.messages.error,
+            policy=Policy.CONFLATE,
         )
 
     def _settings_changed(self, *events: Any) -> None:
@@ -212,5 +220,12 @@ class SeriesControl:
 
 
 _FIT_FIELDS = (
-    "auto_smoothing", "log_smoothing", "derivative", "interval", "weights", "robust", "outliers", "device",
-)  # fmt: skip
+    "auto_smoothing",
+    "log_smoothing",
+    "derivative",
+    "interval",
+    "weights",
+    "robust",
+    "outliers",
+    "device",
+)

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import param
 
-from dashboard.runner import JobRunner
 from dashboard.state.filters import Filters
 from dashboard.state.selection import Selection
 from dashboard.state.settings import Settings
 
 if TYPE_CHECKING:
+    from dashboard.runner import JobRunner
     from itslive_core import InversionSettings, PairSelection
 
 __all__ = ["Messages", "Session"]

@@ -40,7 +40,9 @@ class Filters(param.Parameterized):
         if not self.missions:
             raise SettingsError("no mission is chosen: switch at least one on under Data")
         if self.start and self.end and self.start > self.end:
-            raise SettingsError(f"the dates {self.start} to {self.end} hold no pair: put the earlier date first")
+            raise SettingsError(
+                f"the dates {self.start} to {self.end} hold no pair: put the earlier date first"
+            )
         low, high = self.span
         return PairSelection(
             start=self.start.isoformat() if self.start else None,

@@ -65,7 +65,9 @@ class Selection(param.Parameterized):
     known = param.List(default=[], doc="Glaciers whose outlines are loaded.")
     glaciers = param.List(default=[], doc="Glaciers that are selected; the last one is active.")
     points = param.List(default=[], doc="Points that are selected; the last one is active.")
-    compare = param.Boolean(default=False, label="Compare points", doc="Keep the points when another one is clicked.")
+    compare = param.Boolean(
+        default=False, label="Compare points", doc="Keep the points when another one is clicked."
+    )
 
     def __init__(self, **params: Any) -> None:
         self._keys = count(1)
@@ -116,7 +118,7 @@ class Selection(param.Parameterized):
             if self.compare and rest:
                 self.points = [*rest, same]
                 return same
-        kept = self.points[-(MAX_POINTS - 1):] if self.compare else []
+        kept = self.points[-(MAX_POINTS - 1) :] if self.compare else []
         used = {one.slot for one in kept}
         slot = next(index for index in range(MAX_POINTS) if index not in used)
         new = replace(point, slot=slot, key=next(self._keys))

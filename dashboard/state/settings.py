@@ -39,11 +39,17 @@ class Settings(param.Parameterized):
         doc="Strength of the smoothness penalty, on a logarithmic scale.",
     )
     derivative = param.Selector(
-        default=2, objects={"Slope (k = 1)": 1, "Curvature (k = 2)": 2}, label="Penalise",
+        default=2,
+        objects={"Slope (k = 1)": 1, "Curvature (k = 2)": 2},
+        label="Penalise",
         doc="Order k of the derivative that is kept small.",
-    )  # fmt: skip
+    )
     interval = param.Number(
-        default=12.0, bounds=(2.0, 120.0), step=1.0, label="Interval h [days]", doc="Length of a cell of the time grid."
+        default=12.0,
+        bounds=(2.0, 120.0),
+        step=1.0,
+        label="Interval h [days]",
+        doc="Length of a cell of the time grid.",
     )
     weights = param.Selector(
         default="error",
@@ -59,9 +65,11 @@ class Settings(param.Parameterized):
         doc="Drop long pairs that lock onto fixed features.",
     )
     device = param.Selector(
-        default="auto", objects={"Automatic": "auto", "CPU": "cpu", "GPU (CUDA)": "cuda"}, label="Device",
+        default="auto",
+        objects={"Automatic": "auto", "CPU": "cpu", "GPU (CUDA)": "cuda"},
+        label="Device",
         doc="Where the estimate is computed.",
-    )  # fmt: skip
+    )
 
     def __init__(self, **params: Any) -> None:
         self._applying = False
@@ -111,7 +119,9 @@ class Settings(param.Parameterized):
         if self._applying:
             return
         current = self.to_core_or_none()
-        name = next((label for label, key in PRESETS.items() if InversionSettings.preset(key) == current), _CUSTOM)
+        name = next(
+            (label for label, key in PRESETS.items() if InversionSettings.preset(key) == current), _CUSTOM
+        )
         self._applying = True
         try:
             self.preset = name

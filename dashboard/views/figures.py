@@ -16,7 +16,7 @@ __all__ = ["Bounds", "Limits", "calm", "equal_scale", "fit_box", "live", "named"
 Bounds: TypeAlias = tuple[float, float, float, float]
 """x0, y0, x1, y1."""
 
-# A map keeps one scale on both axes: when the frame's size changes, both ranges grow to hold what was in view.
+# A map keeps one scale on both axes: when its frame changes, both ranges grow to hold what was in view.
 _KEEP_SCALE = """
 const w = fig.inner_width, h = fig.inner_height
 if (!(w > 1 && h > 1)) { return }
@@ -58,7 +58,7 @@ def fit_box(bounds: Bounds, width: float, height: float, margin: float = 0.08) -
 class Limits:
     """Axis limits that the next update of a figure takes over, once.
 
-    Nothing else moves the axes: neither new data nor a refit, so that nothing jumps and a person's zoom stays.
+    Nothing else moves the axes, neither new data nor a refit: nothing jumps, and a person's zoom stays.
     """
 
     bounds: Bounds | None = None
@@ -118,6 +118,10 @@ def calm(plot: Any, _element: Any) -> None:
     figure.toolbar.autohide = True
     figure.toolbar.logo = None
     figure.min_border = 4
+    # The card shows through, so that light and dark need no colours of their own here.
+    figure.border_fill_alpha = 0.0
+    figure.background_fill_alpha = 0.0
+    figure.outline_line_alpha = 0.0
 
 
 def named(name: str) -> Any:
@@ -131,4 +135,4 @@ def named(name: str) -> Any:
 
 def live(draw: Callable[[Any], Any], pipe: hv.streams.Pipe) -> hv.DynamicMap:
     """Draw again whatever is sent into a pipe."""
-    return hv.DynamicMap(lambda data: draw(data), streams=[pipe])
+    return hv.DynamicMap(lambda data: draw(data), streams=[pipe])  # noqa: PLW0108 - HoloViews wants `data`

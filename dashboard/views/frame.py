@@ -34,18 +34,26 @@ CITATION = (
 _THEME = {
     "light": {
         "palette": {
-            "primary": {"main": ACCENT}, "background": {"default": "#F3F6F8", "paper": "#FFFFFF"},
+            "primary": {"main": ACCENT},
+            "background": {"default": "#F3F6F8", "paper": "#FFFFFF"},
         },
     },
     "dark": {
         "palette": {
-            "primary": {"main": "#5CB8E6"}, "background": {"default": "#12191F", "paper": "#1B242B"},
+            "primary": {"main": "#5CB8E6"},
+            "background": {"default": "#12191F", "paper": "#1B242B"},
         },
     },
-}  # fmt: skip
+}
 for _scheme in _THEME.values():
-    _scheme["typography"] = {"fontFamily": "system-ui, 'Segoe UI', 'DejaVu Sans', sans-serif"}  # type: ignore[assignment]
+    _scheme["typography"] = {  # type: ignore[assignment]
+        "fontFamily": "system-ui, 'Segoe UI', 'DejaVu Sans', sans-serif",
+        "body1": {"fontSize": "0.875rem"},
+        "h3": {"fontSize": "1.2rem", "fontWeight": 600},
+        "button": {"textTransform": "none"},
+    }
     _scheme["shape"] = {"borderRadius": 8}  # type: ignore[assignment]
+_HEADER = "#0B3B57"
 _NOTEBOOK_HEIGHT = 860
 _GLACIER = (
     "<svg viewBox='0 0 48 48' fill='none' stroke='currentColor' stroke-width='2.5' stroke-linejoin='round' "
@@ -74,10 +82,22 @@ class Frame:
     def page(self, title: str) -> pmui.Page:
         """Return the page of a server."""
         return pmui.Page(
-            title=title, header=[self.header], sidebar=[self.sidebar], main=[self.main], sidebar_width=316,
-            theme_config=_THEME, favicon=str(asset("logo.svg")), logo=str(asset("logo.svg")),
-            meta_description="Glacier velocity series from ITS_LIVE image pairs", sidebar_variant="persistent",
-        )  # fmt: skip
+            title=title,
+            header=[self.header],
+            sidebar=[self.sidebar],
+            main=[self.main],
+            sidebar_width=316,
+            theme_config=_THEME,
+            favicon=str(asset("logo.svg")),
+            logo=str(asset("logo.svg")),
+            meta_description="Glacier velocity series from ITS_LIVE image pairs",
+            sidebar_variant="persistent",
+            sx={
+                "& .header": {"backgroundColor": _HEADER, "backgroundImage": "none", "color": "#fff"},
+                "& .main": {"backgroundColor": "background.default"},
+                "& .sidebar": {"backgroundColor": "background.paper"},
+            },
+        )
 
     def plain(self) -> pn.Column:
         """Return the same as a plain layout, for a notebook cell."""
@@ -85,9 +105,13 @@ class Frame:
         self.main.height = _NOTEBOOK_HEIGHT - 60
         self.main.sizing_mode = "stretch_width"
         return pn.Column(
-            self.header, pn.Row(side, self.main, sizing_mode="stretch_width"), sizing_mode="stretch_width",
-            height=_NOTEBOOK_HEIGHT, stylesheets=self._css, css_classes=["itslive-notebook"],
-        )  # fmt: skip
+            self.header,
+            pn.Row(side, self.main, sizing_mode="stretch_width"),
+            sizing_mode="stretch_width",
+            height=_NOTEBOOK_HEIGHT,
+            stylesheets=self._css,
+            css_classes=["itslive-notebook"],
+        )
 
     # ------------------------------------------------------------------ parts
 
@@ -100,49 +124,91 @@ class Frame:
     def _stack(self, plot: Any, hint: pn.pane.HTML) -> pn.Column:
         """Lay a hint over a figure, so that showing the figure later draws nothing anew."""
         return pn.Column(
-            plot, hint, sizing_mode="stretch_both", css_classes=["itslive-stack"], stylesheets=self._css, margin=0
+            plot,
+            hint,
+            sizing_mode="stretch_both",
+            css_classes=["itslive-stack"],
+            stylesheets=self._css,
+            margin=0,
         )
 
     def _build_header(self) -> None:
         app, messages, progress = self._app, self._app.session.messages, self._app.area.progress
         self.search = pmui.AutocompleteInput(
-            label="", placeholder="Glacier, RGI id, or lat, lon", restrict=False, min_characters=1, size="small",
-            search_strategy="includes", case_sensitive=False, width=330, margin=(4, 16), css_classes=["itslive-search"],
+            label="",
+            placeholder="Glacier, RGI id, or lat, lon",
+            restrict=False,
+            min_characters=1,
+            size="small",
+            search_strategy="includes",
+            case_sensitive=False,
+            width=330,
+            margin=(4, 16),
+            css_classes=["itslive-search"],
             sx={"& .MuiInputBase-root": {"backgroundColor": "background.paper", "borderRadius": "8px"}},
-        )  # fmt: skip
+        )
         self.search.param.watch(lambda event: app.places.search(event.new or ""), "value")
-        activity = self._html("<span class='idle'>Ready</span>", "itslive-activity", margin=(0, 12), align="center")
+        activity = self._html(
+            "<span class='idle'>Ready</span>", "itslive-activity", margin=(0, 12), align="center"
+        )
 
         def tell(*_: Any) -> None:
             text = progress.text if progress.running else messages.activity
             activity.object = f"<span class='{'busy' if text else 'idle'}'>{escape(text) or 'Ready'}</span>"
             self.bar.param.update(
-                visible=progress.running, value=round(100 * progress.done / progress.total) if progress.total else 0
+                visible=progress.running,
+                value=round(100 * progress.done / progress.total) if progress.total else 0,
             )
             self.stop.visible = progress.running
 
         self.bar = pmui.LinearProgress(
-            value=0, variant="determinate", width=150, margin=(0, 8), visible=False, color="light",
+            value=0,
+            variant="determinate",
+            width=150,
+            margin=(0, 8),
+            visible=False,
+            color="light",
+            align="center",
             css_classes=["itslive-progress"],
-        )  # fmt: skip
+        )
         self.stop = pmui.Button(
-            label="Stop", icon="stop", size="small", color="error", variant="contained", visible=False, margin=(0, 8),
+            label="Stop",
+            icon="stop",
+            size="small",
+            color="error",
+            variant="contained",
+            visible=False,
+            margin=(0, 8),
+            align="center",
             css_classes=["itslive-stop"],
-        )  # fmt: skip
+        )
         self.stop.on_click(lambda _: app.area.stop())
         messages.param.watch(tell, "activity")
         progress.param.watch(tell, ["running", "done", "total", "text"])
         self.header = pmui.Row(
-            self.search, pn.layout.HSpacer(), activity, self.bar, self.stop, sizing_mode="stretch_width", margin=0,
-            align="center", css_classes=["itslive-header"], sx={"alignItems": "center"},
-        )  # fmt: skip
+            self.search,
+            pn.layout.HSpacer(),
+            activity,
+            self.bar,
+            self.stop,
+            sizing_mode="stretch_width",
+            margin=0,
+            align="center",
+            css_classes=["itslive-header"],
+            sx={"alignItems": "center"},
+        )
 
     def _build_message(self) -> None:
         messages = self._app.session.messages
         self.message = pmui.Alert(
-            object="", severity="info", closeable=True, visible=False, css_classes=["itslive-message"], margin=0,
+            object="",
+            severity="info",
+            closeable=True,
+            visible=False,
+            css_classes=["itslive-message"],
+            margin=0,
             stylesheets=self._css,
-        )  # fmt: skip
+        )
 
         def show(*_: Any) -> None:
             self.message.param.update(
@@ -156,23 +222,33 @@ class Frame:
         app = self._app
         wide: dict[str, Any] = {"sizing_mode": "stretch_width", "size": "small", "margin": (6, 10)}
         self.cube_path = pmui.TextInput(
-            label="Datacube: path or URL", placeholder="…/cube.zarr  ·  https://  ·  s3://", css_classes=["itslive-cube"],
+            label="Datacube: path or URL",
+            placeholder="…/cube.zarr  ·  https://  ·  s3://",
+            css_classes=["itslive-cube"],
             **wide,
-        )  # fmt: skip
+        )
         self.outline_path = pmui.TextInput(
-            label="Outlines: path of a file", placeholder="…/outlines.gpkg", css_classes=["itslive-outlines-path"], **wide
+            label="Outlines: path of a file",
+            placeholder="…/outlines.gpkg",
+            css_classes=["itslive-outlines-path"],
+            **wide,
         )
         self.upload = pmui.FileInput(
-            label="Upload outlines", accept=".geojson,.json,.gpkg,.zip", multiple=False, variant="outlined",
-            css_classes=["itslive-upload"], **wide,
-        )  # fmt: skip
+            label="Upload outlines",
+            accept=".geojson,.json,.gpkg,.zip",
+            multiple=False,
+            variant="outlined",
+            css_classes=["itslive-upload"],
+            **wide,
+        )
         self.imagery = pmui.Switch(
             label="Satellite imagery (online)", value=False, css_classes=["itslive-imagery"], **wide
         )
         self.cube_path.param.watch(lambda event: app.places.open_cube(event.new), "value")
         self.outline_path.param.watch(lambda event: app.places.load_outlines(event.new), "value")
         self.upload.param.watch(
-            lambda event: app.places.upload(event.new, self.upload.filename or "") if event.new else None, "value"
+            lambda event: app.places.upload(event.new, self.upload.filename or "") if event.new else None,
+            "value",
         )
         self.imagery.param.watch(lambda event: app.world.show_imagery(event.new), "value")
         self.sources = pmui.Column(
@@ -181,68 +257,149 @@ class Frame:
 
     def _build_sidebar(self) -> pmui.Column:
         accordion = pmui.Accordion(
-            ("Selected", self.selected), ("Estimate", self.estimate), ("Data", self.filters),
-            ("Open", self.sources), active=[0, 1], sizing_mode="stretch_width", margin=0, disable_gutters=True,
-            elevation=0, square=True, title_variant="subtitle2",
-        )  # fmt: skip
-        about = self._html(f"<footer>{CITATION}</footer>", "itslive-about", sizing_mode="stretch_width", margin=(12, 16))
+            ("Selected", self.selected),
+            ("Estimate", self.estimate),
+            ("Data", self.filters),
+            ("Open", self.sources),
+            active=[0, 1],
+            sizing_mode="stretch_width",
+            margin=0,
+            disable_gutters=True,
+            elevation=0,
+            square=True,
+            title_variant="subtitle2",
+        )
+        about = self._html(
+            f"<footer>{CITATION}</footer>", "itslive-about", sizing_mode="stretch_width", margin=(12, 16)
+        )
         return pmui.Column(accordion, about, sizing_mode="stretch_width", margin=0)
 
     def _build_main(self) -> pmui.Column:
         app = self._app
-        self._glacier_hint = self._hint("The glacier appears here", "Click a glacier on the map to begin, or search for one.")
-        self._series_hint = self._hint("No series yet", "Click a glacier on the map, then a pixel of the glacier.")
+        self._glacier_hint = self._hint(
+            "The glacier appears here", "Click a glacier on the map to begin, or search for one."
+        )
+        self._series_hint = self._hint(
+            "No series yet", "Click a glacier on the map, then a pixel of the glacier."
+        )
         self.glacier_title = self._html("<h2>Glacier</h2>", "itslive-title", margin=(0, 12))
         self.mode = pmui.Select.from_param(
-            app.area.param.mode, label="Map shows", size="small", width=190, margin=(0, 6), css_classes=["itslive-mode"],
-        )  # fmt: skip
+            app.area.param.mode,
+            label="Map shows",
+            size="small",
+            width=190,
+            margin=(0, 6),
+            css_classes=["itslive-mode"],
+        )
         self.invert = pmui.Button(
-            label="Invert glacier", icon="play_arrow", size="small", color="primary", variant="contained",
-            margin=(0, 8), css_classes=["itslive-invert"], disabled=True,
-        )  # fmt: skip
+            label="Invert glacier",
+            icon="play_arrow",
+            size="small",
+            color="primary",
+            variant="contained",
+            margin=(0, 8),
+            css_classes=["itslive-invert"],
+            disabled=True,
+        )
         self.invert.on_click(lambda _: app.area.invert())
         self.date = pmui.IntSlider(
-            label="Date", value=0, start=0, end=1, step=1, visible=False, sizing_mode="stretch_width", size="small",
-            margin=(0, 24, 4, 24), show_value=False, css_classes=["itslive-date"],
-        )  # fmt: skip
+            label="Date",
+            value=0,
+            start=0,
+            end=1,
+            step=1,
+            visible=False,
+            sizing_mode="stretch_width",
+            size="small",
+            margin=(0, 24, 4, 24),
+            show_value=False,
+            css_classes=["itslive-date"],
+        )
         self.date.param.watch(lambda event: setattr(app.area, "date", event.new), "value")
         app.area.param.watch(lambda *_: self.dates_changed(), ["mode", "date"])
         self.component = pmui.RadioButtonGroup(
-            label="Component", options=COMPONENTS, value="v", size="small", margin=(0, 6),
-            css_classes=["itslive-component"],
-        )  # fmt: skip
+            label="Component",
+            options=COMPONENTS,
+            value="v",
+            size="small",
+            margin=(0, 6),
+            css_classes=["itslive-component", "itslive-quiet-label"],
+            stylesheets=self._css,
+        )
         self.component.param.watch(lambda event: app.series_view.set_component(event.new), "value")
-        self.summary = self._html("", "itslive-summary", margin=(0, 12), sizing_mode="stretch_width")
+        self.summary = self._html(
+            "", "itslive-summary", margin=(0, 12), sizing_mode="stretch_width", align="center"
+        )
         self.downloads = [self._download("csv", "CSV"), self._download("nc", "NetCDF")]
         world = pmui.Paper(
-            app.world.pane, sizing_mode="stretch_both", elevation=1, margin=0, css_classes=["itslive-card"], stylesheets=self._css,
+            app.world.pane,
+            sizing_mode="stretch_both",
+            variant="outlined",
+            margin=0,
+            css_classes=["itslive-card"],
+            stylesheets=self._css,
             min_height=200,
-        )  # fmt: skip
+        )
         glacier = pmui.Paper(
-            pmui.Row(self.glacier_title, pn.layout.HSpacer(), self.mode, self.invert, sizing_mode="stretch_width",
-                     margin=(6, 0), sx={"alignItems": "center"}),
-            self._stack(app.glacier_map.pane, self._glacier_hint), self.date,
-            sizing_mode="stretch_both", elevation=1, margin=(0, 0, 0, 10), css_classes=["itslive-card"], stylesheets=self._css,
-        )  # fmt: skip
+            pmui.Row(
+                self.glacier_title,
+                pn.layout.HSpacer(),
+                self.mode,
+                self.invert,
+                sizing_mode="stretch_width",
+                margin=(6, 0),
+                sx={"alignItems": "center"},
+            ),
+            self._stack(app.glacier_map.pane, self._glacier_hint),
+            self.date,
+            sizing_mode="stretch_both",
+            variant="outlined",
+            margin=(0, 0, 0, 10),
+            css_classes=["itslive-card"],
+            stylesheets=self._css,
+        )
         series = pmui.Paper(
-            pmui.Row(self._html("<h2>Series</h2>", "itslive-title", margin=(0, 12)), self.component,
-                     self.summary, *self.downloads, sizing_mode="stretch_width", margin=(6, 0),
-                     sx={"alignItems": "center"}),
+            pmui.Row(
+                self._html("<h2>Series</h2>", "itslive-title", margin=(0, 12)),
+                self.component,
+                self.summary,
+                *self.downloads,
+                sizing_mode="stretch_width",
+                margin=(6, 0),
+                sx={"alignItems": "center"},
+            ),
             self._stack(app.series_view.pane, self._series_hint),
-            sizing_mode="stretch_both", elevation=1, margin=(10, 0, 0, 0), css_classes=["itslive-card"], stylesheets=self._css,
-        )  # fmt: skip
+            sizing_mode="stretch_both",
+            variant="outlined",
+            margin=(10, 0, 0, 0),
+            css_classes=["itslive-card"],
+            stylesheets=self._css,
+        )
         top = pn.Row(world, glacier, sizing_mode="stretch_both", margin=0, css_classes=["itslive-top"])
         return pmui.Column(
-            top, series, self.message, sizing_mode="stretch_both", margin=12, css_classes=["itslive-main"],
+            top,
+            series,
+            self.message,
+            sizing_mode="stretch_both",
+            margin=12,
+            css_classes=["itslive-main"],
             stylesheets=self._css,
         )
 
     def _download(self, suffix: str, label: str) -> pmui.FileDownload:
         return pmui.FileDownload(
-            label=label, filename=f"series.{suffix}", callback=lambda: self._file(suffix), embed=False, auto=True,
-            size="small", variant="outlined", disabled=True, margin=(0, 4), width=120,
+            label=label,
+            filename=f"series.{suffix}",
+            callback=lambda: self._file(suffix),
+            embed=False,
+            auto=True,
+            size="small",
+            variant="outlined",
+            disabled=True,
+            margin=(0, 4),
+            width=120,
             css_classes=[f"itslive-download-{suffix}"],
-        )  # fmt: skip
+        )
 
     def _file(self, suffix: str) -> io.BytesIO:
         from itslive_core.export import write_series
@@ -262,7 +419,9 @@ class Frame:
         self.glacier_title.object = f"<h2>{escape(str(glacier.label))}</h2>"
         self._glacier_hint.visible = False
         self.invert.disabled = False
-        self._series_hint.object = _hint_text("No series yet", "Click a pixel of the glacier to see how fast it moved.")
+        self._series_hint.object = _hint_text(
+            "No series yet", "Click a pixel of the glacier to see how fast it moved."
+        )
 
     def names_changed(self, known: list[Glacier]) -> None:
         """Offer the names of the loaded outlines in the search box."""
@@ -297,7 +456,9 @@ class Frame:
         shown = self._app.area.mode == "date" and times is not None and len(times) > 1
         values: dict[str, Any] = {"visible": shown}
         if shown and times is not None:
-            values.update(end=len(times) - 1, label=f"Date: {str(times[min(self._app.area.date, len(times) - 1)])[:10]}")
+            values.update(
+                end=len(times) - 1, label=f"Date: {str(times[min(self._app.area.date, len(times) - 1)])[:10]}"
+            )
         self.date.param.update(**values)
 
 

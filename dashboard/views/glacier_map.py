@@ -27,6 +27,10 @@ if TYPE_CHECKING:
 __all__ = ["GlacierMapView", "Raster", "nice_limit", "outline_lines", "point_marks", "speed_image"]
 
 
+# Bokeh must always find the columns that colours and sizes come from, so an empty layer holds one point off the map.
+_NOWHERE = (np.nan, np.nan, OUTLINE, 1, "")
+
+
 @dataclass(frozen=True)
 class Raster:
     """A field on the pixels of a glacier.
@@ -55,9 +59,11 @@ class Raster:
         half_x = abs(self.x[1] - self.x[0]) / 2 if len(self.x) > 1 else 60.0
         half_y = abs(self.y[1] - self.y[0]) / 2 if len(self.y) > 1 else 60.0
         return (
-            float(self.x.min() - half_x), float(self.y.min() - half_y),
-            float(self.x.max() + half_x), float(self.y.max() + half_y),
-        )  # fmt: skip
+            float(self.x.min() - half_x),
+            float(self.y.min() - half_y),
+            float(self.x.max() + half_x),
+            float(self.y.max() + half_y),
+        )
 
 
 def nice_limit(values: NDArray[np.floating], at_least: float = 0.0) -> float:
@@ -82,10 +88,21 @@ def speed_image(raster: Raster | None) -> hv.Image:
     if raster is None:
         raster = Raster(np.array([0.0, 1.0]), np.array([1.0, 0.0]), np.full((2, 2), np.nan))
     data = xr.DataArray(
-        raster.values, coords={"y": raster.y, "x": raster.x}, dims=("y", "x"), name="speed", attrs={"units": "m/yr"}
+        raster.values,
+        coords={"y": raster.y, "x": raster.x},
+        dims=("y", "x"),
+        name="speed",
+        attrs={"units": "m/yr"},
     )
     image = data.hvplot.image(
-        x="x", y="y", cmap=SPEED_MAP, clim=(0.0, raster.limit), colorbar=True, hover=False, responsive=True, title=""
+        x="x",
+        y="y",
+        cmap=SPEED_MAP,
+        clim=(0.0, raster.limit),
+        colorbar=True,
+        hover=False,
+        responsive=True,
+        title="",
     )
     return image.opts(apply_ranges=False, clabel=raster.title, framewise=True)
 
@@ -102,7 +119,7 @@ def outline_lines(geometry: Any) -> hv.Path:
 
 def point_marks(points: list[Point]) -> hv.Points:
     """Draw the selected points in the colours of their curves, the active one larger."""
-    rows = [(p.x, p.y, p.colour, 15 if p is points[-1] else 10, p.label) for p in points]
+    rows = [(p.x, p.y, p.colour, 15 if p is points[-1] else 10, p.label) for p in points] or [_NOWHERE]
     return hv.Points(rows, ["x", "y"], ["colour", "size", "place"])
 
 
@@ -133,20 +150,35 @@ class GlacierMapView(Viewer):
             )
             * live(point_marks, self._points_pipe).opts(
                 hv.opts.Points(
-                    color="colour", size="size", line_color="white", line_width=2, apply_ranges=False,
+                    color="colour",
+                    size="size",
+                    line_color="white",
+                    line_width=2,
+                    apply_ranges=False,
                     hooks=[self._limits.hook],
                 )
             )
         ).opts(
-            responsive=True, xaxis=None, yaxis=None, active_tools=["pan", "wheel_zoom"], show_title=False,
+            responsive=True,
+            xaxis=None,
+            yaxis=None,
+            active_tools=["pan", "wheel_zoom"],
+            show_title=False,
             hooks=[calm, equal_scale, named("itslive-glacier-map"), self._limits.hook],
-            scalebar=True, scalebar_opts={"background_fill_alpha": 0.6, "border_line_alpha": 0.0},
-            fontsize={"clabel": "12px", "cticks": "12px"}, show_legend=False,
-        )  # fmt: skip
+            scalebar=True,
+            scalebar_opts={"background_fill_alpha": 0.6, "border_line_alpha": 0.0},
+            fontsize={"clabel": "12px", "cticks": "12px"},
+            show_legend=False,
+        )
         self._tap = hv.streams.Tap(source=image, x=None, y=None)
         self._tap.add_subscriber(lambda x, y: on_click(x, y) if x is not None and y is not None else None)
         self.pane = pn.pane.HoloViews(
-            overlay, sizing_mode="stretch_both", min_height=200, css_classes=["itslive-glacier-map"], theme=None, linked_axes=False
+            overlay,
+            sizing_mode="stretch_both",
+            min_height=200,
+            css_classes=["itslive-glacier-map"],
+            theme=None,
+            linked_axes=False,
         )
 
     def __panel__(self) -> pn.pane.HoloViews:

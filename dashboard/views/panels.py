@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
+import holoviews as hv
+import hvplot.pandas  # noqa: F401 - registers .hvplot
 import numpy as np
 import pandas as pd
 import panel as pn
@@ -12,6 +16,7 @@ from panel.viewable import Viewer
 
 from dashboard.colours import ACCENT, MISSION_COLOURS, MISSION_LABELS
 from dashboard.state.filters import SPAN_BOUNDS
+from dashboard.views.figures import calm, live
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,12 +40,22 @@ def span_histogram(span: Any) -> Any:
     """
     edges = np.array([0, 8, 16, 32, 64, 128, 256, 400, SPAN_BOUNDS[1]])
     counts = np.histogram(np.clip(span, 0, SPAN_BOUNDS[1]), edges)[0]
-    labels = [f"{low}–{high}" for low, high in zip(edges[:-1], edges[1:])]
+    labels = [f"{low}–{high}" for low, high in pairwise(edges.tolist())]
     table = pd.DataFrame({"span [days]": labels, "pairs": counts})
-    return table.hvplot.bar(x="span [days]", y="pairs", height=120, responsive=True, color=ACCENT, rot=35).opts(
-        toolbar=None, xlabel="", ylabel="", default_tools=["hover"], fontsize={"ticks": "11px"}, show_grid=False,
-        yaxis=None, line_alpha=0, bar_width=0.9,
-    )  # fmt: skip
+    return table.hvplot.bar(
+        x="span [days]", y="pairs", height=120, responsive=True, color=ACCENT, rot=35
+    ).opts(
+        toolbar=None,
+        xlabel="",
+        ylabel="",
+        default_tools=["hover"],
+        fontsize={"ticks": "11px"},
+        show_grid=False,
+        yaxis=None,
+        line_alpha=0,
+        bar_width=0.9,
+        hooks=[calm],
+    )
 
 
 class EstimatePanel(Viewer):
@@ -50,30 +65,54 @@ class EstimatePanel(Viewer):
         super().__init__(**params)
         self._settings = settings
         slider = pmui.FloatSlider.from_param(
-            settings.param.log_smoothing, label="Smoothing λ", show_value=False, css_classes=["itslive-lambda"],
-            size="small", **_WIDE,
-        )  # fmt: skip
+            settings.param.log_smoothing,
+            label="Smoothing λ",
+            show_value=False,
+            css_classes=["itslive-lambda"],
+            size="small",
+            **_WIDE,
+        )
         self.slider = slider
         self.layout = pmui.Column(
-            pmui.Select.from_param(settings.param.preset, size="small", css_classes=["itslive-preset"], **_WIDE),
+            pmui.Select.from_param(
+                settings.param.preset, size="small", css_classes=["itslive-preset"], **_WIDE
+            ),
             pmui.Switch.from_param(
-                settings.param.auto_smoothing, label="Choose λ from the data", css_classes=["itslive-auto"],
-                size="small", **_WIDE,
+                settings.param.auto_smoothing,
+                label="Choose λ from the data",
+                css_classes=["itslive-auto"],
+                size="small",
+                **_WIDE,
             ),
             slider,
             pmui.RadioButtonGroup.from_param(
-                settings.param.derivative, label="Penalise", size="small", css_classes=["itslive-derivative"], **_WIDE
-            ),
-            pmui.FloatSlider.from_param(
-                settings.param.interval, label="Interval h [days]", size="small", css_classes=["itslive-interval"],
+                settings.param.derivative,
+                label="Penalise",
+                size="small",
+                css_classes=["itslive-derivative"],
                 **_WIDE,
             ),
-            pmui.Select.from_param(settings.param.weights, size="small", css_classes=["itslive-weights"], **_WIDE),
-            pmui.Switch.from_param(settings.param.robust, size="small", css_classes=["itslive-robust"], **_WIDE),
-            pmui.Select.from_param(settings.param.outliers, size="small", css_classes=["itslive-outliers"], **_WIDE),
-            pmui.Select.from_param(settings.param.device, size="small", css_classes=["itslive-device"], **_WIDE),
+            pmui.FloatSlider.from_param(
+                settings.param.interval,
+                label="Interval h [days]",
+                size="small",
+                css_classes=["itslive-interval"],
+                **_WIDE,
+            ),
+            pmui.Select.from_param(
+                settings.param.weights, size="small", css_classes=["itslive-weights"], **_WIDE
+            ),
+            pmui.Switch.from_param(
+                settings.param.robust, size="small", css_classes=["itslive-robust"], **_WIDE
+            ),
+            pmui.Select.from_param(
+                settings.param.outliers, size="small", css_classes=["itslive-outliers"], **_WIDE
+            ),
+            pmui.Select.from_param(
+                settings.param.device, size="small", css_classes=["itslive-device"], **_WIDE
+            ),
             sizing_mode="stretch_width",
-        )  # fmt: skip
+        )
         settings.param.watch(self._relabel, ["log_smoothing", "auto_smoothing"])
         self._relabel()
 
@@ -83,7 +122,9 @@ class EstimatePanel(Viewer):
     def _relabel(self, *_: Any) -> None:
         automatic = self._settings.auto_smoothing
         chosen = " (chosen from the data)" if automatic else ""
-        self.slider.param.update(label=f"Smoothing λ = {self._settings.smoothing:,.3g}{chosen}", disabled=automatic)
+        self.slider.param.update(
+            label=f"Smoothing λ = {self._settings.smoothing:,.3g}{chosen}", disabled=automatic
+        )
 
 
 class FiltersPanel(Viewer):
@@ -93,14 +134,26 @@ class FiltersPanel(Viewer):
         super().__init__(**params)
         self._filters = filters
         self.missions = pmui.CheckBoxGroup.from_param(
-            filters.param.missions, label="Missions", options=self._options({}), css_classes=["itslive-missions"],
-            inline=False, **_WIDE,
-        )  # fmt: skip
+            filters.param.missions,
+            label="Missions",
+            options=self._options({}),
+            css_classes=["itslive-missions"],
+            inline=False,
+            **_WIDE,
+        )
+        self._spans = hv.streams.Pipe(data=np.empty(0))
         self.histogram = pn.pane.HoloViews(
-            None, sizing_mode="stretch_width", height=125, margin=(0, 6), visible=False, theme=None,
+            live(span_histogram, self._spans),
+            sizing_mode="stretch_width",
+            height=125,
+            margin=(0, 6),
+            theme=None,
+            linked_axes=False,
             css_classes=["itslive-spans"],
-        )  # fmt: skip
-        reset = pmui.Button(label="Use all pairs", size="small", variant="text", css_classes=["itslive-reset"], **_WIDE)
+        )
+        reset = pmui.Button(
+            label="Use all pairs", size="small", variant="text", css_classes=["itslive-reset"], **_WIDE
+        )
         reset.on_click(lambda _: filters.reset())
         self.layout = pmui.Column(
             self.missions,
@@ -119,7 +172,7 @@ class FiltersPanel(Viewer):
             self.histogram,
             reset,
             sizing_mode="stretch_width",
-        )  # fmt: skip
+        )
 
     def __panel__(self) -> pmui.Column:
         return self.layout
@@ -130,7 +183,7 @@ class FiltersPanel(Viewer):
             return
         names, counts = np.unique(np.asarray(pairs.mission, dtype=str), return_counts=True)
         self.missions.options = self._options(dict(zip(names.tolist(), counts.tolist())))
-        self.histogram.param.update(object=span_histogram(pairs.end - pairs.start), visible=True)
+        self._spans.send(pairs.end - pairs.start)
 
     @staticmethod
     def _options(counts: dict[str, int]) -> dict[str, str]:
@@ -162,28 +215,43 @@ class SelectionPanel(Viewer):
 
     def _update(self, *_: Any) -> None:
         selection = self._selection
-        rows: list[Any] = []
-        for glacier in reversed(selection.glaciers):
-            rows.append(
-                self._row("glacier", glacier.label, None, glacier is selection.glacier,
-                          lambda one=glacier: self._on_glacier(one),
-                          lambda one=glacier: selection.remove_glacier(one))
-            )  # fmt: skip
-        for point in reversed(selection.points):
-            rows.append(
-                self._row("point", point.label, point.colour, point is selection.point,
-                          lambda one=point: self._activate(one),
-                          lambda one=point: selection.remove_point(one))
-            )  # fmt: skip
+        rows: list[Any] = [
+            self._row(
+                "glacier",
+                glacier.label,
+                None,
+                glacier is selection.glacier,
+                partial(self._on_glacier, glacier),
+                partial(selection.remove_glacier, glacier),
+            )
+            for glacier in reversed(selection.glaciers)
+        ] + [
+            self._row(
+                "point",
+                point.label,
+                point.colour,
+                point is selection.point,
+                partial(self._activate, point),
+                partial(selection.remove_point, point),
+            )
+            for point in reversed(selection.points)
+        ]
         if not rows:
-            rows = [pn.pane.HTML("<p class='itslive-hint'>Nothing yet. Click a glacier on the world map.</p>", **_WIDE)]
+            rows = [
+                pn.pane.HTML(
+                    "<p class='itslive-hint'>Nothing yet. Click a glacier on the world map.</p>", **_WIDE
+                )
+            ]
         self.layout.objects = [
             *rows,
             pmui.Switch.from_param(
-                selection.param.compare, label="Keep points when another is clicked", size="small",
-                css_classes=["itslive-compare"], **_WIDE,
+                selection.param.compare,
+                label="Keep points when another is clicked",
+                size="small",
+                css_classes=["itslive-compare"],
+                **_WIDE,
             ),
-        ]  # fmt: skip
+        ]
 
     def _activate(self, point: Any) -> None:
         selection = self._selection
@@ -191,19 +259,33 @@ class SelectionPanel(Viewer):
 
     @staticmethod
     def _row(
-        kind: str, label: str, colour: str | None, active: bool, choose: Callable[[], None], remove: Callable[[], None]
+        kind: str,
+        label: str,
+        colour: str | None,
+        active: bool,
+        choose: Callable[[], None],
+        remove: Callable[[], None],
     ) -> pmui.Row:
         name = pmui.Button(
-            label=label, size="small", variant="text", color="primary" if active else "default",
-            icon="place" if kind == "point" else "landscape", sizing_mode="stretch_width", margin=(0, 0, 0, 6),
-            css_classes=[f"itslive-choose-{kind}"], sx={"justifyContent": "flex-start", "textTransform": "none"},
-        )  # fmt: skip
+            label=label,
+            size="small",
+            variant="text",
+            color="primary" if active else "default",
+            icon="place" if kind == "point" else "landscape",
+            sizing_mode="stretch_width",
+            margin=(0, 0, 0, 6),
+            css_classes=[f"itslive-choose-{kind}"],
+            sx={"justifyContent": "flex-start", "textTransform": "none"},
+        )
         if colour:
             name.sx = {**name.sx, "& .MuiButton-startIcon": {"color": colour}}
         drop = pmui.IconButton(
-            icon="close", size="small", description=f"Remove {label}", margin=(0, 6, 0, 0),
+            icon="close",
+            size="small",
+            description=f"Remove {label}",
+            margin=(0, 6, 0, 0),
             css_classes=[f"itslive-remove-{kind}"],
-        )  # fmt: skip
+        )
         name.on_click(lambda _: choose())
         drop.on_click(lambda _: remove())
         return pmui.Row(name, drop, sizing_mode="stretch_width", margin=0)

@@ -22,10 +22,24 @@ if TYPE_CHECKING:
 
     from itslive_core import ImagePairs
 
-__all__ = ["COMPONENTS", "Curve", "SeriesView", "band", "curve", "limits_of", "other_curves", "pair_bars", "values_of"]
+__all__ = [
+    "COMPONENTS",
+    "Curve",
+    "SeriesView",
+    "band",
+    "curve",
+    "limits_of",
+    "other_curves",
+    "pair_bars",
+    "values_of",
+]
 
 COMPONENTS = {"Speed": "v", "vx": "vx", "vy": "vy"}
-_TITLES = {"v": "Speed [m/yr]", "vx": "vx, along the grid's x axis [m/yr]", "vy": "vy, along the grid's y axis [m/yr]"}
+_TITLES = {
+    "v": "Speed [m/yr]",
+    "vx": "vx, along the grid's x axis [m/yr]",
+    "vy": "vy, along the grid's y axis [m/yr]",
+}
 _Z95 = 1.959963984540054
 _FONTS = {"labels": "13px", "ticks": "12px", "legend": "12px"}
 
@@ -98,7 +112,9 @@ def _frame(dataset: xr.Dataset | None, component: str) -> pd.DataFrame:
     low, high = value - _Z95 * std, value + _Z95 * std
     if component == "v":
         low = np.maximum(low, 0.0)
-    return pd.DataFrame({"time": dataset["time"].values, "value": value, "low": low, "high": high, "std": std})
+    return pd.DataFrame(
+        {"time": dataset["time"].values, "value": value, "low": low, "high": high, "std": std}
+    )
 
 
 def band(one: Curve | None, component: str) -> hv.Area:
@@ -119,14 +135,24 @@ def curve(one: Curve | None, component: str) -> hv.Curve:
     )
 
 
-def other_curves(others: list[Curve], component: str) -> hv.Path:
+def other_curves(others: list[Curve], component: str) -> hv.Contours:
     """Draw the estimates of the points that are not active, as thin lines in their colours."""
     paths = []
     for one in others:
         data = _frame(one.dataset, component)
-        paths.append({"time": data["time"].to_numpy(), "value": data["value"].to_numpy(), "colour": one.colour})
-    return hv.Path(paths, ["time", "value"], "colour").opts(
-        color="colour" if paths else POINT_COLOURS[1], line_width=1.8, apply_ranges=False
+        paths.append(
+            {"time": data["time"].to_numpy(), "value": data["value"].to_numpy(), "colour": one.colour}
+        )
+    if not paths:  # Bokeh must always find the column that colours come from
+        paths = [
+            {
+                "time": np.array(["NaT"] * 2, "datetime64[ns]"),
+                "value": np.full(2, np.nan),
+                "colour": "#000000",
+            }
+        ]
+    return hv.Contours(paths, ["time", "value"], "colour").opts(
+        color=hv.dim("colour"), line_width=1.8, apply_ranges=False, show_legend=False
     )
 
 
@@ -168,7 +194,11 @@ def _hover(mission: str) -> HoverTool:
 
 def _curve_hover() -> HoverTool:
     return HoverTool(
-        tooltips=[("Estimate", "@value{0,0.0} m/yr"), ("± 1 std", "@std{0,0.0} m/yr"), ("Cell", "@time{%d %b %Y}")],
+        tooltips=[
+            ("Estimate", "@value{0,0.0} m/yr"),
+            ("± 1 std", "@std{0,0.0} m/yr"),
+            ("Cell", "@time{%d %b %Y}"),
+        ],
         formatters={"@time": "datetime"},
         visible=False,
         line_policy="nearest",
@@ -203,13 +233,20 @@ class SeriesView(Viewer):
         self._curve_pipe = hv.streams.Pipe(data=None)
         self._others_pipe = hv.streams.Pipe(data=[])
         self.pane = pn.pane.HoloViews(
-            self._overlay(), sizing_mode="stretch_both", min_height=200, css_classes=["itslive-series-plot"], theme=None, linked_axes=False
+            self._overlay(),
+            sizing_mode="stretch_both",
+            min_height=200,
+            css_classes=["itslive-series-plot"],
+            theme=None,
+            linked_axes=False,
         )
 
     def __panel__(self) -> pn.pane.HoloViews:
         return self.pane
 
-    def show_pairs(self, pairs: ImagePairs | None, *, series: xr.Dataset | None = None, refit_axes: bool = True) -> None:
+    def show_pairs(
+        self, pairs: ImagePairs | None, *, series: xr.Dataset | None = None, refit_axes: bool = True
+    ) -> None:
         """Send image pairs; the axes follow them only if asked."""
         self._pairs = pairs
         if pairs is not None and len(pairs) and refit_axes:
@@ -239,26 +276,33 @@ class SeriesView(Viewer):
             drawn = live(lambda data: pair_bars(data, self.component, mission), self._pairs_pipe)
             return drawn.opts(
                 hv.opts.Segments(
-                    line_width=2, tools=[_hover(mission)], apply_ranges=False, hooks=[self._limits.hook],
+                    line_width=2,
+                    tools=[_hover(mission)],
+                    apply_ranges=False,
+                    hooks=[self._limits.hook],
                     muted_alpha=0.02,
                 )
-            )  # fmt: skip
+            )
 
         layers = [bars(mission) for mission in MISSION_COLOURS]
         layers.append(live(lambda data: band(data, self.component), self._curve_pipe))
         layers.append(live(lambda data: other_curves(data, self.component), self._others_pipe))
         line = live(lambda data: curve(data, self.component), self._curve_pipe)
         layers.append(line.opts(hv.opts.Curve(tools=[_curve_hover()], show_legend=False)))
-        return hv.Overlay(layers).collate().opts(
-            responsive=True,
-            show_grid=True,
-            xlabel="",
-            ylabel="",
-            legend_position="top_left",
-            fontsize=_FONTS,
-            active_tools=["pan", "wheel_zoom"],
-            hooks=[calm, named("itslive-series"), self._titles, _legend],
-            show_title=False,
+        return (
+            hv.Overlay(layers)
+            .collate()
+            .opts(
+                responsive=True,
+                show_grid=True,
+                xlabel="",
+                ylabel="",
+                legend_position="top_left",
+                fontsize=_FONTS,
+                active_tools=["pan", "wheel_zoom"],
+                hooks=[calm, named("itslive-series"), self._titles, _legend],
+                show_title=False,
+            )
         )
 
     def _titles(self, plot: Any, _element: Any) -> None:

@@ -15,7 +15,7 @@ from bokeh.models import TileRenderer, WMTSTileSource
 from panel.viewable import Viewer
 from pyproj import Transformer
 
-from dashboard.colours import ACCENT, OUTLINE
+from dashboard.colours import ACCENT, COAST, LAND, OUTLINE
 from dashboard.resources import asset
 from dashboard.views.figures import Bounds, Limits, calm, equal_scale, live, named
 
@@ -67,7 +67,7 @@ def land() -> gv.Polygons:
     """Draw the land: all rings as one multi-polygon, which is a hundred times cheaper than one polygon each."""
     x, y = _land_rings()
     return gv.Polygons([{"x": x, "y": y}], ["x", "y"], crs=MERCATOR).opts(
-        fill_color="#8fa3b0", fill_alpha=0.28, line_color="#7b8f9c", line_alpha=0.7, line_width=0.6, apply_ranges=False
+        fill_color=LAND, fill_alpha=0.28, line_color=COAST, line_alpha=0.7, line_width=0.6, apply_ranges=False
     )
 
 
@@ -97,10 +97,10 @@ def geometry_path(geometries: list[Any]) -> gv.Path:
     return gv.Path([np.concatenate(pieces)], ["x", "y"], crs=MERCATOR)
 
 
-def marks(points: list[Point]) -> gv.Points:
+def marks(points: list[Point]) -> hv.Points:
     """Draw the selected points in the colours of their curves."""
-    x, y = to_mercator(np.array([p.lon for p in points]), np.array([p.lat for p in points]))
-    return gv.Points((x, y, [p.colour for p in points]), ["x", "y"], ["colour"], crs=MERCATOR)
+    rows = [(*to_mercator(p.lon, p.lat), p.colour) for p in points] or [(np.nan, np.nan, ACCENT)]
+    return hv.Points(rows, ["x", "y"], ["colour"])
 
 
 class WorldMapView(Viewer):
@@ -139,19 +139,31 @@ class WorldMapView(Viewer):
             * paths(self._lines_pipe, color=ACCENT, line_width=1.2, line_dash="dashed")
             * paths(self._selected_pipe, color=OUTLINE, line_width=2.4)
             * live(marks, self._points_pipe).opts(
-                hv.opts.Points(color="colour", size=10, line_color="white", line_width=1.5, apply_ranges=False)
+                hv.opts.Points(
+                    color="colour", size=10, line_color="white", line_width=1.5, apply_ranges=False
+                )
             )
         ).opts(
-            responsive=True, xaxis=None, yaxis=None, active_tools=["pan", "wheel_zoom"], show_title=False,
-            default_tools=["pan", "wheel_zoom", "reset"], show_legend=False,
+            responsive=True,
+            xaxis=None,
+            yaxis=None,
+            active_tools=["pan", "wheel_zoom"],
+            show_title=False,
+            default_tools=["pan", "wheel_zoom", "reset"],
+            show_legend=False,
             hooks=[calm, equal_scale, named("itslive-world-map"), self._limits.hook],
-        )  # fmt: skip
+        )
         self._tap = hv.streams.Tap(source=ground, x=None, y=None)
         self._tap.add_subscriber(
             lambda x, y: on_click(*to_lonlat(x, y)) if x is not None and y is not None else None
         )
         self.pane = pn.pane.HoloViews(
-            overlay, sizing_mode="stretch_both", min_height=200, css_classes=["itslive-world-map"], theme=None, linked_axes=False
+            overlay,
+            sizing_mode="stretch_both",
+            min_height=200,
+            css_classes=["itslive-world-map"],
+            theme=None,
+            linked_axes=False,
         )
 
     def __panel__(self) -> pn.pane.HoloViews:
