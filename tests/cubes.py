@@ -1,0 +1,602 @@
+"""Tiny ITS_LIVE cubes on disk, with a switch for every oddity that real ones have.
+
+`write_cube` writes one and returns what a reader should get from it. `VARIANTS` names the readable ones,
+`BAD_VARIANTS` those that cannot be read.
+"""
+
+from __future__ import annotations
+
+import json
+import warnings
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numcodecs
+import numpy as np
+import zarr
+from pyproj import CRS
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["BAD_VARIANTS", "VARIANTS", "CubeOptions", "TinyCube", "write_cube"]
+
+GARBAGE = 12_321
+"""What stands in the padding of edge chunks where it is not the missing value."""
+
+_NEVER = np.iinfo(np.int64).min
+_KINDS = (
+    # satellites of both images, mission group, span step [d], pairs in a hundred
+    ("1A", "1A", "S1", 12.0, 14),
+    ("2A", "2A", "S2", 10.0, 14),
+    ("2A", "2B", "S2", 5.0, 14),
+    ("2B", "2C", "S2", 5.0, 4),
+    ("8", "8", "L8_9", 16.0, 18),
+    ("8", "9", "L8_9", 8.0, 8),
+    ("7", "7", "L7", 16.0, 8),
+    ("7", "8", "L7", 8.0, 8),
+    ("5", "5", "L4_5", 16.0, 6),
+    ("4", "5", "L4_5", 8.0, 6),
+)
+_SENSORS = {"1": "C", "2": "MSI", "4": "T", "5": "T", "7": "E", "8": "C", "9": "C"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class CubeOptions:
+    """What the cube is like; the default is as production writes it, with unsorted and repeated dates.
+
+    Content
+        `seed`, `n_pairs`, `rows`, `cols`, `epsg`; `noise` [m/yr]; `trend` of vx [m/yr per year]; `empty`:
+        share of layers without data; `gaps`: share of missing values in the others; `complete_pixel`
+        (row, col) has none.
+    Storage
+        `zarr_format`; `consolidated`; `chunks` of vx and vy; `shards` (format 3); `tile`: pixels of the whole
+        cube, which sets the chunks of x and y; `edge_garbage`: padding of edge chunks is no missing value;
+        `missing_chunks`: keys (t, row, col) of chunks of `missing_chunks_of` that are not on disk.
+    Values
+        `velocity`: type on disk; `missing`: marker; `marked_by`: where it is said; `masks_differ`: share of
+        values whose vx is missing while vy is there, and as many the other way round.
+    Time
+        `time_dim`; `units` of all dates ("<unit> since <date>"); `shuffled`; `repeated`: share of pairs whose
+        dates occur more than once; numbers of pairs with `swapped` dates, `zero_length`, `missing_dates`.
+    Codes
+        `codes`: spelling of the satellites; `unknown`: number of pairs of satellites nobody knows.
+    Errors
+        `errors`: good, "holes" (fill values, NaN, zero and negative ones), or "absent".
+    Place
+        `crs`: where it is said, or "none"; `y_ascending`.
+    Variables
+        `radar`: with va and vr; `without`: names left out.
+    """
+
+    seed: int = 0
+    n_pairs: int = 400
+    rows: int = 12
+    cols: int = 14
+    epsg: int = 32646
+    noise: float = 3.0
+    trend: float = 0.0
+    empty: float = 0.4
+    gaps: float = 0.2
+    complete_pixel: tuple[int, int] | None = None
+    zarr_format: Literal[2, 3] = 2
+    consolidated: bool = True
+    chunks: tuple[int, int, int] = (150, 10, 10)
+    shards: tuple[int, int, int] | None = None
+    tile: int = 833
+    edge_garbage: bool = False
+    missing_chunks: tuple[tuple[int, int, int], ...] = ()
+    missing_chunks_of: tuple[str, ...] = ("vx", "vy")
+    velocity: Literal["int16", "float32"] = "int16"
+    missing: int = -32767
+    marked_by: Literal["missing_value", "_FillValue", "fill_value", "both", "nothing"] = "missing_value"
+    masks_differ: float = 0.0
+    time_dim: Literal["mid_date", "time"] = "mid_date"
+    units: str = "days since 1970-01-01"
+    shuffled: bool = True
+    repeated: float = 0.1
+    swapped: int = 0
+    zero_length: int = 0
+    missing_dates: int = 0
+    codes: Literal["plain", "dotted", "decimal", "padded", "cut", "number", "object"] = "plain"
+    unknown: int = 0
+    errors: Literal["good", "holes", "absent"] = "good"
+    crs: Literal["everywhere", "epsg", "proj4", "wkt", "spatial_ref", "attribute", "none"] = "everywhere"
+    y_ascending: bool = False
+    radar: bool = True
+    without: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class TinyCube:
+    """A cube on disk and what should be read from it.
+
+    Parameters
+    ----------
+    path : Path
+    options : CubeOptions
+    x, y : (nx,), (ny,) centres [m]
+    start, end : (n,) acquisition times in the right order [days since 1970-01-01]; NaN where missing
+    swapped, usable : (n,) dates were stored the wrong way round; dates are known and differ
+    mission : (n,) mission group
+    satellite_1, satellite_2 : (n,) of the earlier and of the later image, spelt right
+    vx_error, vy_error : (n,) [m/yr], NaN where not known (also zero and negative ones)
+    vx, vy : (n, ny, nx) stored values [m/yr], NaN where missing
+    true_vx, true_vy : (ny, nx) truth without the trend [m/yr]
+    """
+
+    path: Path
+    options: CubeOptions
+    x: NDArray[np.float64]
+    y: NDArray[np.float64]
+    start: NDArray[np.float64]
+    end: NDArray[np.float64]
+    swapped: NDArray[np.bool_]
+    usable: NDArray[np.bool_]
+    mission: NDArray[np.str_]
+    satellite_1: NDArray[np.str_]
+    satellite_2: NDArray[np.str_]
+    vx_error: NDArray[np.float64]
+    vy_error: NDArray[np.float64]
+    vx: NDArray[np.float64]
+    vy: NDArray[np.float64]
+    true_vx: NDArray[np.float64]
+    true_vy: NDArray[np.float64]
+
+    def good_rows(self, row: int, col: int) -> NDArray[np.intp]:
+        """Layers that a reader should keep at a pixel: both components there, dates in order."""
+        both = np.isfinite(self.vx[:, row, col]) & np.isfinite(self.vy[:, row, col])
+        return np.flatnonzero(both & self.usable)
+
+
+VARIANTS: dict[str, CubeOptions] = {
+    "production": CubeOptions(),
+    "clipped": CubeOptions(consolidated=True, crs="spatial_ref", shuffled=False),
+    "v3": CubeOptions(zarr_format=3, time_dim="time", chunks=(200, 8, 8), tile=512, rows=16, cols=16),
+    "v3-sharded": CubeOptions(
+        zarr_format=3, time_dim="time", chunks=(200, 8, 8), shards=(400, 16, 16), tile=512, rows=18, cols=16
+    ),
+    "v3-not-consolidated": CubeOptions(zarr_format=3, consolidated=False),
+    "v3-nanoseconds": CubeOptions(zarr_format=3, time_dim="time", units="nanoseconds since 1970-01-01"),
+    "not-consolidated": CubeOptions(consolidated=False),
+    "one-chunk": CubeOptions(chunks=(400, 12, 14)),
+    "many-chunks": CubeOptions(chunks=(64, 5, 7)),
+    "edge-garbage": CubeOptions(edge_garbage=True, gaps=0.0, empty=0.0),
+    "missing-chunks": CubeOptions(missing_chunks=((0, 0, 0), (2, 1, 1))),
+    "missing-vy-chunk": CubeOptions(missing_chunks=((1, 0, 1),), missing_chunks_of=("vy",)),
+    "float32": CubeOptions(velocity="float32"),
+    "missing-9999": CubeOptions(missing=-9999),
+    "fill-value-attribute": CubeOptions(missing=-9999, marked_by="_FillValue"),
+    "zarr-fill-value": CubeOptions(missing=-9999, marked_by="fill_value"),
+    "marked-twice": CubeOptions(marked_by="both"),
+    "complete-pixel": CubeOptions(complete_pixel=(3, 4), empty=0.3),
+    "complete": CubeOptions(empty=0.0, gaps=0.0),
+    "masks-differ": CubeOptions(masks_differ=0.1),
+    "swapped": CubeOptions(swapped=60),
+    "zero-length": CubeOptions(zero_length=20),
+    "missing-dates": CubeOptions(missing_dates=15),
+    "bad-dates": CubeOptions(swapped=30, zero_length=10, missing_dates=10),
+    "days-since-2000": CubeOptions(units="days since 2000-01-01 00:00:00", missing_dates=3),
+    "seconds": CubeOptions(units="seconds since 1970-01-01", missing_dates=3),
+    "hours-since-1950": CubeOptions(units="hours since 1950-01-01T00:00:00"),
+    "dotted-codes": CubeOptions(codes="dotted"),
+    "decimal-codes": CubeOptions(codes="decimal"),
+    "padded-codes": CubeOptions(codes="padded"),
+    "cut-codes": CubeOptions(codes="cut"),
+    "cut-codes-no-mission": CubeOptions(codes="cut", without=("mission_img1", "mission_img2")),
+    "number-codes": CubeOptions(codes="number"),
+    "object-codes": CubeOptions(codes="object"),
+    "unknown-codes": CubeOptions(unknown=12),
+    "no-mission": CubeOptions(without=("mission_img1", "mission_img2")),
+    "error-holes": CubeOptions(errors="holes"),
+    "no-errors": CubeOptions(errors="absent"),
+    "mapping-epsg": CubeOptions(crs="epsg"),
+    "mapping-proj4": CubeOptions(crs="proj4"),
+    "mapping-wkt": CubeOptions(crs="wkt"),
+    "projection-attribute": CubeOptions(crs="attribute"),
+    "polar": CubeOptions(epsg=3413, crs="attribute"),
+    "south": CubeOptions(epsg=32718),
+    "y-ascending": CubeOptions(y_ascending=True),
+    "no-radar": CubeOptions(radar=False),
+    "no-masks": CubeOptions(without=("landice", "floatingice")),
+    "bare": CubeOptions(
+        radar=False,
+        without=(
+            "landice",
+            "floatingice",
+            "v",
+            "v_error",
+            "interp_mask",
+            "date_dt",
+            "granule_url",
+            "mid_date",
+        ),
+    ),
+    "no-axes": CubeOptions(without=("x", "y")),
+    "no-date-center": CubeOptions(without=("date_center",)),
+    "one-pair": CubeOptions(n_pairs=1, empty=0.0, gaps=0.0, repeated=0.0),
+    "all-empty": CubeOptions(empty=1.0),
+}
+"""Cubes that must be readable, by name."""
+
+BAD_VARIANTS: dict[str, CubeOptions] = {
+    "no-vx": CubeOptions(without=("vx",)),
+    "no-vy": CubeOptions(without=("vy",)),
+    "no-dates": CubeOptions(without=("acquisition_date_img1", "acquisition_date_img2")),
+    "no-crs": CubeOptions(crs="none"),
+}
+"""Cubes that lack what an estimate needs, by name."""
+
+
+def write_cube(path: str | Path, options: CubeOptions | None = None, /, **changes: Any) -> TinyCube:
+    """Write a tiny cube.
+
+    Parameters
+    ----------
+    path : path
+        Must not exist.
+    options : CubeOptions, optional
+        The default cube if left out.
+    **changes
+        Options to change, e.g. ``write_cube(path, swapped=5)``.
+
+    Returns
+    -------
+    TinyCube
+        What should be read from it.
+    """
+    chosen = replace(options or CubeOptions(), **changes)
+    rng = np.random.default_rng(chosen.seed)
+    x, y = _axes(chosen)
+    start, end, names, mission = _pairs(chosen, rng)
+    swapped, usable = _spoil_dates(chosen, start, end)
+    true_vx = 80.0 + 4.0 * np.arange(chosen.cols) - 2.0 * np.arange(chosen.rows)[:, None]
+    true_vy = -50.0 + 1.0 * np.arange(chosen.cols) + 3.0 * np.arange(chosen.rows)[:, None]
+    vx, vy = _observe(chosen, rng, start, end, true_vx, true_vy)
+    errors = _errors(chosen, rng, end - start)
+
+    path = Path(path)
+    with warnings.catch_warnings():
+        # Format 3 has no agreed form of fixed-length text yet, which zarr says each time.
+        warnings.simplefilter("ignore")
+        _write(path, chosen, x, y, start, end, swapped, names, vx, vy, errors)
+    for chunk in chosen.missing_chunks:
+        for name in chosen.missing_chunks_of:
+            _drop_chunk(path, chosen, name, chunk, vx if name == "vx" else vy)
+    codes = [_spelt(chosen, n) for n in names]
+    known = [np.where(np.isfinite(e) & (e > 0.0), e, np.nan) for e in errors]
+    return TinyCube(
+        path=path,
+        options=chosen,
+        x=x,
+        y=y,
+        start=start,
+        end=end,
+        swapped=swapped,
+        usable=usable,
+        mission=mission,
+        satellite_1=np.where(swapped, codes[1], codes[0]),
+        satellite_2=np.where(swapped, codes[0], codes[1]),
+        vx_error=known[0],
+        vy_error=known[1],
+        vx=vx,
+        vy=vy,
+        true_vx=true_vx,
+        true_vy=true_vy,
+    )
+
+
+def _axes(o: CubeOptions) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    left, top = {3413: (-200_000.0, -2_200_000.0), 32718: (600_000.0, 4_500_000.0)}.get(
+        o.epsg, (700_000.0, 3_400_000.0)
+    )
+    x = np.ceil(left / 120.0) * 120.0 + 52.5 + 120.0 * np.arange(o.cols)
+    y = np.floor(top / 120.0) * 120.0 - 52.5 - 120.0 * np.arange(o.rows)
+    return x, (y[::-1].copy() if o.y_ascending else y)
+
+
+def _pairs(
+    o: CubeOptions, rng: np.random.Generator
+) -> tuple[NDArray[np.float64], NDArray[np.float64], list[NDArray[np.str_]], NDArray[np.str_]]:
+    kinds = [k for k in _KINDS if o.codes != "number" or k[2][0] == "L"]
+    share = np.array([k[4] for k in kinds], dtype=float)
+    pick = rng.choice(len(kinds), size=o.n_pairs, p=share / share.sum())
+    step = np.array([k[3] for k in kinds])[pick]
+    count = np.where(step == 12.0, 1, np.ceil(rng.exponential(6.0, o.n_pairs)))
+    start = 17_000.0 + np.floor(rng.uniform(0.0, 1_500.0, o.n_pairs)) + 0.4
+    # Real spans are a few seconds off whole days.
+    end = start + step * count + np.round(rng.uniform(-9.0, 9.0, o.n_pairs)) / 86_400.0
+    names = [np.array([k[i] for k in kinds], dtype="<U2")[pick] for i in (0, 1)]
+    mission = np.array([k[2] for k in kinds], dtype="<U5")[pick]
+    names[0][: o.unknown], names[1][: o.unknown], mission[: o.unknown] = "A", "A", "other"
+    repeats = int(o.repeated * o.n_pairs)
+    if repeats:
+        source = rng.integers(0, o.n_pairs - repeats, repeats)
+        for values in (start, end, *names, mission):
+            values[o.n_pairs - repeats :] = values[source]
+    order = rng.permutation(o.n_pairs) if o.shuffled else np.argsort(start + end, kind="stable")
+    return start[order], end[order], [n[order] for n in names], mission[order]
+
+
+def _spoil_dates(
+    o: CubeOptions, start: NDArray[np.float64], end: NDArray[np.float64]
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Change dates in place; which pairs are stored the wrong way round, and which are usable."""
+    rows = np.arange(o.n_pairs)
+    swapped = rows < o.swapped
+    zero = (rows >= o.swapped) & (rows < o.swapped + o.zero_length)
+    end[zero] = start[zero]
+    gone = rows[o.n_pairs - o.missing_dates :]
+    start[gone[::2]] = np.nan
+    end[gone[1::2]] = np.nan
+    return swapped, np.isfinite(start) & np.isfinite(end) & ~zero
+
+
+def _observe(
+    o: CubeOptions,
+    rng: np.random.Generator,
+    start: NDArray[np.float64],
+    end: NDArray[np.float64],
+    true_vx: NDArray[np.float64],
+    true_vy: NDArray[np.float64],
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    shape = (o.n_pairs, o.rows, o.cols)
+    years = np.nan_to_num((0.5 * (start + end) - 17_750.0) / 365.25)[:, None, None]
+    values = [
+        true_vx + o.trend * years + o.noise * rng.standard_normal(shape),
+        true_vy + o.noise * rng.standard_normal(shape),
+    ]
+    values = [np.rint(v) if o.velocity == "int16" else v.astype(np.float32).astype(float) for v in values]
+    gone = rng.random(shape) < o.gaps
+    gone[rng.random(o.n_pairs) < o.empty] = True
+    if o.complete_pixel is not None:
+        gone[(slice(None), *o.complete_pixel)] = False
+    lost = rng.random(shape)
+    values[0][gone | (lost < o.masks_differ)] = np.nan
+    values[1][gone | (lost > 1.0 - o.masks_differ)] = np.nan
+    return values[0], values[1]
+
+
+def _errors(
+    o: CubeOptions, rng: np.random.Generator, span: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    if o.errors == "absent":
+        return np.full(o.n_pairs, np.nan), np.full(o.n_pairs, np.nan)
+    base = 2.0 + 100.0 / np.maximum(np.nan_to_num(np.abs(span), nan=30.0), 2.0)
+    out = [(base * rng.uniform(0.8, 1.2, o.n_pairs)).astype(np.float32).astype(float) for _ in "xy"]
+    if o.errors == "holes":
+        out[0][::7], out[1][::7] = -32_767.0, -32_767.0
+        out[0][3::11] = np.nan
+        out[1][5::13] = 0.0
+        out[0][6::17] = -1.0
+    return out[0], out[1]
+
+
+def _spelt(o: CubeOptions, names: NDArray[np.str_]) -> NDArray[np.str_]:
+    """Codes as a reader should give them: of a code cut to one character only the mission is left."""
+    if o.codes != "cut":
+        return names
+    return np.where(np.char.str_len(names) == 2, np.char.add("S", names.astype("<U1")), names)
+
+
+def _misspelt(o: CubeOptions, names: NDArray[np.str_]) -> NDArray[Any]:
+    landsat = np.char.isdigit(names)
+    match o.codes:
+        case "dotted":
+            return np.where(landsat, np.char.add(names, "."), names)
+        case "decimal":
+            return np.where(landsat, np.char.add(names, ".0"), names)
+        case "padded":
+            return np.char.ljust(names, 4)
+        case "cut":
+            return names.astype("<U1")
+        case "number":
+            return names.astype(np.float64)
+        case _:
+            return names
+
+
+def _write(
+    path: Path,
+    o: CubeOptions,
+    x: NDArray[np.float64],
+    y: NDArray[np.float64],
+    start: NDArray[np.float64],
+    end: NDArray[np.float64],
+    swapped: NDArray[np.bool_],
+    names: list[NDArray[np.str_]],
+    vx: NDArray[np.float64],
+    vy: NDArray[np.float64],
+    errors: tuple[NDArray[np.float64], NDArray[np.float64]],
+) -> None:
+    group = zarr.create_group(path, zarr_format=o.zarr_format, attributes=_global_attributes(o))
+    n, time = o.n_pairs, (o.time_dim,)
+    first, second = np.where(swapped, end, start), np.where(swapped, start, end)
+    centre = 0.5 * (start + end)
+    date = {"units": o.units, "calendar": "proleptic_gregorian"}
+    put = _Writer(group, o)
+    put("acquisition_date_img1", _encoded(first, o.units), time, attributes=date)
+    put("acquisition_date_img2", _encoded(second, o.units), time, attributes=date)
+    put("date_center", _encoded(centre, o.units), time, attributes=date)
+    # The successor of mid_date is unique by construction, mid_date is not.
+    label = centre + (1e-3 / 86_400.0 * np.arange(n) if o.time_dim == "time" else 0.0)
+    put(o.time_dim, _encoded(label, o.units), time, chunks=(max(1, n // 11),), attributes=date)
+    put("date_dt", np.abs(end - start).astype(np.float32), time, attributes={"units": "days"})
+    url = np.array([f"https://synthetic.invalid/{i:05d}.nc" for i in range(n)], dtype="<U128")
+    put("granule_url", url, time, chunks=(max(1, n // 11),))
+    for image, codes in enumerate(names, start=1):
+        spelt = _misspelt(o, codes)
+        put(f"satellite_img{image}", spelt, time)
+        put(f"mission_img{image}", np.where(np.char.str_len(codes) == 2, "S", "L").astype("<U1"), time)
+        put(f"sensor_img{image}", np.array([_SENSORS.get(c[:1], "") for c in codes], dtype="<U3"), time)
+    if o.errors != "absent":
+        put("vx_error", errors[0].astype(np.float32), time, fill=-32_767.0)
+        put("vy_error", errors[1].astype(np.float32), time, fill=-32_767.0)
+    put("x", x, ("x",), chunks=(o.tile,), attributes={"standard_name": "projection_x_coordinate"})
+    put("y", y, ("y",), chunks=(o.tile,), attributes={"standard_name": "projection_y_coordinate"})
+    put("landice", np.ones((o.rows, o.cols), dtype=np.uint8), ("y", "x"), attributes={"missing_value": 255})
+    put(
+        "floatingice",
+        np.zeros((o.rows, o.cols), dtype=np.uint8),
+        ("y", "x"),
+        attributes={"missing_value": 255},
+    )
+    speed = np.hypot(vx, vy)
+    put.images("vx", vx)
+    put.images("vy", vy)
+    put.images("v", np.rint(speed))
+    put.images("v_error", np.where(np.isfinite(speed), 5.0, np.nan))
+    put("interp_mask", (speed > 1e9).astype(np.uint8), (*time, "y", "x"), chunks=o.chunks)
+    if o.radar:
+        radar = np.char.startswith(names[0], "1")[:, None, None]
+        put.images("va", np.where(radar, vy, np.nan))
+        put.images("vr", np.where(radar, vx, np.nan))
+    _write_mapping(group, o, x, y)
+    if o.consolidated:
+        zarr.consolidate_metadata(group.store)
+
+
+class _Writer:
+    """Writes arrays of one cube."""
+
+    def __init__(self, group: zarr.Group, options: CubeOptions) -> None:
+        self.group, self.options = group, options
+
+    def __call__(
+        self,
+        name: str,
+        values: NDArray[Any],
+        dims: tuple[str, ...],
+        *,
+        chunks: tuple[int, ...] | None = None,
+        fill: float | None = None,
+        attributes: dict[str, Any] | None = None,
+        padding: float | None = None,
+    ) -> None:
+        o = self.options
+        if name in o.without:
+            return
+        if fill is None and values.dtype.kind == "f":
+            fill = float("nan")
+        chunks = chunks or values.shape
+        shape = values.shape
+        stored: NDArray[Any] = values
+        if padding is not None:
+            # Chunks are written whole, garbage and all; the right shape is put into the metadata afterwards.
+            whole = tuple(-(-size // chunk) * chunk for size, chunk in zip(shape, chunks))
+            stored = np.full(whole, padding, dtype=values.dtype)
+            stored[tuple(slice(size) for size in shape)] = values
+        meta: dict[str, Any] = {"attributes": {**(attributes or {})}}
+        if o.zarr_format == 2:
+            meta["attributes"]["_ARRAY_DIMENSIONS"] = list(dims)
+            meta["fill_value"] = fill
+            meta["compressors"] = numcodecs.Blosc(cname="zlib", clevel=2, shuffle=1)
+        else:
+            meta["dimension_names"] = dims
+            if fill is not None:
+                meta["fill_value"] = fill
+            if values.ndim == 3 and o.shards is not None:
+                meta["shards"] = o.shards
+        dtype: Any = stored.dtype
+        if o.codes == "object" and name.startswith("satellite"):
+            dtype = str
+        array = self.group.create_array(
+            name, shape=stored.shape, dtype=dtype, chunks=chunks, config={"write_empty_chunks": True}, **meta
+        )
+        array[...] = stored
+        if padding is not None:
+            _set_shape(Path(str(self.group.store_path.store.root)), name, shape)
+
+    def images(self, name: str, values: NDArray[np.float64]) -> None:
+        """Write a velocity, with its missing values marked as the options say."""
+        o = self.options
+        attributes: dict[str, Any] = {"grid_mapping": "mapping", "units": "meter/year"}
+        dims = (o.time_dim, "y", "x")
+        padding = float(GARBAGE) if o.edge_garbage else None
+        if o.velocity == "float32":
+            self(
+                name, values.astype(np.float32), dims, chunks=o.chunks, attributes=attributes, padding=padding
+            )
+            return
+        if o.marked_by in ("missing_value", "both"):
+            attributes["missing_value"] = o.missing
+        if o.marked_by in ("_FillValue", "both"):
+            attributes["_FillValue"] = o.missing
+        fill = (
+            o.missing
+            if o.marked_by == "fill_value" or (o.zarr_format == 3 and o.marked_by != "nothing")
+            else None
+        )
+        stored = np.where(np.isfinite(values), values, o.missing).astype(np.int16)
+        self(name, stored, dims, chunks=o.chunks, fill=fill, attributes=attributes, padding=padding)
+
+
+def _encoded(days: NDArray[np.float64], units: str) -> NDArray[Any]:
+    """Days since 1970 in other units; nanoseconds are stored as integers, with NaT where missing."""
+    unit, _, since = units.partition(" since ")
+    epoch = np.datetime64(since.replace(" ", "T")) - np.datetime64("1970-01-01")
+    shifted = days - epoch / np.timedelta64(1, "D")
+    scale = {"days": 1.0, "hours": 24.0, "seconds": 86_400.0, "nanoseconds": 86_400e9}[unit]
+    if unit != "nanoseconds":
+        return shifted * scale
+    known = np.isfinite(shifted)
+    return np.where(
+        known, np.rint(np.where(known, shifted, 0.0) * 86_400e3).astype(np.int64) * 1_000_000, _NEVER
+    )
+
+
+def _global_attributes(o: CubeOptions) -> dict[str, Any]:
+    attributes = {
+        "Conventions": "CF-1.8",
+        "author": "ITS_LIVE, a NASA MEaSUREs project (its-live.jpl.nasa.gov)",
+        "date_created": "25-Sep-2023 22:00:23",
+        "date_updated": "13-Nov-2024 00:08:07",
+        "title": "ITS_LIVE datacube of image pair velocities",
+        "url": "https://its-live-data.s3.amazonaws.com/datacubes/v2/N30E090/not_this_one.zarr",
+    }
+    if o.crs in ("everywhere", "attribute"):
+        attributes["projection"] = str(o.epsg)
+    return attributes
+
+
+def _write_mapping(group: zarr.Group, o: CubeOptions, x: NDArray[np.float64], y: NDArray[np.float64]) -> None:
+    if "mapping" in o.without or o.crs in ("attribute", "none"):
+        return
+    crs = CRS.from_epsg(o.epsg)
+    step = float(y[1] - y[0]) if y.size > 1 else -120.0
+    attributes: dict[str, Any] = {"GeoTransform": f"{x[0] - 60.0} 120.0 0.0 {y[0] - step / 2} 0.0 {step}"}
+    if o.crs in ("everywhere", "epsg"):
+        attributes["spatial_epsg"] = o.epsg
+    if o.crs in ("everywhere", "proj4"):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            attributes["proj4text"] = crs.to_proj4()
+    if o.crs in ("everywhere", "wkt", "spatial_ref"):
+        attributes["crs_wkt"] = crs.to_wkt("WKT1_GDAL")
+    if o.zarr_format == 2:
+        attributes["_ARRAY_DIMENSIONS"] = []
+    name = "spatial_ref" if o.crs == "spatial_ref" else "mapping"
+    array = group.create_array(name, shape=(), dtype="int64", attributes=attributes, compressors=None)
+    array[...] = 0
+
+
+def _metadata(path: Path, name: str) -> Path:
+    old = path / name / ".zarray"
+    return old if old.exists() else path / name / "zarr.json"
+
+
+def _set_shape(path: Path, name: str, shape: tuple[int, ...]) -> None:
+    file = _metadata(path, name)
+    content = json.loads(file.read_text("utf-8"))
+    content["shape"] = list(shape)
+    file.write_text(json.dumps(content), "utf-8")
+
+
+def _drop_chunk(
+    path: Path, o: CubeOptions, name: str, chunk: tuple[int, int, int], values: NDArray[np.float64]
+) -> None:
+    key = ".".join(map(str, chunk)) if o.zarr_format == 2 else "c/" + "/".join(map(str, chunk))
+    (path / name / key).unlink()
+    size = o.shards or o.chunks
+    values[tuple(slice(k * s, (k + 1) * s) for k, s in zip(chunk, size))] = np.nan
