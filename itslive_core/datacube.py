@@ -139,6 +139,7 @@ class Datacube:
 
     def __init__(self, store: OpenStore, *, cache_bytes: float = 256e6) -> None:
         self._store = store
+        self._cache_bytes = cache_bytes
         self.url: str = store.url
         group = store.group
         self.attrs: dict[str, Any] = dict(group.attrs)
@@ -163,6 +164,10 @@ class Datacube:
         """Describe the cube in one line."""
         rows, cols = self.shape
         return f"<Datacube {self.url}: {self.n_pairs:,} pairs, {rows} x {cols} px, EPSG:{self.epsg}>"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Travel to another process as an address; it is opened again there."""
+        return _reopen, (self.url, dict(self._store.storage_options), self._cache_bytes)
 
     @cached_property
     def epsg(self) -> int:
@@ -262,6 +267,13 @@ class Datacube:
         except CoverageError:
             return False
         return True
+
+    def lonlat_of(
+        self, x: NDArray[np.float64], y: NDArray[np.float64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Turn places in the cube's CRS [m] into longitude and latitude [degrees], of the same shape."""
+        lon, lat = self._to_lonlat.transform(x, y)
+        return lon, lat
 
     @cached_property
     def lonlat_bounds(self) -> tuple[float, float, float, float]:
@@ -561,6 +573,10 @@ def _nothing(pixels: int) -> tuple[NDArray, ...]:
         np.empty(0, dtype=np.float32),
         np.zeros(pixels, dtype=np.int32),
     )
+
+
+def _reopen(url: str, storage_options: dict[str, Any], cache_bytes: float) -> Datacube:
+    return Datacube(open_store(url, storage_options), cache_bytes=cache_bytes)
 
 
 def open_cube(

@@ -67,12 +67,15 @@ class OpenStore:
     filesystem : fsspec.AbstractFileSystem
     root : str
         The group's folder on the file system.
+    storage_options : mapping
+        As they were given, to open the store again elsewhere.
     """
 
     url: str
     group: zarr.Group
     filesystem: Any
     root: str
+    storage_options: Mapping[str, Any]
 
     def fetch(self, keys: Sequence[str]) -> list[bytes | None]:
         """Fetch chunks concurrently.
@@ -184,7 +187,7 @@ def open_store(path_or_url: str | os.PathLike[str], storage_options: Mapping[str
                 raise CubeError(f"{url} is not a Zarr datacube: it has no Zarr metadata")
     except (KeyError, ValueError, TypeError, FileNotFoundError) as error:
         raise CubeError(f"{url} is not a readable Zarr datacube: {_first_line(error)}") from error
-    return OpenStore(url=url, group=group, filesystem=filesystem, root=root)
+    return OpenStore(url=url, group=group, filesystem=filesystem, root=root, storage_options=dict(storage_options or {}))
 
 
 def _options(url: str, given: Mapping[str, Any] | None) -> dict[str, Any]:

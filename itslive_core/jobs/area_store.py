@@ -1,0 +1,178 @@
+"""The Zarr store of a glacier job: CF metadata first, then block after block, with a journal of what is done."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import zarr
+from numcodecs import Blosc
+
+from itslive_core.errors import OutputError
+from itslive_core.series import TIME_ATTRIBUTES, VARIABLES, grid_mapping
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+
+    from itslive_core.estimators.settings import InversionSettings
+    from itslive_core.jobs.plan import AreaPlan, BlockTask
+    from itslive_core.time_grid import TimeGrid
+
+__all__ = ["AreaStore"]
+
+_JOURNAL = ".itslive_blocks"
+_NOT_PART_OF_A_JOB = ("device",)
+
+
+class AreaStore:
+    """A store that takes the blocks of one job; made by `AreaStore.open`.
+
+    A block counts as done when its name stands in the journal, which is written after its values: a crash in
+    between costs that block only.
+    """
+
+    def __init__(self, path: Path, group: zarr.Group, finished: frozenset[str]) -> None:
+        self.path = path
+        self.finished = finished
+        self._group = group
+
+    @classmethod
+    def open(
+        cls,
+        path: str | os.PathLike[str],
+        plan: AreaPlan,
+        grid: TimeGrid,
+        attributes: Mapping[str, Any],
+        settings: InversionSettings,
+    ) -> AreaStore:
+        """Create the store, or continue it if it holds the same job.
+
+        Parameters
+        ----------
+        path : path
+            A folder that does not exist yet, is empty, or holds this job.
+        plan : AreaPlan
+        grid : TimeGrid
+        attributes : mapping
+            Of the dataset.
+        settings : InversionSettings
+
+        Raises
+        ------
+        OutputError
+            If something else is there, or nothing can be written there.
+        """
+        path = Path(path)
+        job = _identity(plan, grid, attributes, settings)
+        try:
+            if path.is_dir() and any(path.iterdir()):
+                return cls(path, *_continue(path, job))
+            if path.exists() and not path.is_dir():
+                raise OutputError(f"{path} is a file: choose another name for the result")
+            group = _create(path, plan, grid, attributes, job)
+        except OSError as error:
+            raise OutputError(f"cannot write to {path}: {error.strerror or error}") from error
+        return cls(path, group, frozenset())
+
+    def write(self, task: BlockTask, arrays: Mapping[str, NDArray]) -> None:
+        """Write the values of a block, then note it as done.
+
+        Parameters
+        ----------
+        task : BlockTask
+        arrays : mapping of ndarray, shape (time, y, x) or (y, x)
+
+        Raises
+        ------
+        OutputError
+            If the disk refuses.
+        """
+        rows = slice(task.row, task.row + task.block.shape[0])
+        cols = slice(task.col, task.col + task.block.shape[1])
+        try:
+            for name, values in arrays.items():
+                self._group[name][..., rows, cols] = values  # type: ignore[index]
+            with (self.path / _JOURNAL).open("a", encoding="utf-8") as journal:
+                journal.write(task.name + "\n")
+                journal.flush()
+                os.fsync(journal.fileno())
+        except OSError as error:
+            raise OutputError(f"cannot write to {self.path}: {error.strerror or error}") from error
+
+
+def _identity(
+    plan: AreaPlan, grid: TimeGrid, attributes: Mapping[str, Any], settings: InversionSettings
+) -> dict[str, Any]:
+    """Describe a job by what decides its result; where and how fast it runs is no part of it."""
+    return {
+        "settings": {k: v for k, v in settings.to_dict().items() if k not in _NOT_PART_OF_A_JOB},
+        "selection": json.loads(attributes["selection"]),
+        "cubes": attributes["cube_url"],
+        "cubes_updated": attributes["cube_date_updated"],
+        "area": plan.key,
+        "axis": [grid.interval, grid.first, grid.size],
+        "version": attributes["itslive_core_version"],
+    }
+
+
+def _continue(path: Path, job: Mapping[str, Any]) -> tuple[zarr.Group, frozenset[str]]:
+    try:
+        group = zarr.open_group(str(path), mode="r+", zarr_format=2, use_consolidated=False)
+        there = json.loads(str(group.attrs["job"]))
+    except (FileNotFoundError, KeyError, ValueError) as error:
+        raise OutputError(f"{path} holds something else: choose another name for the result") from error
+    if there != dict(job):
+        differs = ", ".join(name for name in job if there.get(name) != job[name])
+        raise OutputError(f"{path} holds another job (other {differs}): choose another name or remove it")
+    journal = path / _JOURNAL
+    lines = journal.read_text(encoding="utf-8").split("\n") if journal.exists() else [""]
+    return group, frozenset(lines[:-1])  # a line without its end was cut by a crash
+
+
+def _create(
+    path: Path, plan: AreaPlan, grid: TimeGrid, attributes: Mapping[str, Any], job: Mapping[str, Any]
+) -> zarr.Group:
+    group = zarr.open_group(str(path), mode="w", zarr_format=2)
+    rows, cols = plan.tasks[0].block.shape
+    for task in plan.tasks:
+        rows, cols = max(rows, task.block.shape[0]), max(cols, task.block.shape[1])
+    ny, nx = plan.mask.shape
+    cube = (grid.size, ny, nx), (max(grid.size, 1), rows, cols), ("time", "y", "x")
+    plane = (ny, nx), (rows, cols), ("y", "x")
+
+    def add(
+        name: str, layout: tuple[Any, Any, Any], dtype: str, fill: Any, attrs: Mapping[str, Any]
+    ) -> zarr.Array:
+        shape, chunks, dims = layout
+        compressors = [Blosc(cname="zstd", clevel=3, shuffle=Blosc.SHUFFLE)] if shape else None
+        return group.create_array(
+            name, shape=shape, chunks=chunks, dtype=dtype, fill_value=fill, compressors=compressors,
+            attributes={**attrs, "_ARRAY_DIMENSIONS": list(dims)},
+        )  # fmt: skip
+
+    placed = {"grid_mapping": "mapping"}
+    for name in ("vx", "vy", "v", "vx_std", "vy_std", "v_std", "coverage"):
+        add(name, cube, "float32", np.nan, {**VARIABLES[name], **placed})
+    # Readers take a fill value for "missing", and 0 pairs is a number: counts have none.
+    add("n_pairs", cube, "int32", None, {**VARIABLES["n_pairs"], **placed})
+    words = {"long_name": "lambda that was used at the pixel", "units": "1", **placed}
+    add("smoothing_used", plane, "float32", np.nan, words)
+    add("n_pairs_used", plane, "int32", None, {"long_name": "number of used image pairs", "units": "1", **placed})
+    days = {"units": "days since 1970-01-01", "calendar": "standard"}
+    line = (grid.size,), (max(grid.size, 1),), ("time",)
+    edges = grid.edges
+    add("time", line, "float64", np.nan, {**TIME_ATTRIBUTES, **days})[:] = grid.centres
+    bounds = (grid.size, 2), (max(grid.size, 1), 2), ("time", "bnds")
+    add("time_bnds", bounds, "float64", np.nan, days)[:] = np.stack([edges[:-1], edges[1:]], axis=1)
+    for name, values in (("x", plan.x), ("y", plan.y)):
+        words = {"standard_name": f"projection_{name}_coordinate", "units": "m", "axis": name.upper()}
+        add(name, ((len(values),), (len(values),), (name,)), "float64", np.nan, words)[:] = values
+    add("mapping", ((), (), ()), "int32", None, grid_mapping(plan.epsg) if plan.epsg else {})
+    group.attrs.update({**attributes, "job": json.dumps(dict(job))})
+    zarr.consolidate_metadata(str(path), zarr_format=2)
+    return group

@@ -1,0 +1,275 @@
+"""A glacier job: every pixel of an area, block by block, streamed as they finish."""
+
+from __future__ import annotations
+
+from collections import deque
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import xarray as xr
+
+from itslive_core.estimators.prepare import SharedPairs, solve_block, solver_for
+from itslive_core.estimators.settings import InversionSettings
+from itslive_core.jobs.area_store import AreaStore
+from itslive_core.jobs.plan import AreaPlan, BlockTask, available_workers, plan_area, selected_pairs
+from itslive_core.selection import PairSelection
+from itslive_core.series import TIME_ATTRIBUTES, VARIABLES, common_attributes, speed_and_std, time_coordinates
+from itslive_core.solvers.base import NO_FREEDOM, SOLVED
+from itslive_core.time_grid import TimeGrid
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Callable, Iterable, Iterator
+    from concurrent.futures import Executor
+
+    from numpy.typing import NDArray
+
+    from itslive_core.datacube import Datacube
+    from itslive_core.selection import FilterStep
+
+__all__ = ["BlockResult", "run_glacier"]
+
+
+@dataclass(frozen=True, eq=False)
+class BlockResult:
+    """One finished block of a glacier job.
+
+    Parameters
+    ----------
+    dataset : xarray.Dataset or None
+        Dimensions (time, y, x), float32; None if the block failed.
+    name : str
+        Name of the block.
+    done, total : int
+        Blocks done so far, in earlier runs too, and blocks in all.
+    n_pixels, n_solved : int
+        Pixels of the area in the block, and those with an estimate.
+    error : str or None
+        Why the block failed.
+    """
+
+    dataset: xr.Dataset | None
+    name: str
+    done: int
+    total: int
+    n_pixels: int
+    n_solved: int
+    error: str | None = None
+
+
+@dataclass(eq=False)
+class _CubeWork:
+    """All that the blocks of one cube share; it travels to another process as the recipe, not the result."""
+
+    cube: Datacube
+    selection: PairSelection
+    grid: TimeGrid
+    settings: InversionSettings
+    cache: bool
+    _shared: tuple[SharedPairs, NDArray[np.bool_]] | None = field(default=None, repr=False)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_shared": None}
+
+    @property
+    def shared(self) -> tuple[SharedPairs, NDArray[np.bool_]]:
+        if self._shared is None:
+            table = self.cube.pair_table
+            mask, _ = table.select(self.selection)
+            self._shared = SharedPairs.make(table, mask, self.grid), mask
+        return self._shared
+
+    def run(self, task: BlockTask) -> tuple[dict[str, NDArray], int]:
+        """Read, filter and solve one block; returns arrays (time, y, x) or (y, x), and the pixels solved."""
+        shared, pair_mask = self.shared
+        pixels = self.cube.read_block(task.block, cache=self.cache).keep(pair_mask, task.mask)
+        result, used = solve_block(pixels, shared, self.settings)
+        shape = (self.grid.size, *task.block.shape)
+
+        def cube_of(values: NDArray, dtype: str) -> NDArray:
+            return np.ascontiguousarray(values.astype(dtype).T).reshape(shape)
+
+        arrays = {
+            "n_pairs": cube_of(result.count, "int32"),
+            "coverage": cube_of(result.covered, "float32"),
+            "smoothing_used": result.smoothing.astype("float32").reshape(task.block.shape),
+            "n_pairs_used": used.astype("int32").reshape(task.block.shape),
+        }
+        vx, vy = result.values[:, 0], result.values[:, 1]
+        stds = (result.std[:, 0], result.std[:, 1]) if self.settings.uncertainty else (None, None)
+        v, v_std = speed_and_std(vx, vy, *stds)
+        named = {"vx": vx, "vy": vy, "v": v, "vx_std": stds[0], "vy_std": stds[1], "v_std": v_std}
+        arrays |= {name: cube_of(values, "float32") for name, values in named.items() if values is not None}
+        n_solved = int(np.isin(result.status[task.mask.ravel()], (SOLVED, NO_FREEDOM)).sum())
+        return arrays, n_solved
+
+
+def run_glacier(
+    cubes: Datacube | Iterable[Datacube],
+    outline: Any = None,
+    settings: InversionSettings | None = None,
+    store: str | os.PathLike[str] | None = None,
+    *,
+    selection: PairSelection | None = None,
+    bbox: tuple[float, float, float, float] | None = None,
+    workers: int | None = None,
+    executor: Executor | None = None,
+    should_stop: Callable[[], bool] | None = None,
+) -> Iterator[BlockResult]:
+    """Invert every pixel of a glacier and give the blocks as they finish.
+
+    Each chunk of the cubes is read once. Work that fails names its block and does not stop the others.
+    With a store, a job that was interrupted goes on where it stopped.
+
+    Parameters
+    ----------
+    cubes : Datacube or iterable of Datacube
+        Cubes of one projection.
+    outline : Glacier, shapely geometry in lon/lat, or path, optional
+        Pixels whose centre is inside are estimated.
+    settings : InversionSettings, optional
+        Default: the recommended ones.
+    store : path, optional
+        A Zarr store (format 2) to write to; without one the blocks are only given.
+    selection : PairSelection, optional
+        Filters on metadata.
+    bbox : (west, south, east, north), optional
+        Box in WGS 84 [degrees], instead of the outline.
+    workers : int, optional
+        Threads; by default one per core.
+    executor : concurrent.futures.Executor, optional
+        Where to work instead, for instance a Dask client's ``get_executor()``.
+    should_stop : callable, optional
+        Asked between blocks; when true, no more work is started and the iteration ends.
+
+    Yields
+    ------
+    BlockResult
+        In the order in which blocks finish. The time axis covers all pairs that pass the filters on metadata.
+
+    Raises
+    ------
+    CoverageError, SelectionError, SettingsError, OutputError
+        At once, before anything is computed.
+    """
+    settings = InversionSettings() if settings is None else settings
+    selection = PairSelection() if selection is None else selection
+    solver_for(settings.device)
+    plan = plan_area(cubes, outline, bbox)
+    grid, steps = _axis(plan, selection, settings.interval)
+    attributes = _attributes(plan, settings, selection, steps)
+    target = None if store is None else AreaStore.open(store, plan, grid, attributes, settings)
+    works = [_CubeWork(cube, selection, grid, settings, cache=False) for cube in plan.cubes]
+    return _stream(plan, grid, works, target, attributes, workers, executor, should_stop)
+
+
+def _axis(
+    plan: AreaPlan, selection: PairSelection, interval: float
+) -> tuple[TimeGrid, tuple[FilterStep, ...]]:
+    found = selected_pairs(plan, selection)
+    tables = [cube.pair_table for cube in plan.cubes]
+    start = np.concatenate([t.start[mask] for t, (mask, _) in zip(tables, found, strict=True)])
+    end = np.concatenate([t.end[mask] for t, (mask, _) in zip(tables, found, strict=True)])
+    return TimeGrid.covering(start, end, interval), found[0][1] if len(found) == 1 else _summed(found)
+
+
+def _summed(found: list[tuple[NDArray[np.bool_], tuple[FilterStep, ...]]]) -> tuple[FilterStep, ...]:
+    from itslive_core.selection import FilterStep
+
+    return tuple(
+        FilterStep(same[0].name, sum(s.kept for s in same), sum(s.dropped for s in same), same[0].note)
+        for same in zip(*(steps for _, steps in found), strict=True)
+    )
+
+
+def _attributes(
+    plan: AreaPlan, settings: InversionSettings, selection: PairSelection, steps: Iterable[FilterStep]
+) -> dict[str, Any]:
+    layers = {f"n_layers_{step.name}": step.kept for step in steps}
+    return {
+        **common_attributes(
+            {"method": "inversion", **settings.to_dict()},
+            selection.to_dict(),
+            [cube.url for cube in plan.cubes],
+            [cube.date_updated or "" for cube in plan.cubes],
+        ),
+        "n_layers_read": sum(cube.n_pairs for cube in plan.cubes),
+        **layers,
+    }
+
+
+def _stream(
+    plan: AreaPlan,
+    grid: TimeGrid,
+    works: list[_CubeWork],
+    target: AreaStore | None,
+    attributes: dict[str, Any],
+    workers: int | None,
+    executor: Executor | None,
+    should_stop: Callable[[], bool] | None,
+) -> Iterator[BlockResult]:
+    finished = target.finished if target else frozenset()
+    todo = deque(task for task in plan.tasks if task.name not in finished)
+    total, done = len(plan.tasks), len(plan.tasks) - len(todo)
+    threads = max(1, workers or available_workers(plan.cubes))
+    running: dict[Future[tuple[dict[str, NDArray], int]], BlockTask] = {}
+    times = time_coordinates(grid)
+    with ThreadPoolExecutor(threads) if executor is None else nullcontext(executor) as pool:
+        try:
+            while todo or running:
+                stopping = should_stop is not None and should_stop()
+                while todo and not stopping and len(running) < 2 * threads:
+                    task = todo.popleft()
+                    running[pool.submit(works[task.cube].run, task)] = task
+                if stopping and not running:
+                    return
+                if stopping:
+                    todo.clear()
+                    for future in list(running):
+                        if future.cancel():
+                            del running[future]
+                ready, _ = wait(running, timeout=0.2, return_when=FIRST_COMPLETED)
+                for future in ready:
+                    task = running.pop(future)
+                    done += 1
+                    yield _finish(plan, task, future, times, target, attributes, done, total)
+        finally:
+            for future in running:
+                future.cancel()
+
+
+def _finish(
+    plan: AreaPlan,
+    task: BlockTask,
+    future: Future[tuple[dict[str, NDArray], int]],
+    times: tuple[NDArray[np.datetime64], NDArray[np.datetime64]],
+    target: AreaStore | None,
+    attributes: dict[str, Any],
+    done: int,
+    total: int,
+) -> BlockResult:
+    n_pixels = int(task.mask.sum())
+    try:
+        arrays, n_solved = future.result()
+    except Exception as error:  # whatever goes wrong in one block must not lose the others; it is reported
+        words = (str(error).splitlines() or [""])[0] or type(error).__name__
+        message = f"block {task.name} (row {task.block.row0}, column {task.block.col0}): {words}"
+        return BlockResult(None, task.name, done, total, n_pixels, 0, message)
+    if target is not None:
+        target.write(task, arrays)
+    rows = slice(task.row, task.row + task.block.shape[0])
+    cols = slice(task.col, task.col + task.block.shape[1])
+    variables: dict[str, Any] = {
+        name: (("time", "y", "x") if values.ndim == 3 else ("y", "x"), values, VARIABLES.get(name, {}))
+        for name, values in arrays.items()
+    }
+    variables["time_bnds"] = (("time", "bnds"), times[1])
+    dataset = xr.Dataset(
+        variables,
+        coords={"time": ("time", times[0], TIME_ATTRIBUTES), "y": plan.y[rows], "x": plan.x[cols]},
+        attrs=attributes,
+    )
+    return BlockResult(dataset, task.name, done, total, n_pixels, n_solved)

@@ -1,0 +1,120 @@
+"""A first look at a glacier: the median velocity of the pairs, block by block."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from itslive_core.blocks import median_velocity
+from itslive_core.jobs.plan import BlockTask, available_workers, plan_area
+from itslive_core.selection import PairSelection
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from numpy.typing import NDArray
+
+    from itslive_core.datacube import Datacube
+
+__all__ = ["MedianBlock", "read_glacier"]
+
+
+@dataclass(frozen=True, eq=False)
+class MedianBlock:
+    """Median velocity of the pixels of one block.
+
+    Parameters
+    ----------
+    x, y : ndarray, shape (nx,), (ny,)
+        Pixel centres in the cube's CRS [m].
+    vx, vy, v : ndarray of float64, shape (ny, nx)
+        Median components and the speed of that vector [m/yr]; NaN outside the area and without data.
+    n_pairs : ndarray of int64, shape (ny, nx)
+        Pairs with a value.
+    done, total : int
+        Blocks read so far, and blocks in all.
+    """
+
+    x: NDArray[np.float64]
+    y: NDArray[np.float64]
+    vx: NDArray[np.float64]
+    vy: NDArray[np.float64]
+    v: NDArray[np.float64]
+    n_pairs: NDArray[np.int64]
+    done: int
+    total: int
+
+
+def read_glacier(
+    cubes: Datacube | Iterable[Datacube],
+    outline: Any = None,
+    *,
+    bbox: tuple[float, float, float, float] | None = None,
+    selection: PairSelection | None = None,
+    workers: int | None = None,
+    should_stop: Callable[[], bool] | None = None,
+) -> Iterator[MedianBlock]:
+    """Read the blocks of a glacier and give the median velocity vector of each pixel.
+
+    Blocks stay in the cubes' caches, so that a series at one of the pixels is there at once afterwards.
+
+    Parameters
+    ----------
+    cubes : Datacube or iterable of Datacube
+    outline : Glacier, shapely geometry in lon/lat, or path, optional
+    bbox : (west, south, east, north), optional
+    selection : PairSelection, optional
+        Filters on metadata.
+    workers : int, optional
+        Threads; by default one per core.
+    should_stop : callable, optional
+        Asked between blocks.
+
+    Yields
+    ------
+    MedianBlock
+
+    Raises
+    ------
+    CoverageError, SettingsError
+        At once, if there is nothing to read.
+    """
+    plan = plan_area(cubes, outline, bbox)
+    chosen = PairSelection() if selection is None else selection
+
+    def work(task: BlockTask) -> MedianBlock:
+        cube = plan.cubes[task.cube]
+        mask, _ = cube.pair_table.select(chosen)
+        pixels = cube.read_block(task.block).keep(mask, task.mask)
+        median = median_velocity(pixels)
+        shape = task.block.shape
+        vx, vy = median[:, 0].reshape(shape), median[:, 1].reshape(shape)
+        x = cube.x[task.block.col0 : task.block.col1]
+        y = cube.y[task.block.row0 : task.block.row1]
+        counts = np.diff(pixels.offsets).reshape(shape)
+        return MedianBlock(x, y, vx, vy, np.hypot(vx, vy), counts, 0, len(plan.tasks))
+
+    return _stream(plan.tasks, work, workers or available_workers(plan.cubes), should_stop)
+
+
+def _stream(
+    tasks: Iterable[BlockTask],
+    work: Callable[[BlockTask], MedianBlock],
+    threads: int,
+    should_stop: Callable[[], bool] | None,
+) -> Iterator[MedianBlock]:
+    from dataclasses import replace
+
+    with ThreadPoolExecutor(max(1, threads)) as pool:
+        futures = [pool.submit(work, task) for task in tasks]
+        try:
+            for done, future in enumerate(as_completed(futures), start=1):
+                if should_stop is not None and should_stop():
+                    return
+                yield replace(future.result(), done=done)
+        finally:
+            for future in futures:
+                future.cancel()

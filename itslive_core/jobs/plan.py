@@ -1,0 +1,216 @@
+"""Which blocks of which cubes an area needs, and where their pixels go in the result."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from itslive_core.blocks import Block
+from itslive_core.errors import CoverageError, SelectionError, SettingsError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from numpy.typing import NDArray
+
+    from itslive_core.datacube import Datacube
+
+__all__ = ["AreaPlan", "BlockTask", "available_workers", "plan_area"]
+
+
+@dataclass(frozen=True, eq=False)
+class BlockTask:
+    """One block of one cube.
+
+    Parameters
+    ----------
+    cube : int
+        Number of the cube in the plan.
+    block : Block
+        Rows and columns of the cube.
+    mask : ndarray of bool, shape of the block
+        Pixels wanted.
+    row, col : int
+        Place of its first pixel in the result.
+    """
+
+    cube: int
+    block: Block
+    mask: NDArray[np.bool_]
+    row: int
+    col: int
+
+    @property
+    def name(self) -> str:
+        """Short name, the same in every run of the job."""
+        return f"{self.cube}:{self.block.row0}:{self.block.col0}"
+
+
+@dataclass(frozen=True, eq=False)
+class AreaPlan:
+    """The pixels of an area.
+
+    Parameters
+    ----------
+    cubes : tuple of Datacube
+        All in one CRS, on one lattice.
+    x, y : ndarray, shape (nx,), (ny,)
+        Pixel centres of the result [m]: the wanted pixels, widened to whole blocks.
+    mask : ndarray of bool, shape (ny, nx)
+        Pixels wanted.
+    tasks : tuple of BlockTask
+    key : str
+        Identifies the area: the same outline or box on the same cubes gives the same key.
+    """
+
+    cubes: tuple[Datacube, ...]
+    x: NDArray[np.float64]
+    y: NDArray[np.float64]
+    mask: NDArray[np.bool_]
+    tasks: tuple[BlockTask, ...]
+    key: str
+
+    @property
+    def epsg(self) -> int:
+        """EPSG code of the result."""
+        return self.cubes[0].epsg
+
+
+def available_workers(cubes: Iterable[Datacube]) -> int:
+    """Give the number of threads to use: one per core, more where a network is to be waited for."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    remote = any("://" in cube.url and not cube.url.startswith("file://") for cube in cubes)
+    return 4 * cores if remote else cores
+
+
+def plan_area(
+    cubes: Datacube | Iterable[Datacube],
+    outline: Any = None,
+    bbox: tuple[float, float, float, float] | None = None,
+) -> AreaPlan:
+    """Find the blocks that hold the pixels of an outline or a box.
+
+    Parameters
+    ----------
+    cubes : Datacube or iterable of Datacube
+        Cubes of one CRS; where two hold the same pixel, the first one gives it.
+    outline : Glacier, shapely geometry in lon/lat, or path, optional
+        A pixel belongs to it if its centre is inside; holes are outside.
+    bbox : (west, south, east, north), optional
+        Box in WGS 84 [degrees], instead of or in addition to the outline; west > east crosses 180 degrees.
+
+    Raises
+    ------
+    CoverageError
+        If no pixel of the cubes is inside.
+    SettingsError
+        If the cubes do not fit together, or no area was given.
+    """
+    from itslive_core.datacube import Datacube
+
+    opened = (cubes,) if isinstance(cubes, Datacube) else tuple(cubes)
+    if not opened:
+        raise SettingsError("no datacube was given: name at least one")
+    if outline is None and bbox is None:
+        raise SettingsError("no area was given: name an outline or a box")
+    _check_fit(opened)
+    glacier = _as_glacier(outline)
+    masks = [_mask(cube, glacier, bbox) for cube in opened]
+    step_x, step_y = opened[0].pixel_size
+    origin = (opened[0].x[0], opened[0].y[0])
+    claimed = np.empty(0, dtype=np.int64)
+    found: list[tuple[int, Block, NDArray[np.bool_], int, int]] = []
+    for number, (cube, mask) in enumerate(zip(opened, masks, strict=True)):
+        col0 = round((cube.x[0] - origin[0]) / step_x)
+        row0 = round((cube.y[0] - origin[1]) / step_y)
+        if len(opened) > 1:  # a pixel that an earlier cube gives is not taken twice
+            r, c = np.nonzero(mask)
+            keys = (r + row0) * 2**32 + (c + col0)
+            again = np.isin(keys, claimed)
+            mask[r[again], c[again]] = False
+            claimed = np.concatenate((claimed, keys[~again]))
+        found += [
+            (number, b, mask[b.row0 : b.row1, b.col0 : b.col1].copy(), b.row0 + row0, b.col0 + col0)
+            for b in cube.blocks(mask)
+        ]
+    if not found:
+        where = "outline" if outline is not None else "box"
+        names = ", ".join(cube.url for cube in opened)
+        raise CoverageError(f"no pixel of {names} lies inside the {where}: choose a cube that covers it")
+    top = min(row for *_, row, _ in found)
+    left = min(col for *_, col in found)
+    bottom = max(row + b.shape[0] for _, b, _, row, _ in found)
+    right = max(col + b.shape[1] for _, b, _, _, col in found)
+    whole = np.zeros((bottom - top, right - left), dtype=bool)
+    tasks = []
+    for number, block, mask, row, col in found:
+        task = BlockTask(number, block, mask, row - top, col - left)
+        whole[task.row : task.row + block.shape[0], task.col : task.col + block.shape[1]] |= mask
+        tasks.append(task)
+    digest = hashlib.sha256(np.packbits(whole).tobytes())
+    digest.update(repr((whole.shape, top, left, float(origin[0]), float(origin[1]))).encode())
+    return AreaPlan(
+        cubes=opened,
+        x=origin[0] + step_x * np.arange(left, right),
+        y=origin[1] + step_y * np.arange(top, bottom),
+        mask=whole,
+        tasks=tuple(tasks),
+        key=digest.hexdigest()[:16],
+    )
+
+
+def _check_fit(cubes: tuple[Datacube, ...]) -> None:
+    first = cubes[0]
+    for cube in cubes[1:]:
+        if cube.epsg != first.epsg:
+            raise SettingsError(
+                f"the cubes are in different projections (EPSG:{first.epsg} and EPSG:{cube.epsg}): "
+                "work on those of one projection at a time"
+            )
+        steps = np.array([first.pixel_size, cube.pixel_size])
+        offset = np.array([cube.x[0] - first.x[0], cube.y[0] - first.y[0]]) / steps[0]
+        if not np.allclose(steps[0], steps[1]) or np.abs(offset - np.rint(offset)).max() > 0.01:
+            raise SettingsError(f"the pixels of {cube.url} do not line up with those of {first.url}")
+
+
+def _as_glacier(outline: Any) -> Any:
+    from itslive_core.glaciers import Glacier
+
+    if outline is None or isinstance(outline, Glacier):
+        return outline
+    if isinstance(outline, (str, os.PathLike)):
+        return Glacier.from_file(outline)
+    return Glacier(outline=outline)
+
+
+def _mask(cube: Datacube, glacier: Any, bbox: tuple[float, float, float, float] | None) -> NDArray[np.bool_]:
+    mask = np.ones(cube.shape, dtype=bool)
+    if glacier is not None:
+        mask &= glacier.contains(cube.x, cube.y, cube.crs)
+    if bbox is not None:
+        west, south, east, north = bbox
+        if not (-90 <= south < north <= 90) or west == east:
+            raise SettingsError(f"the box {bbox} is empty: give west south east north in degrees")
+        lon, lat = cube.lonlat_of(*np.meshgrid(cube.x, cube.y))
+        turn = (lon - west) % 360.0 <= (east - west) % 360.0
+        mask &= turn & (lat >= south) & (lat <= north)
+    return mask
+
+
+def selected_pairs(plan: AreaPlan, selection: Any) -> list[tuple[NDArray[np.bool_], Any]]:
+    """Apply the filters on metadata to the pair table of every cube.
+
+    Raises
+    ------
+    SelectionError
+        If no pair of any cube is left.
+    """
+    found = [cube.pair_table.select(selection) for cube in plan.cubes]
+    total = sum(cube.n_pairs for cube in plan.cubes)
+    if not any(mask.any() for mask, _ in found):
+        raise SelectionError(f"all pairs were filtered out: 0 of {total:,} left; widen the filters")
+    return found
