@@ -1,11 +1,10 @@
-"""One datacube: where it lies on the ground, which pairs it holds, and the velocities of a block of pixels."""
+"""One datacube: where it lies on the ground, which pairs it holds, and the velocities of its blocks."""
 
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -14,11 +13,12 @@ import zarr
 from pyproj import CRS, Transformer
 
 from itslive_core import schema
-from itslive_core.blocks import Block, PixelBlock, gather_chunk, merge_chunks
+from itslive_core.block_reader import BlockCache, read_pixels
+from itslive_core.blocks import Block, PixelBlock
 from itslive_core.errors import CoverageError, CubeError, SettingsError
-from itslive_core.missions import mission_of_pairs, normalise_satellites
-from itslive_core.pairs import ImagePairs, put_dates_right
-from itslive_core.selection import FilterStep, PairSelection, apply_masks
+from itslive_core.pair_table import PairTable, read_pair_table
+from itslive_core.pairs import ImagePairs
+from itslive_core.selection import FilterStep
 from itslive_core.stores import OpenStore, open_store
 
 if TYPE_CHECKING:
@@ -44,92 +44,6 @@ class Pixel:
     lat: float
 
 
-@dataclass(frozen=True, eq=False)
-class PairTable:
-    """The metadata of all image pairs of a datacube, in the order of its layers.
-
-    Parameters
-    ----------
-    start, end : ndarray of float64, shape (T,)
-        Acquisition dates put in order [days since 1970-01-01 UTC].
-    vx_error, vy_error : ndarray of float64, shape (T,)
-        Formal errors [m/yr]; NaN where missing.
-    mission, satellite_1, satellite_2 : ndarray of str, shape (T,)
-    usable : ndarray of bool, shape (T,)
-        Both dates are known and differ.
-    swapped : ndarray of bool, shape (T,)
-        The dates were stored in the wrong order.
-    """
-
-    start: NDArray[np.float64]
-    end: NDArray[np.float64]
-    vx_error: NDArray[np.float64]
-    vy_error: NDArray[np.float64]
-    mission: NDArray[np.str_]
-    satellite_1: NDArray[np.str_]
-    satellite_2: NDArray[np.str_]
-    usable: NDArray[np.bool_]
-    swapped: NDArray[np.bool_]
-
-    def __len__(self) -> int:
-        """Return the number of pairs."""
-        return len(self.start)
-
-    def select(self, selection: PairSelection) -> tuple[NDArray[np.bool_], tuple[FilterStep, ...]]:
-        """Find the usable pairs that pass filters on metadata.
-
-        Parameters
-        ----------
-        selection : PairSelection
-
-        Returns
-        -------
-        mask : ndarray of bool, shape (T,)
-        steps : tuple of FilterStep
-            What each filter left, of all pairs of the cube.
-        """
-        n = int(self.usable.sum())
-        note = "both dates known, span above zero"
-        if self.swapped.any():
-            note += f"; {int(self.swapped.sum())} with swapped dates put right"
-        first = FilterStep("valid_dates", n, len(self) - n, note)
-        masks = selection.masks(self.start, self.end, self.mission, self.satellite_1, self.satellite_2)
-        mask, steps = apply_masks(masks, self.usable)
-        return mask, (first, *steps)
-
-
-@dataclass
-class _BlockCache:
-    """Blocks that were read lately, up to a number of bytes; safe to share between threads."""
-
-    limit: float
-    blocks: OrderedDict[Block, PixelBlock] = field(default_factory=OrderedDict)
-    size: int = 0
-    lock: threading.Lock = field(default_factory=threading.Lock)
-    reading: dict[Block, threading.Lock] = field(default_factory=dict)
-
-    def get(self, block: Block) -> PixelBlock | None:
-        with self.lock:
-            found = self.blocks.get(block)
-            if found is not None:
-                self.blocks.move_to_end(block)
-            return found
-
-    def put(self, pixels: PixelBlock) -> None:
-        with self.lock:
-            if pixels.nbytes > self.limit or pixels.block in self.blocks:
-                return
-            self.blocks[pixels.block] = pixels
-            self.size += pixels.nbytes
-            while self.size > self.limit:
-                _, old = self.blocks.popitem(last=False)
-                self.size -= old.nbytes
-
-    def reader_lock(self, block: Block) -> threading.Lock:
-        with self.lock:
-            return self.reading.setdefault(block, threading.Lock())
-
-
 class Datacube:
     """An ITS_LIVE datacube, opened for reading; see `open_cube`.
 
@@ -146,7 +60,9 @@ class Datacube:
         self._velocity = {name: self._array(name) for name in _VELOCITIES}
         vx = self._velocity["vx"]
         if vx.ndim != 3 or any(array.shape != vx.shape for array in self._velocity.values()):
-            raise CubeError(f"{self.url} is not an ITS_LIVE datacube: vx and vy are not cubes of the same shape")
+            raise CubeError(
+                f"{self.url} is not an ITS_LIVE datacube: vx and vy are not cubes of the same shape"
+            )
         names = schema.dimensions(vx)
         if names and names[1:] != ("y", "x"):
             raise CubeError(f"{self.url}: vx has dimensions {names}, expected (time, y, x)")
@@ -156,7 +72,7 @@ class Datacube:
         self.crs: CRS = schema.cube_crs(self.attrs, mapping, self.url)
         self.x: NDArray[np.float64] = schema.axis(group, "x", mapping, self.shape[1])
         self.y: NDArray[np.float64] = schema.axis(group, "y", mapping, self.shape[0])
-        self._cache = _BlockCache(limit=cache_bytes)
+        self._cache = BlockCache(limit=cache_bytes)
         self._table_lock = threading.Lock()
         self._table: PairTable | None = None
 
@@ -215,7 +131,12 @@ class Datacube:
     # ------------------------------------------------------------------ place
 
     def locate(
-        self, lon: float | None = None, lat: float | None = None, *, x: float | None = None, y: float | None = None
+        self,
+        lon: float | None = None,
+        lat: float | None = None,
+        *,
+        x: float | None = None,
+        y: float | None = None,
     ) -> Pixel:
         """Find the pixel whose centre is nearest to a place.
 
@@ -237,7 +158,9 @@ class Datacube:
             words = f"x {x:.0f} m, y {y:.0f} m"
         elif lon is not None and lat is not None and x is None and y is None:
             if not (-360 <= lon <= 360 and -90 <= lat <= 90):
-                raise SettingsError(f"lon {lon}, lat {lat} is not a place: give lon -180..180 and lat -90..90")
+                raise SettingsError(
+                    f"lon {lon}, lat {lat} is not a place: give lon -180..180 and lat -90..90"
+                )
             x, y = self._to_cube.transform(lon, lat)
             words = f"lon {lon:.5f}, lat {lat:.5f}"
         else:
@@ -246,8 +169,9 @@ class Datacube:
         if not (xmin <= x <= xmax and ymin <= y <= ymax):  # also false for NaN and infinity
             west, south, east, north = self.lonlat_bounds
             raise CoverageError(
-                f"{words} is off the datacube: it covers lon {west:.4f} to {east:.4f}, lat {south:.4f} to {north:.4f}"
-                f" (x {xmin:.0f} to {xmax:.0f} m, y {ymin:.0f} to {ymax:.0f} m, EPSG:{self.epsg})"
+                f"{words} is off the datacube: it covers lon {west:.4f} to {east:.4f},"
+                f" lat {south:.4f} to {north:.4f} (x {xmin:.0f} to {xmax:.0f} m,"
+                f" y {ymin:.0f} to {ymax:.0f} m, EPSG:{self.epsg})"
             )
         step_x, step_y = self.pixel_size
         col = int(np.clip(np.rint((x - self.x[0]) / step_x), 0, self.shape[1] - 1))
@@ -293,11 +217,16 @@ class Datacube:
         """
         with self._table_lock:
             if self._table is None:
-                self._table = self._read_pair_table()
+                self._table = read_pair_table(self._store.group, self.url, self.n_pairs)
             return self._table
 
     def pairs_at(
-        self, lon: float | None = None, lat: float | None = None, *, x: float | None = None, y: float | None = None
+        self,
+        lon: float | None = None,
+        lat: float | None = None,
+        *,
+        x: float | None = None,
+        y: float | None = None,
     ) -> ImagePairs:
         """Read the image pairs of the pixel nearest to a place.
 
@@ -322,7 +251,9 @@ class Datacube:
         """
         place = self.locate(lon, lat, x=x, y=y)
         block = self.block_of(place.row, place.col)
-        with ThreadPoolExecutor(1) as pool:  # the table and the block at once: a remote store answers in parallel
+        with ThreadPoolExecutor(
+            1
+        ) as pool:  # the table and the block at once: a remote store answers in parallel
             table_later = pool.submit(lambda: self.pair_table)
             pixels = self.read_block(block)
             table = table_later.result()
@@ -408,86 +339,18 @@ class Datacube:
         if found is not None:
             return found
         if not cache:
-            return self._read_block(block)
-        with self._cache.reader_lock(block):  # whoever comes second waits for the first instead of reading again
+            return self._read(block)
+        with self._cache.reader_lock(
+            block
+        ):  # whoever comes second waits for the first instead of reading again
             found = self._cache.get(block)
             if found is None:
-                found = self._read_block(block)
+                found = self._read(block)
                 self._cache.put(found)
             return found
 
-    def _read_block(self, block: Block) -> PixelBlock:
-        arrays = [self._velocity[name] for name in _VELOCITIES]
-        step = arrays[0].chunks[0]
-        starts = range(0, self.n_pairs, step)
-        pieces: list[tuple[NDArray, ...]] = []
-        missing = [_markers_for(array) for array in arrays]
-        if all(_is_plain(array) for array in arrays) and arrays[0].chunks == arrays[1].chunks:
-            chunks = self._fetch_plain(block, arrays, len(starts))
-        else:
-            chunks = (
-                tuple(
-                    np.asarray(a[t : t + step, block.row0 : block.row1, block.col0 : block.col1]) for a in arrays
-                )
-                for t in starts
-            )
-        pixels = block.shape[0] * block.shape[1]
-        for start, (vx, vy) in zip(starts, chunks, strict=True):
-            if vx is None or vy is None:
-                pieces.append(_nothing(pixels))
-                continue
-            pieces.append(gather_chunk(vx.reshape(len(vx), -1), vy.reshape(len(vy), -1), start, *missing))
-        counts = np.stack([piece[0] for piece in pieces]) if pieces else np.zeros((1, pixels), dtype=np.int64)
-        offsets = np.concatenate(([0], np.cumsum(counts.sum(axis=0))))
-        columns = []
-        for k, dtype in ((1, np.int32), (2, np.float32), (3, np.float32)):
-            column = np.empty(offsets[-1], dtype=dtype)
-            for c, piece in enumerate(pieces):
-                merge_chunks(counts, offsets, piece[k], column, c)
-            columns.append(column)
-        partial = np.sum([piece[4] for piece in pieces], axis=0, dtype=np.int32)
-        for column, array in zip(columns[1:], arrays, strict=True):
-            scale, shift = array.attrs.get("scale_factor", 1), array.attrs.get("add_offset", 0)
-            if (scale, shift) != (1, 0):
-                column *= float(scale)  # type: ignore[arg-type]
-                column += float(shift)  # type: ignore[arg-type]
-        return PixelBlock(block, offsets, *columns, n_partial=np.atleast_1d(partial))
-
-    def _fetch_plain(self, block: Block, arrays: list[zarr.Array], n_chunks: int) -> Any:
-        """Fetch the chunks of a format 2 block as raw bytes, all at once, and decode them one by one.
-
-        Going through zarr-python takes more than twice the CPU time of the decoding itself.
-        """
-        from numcodecs import get_codec
-
-        step, rows, cols = arrays[0].chunks
-        at = (block.row0 // rows, block.col0 // cols)
-        keys = [
-            f"{array.basename}/" + array.metadata.dimension_separator.join(map(str, (t, *at)))  # type: ignore[union-attr]
-            for t in range(n_chunks)
-            for array in arrays
-        ]
-        answers = self._store.fetch(keys)
-        shape = block.shape
-        for t in range(n_chunks):
-            pair: list[NDArray | None] = []
-            for i, array in enumerate(arrays):
-                data, answers[2 * t + i] = answers[2 * t + i], None
-                if data is None:
-                    pair.append(None)
-                    continue
-                compressor = array.metadata.compressor  # type: ignore[union-attr]
-                try:
-                    raw = data if compressor is None else get_codec(compressor.get_config()).decode(data)
-                    values = np.frombuffer(raw, dtype=array.dtype).reshape(array.chunks)
-                except (RuntimeError, ValueError) as error:
-                    raise CubeError(
-                        f"chunk {keys[2 * t + i]} of {self.url} is damaged ({error}): download the cube again"
-                    ) from error
-                layers = min(step, self.n_pairs - t * step)
-                # Edge chunks are padded with anything, not with the missing value: cut before use.
-                pair.append(np.ascontiguousarray(values[:layers, : shape[0], : shape[1]]))
-            yield tuple(pair)
+    def _read(self, block: Block) -> PixelBlock:
+        return read_pixels(self._store, [self._velocity[name] for name in _VELOCITIES], block)
 
     def _array(self, name: str) -> zarr.Array:
         try:
@@ -506,73 +369,6 @@ class Datacube:
             if name and str(name) in self._store.group:
                 return dict(self._store.group[str(name)].attrs)
         return {}
-
-    def _read_pair_table(self) -> PairTable:
-        group = self._store.group
-        dates = ("acquisition_date_img1", "acquisition_date_img2")
-        for name in dates:
-            self._array(name)
-        optional = [n for n in ("vx_error", "vy_error", "satellite_img1", "satellite_img2") if n in group]
-
-        def read(name: str) -> NDArray:
-            array = self._array(name)
-            if array.shape != (self.n_pairs,):
-                raise CubeError(f"{self.url}: {name} has {array.shape} values for {self.n_pairs} pairs")
-            if name.startswith("satellite"):
-                return np.asarray(array[...])
-            values = schema.read_masked(array)
-            return schema.decode_dates(array, values, name) if name in dates else values
-
-        with ThreadPoolExecutor(6) as pool:
-            columns = dict(zip((*dates, *optional), pool.map(read, (*dates, *optional)), strict=True))
-        start, end, usable, swapped = put_dates_right(columns[dates[0]], columns[dates[1]])
-        unknown = np.full(self.n_pairs, "", dtype="U8")
-        codes = [
-            normalise_satellites(columns[name]) if name in columns else unknown
-            for name in ("satellite_img1", "satellite_img2")
-        ]
-        missing = np.full(self.n_pairs, np.nan)
-        return PairTable(
-            start=start,
-            end=end,
-            vx_error=columns.get("vx_error", missing),
-            vy_error=columns.get("vy_error", missing),
-            mission=mission_of_pairs(*codes),
-            satellite_1=np.where(swapped, codes[1], codes[0]),
-            satellite_2=np.where(swapped, codes[0], codes[1]),
-            usable=usable,
-            swapped=swapped,
-        )
-
-
-def _is_plain(array: zarr.Array) -> bool:
-    """Tell whether a chunk is just compressed C-order bytes (format 2, no filters)."""
-    metadata = array.metadata
-    return metadata.zarr_format == 2 and not metadata.filters and metadata.order == "C"  # type: ignore[union-attr]
-
-
-def _markers_for(array: zarr.Array) -> NDArray:
-    """Return two missing-value markers of the stored type; twice the same if there is one."""
-    values = []
-    for marker in schema.missing_markers(array):
-        if array.dtype.kind == "f" or (
-            float(marker).is_integer() and np.iinfo(array.dtype).min <= marker <= np.iinfo(array.dtype).max
-        ):
-            values.append(marker)
-    if not values:
-        # int16 velocities are limited to +-32767 and the lower limit always means "missing" in ITS_LIVE.
-        values = [np.nan if array.dtype.kind == "f" else np.iinfo(array.dtype).min]
-    return np.array((values * 2)[:2], dtype=array.dtype)
-
-
-def _nothing(pixels: int) -> tuple[NDArray, ...]:
-    return (
-        np.zeros(pixels, dtype=np.int64),
-        np.empty(0, dtype=np.int32),
-        np.empty(0, dtype=np.float32),
-        np.empty(0, dtype=np.float32),
-        np.zeros(pixels, dtype=np.int32),
-    )
 
 
 def _reopen(url: str, storage_options: dict[str, Any], cache_bytes: float) -> Datacube:

@@ -105,7 +105,7 @@ def mission_of_pairs(satellite_1: NDArray[np.str_], satellite_2: NDArray[np.str_
     both = np.char.add(np.char.add(satellite_1.astype("U8"), "|"), satellite_2.astype("U8"))
     unique, inverse = np.unique(both, return_inverse=True)
     names = [_group_of_pair(*text.split("|", 1)) for text in unique]
-    return np.array(names, dtype="U5")[inverse] if len(names) else np.array([], dtype="U5")
+    return np.array(names, dtype="U5")[inverse] if names else np.array([], dtype="U5")
 
 
 def mission_numbers(missions: NDArray[np.str_]) -> NDArray[np.int64]:

@@ -2,11 +2,11 @@
 
 Feature tracking over a long span can lock on something that does not move with the ice: the shadow of a
 wall, a pattern of crevasses that stands still. Such pairs read a few hundred m/yr, with tiny formal errors,
-where short pairs read thousands. No robust fit survives that, because they are many and agree with each other.
+where short pairs read thousands. No robust fit survives that: they are many and agree with each other.
 
 The filter walks from short to long spans, mission by mission. What the pairs accepted so far say, as medians
-in bins of a month, is averaged over the span of each longer pair; like is compared with like, so a season that
-is sampled unevenly by short pairs does not count against long ones. A pair that reads less than half of that
+in bins of a month, is averaged over the span of each longer pair; like is compared with like, so a season
+that is sampled unevenly by short pairs does not count against long ones. A pair that reads less than half of that
 along the flow, by much more than the noise, is rejected. Where most pairs of a span class are rejected, the
 class goes as a whole, and so do all longer ones of that mission. Only too slow is suspicious: locking never
 makes ice faster.
@@ -186,7 +186,15 @@ def _filter_block(
         if i1 > i0:
             rows = pair[i0:i1]
             _filter_pixel(
-                start[rows], end[rows], vx[i0:i1], vy[i0:i1], mission[rows], edges, n_missions, keep[i0:i1], cut[p]
+                start[rows],
+                end[rows],
+                vx[i0:i1],
+                vy[i0:i1],
+                mission[rows],
+                edges,
+                n_missions,
+                keep[i0:i1],
+                cut[p],
             )
 
 
@@ -224,7 +232,17 @@ def span_consistent(
     cut = np.full((len(offsets) - 1, len(MISSIONS)), len(SPAN_CLASSES) - 1, dtype=np.int64)
     edges = np.array(SPAN_CLASSES)
     _filter_block(
-        offsets, pair, start, end, vx, vy, np.asarray(mission, dtype=np.int64), edges, len(MISSIONS), keep, cut
+        offsets,
+        pair,
+        start,
+        end,
+        vx,
+        vy,
+        np.asarray(mission, dtype=np.int64),
+        edges,
+        len(MISSIONS),
+        keep,
+        cut,
     )
     return keep, cut
 

@@ -152,7 +152,9 @@ class ImagePairs:
         both = np.isfinite(values_x) & np.isfinite(values_y)
         layers = n if n_layers is None else n_layers
         steps = [
-            FilterStep("read", int(some.sum()), layers - int(some.sum()), "layers with a value at this pixel"),
+            FilterStep(
+                "read", int(some.sum()), layers - int(some.sum()), "layers with a value at this pixel"
+            ),
             FilterStep("components", int(both.sum()), int((some & ~both).sum()), "both vx and vy are there"),
         ]
         keep = both & usable
@@ -189,9 +191,8 @@ class ImagePairs:
         optional = ("vx_error", "vy_error", "satellite_1", "satellite_2", "mission")
         columns = {name: table[name].to_numpy() for name in optional if name in table}
         return cls.from_arrays(
-            table["start"].to_numpy(), table["end"].to_numpy(), table["vx"].to_numpy(), table["vy"].to_numpy(),
-            **columns, **place,
-        )  # fmt: skip
+            *(table[name].to_numpy() for name in ("start", "end", "vx", "vy")), **columns, **place
+        )
 
     def __len__(self) -> int:
         """Return the number of pairs."""
@@ -277,7 +278,12 @@ class ImagePairs:
         """
         if selection is None:
             selection = PairSelection(
-                start=start, end=end, mission=mission, satellite=satellite, min_span=min_span, max_span=max_span
+                start=start,
+                end=end,
+                mission=mission,
+                satellite=satellite,
+                min_span=min_span,
+                max_span=max_span,
             )
         masks = selection.masks(self.start, self.end, self.mission, self.satellite_1, self.satellite_2)
         keep, steps = apply_masks(masks, np.ones(len(self), dtype=bool))
@@ -289,7 +295,9 @@ class ImagePairs:
             return "no image pair has a value at this pixel: choose another place"
         last = next((step for step in self.history if step.kept == 0), None)
         because = f" (the last went at: {last.note or last.name})" if last else ""
-        return f"all pairs were filtered out: {len(self):,} of {self.n_read:,} left{because}; widen the filters"
+        return (
+            f"all pairs were filtered out: {len(self):,} of {self.n_read:,} left{because}; widen the filters"
+        )
 
     def to_dataframe(self) -> pd.DataFrame:
         """Return the pairs as a table.

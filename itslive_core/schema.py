@@ -28,7 +28,14 @@ _DAYS_PER = {
     "microsecond": 1 / 86_400e6,
     "nanosecond": 1 / 86_400e9,
 }
-_SHORT = {"d": "day", "h": "hour", "s": "second", "ms": "millisecond", "us": "microsecond", "ns": "nanosecond"}
+_SHORT = {
+    "d": "day",
+    "h": "hour",
+    "s": "second",
+    "ms": "millisecond",
+    "us": "microsecond",
+    "ns": "nanosecond",
+}
 
 
 def dimensions(array: zarr.Array) -> tuple[str, ...]:
@@ -45,8 +52,9 @@ def missing_markers(array: zarr.Array) -> list[float]:
     """
     found = []
     for name in ("missing_value", "_FillValue"):
-        value = array.attrs.get(name)
-        for item in value if isinstance(value, (list, tuple)) else [value]:
+        value: Any = array.attrs.get(name)
+        items: Any = value if isinstance(value, (list, tuple)) else [value]
+        for item in items:
             number = _number(item)
             if number is not None:
                 found.append(number)
@@ -99,9 +107,12 @@ def decode_dates(array: zarr.Array, values: NDArray[np.float64], name: str) -> N
     try:
         epoch = np.datetime64(text.replace(" ", "T"))
     except ValueError as error:
-        raise CubeError(f"the units {units!r} of {name} hold no date: expected 'days since YYYY-MM-DD'") from error
+        raise CubeError(
+            f"the units {units!r} of {name} hold no date: expected 'days since YYYY-MM-DD'"
+        ) from error
     shift = (epoch.astype("datetime64[us]") - np.datetime64(0, "us")) / np.timedelta64(86_400_000_000, "us")
-    return values * _DAYS_PER[unit] + float(shift)
+    days: NDArray[np.float64] = values * _DAYS_PER[unit] + float(shift)
+    return days
 
 
 def axis(group: zarr.Group, name: str, mapping: Mapping[str, Any], size: int) -> NDArray[np.float64]:
@@ -113,14 +124,14 @@ def axis(group: zarr.Group, name: str, mapping: Mapping[str, Any], size: int) ->
         If the axis is neither stored nor computable, or not regular.
     """
     if name in group:
-        centres = np.asarray(group[name][...], dtype=np.float64)  # type: ignore[index]
+        centres: NDArray[np.float64] = np.asarray(group[name][...], dtype=np.float64)  # type: ignore[index]
     else:
         try:
             numbers = [float(part) for part in str(mapping["GeoTransform"]).split()]
             origin, step = (numbers[0], numbers[1]) if name == "x" else (numbers[3], numbers[5])
         except (KeyError, ValueError, IndexError) as error:
             raise CubeError(f"the datacube has no {name} axis: it cannot be placed on a map") from error
-        centres = origin + (np.arange(size) + 0.5) * step
+        centres = np.asarray(origin + (np.arange(size) + 0.5) * step, dtype=np.float64)
     steps = np.diff(centres)
     if len(centres) != size or not np.all(np.isfinite(centres)) or (
         len(steps) and not np.allclose(steps, steps[0], rtol=1e-6, atol=0)

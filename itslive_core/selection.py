@@ -111,9 +111,9 @@ class PairSelection:
                 day_number(value)
                 text = value if isinstance(value, str) else np.datetime_as_string(np.datetime64(value))
                 object.__setattr__(self, name, str(text))
-        if self.start is not None and self.end is not None:
-            if day_number(self.start) >= day_number(self.end, end=True):
-                raise SettingsError(f"the start date {self.start} is after the end date {self.end}: swap them")
+        both = self.start is not None and self.end is not None
+        if both and day_number(self.start) >= day_number(self.end, end=True):
+            raise SettingsError(f"the start date {self.start} is after the end date {self.end}: swap them")
         for name in ("min_span", "max_span"):
             value = getattr(self, name)
             if value is None:
@@ -123,7 +123,8 @@ class PairSelection:
             object.__setattr__(self, name, float(value))
         if self.min_span is not None and self.max_span is not None and self.min_span > self.max_span:
             raise SettingsError(
-                f"the shortest span {self.min_span:g} d is longer than the longest {self.max_span:g} d: swap them"
+                f"the shortest span {self.min_span:g} d is longer than the longest {self.max_span:g} d:"
+                " swap them"
             )
 
     def to_dict(self) -> dict[str, Any]:
@@ -146,8 +147,11 @@ class PairSelection:
         known = set(cls.__dataclass_fields__)
         unknown = sorted(set(values) - known)
         if unknown:
-            raise SettingsError(f"{unknown[0]!r} is no pair selection: choose from {', '.join(sorted(known))}")
-        return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
+            raise SettingsError(
+                f"{unknown[0]!r} is no pair selection: choose from {', '.join(sorted(known))}"
+            )
+        plain: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
+        return cls(**plain)
 
     def masks(
         self,

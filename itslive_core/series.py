@@ -58,7 +58,10 @@ VARIABLES: dict[str, dict[str, Any]] = {
     "vy_std": {"long_name": f"uncertainty of vy: {_BAND}", "units": "m/yr"},
     "v_std": {"long_name": f"uncertainty of v: {_BAND}; clip the band at 0", "units": "m/yr"},
     "n_pairs": {"long_name": "number of used image pairs whose span overlaps the cell", "units": "1"},
-    "coverage": {"long_name": "fraction of the cell inside the union of the spans of used pairs", "units": "1"},
+    "coverage": {
+        "long_name": "fraction of the cell inside the union of the spans of used pairs",
+        "units": "1",
+    },
 }
 """Attributes of the variables of every estimate."""
 
@@ -79,7 +82,11 @@ def _to_ns(days: NDArray[np.float64]) -> NDArray[np.datetime64]:
     return (np.rint(days * 86_400e6).astype("int64") * 1000).astype("datetime64[ns]")
 
 
-TIME_ATTRIBUTES = {"standard_name": "time", "long_name": "centre of the time cell, UTC", "bounds": "time_bnds"}
+TIME_ATTRIBUTES = {
+    "standard_name": "time",
+    "long_name": "centre of the time cell, UTC",
+    "bounds": "time_bnds",
+}
 
 
 @lru_cache(maxsize=64)
@@ -135,7 +142,10 @@ def filter_attributes(steps: Iterable[FilterStep], used: int) -> dict[str, Any]:
 
 
 def common_attributes(
-    settings: Mapping[str, Any], selection: Mapping[str, Any], cube_urls: Iterable[str], updated: Iterable[str]
+    settings: Mapping[str, Any],
+    selection: Mapping[str, Any],
+    cube_urls: Iterable[str],
+    updated: Iterable[str],
 ) -> dict[str, Any]:
     """Give the attributes that say where an estimate comes from and how to make it again.
 

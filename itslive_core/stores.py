@@ -119,7 +119,9 @@ class OpenStore:
         return [found[key] for key in keys]
 
 
-def open_store(path_or_url: str | os.PathLike[str], storage_options: Mapping[str, Any] | None = None) -> OpenStore:
+def open_store(
+    path_or_url: str | os.PathLike[str], storage_options: Mapping[str, Any] | None = None
+) -> OpenStore:
     """Open a Zarr group of format 2 or 3, local or remote.
 
     Parameters
@@ -187,7 +189,9 @@ def open_store(path_or_url: str | os.PathLike[str], storage_options: Mapping[str
                 raise CubeError(f"{url} is not a Zarr datacube: it has no Zarr metadata")
     except (KeyError, ValueError, TypeError, FileNotFoundError) as error:
         raise CubeError(f"{url} is not a readable Zarr datacube: {_first_line(error)}") from error
-    return OpenStore(url=url, group=group, filesystem=filesystem, root=root, storage_options=dict(storage_options or {}))
+    return OpenStore(
+        url=url, group=group, filesystem=filesystem, root=root, storage_options=dict(storage_options or {})
+    )
 
 
 def _options(url: str, given: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -203,7 +207,9 @@ def _options(url: str, given: Mapping[str, Any] | None) -> dict[str, Any]:
     elif url.startswith(("http://", "https://")) and "client_kwargs" not in options:
         import aiohttp
 
-        options["client_kwargs"] = {"timeout": aiohttp.ClientTimeout(total=300, sock_connect=20, sock_read=60)}
+        options["client_kwargs"] = {
+            "timeout": aiohttp.ClientTimeout(total=300, sock_connect=20, sock_read=60)
+        }
     return options
 
 
@@ -222,7 +228,8 @@ def _retry(attempt: Callable[[], T], url: str) -> T:
         except transient as error:
             if left == 0 or "://" not in url:
                 raise CubeError(
-                    f"cannot reach {url} ({_first_line(error)}): check the network and the address, then try again"
+                    f"cannot reach {url} ({_first_line(error)}): check the network and the address,"
+                    " then try again"
                 ) from error
             time.sleep(0.3 * 2 ** (_ATTEMPTS - 1 - left) * (0.5 + random.random()))  # noqa: S311 - only jitter
     raise AssertionError("unreachable")

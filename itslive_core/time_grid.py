@@ -177,7 +177,12 @@ class SpanOperator:
     def take(self, index: NDArray[np.integer] | NDArray[np.bool_]) -> SpanOperator:
         """Keep some of the rows."""
         return SpanOperator(
-            self.grid, self.first[index], self.last[index], self.head[index], self.tail[index], self.rate[index]
+            self.grid,
+            self.first[index],
+            self.last[index],
+            self.head[index],
+            self.tail[index],
+            self.rate[index],
         )
 
     def to_dense(self) -> NDArray[np.float64]:

@@ -4,11 +4,12 @@ Minimised at each pixel, both components with one matrix, velocities in m/yr and
 
     sum_j w_j u_j (sum_k A_jk v_k - d_j)^2 + (lambda / h^k)^2 ||D_k v||^2
 
-A averages cells over spans (`itslive_core.time_grid`), w weights the pairs (`itslive_core.estimators.weights`),
-u is Tukey's bisquare of the vector residual (Beaton and Tukey, 1974, doi:10.1080/00401706.1974.10489171), lambda
-is given or chosen (`itslive_core.estimators.smoothing`), D_k takes k-th differences. With
-N = A'WA + (lambda / h^k)^2 D'D, edf = trace(N^-1 A'WA) and s_c^2 = sum_j w_j u_j r_jc^2 / (sum_j u_j - edf), the
-variance of component c is s_c^2 diag(N^-1): a Bayesian band under independent noise.
+A averages cells over spans (`itslive_core.time_grid`), w weights the pairs
+(`itslive_core.estimators.weights`), u is Tukey's bisquare of the vector residual (Beaton and Tukey, 1974,
+doi:10.1080/00401706.1974.10489171), lambda is given or chosen (`itslive_core.estimators.smoothing`), D_k
+takes k-th differences. With N = A'WA + (lambda / h^k)^2 D'D, edf = trace(N^-1 A'WA) and
+s_c^2 = sum_j w_j u_j r_jc^2 / (sum_j u_j - edf), the variance of component c is s_c^2 diag(N^-1): a Bayesian
+band under independent noise.
 """
 
 from __future__ import annotations
@@ -20,7 +21,6 @@ import numpy as np
 from itslive_core.estimators.prepare import SharedPairs, solve_pixels
 from itslive_core.estimators.settings import InversionSettings
 from itslive_core.outliers import reject_outliers
-from itslive_core.selection import PairSelection
 from itslive_core.series import common_attributes, filter_attributes, point_series
 from itslive_core.solvers.base import FAILED, NO_FREEDOM, SOLVED, TOO_FEW, needed_pairs
 from itslive_core.time_grid import TimeGrid
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from itslive_core.pairs import ImagePairs
+    from itslive_core.selection import PairSelection
 
 __all__ = ["invert", "reason_for", "use_pairs"]
 
@@ -57,7 +58,7 @@ def reason_for(status: int, used: int, derivative: int) -> str:
         return ""
     if status == TOO_FEW:
         return (
-            f"too few pairs: {used} used, and at least {needed_pairs(derivative)} with distinct dates are needed"
+            f"too few pairs: {used} used, at least {needed_pairs(derivative)} with distinct dates are needed"
         )
     if status == FAILED:
         return "the normal equations cannot be solved: try a larger smoothing"
@@ -102,9 +103,7 @@ def invert(
     grid = TimeGrid.covering(used.start, used.end, settings.interval)
     n = len(used)
     shared = SharedPairs.make(used, np.ones(n, dtype=bool), grid)
-    result = solve_pixels(
-        shared, np.array([0, n]), np.arange(n, dtype=np.int32), used.vx, used.vy, settings
-    )
+    result = solve_pixels(shared, np.array([0, n]), np.arange(n, dtype=np.int32), used.vx, used.vy, settings)
     status = int(result.status[0])
     attributes: dict[str, Any] = {
         **common_attributes(

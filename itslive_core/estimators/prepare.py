@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -87,9 +87,11 @@ class SharedPairs:
 
 def solve_options(settings: InversionSettings) -> SolveOptions:
     """Translate settings into what a solver needs."""
-    smoothing = settings.smoothing
-    if isinstance(smoothing, str):
-        smoothing = "gcv" if smoothing == "gcv" else "evidence"
+    smoothing: float | Literal["evidence", "gcv"]
+    if isinstance(settings.smoothing, str):
+        smoothing = "gcv" if settings.smoothing == "gcv" else "evidence"
+    else:
+        smoothing = settings.smoothing
     return SolveOptions(
         derivative=settings.derivative,
         smoothing=smoothing,
@@ -137,7 +139,13 @@ def solve_pixels(
     BatchResult
     """
     weights = observation_weights(
-        settings.weights, offsets, pair, shared.end - shared.start, shared.vx_error, shared.vy_error, shared.mission
+        settings.weights,
+        offsets,
+        pair,
+        shared.end - shared.start,
+        shared.vx_error,
+        shared.vy_error,
+        shared.mission,
     )
     batch = PixelBatch(shared.operator, shared.span_id, offsets, pair, vx, vy, weights)
     return solver_for(settings.device).solve(batch, solve_options(settings))

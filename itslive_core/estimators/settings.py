@@ -83,7 +83,9 @@ class InversionSettings:
         """Check every value, and bring numbers to one type."""
         if isinstance(self.smoothing, str):
             if self.smoothing not in SMOOTHINGS:
-                raise SettingsError(f"smoothing {self.smoothing!r} is not known: give a number above 0, or 'auto'")
+                raise SettingsError(
+                    f"smoothing {self.smoothing!r} is not known: give a number above 0, or 'auto'"
+                )
         else:
             object.__setattr__(self, "smoothing", self._number("smoothing", *_LAMBDAS))
         if isinstance(self.derivative, bool) or self.derivative not in (1, 2):
@@ -106,7 +108,9 @@ class InversionSettings:
         try:
             number = float(value)
         except (TypeError, ValueError) as error:
-            raise SettingsError(f"{name} is {value!r}: give a number from {low:g} to {high:g}{unit}") from error
+            raise SettingsError(
+                f"{name} is {value!r}: give a number from {low:g} to {high:g}{unit}"
+            ) from error
         if isinstance(value, bool) or not low <= number <= high:
             raise SettingsError(f"{name} is {value!r}: give a number from {low:g} to {high:g}{unit}")
         return number
@@ -146,9 +150,11 @@ class InversionSettings:
         try:
             values = json.loads(text)
         except ValueError as error:
-            raise SettingsError(f"the settings are not JSON ({error}): write them as one JSON object") from error
+            raise SettingsError(
+                f"the settings are not JSON ({error}): write them as one JSON object"
+            ) from error
         if not isinstance(values, dict):
-            raise SettingsError("the settings are not a JSON object: write them as {\"interval\": 12, ...}")
+            raise SettingsError('the settings are not a JSON object: write them as {"interval": 12, ...}')
         return cls.from_dict(values)
 
     @classmethod

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xarray as xr
 
+from itslive_core.errors import SelectionError
 from itslive_core.estimators.inversion import use_pairs
 from itslive_core.estimators.prepare import SharedPairs
 from itslive_core.estimators.settings import InversionSettings
 from itslive_core.estimators.weights import observation_weights
-from itslive_core.errors import SelectionError
 from itslive_core.solvers.band_algebra import PAD
 from itslive_core.solvers.band_assembly import assemble
 from itslive_core.solvers.base import needed_pairs, smoothing_limits
@@ -61,7 +61,9 @@ def smoothing_curve(
     used = use_pairs(pairs, settings)
     n, order = len(used), settings.derivative
     if n < needed_pairs(order):
-        raise SelectionError(f"too few pairs to compare smoothing: {n} used, {needed_pairs(order)} are needed")
+        raise SelectionError(
+            f"too few pairs to compare smoothing: {n} used, {needed_pairs(order)} are needed"
+        )
     grid = TimeGrid.covering(used.start, used.end, settings.interval)
     shared = SharedPairs.make(used, np.ones(n, dtype=bool), grid)
     weights = observation_weights(

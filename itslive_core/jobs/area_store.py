@@ -1,4 +1,4 @@
-"""The Zarr store of a glacier job: CF metadata first, then block after block, with a journal of what is done."""
+"""The Zarr store of a glacier job: CF metadata first, then block after block, and a journal of them."""
 
 from __future__ import annotations
 
@@ -162,7 +162,13 @@ def _create(
     add("n_pairs", cube, "int32", None, {**VARIABLES["n_pairs"], **placed})
     words = {"long_name": "lambda that was used at the pixel", "units": "1", **placed}
     add("smoothing_used", plane, "float32", np.nan, words)
-    add("n_pairs_used", plane, "int32", None, {"long_name": "number of used image pairs", "units": "1", **placed})
+    add(
+        "n_pairs_used",
+        plane,
+        "int32",
+        None,
+        {"long_name": "number of used image pairs", "units": "1", **placed},
+    )
     days = {"units": "days since 1970-01-01", "calendar": "standard"}
     line = (grid.size,), (max(grid.size, 1),), ("time",)
     edges = grid.edges

@@ -254,7 +254,7 @@ def _finish(
     n_pixels = int(task.mask.sum())
     try:
         arrays, n_solved = future.result()
-    except Exception as error:  # whatever goes wrong in one block must not lose the others; it is reported
+    except Exception as error:  # noqa: BLE001 - whatever goes wrong in one block must not lose the others; it is reported
         words = (str(error).splitlines() or [""])[0] or type(error).__name__
         message = f"block {task.name} (row {task.block.row0}, column {task.block.col0}): {words}"
         return BlockResult(None, task.name, done, total, n_pixels, 0, message)

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from itslive_core.blocks import Block
 from itslive_core.errors import CoverageError, SelectionError, SettingsError
 
 if TYPE_CHECKING:
@@ -17,6 +16,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from itslive_core.blocks import Block
     from itslive_core.datacube import Datacube
 
 __all__ = ["AreaPlan", "BlockTask", "available_workers", "plan_area"]
@@ -183,7 +183,7 @@ def _as_glacier(outline: Any) -> Any:
     if outline is None or isinstance(outline, Glacier):
         return outline
     if isinstance(outline, (str, os.PathLike)):
-        return Glacier.from_file(outline)
+        return Glacier.from_file(os.fspath(outline))
     return Glacier(outline=outline)
 
 

@@ -76,7 +76,9 @@ def factorise(band: NDArray, size: int, width: int) -> bool:  # pragma: no cover
             c0, c1, c2, c3 = band[s0], band[s1], band[s2], band[s3]
             target = _U(t * stride)
             for o in range(_U(width + 4 - k)):
-                band[target + o] -= c0 * band[s0 + o] + c1 * band[s1 + o] + c2 * band[s2 + o] + c3 * band[s3 + o]
+                band[target + o] -= (
+                    c0 * band[s0 + o] + c1 * band[s1 + o] + c2 * band[s2 + o] + c3 * band[s3 + o]
+                )
     return True
 
 
@@ -148,25 +150,25 @@ def selected_inverse(band: NDArray, size: int, width: int, z: NDArray) -> None: 
     stride = width + 1 + PAD
     full = 2 * width + 1
     padded = width + 4
-    l = np.zeros((4, padded))
+    coef = np.zeros((4, padded))
     out = np.zeros((4, padded))
     for a in range(size - 1, -1, -4):
         group = min(4, a + 1)
         n = min(width, size - 1 - a)
-        l[:] = 0.0
+        coef[:] = 0.0
         out[:] = 0.0
         for r in range(group):
             at = _U((a - r) * stride)
             inverse = 1.0 / band[at]
             for o in range(_U(n)):
-                l[r, o] = band[at + _U(1 + r) + o] * inverse
+                coef[r, o] = band[at + _U(1 + r) + o] * inverse
         first = (a + 1) * full + width
         for m in range(0, n, 4):
-            c00, c01, c02, c03 = l[0, m], l[0, m + 1], l[0, m + 2], l[0, m + 3]
-            c10, c11, c12, c13 = l[1, m], l[1, m + 1], l[1, m + 2], l[1, m + 3]
-            c20, c21, c22, c23 = l[2, m], l[2, m + 1], l[2, m + 2], l[2, m + 3]
-            c30, c31, c32, c33 = l[3, m], l[3, m + 1], l[3, m + 2], l[3, m + 3]
-            # Rows past the window have zero coefficients; read the last one there instead of beyond the array.
+            c00, c01, c02, c03 = coef[0, m], coef[0, m + 1], coef[0, m + 2], coef[0, m + 3]
+            c10, c11, c12, c13 = coef[1, m], coef[1, m + 1], coef[1, m + 2], coef[1, m + 3]
+            c20, c21, c22, c23 = coef[2, m], coef[2, m + 1], coef[2, m + 2], coef[2, m + 3]
+            c30, c31, c32, c33 = coef[3, m], coef[3, m + 1], coef[3, m + 2], coef[3, m + 3]
+            # Rows past the window have zero coefficients; the last one is read there, not memory beyond.
             w0 = _U(first + m * full - m)
             w1 = _U(first + min(m + 1, n - 1) * full - min(m + 1, n - 1))
             w2 = _U(first + min(m + 2, n - 1) * full - min(m + 2, n - 1))
@@ -193,7 +195,7 @@ def selected_inverse(band: NDArray, size: int, width: int, z: NDArray) -> None: 
                 value = 0.0
                 source = _U((a - q) * full + width + q + 1)
                 for o in range(_U(far)):
-                    value += l[r, o] * z[source + o]
+                    value += coef[r, o] * z[source + o]
                 for p in range(r - near, r):
                     value += band[_U(i * stride + r - p)] * inverse * z[_U((a - q) * full + width + q - p)]
                 z[centre + _U(r - q)] = -value
@@ -203,5 +205,5 @@ def selected_inverse(band: NDArray, size: int, width: int, z: NDArray) -> None: 
                 value = out[r, o]
                 z[centre + _U(r + 1 + o)] = -value
                 z[_U((a + 1 + o) * full + width - (r + 1 + o))] = -value
-                total += l[r, o] * value
+                total += coef[r, o] * value
             z[centre] = inverse * inverse + total

@@ -97,7 +97,7 @@ def assemble(
         for o in range(width, -1, -1):
             total += band[row + _U(o)]
             band[row + _U(o)] = total
-        # What lies left of the diagonal belongs to the mirror image: only columns j >= i are summed downwards.
+        # What lies left of the diagonal is the mirror image: only columns j >= i are summed downwards.
         if i > 0:
             above = _U((i - 1) * stride + 1)
             for o in range(_U(width)):

@@ -102,7 +102,6 @@ def _estimate(
     status: NDArray,
     robust_weights: NDArray,
 ) -> None:  # pragma: no cover - compiled
-    cells = values.shape[2]
     for p in range(len(offsets) - 1):
         i0, i1 = offsets[p], offsets[p + 1]
         here = pair[i0:i1]
@@ -144,7 +143,21 @@ def _estimate(
                 squares[1] = (w * vy * vy).sum()
                 old = choice
                 choice = search(
-                    kind, normal, work, z, rhs, now, squares, u.sum(), size, width, order, scale, low, high, old
+                    kind,
+                    normal,
+                    work,
+                    z,
+                    rhs,
+                    now,
+                    squares,
+                    u.sum(),
+                    size,
+                    width,
+                    order,
+                    scale,
+                    low,
+                    high,
+                    old,
                 )
                 choosing = robust and not abs(choice - old) < _SETTLED
             alpha = (10.0**choice / scale) ** 2

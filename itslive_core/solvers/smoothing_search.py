@@ -43,7 +43,7 @@ def criterion(
 
         -2 log p = sum_c (n - k) log Q_c + 2 (log |N| - (M - k) log alpha),   Q_c = d'Wd - g'N^-1 g.
 
-    GCV (Golub, Heath and Wahba, 1979, doi:10.1080/00401706.1979.10489751), in logarithms over both components:
+    GCV (Golub, Heath and Wahba, 1979, doi:10.1080/00401706.1979.10489751), in logarithms over both:
     sum_c log RSS_c - 4 log(n - trace(N^-1 A'WA)).
 
     Parameters
@@ -159,7 +159,18 @@ def search(
     for _ in range(60):  # walk until both sides are higher or at the limit
         if left >= low:
             f_left = criterion(
-                kind, normal, work, z, rhs, solution, squares, n, size, width, order, (10.0**left / scale) ** 2
+                kind,
+                normal,
+                work,
+                z,
+                rhs,
+                solution,
+                squares,
+                n,
+                size,
+                width,
+                order,
+                (10.0**left / scale) ** 2,
             )
         else:
             f_left = np.inf
@@ -170,7 +181,18 @@ def search(
             continue
         if not f_right < np.inf and right <= high:
             f_right = criterion(
-                kind, normal, work, z, rhs, solution, squares, n, size, width, order, (10.0**right / scale) ** 2
+                kind,
+                normal,
+                work,
+                z,
+                rhs,
+                solution,
+                squares,
+                n,
+                size,
+                width,
+                order,
+                (10.0**right / scale) ** 2,
             )
         if right <= high and f_right < best_f:
             left, f_left = best_x, best_f
@@ -179,7 +201,18 @@ def search(
             # The left neighbour is known to be higher now; only the right side is walked on.
             while right <= high:
                 f_right = criterion(
-                    kind, normal, work, z, rhs, solution, squares, n, size, width, order, (10.0**right / scale) ** 2
+                    kind,
+                    normal,
+                    work,
+                    z,
+                    rhs,
+                    solution,
+                    squares,
+                    n,
+                    size,
+                    width,
+                    order,
+                    (10.0**right / scale) ** 2,
                 )
                 if f_right >= best_f:
                     break
@@ -196,7 +229,9 @@ def search(
         x = best_x - 0.5 * ((best_x - left) * a - (best_x - right) * b) / (a - b) if a != b else best_x
         if not (left < x < right) or abs(x - best_x) < _TOLERANCE:
             break
-        f = criterion(kind, normal, work, z, rhs, solution, squares, n, size, width, order, (10.0**x / scale) ** 2)
+        f = criterion(
+            kind, normal, work, z, rhs, solution, squares, n, size, width, order, (10.0**x / scale) ** 2
+        )
         if f < best_f:
             if x < best_x:
                 right, f_right = best_x, best_f
