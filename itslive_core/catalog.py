@@ -186,12 +186,7 @@ class Catalog:
     def cubes_at(self, lon: float, lat: float, *, outline: BaseGeometry | None = None) -> list[CubeRecord]:
         """All cubes that cover a place, best first, each with a reason; see :func:`cubes_at`."""
         lon, lat = check_lonlat(lon, lat)
-        hits = []
-        for epsg in self.candidates(lon, lat):
-            x, y = transformer(LONLAT, epsg).transform(lon, lat)
-            record = self.find(epsg, x, y)
-            if record is not None:
-                hits.append((record, record.distance_inside(x, y)))
+        hits = self._hits(lon, lat)
         if not hits:
             raise CoverageError(self._nothing_at(lon, lat))
         if outline is None:
@@ -228,6 +223,16 @@ class Catalog:
             for total, pieces in found
             for record, share in pieces
         ]
+
+    def _hits(self, lon: float, lat: float) -> list[tuple[CubeRecord, float]]:
+        """Cubes that cover a place, with its distance [m] from their edges."""
+        hits = []
+        for epsg in self.candidates(lon, lat):
+            x, y = transformer(LONLAT, epsg).transform(lon, lat)
+            record = self.find(epsg, x, y)
+            if record is not None:
+                hits.append((record, record.distance_inside(x, y)))
+        return hits
 
     def _pieces(self, epsg: int, shape: BaseGeometry) -> list[tuple[CubeRecord, float]]:
         """Cubes of one coordinate system with the share of a projected shape in each, largest first."""

@@ -26,13 +26,13 @@ if TYPE_CHECKING:
 __all__ = ["VARIABLE", "download_centrelines", "read_centrelines"]
 
 VARIABLE = "ITSLIVE_CENTRELINES_URL"
-"""Environment variable that names another folder of regional archives ``centerlines_smoothed_<rr>.tar.gz``."""
+"""Environment variable that names another folder of archives ``centerlines_smoothed_<rr>.tar.gz``."""
 
 OGGM = (
     "https://cluster.klima.uni-bremen.de/~oggm/gdirs/oggm_v1.6/L1-L2_files/centerlines/RGI62/b_010/L2/summary"
 )
 
-# In RGI 7 `rgi_id` is the line's own id, `rgi_g_id` the glacier's. Old files' LENGTH runs to the terminus.
+# In RGI 7 `rgi_id` is the line's own id, `rgi_g_id` the glacier's. An old LENGTH runs to the terminus.
 GLACIER_COLUMNS = ("rgi_g_id", "rgi_id", "rgiid")
 GLIMS_COLUMNS = ("glims_id", "glimsid", "glimsid_cr")
 MAIN_COLUMNS = ("is_main", "main")
@@ -166,14 +166,17 @@ def _read_lines(path: str | Path, outline: BaseGeometry) -> geopandas.GeoDataFra
 def _chosen(
     table: geopandas.GeoDataFrame, outline: BaseGeometry, rgi_id: str | None, glims_id: str | None
 ) -> geopandas.GeoDataFrame:
+    import shapely
+
     for wanted, columns in ((rgi_id, GLACIER_COLUMNS), (glims_id, GLIMS_COLUMNS)):
         for column in columns if wanted else ():
             if column in table:
                 rows = table[table[column].astype(str).str.strip().str.upper() == str(wanted).upper()]
                 if len(rows):
                     return rows
-    length = table.length
-    inside = table.intersection(outline).length
+    lines = table.geometry.to_numpy()
+    length = shapely.length(lines)
+    inside = shapely.length(shapely.intersection(lines, outline))
     return table[(length > 0.0) & (inside >= INSIDE * length)]
 
 

@@ -235,7 +235,7 @@ def _version(feature: Feature) -> int:
 
 
 def _keep(feature: Feature) -> Feature:
-    """Write an outline to the cache; its name carries the id and the bounds, which makes an index needless."""
+    """Write an outline to the cache, under a name that tells id and bounds and so makes an index needless."""
     import shapely
 
     rgi_id = str(pick(feature.attributes, ID_NAMES) or "")
