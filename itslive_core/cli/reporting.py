@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["BlockProgress", "Reporter", "stop_on_interrupt"]
 
 _SECONDS_BETWEEN_LINES = 10.0
+_SECONDS_BETWEEN_PRESSES = 0.5  # sooner, it is one Ctrl-C that came to us twice, by way of a parent process
 
 
 class Reporter:
@@ -110,10 +111,16 @@ def stop_on_interrupt(report: Reporter) -> Iterator[threading.Event]:
         Set by the first Ctrl-C.
     """
     stop = threading.Event()
+    asked_at = 0.0
 
     def handle(*_: object) -> None:
+        nonlocal asked_at
+        now = time.monotonic()
         if stop.is_set():
-            raise KeyboardInterrupt
+            if now - asked_at > _SECONDS_BETWEEN_PRESSES:
+                raise KeyboardInterrupt
+            return
+        asked_at = now
         stop.set()
         report.say("Stopping when the blocks at work are done; press Ctrl-C again to stop at once.")
 

@@ -131,6 +131,16 @@ def test_the_first_interrupt_ends_in_order(invert, capfd, tmp_path, out, words):
     assert not list(tmp_path.iterdir())
 
 
+def test_the_second_interrupt_ends_at_once(capfd, monkeypatch):
+    with reporting.stop_on_interrupt(Reporter(quiet=True)) as stop:
+        os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), signal.SIGINT)  # the same one, twice
+        assert stop.is_set()
+        monkeypatch.setattr(reporting, "_SECONDS_BETWEEN_PRESSES", -1.0)
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGINT)
+
+
 def test_a_cluster_gives_its_executor(invert, monkeypatch):
     class Client:
         def __init__(self, *address, **options):
