@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 __all__ = ["GlacierMapView", "Raster", "nice_limit", "outline_lines", "point_marks", "speed_image"]
 
 
-# Bokeh must always find the columns that colours and sizes come from, so an empty layer holds one point off the map.
+# Bokeh must always find the columns that colours and sizes come from, so an
+# empty layer holds one point that is nowhere.
 _NOWHERE = (np.nan, np.nan, OUTLINE, 1, "")
 
 
@@ -107,14 +108,12 @@ def speed_image(raster: Raster | None) -> hv.Image:
     return image.opts(apply_ranges=False, clabel=raster.title, framewise=True)
 
 
-def outline_lines(geometry: Any) -> hv.Path:
+def outline_lines(geometry: Any) -> hv.Curve:
     """Draw the rings of an outline that is already in the map's CRS."""
     rings = [] if geometry is None else shapely.get_rings(shapely.get_parts(geometry))
-    pieces = [shapely.get_coordinates(ring) for ring in rings]
-    if not pieces:
-        return hv.Path([], ["x", "y"])
     gap = np.full((1, 2), np.nan)
-    return hv.Path([np.concatenate([part for piece in pieces for part in (piece, gap)])], ["x", "y"])
+    pieces = [piece for ring in rings for piece in (shapely.get_coordinates(ring), gap)]
+    return hv.Curve(np.concatenate([*pieces, gap]), "x", "y")
 
 
 def point_marks(points: list[Point]) -> hv.Points:
@@ -146,7 +145,7 @@ class GlacierMapView(Viewer):
         overlay = (
             image
             * live(outline_lines, self._outline_pipe).opts(
-                hv.opts.Path(color=OUTLINE, line_width=1.6, apply_ranges=False)
+                hv.opts.Curve(color=OUTLINE, line_width=1.6, apply_ranges=False)
             )
             * live(point_marks, self._points_pipe).opts(
                 hv.opts.Points(

@@ -56,33 +56,76 @@ def _mercator_geometry(geometry: Any) -> Any:
     return shapely.transform(geometry, lambda xy: np.column_stack(to_mercator(xy[:, 0], xy[:, 1])))
 
 
+@lru_cache(maxsize=2)
+def _offline(name: str) -> tuple[NDArray[np.float64], ...]:
+    """Offline shapes in Web Mercator, pieces separated by NaN [m]. Read once, never changed."""
+    with np.load(asset(f"{name}.npz")) as data:
+        arrays = tuple(data[key].astype(float) for key in ("x", "y", "holes_x", "holes_y") if key in data)
+    for array in arrays:
+        array.setflags(write=False)
+    return arrays
+
+
 @lru_cache(maxsize=1)
-def _land_rings() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Rings of the offline land, separated by NaN [m]. Read once, never changed."""
-    with np.load(asset("coastline.npz")) as data:
-        return data["x"], data["y"]
+def land_patch() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the land as one patch: pieces separated by NaN, an inland sea cut into the piece around it [m].
+
+    A polygon element would be split into its hundreds of islands in each session, which takes seconds; one patch
+    is drawn by the browser as it is.
+    """
+    x, y, holes_x, holes_y = _offline("land")
+    shells, seas = _pieces(x, y), _pieces(holes_x, holes_y)
+    gap = np.full((1, 2), np.nan)
+    drawn: list[NDArray[np.float64]] = []
+    for shell in shells:
+        ring = shell
+        for sea in seas:
+            if shapely.contains_xy(shapely.Polygon(shell), *sea[0]):
+                turned = (
+                    sea if shapely.LinearRing(sea).is_ccw != shapely.LinearRing(shell).is_ccw else sea[::-1]
+                )
+                ring = np.concatenate([ring, turned, ring[-1:]])
+        drawn += [ring, gap]
+    xy = np.concatenate(drawn)
+    return xy[:, 0], xy[:, 1]
 
 
-def land() -> gv.Polygons:
-    """Draw the land: all rings as one multi-polygon, which is a hundred times cheaper than one polygon each."""
-    x, y = _land_rings()
-    return gv.Polygons([{"x": x, "y": y}], ["x", "y"], crs=MERCATOR).opts(
-        fill_color=LAND, fill_alpha=0.28, line_color=COAST, line_alpha=0.7, line_width=0.6, apply_ranges=False
+def _pieces(x: NDArray[np.float64], y: NDArray[np.float64]) -> list[NDArray[np.float64]]:
+    """Split a line at its NaN."""
+    xy = np.column_stack([x, y])
+    parts = np.split(xy, np.flatnonzero(np.isnan(x)))
+    return [part[np.isfinite(part[:, 0])] for part in parts if np.isfinite(part[:, 0]).sum() > 2]
+
+
+def _draw_land(plot: Any, _element: Any) -> None:
+    """Put the land below everything else; a hook."""
+    figure = plot.handles["plot"]
+    if figure.select_one({"name": "itslive-land"}) is None:
+        x, y = land_patch()
+        figure.patch(
+            x, y, fill_color=LAND, fill_alpha=0.25, line_color=None, level="image", name="itslive-land"
+        )
+
+
+def coast() -> hv.Curve:
+    """Draw the coasts as one line."""
+    return hv.Curve(_offline("coastline"), "x", "y").opts(
+        color=COAST, alpha=0.8, line_width=0.7, apply_ranges=False
     )
 
 
-def cube_edges(edges: tuple[NDArray[np.float64], NDArray[np.float64]]) -> gv.Path:
-    """Draw the footprints of all cubes as one line, which costs a hundredth of a polygon each.
+def cube_edges(edges: tuple[NDArray[np.float64], NDArray[np.float64]]) -> hv.Curve:
+    """Draw the footprints of all cubes as one line, its pieces separated by NaN: much cheaper than polygons.
 
     Parameters
     ----------
     edges : tuple of ndarray, shape (n,)
         x and y in Web Mercator [m], NaN between the pieces.
     """
-    return gv.Path([np.column_stack(edges)], ["x", "y"], crs=MERCATOR)
+    return hv.Curve(edges, "x", "y")
 
 
-def geometry_path(geometries: list[Any]) -> gv.Path:
+def geometry_path(geometries: list[Any]) -> hv.Curve:
     """Draw outlines or lines given in longitude and latitude."""
     pieces: list[NDArray[np.float64]] = []
     gap = np.full((1, 2), np.nan)
@@ -92,15 +135,14 @@ def geometry_path(geometries: list[Any]) -> gv.Path:
         parts = shapely.get_rings(shapely.get_parts(shape)) if polygons else shapely.get_parts(shape)
         for part in parts:
             pieces += [shapely.get_coordinates(part), gap]
-    if not pieces:
-        return gv.Path([], ["x", "y"], crs=MERCATOR)
-    return gv.Path([np.concatenate(pieces)], ["x", "y"], crs=MERCATOR)
+    return hv.Curve(np.concatenate([*pieces, gap]), "x", "y")
 
 
-def marks(points: list[Point]) -> hv.Points:
+def marks(points: list[Point]) -> gv.Points:
     """Draw the selected points in the colours of their curves."""
-    rows = [(*to_mercator(p.lon, p.lat), p.colour) for p in points] or [(np.nan, np.nan, ACCENT)]
-    return hv.Points(rows, ["x", "y"], ["colour"])
+    # Bokeh must always find the columns of colour and size, so an empty layer holds one point of no size.
+    rows = [(*to_mercator(p.lon, p.lat), p.colour, 10) for p in points] or [(0.0, 0.0, ACCENT, 0)]
+    return gv.Points(rows, ["x", "y"], ["colour", "size"], crs=MERCATOR)
 
 
 class WorldMapView(Viewer):
@@ -126,21 +168,21 @@ class WorldMapView(Viewer):
 
         def paths(pipe: hv.streams.Pipe, **style: Any) -> hv.DynamicMap:
             return live(geometry_path, pipe).opts(
-                hv.opts.Path(apply_ranges=False, hooks=[self._limits.hook], **style)
+                hv.opts.Curve(apply_ranges=False, hooks=[self._limits.hook], **style)
             )
 
-        ground = land()
+        ground = coast()
         overlay = (
             ground
             * live(cube_edges, self._cubes_pipe).opts(
-                hv.opts.Path(color=ACCENT, line_width=0.7, alpha=0.4, apply_ranges=False)
+                hv.opts.Curve(color=ACCENT, line_width=0.7, alpha=0.4, apply_ranges=False)
             )
             * paths(self._known_pipe, color=OUTLINE, line_width=1.1, alpha=0.7)
             * paths(self._lines_pipe, color=ACCENT, line_width=1.2, line_dash="dashed")
             * paths(self._selected_pipe, color=OUTLINE, line_width=2.4)
             * live(marks, self._points_pipe).opts(
                 hv.opts.Points(
-                    color="colour", size=10, line_color="white", line_width=1.5, apply_ranges=False
+                    color="colour", size="size", line_color="white", line_width=1.5, apply_ranges=False
                 )
             )
         ).opts(
@@ -151,7 +193,7 @@ class WorldMapView(Viewer):
             show_title=False,
             default_tools=["pan", "wheel_zoom", "reset"],
             show_legend=False,
-            hooks=[calm, equal_scale, named("itslive-world-map"), self._limits.hook],
+            hooks=[calm, equal_scale, named("itslive-world-map"), _draw_land, self._limits.hook],
         )
         self._tap = hv.streams.Tap(source=ground, x=None, y=None)
         self._tap.add_subscriber(
