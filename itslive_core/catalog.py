@@ -12,8 +12,8 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 
+from itslive_core.cube_record import BOX, VERSION, CubeRecord
 from itslive_core.errors import CoverageError
 from itslive_core.geodesy import LONLAT, check_lonlat, project, transformer, utm_zone, wrap_longitude
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from threading import Thread
 
     import geopandas
-    from shapely import Polygon
+    import numpy as np
     from shapely.geometry.base import BaseGeometry
 
 __all__ = [
@@ -37,103 +37,12 @@ __all__ = [
     "refresh_in_background",
 ]
 
-VERSION = "v2-updated-october2024"
-"""Folder of the current release of the datacubes."""
-
-BUCKET = "its-live-data"
-HTTPS = f"https://{BUCKET}.s3.amazonaws.com/"
-S3 = f"s3://{BUCKET}/"
-
-BOX = 100_000
-"""Side of a cube's box [m]."""
-
 NORTH, SOUTH = 3413, 3031
 POLAR_FROM = 50.0  # degrees of latitude; polar cubes begin at 53.9 N and 55.1 S
 UTM_UNTIL = 84.0  # degrees of latitude, the end of UTM; its cubes end at 56
 BOTH_HEMISPHERES = 2.0  # degrees: near the equator a box of either hemisphere's zone may reach over it
 DEEP = 5_000.0  # m; a glacier round a point this far inside a cube is likely to be in it as a whole
 WHOLE = 0.9995  # share of an outline's area that counts as all of it
-
-
-@dataclass(frozen=True)
-class CubeRecord:
-    """One datacube of the catalog.
-
-    Attributes
-    ----------
-    epsg
-        Coordinate system of the cube.
-    cx, cy
-        Centre of its box [m].
-    version
-        Folder of the release it belongs to.
-    reason
-        Why a lookup returned it, in plain words.
-    location
-        Its address, where that does not follow from the other fields.
-    """
-
-    epsg: int
-    cx: int
-    cy: int
-    version: str = VERSION
-    reason: str = field(default="", compare=False)
-    location: str = ""
-
-    @property
-    def name(self) -> str:
-        """Name of the cube, which is its folder's without ``.zarr``."""
-        return f"ITS_LIVE_vel_EPSG{self.epsg}_G0120_X{self.cx}_Y{self.cy}"
-
-    @property
-    def folder(self) -> str:
-        """Folder of 10 by 10 degrees that holds the cube, e.g. ``N30E090``."""
-        return _folder(*transformer(self.epsg, LONLAT).transform(self.cx, self.cy))
-
-    @property
-    def path(self) -> str:
-        """Place of the cube in the public bucket."""
-        return f"datacubes/{self.version}/{self.folder}/{self.name}.zarr"
-
-    @property
-    def url(self) -> str:
-        """Address for plain HTTPS."""
-        return self.location or HTTPS + self.path
-
-    @property
-    def s3_url(self) -> str:
-        """Address for S3 (anonymous, us-west-2)."""
-        return S3 + self.path if not self.location else self.location.replace(HTTPS, S3, 1)
-
-    @property
-    def bounds(self) -> tuple[float, float, float, float]:
-        """Edges (xmin, ymin, xmax, ymax) of the box [m] in the cube's coordinate system."""
-        half = BOX / 2
-        return self.cx - half, self.cy - half, self.cx + half, self.cy + half
-
-    @property
-    def footprint(self) -> Polygon:
-        """The box in lon/lat with rounded edges; at the antimeridian longitudes run on past 180."""
-        from itslive_core.footprints import box_polygons
-
-        polygon: Polygon = box_polygons(self.epsg, np.array([[self.cx, self.cy]]))[0]
-        return polygon
-
-    @property
-    def bbox(self) -> tuple[float, float, float, float]:
-        """West, south, east and north of the footprint [degrees]; east may exceed 180."""
-        west, south, east, north = self.footprint.bounds
-        return west, south, east, north
-
-    def distance_inside(self, x: float, y: float) -> float:
-        """Distance [m] of a point from the nearest edge of the box, negative outside.
-
-        Parameters
-        ----------
-        x, y
-            The point in the cube's coordinate system.
-        """
-        return BOX / 2 - max(abs(x - self.cx), abs(y - self.cy))
 
 
 @dataclass(frozen=True)
@@ -395,13 +304,6 @@ def describe(lon: float, lat: float) -> str:
 
 def _centre(value: float) -> int:
     return math.floor(value / BOX) * BOX + BOX // 2
-
-
-def _folder(lon: float, lat: float) -> str:
-    # Truncated towards zero, as the archive does it: 50.3 S is in S50, not S60. The last ones are wider.
-    parallel = min(int(abs(lat)) // 10 * 10, 80)
-    meridian = min(int(abs(lon)) // 10 * 10, 170)
-    return f"{'N' if lat >= 0 else 'S'}{parallel:02d}{'E' if lon >= 0 else 'W'}{meridian:03d}"
 
 
 def _may_cover(epsg: int, zones: set[int], lat: float) -> bool:

@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from itslive_core.caching import cache_folder, write_atomically
-from itslive_core.catalog import BOX, HTTPS, S3, VERSION, Catalog, CubeRecord
+from itslive_core.catalog import Catalog
+from itslive_core.cube_record import BOX, HTTPS, S3, VERSION, CubeRecord
 from itslive_core.errors import ItsliveError, ServiceError
 from itslive_core.web import Retry, fetch
 

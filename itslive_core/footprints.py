@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyproj
 
-from itslive_core.catalog import BOX, CubeRecord
+from itslive_core.cube_record import BOX, CubeRecord
 from itslive_core.geodesy import LONLAT, mercator, transformer
 
 if TYPE_CHECKING:

@@ -3,30 +3,24 @@
 from __future__ import annotations
 
 import json
-import logging
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 import shapely
 
-from itslive_core import catalog, catalog_refresh
+from itslive_core import catalog_refresh, cube_record
 from itslive_core.catalog import (
     VERSION,
     Catalog,
     CubeRecord,
     cubes_at,
     cubes_over,
-    load_catalog,
-    refresh_catalog,
 )
-from itslive_core.errors import CoverageError, ItsliveError, ServiceError, SettingsError
-from itslive_core.footprints import box_polygons
+from itslive_core.errors import CoverageError, SettingsError
 from itslive_core.geodesy import LONLAT, transformer, utm_zone
-from tests.core.local_http import serve
 
 ROOT = Path(__file__).resolve().parents[2]
 PERITO_MORENO = (-73.10, -50.48)
@@ -50,25 +44,6 @@ def packaged() -> Catalog:
 
 def names(records: list[CubeRecord]) -> list[str]:
     return [f"{one.epsg} X{one.cx}_Y{one.cy}" for one in records]
-
-
-def feature(record: CubeRecord, **properties: object) -> dict[str, object]:
-    ring = shapely.get_coordinates(record.footprint).tolist()
-    return {
-        "type": "Feature",
-        "properties": properties,
-        "geometry": {"type": "Polygon", "coordinates": [ring]},
-    }
-
-
-def collection(*features: object) -> bytes:
-    return json.dumps({"type": "FeatureCollection", "features": list(features)}).encode()
-
-
-def box(record: CubeRecord) -> dict[str, object]:
-    xmin, ymin, xmax, ymax = record.bounds
-    ring = [[xmin, ymin], [xmax, ymin], [xmax, ymax], [xmin, ymax], [xmin, ymin]]
-    return {"type": "Polygon", "coordinates": [ring]}
 
 
 # What a record computes
@@ -96,7 +71,7 @@ def test_address_of_a_cube():
     ],
 )
 def test_folders_are_truncated_towards_zero(lon, lat, folder):
-    assert catalog._folder(lon, lat) == folder
+    assert cube_record._folder(lon, lat) == folder
 
 
 def test_the_package_knows_every_cube(packaged):
@@ -296,256 +271,6 @@ def test_an_outline_without_cubes():
         cubes_over(shapely.box(-30, 0, -29, 1))
     with pytest.raises(CoverageError, match="empty"):
         cubes_over(shapely.Polygon())
-
-
-# Footprints
-
-
-def test_footprints_of_all_cubes(packaged):
-    packaged.footprints()  # geopandas is imported
-    start = time.perf_counter()
-    table = packaged.footprints()
-    assert time.perf_counter() - start < 1.0
-    assert list(table.columns) == ["name", "epsg", "cx", "cy", "version", "geometry"]
-    assert len(table) == 3086
-    assert table.crs.to_epsg() == 4326
-    assert table.is_valid.all()
-    assert (table.geom_type == "Polygon").all()
-    west, south, east, north = table.total_bounds
-    assert (west, east) == (-180.0, 180.0)
-    assert -85.5 < south < -85.3
-    assert 84.4 < north < 84.6
-    assert (table.bounds.maxx - table.bounds.minx).max() < 20.0
-
-
-def test_edges_of_a_footprint_are_rounded(packaged):
-    for record in (packaged.find(3031, 50000.0, 550000.0), packaged.find(3413, 50000.0, -650000.0)):
-        assert record is not None
-        xmin, _, xmax, ymax = record.bounds
-        lon, lat = transformer(record.epsg, LONLAT).transform(
-            np.linspace(xmin, xmax, 101), np.full(101, ymax)
-        )
-        edge = shapely.LineString(np.column_stack([lon, lat]))
-        metres = 111_000.0 * shapely.hausdorff_distance(
-            edge, record.footprint.intersection(edge.buffer(0.01)).boundary
-        )
-        assert record.bbox == record.footprint.bounds
-        assert shapely.distance(shapely.points(lon, lat), record.footprint.exterior).max() * 111_000.0 < 60.0
-        assert metres < 5e3
-
-
-def test_footprints_at_the_poles_and_across_the_antimeridian():
-    pole, cut = box_polygons(3413, np.array([[50000.0, 50000.0], [-2.0e6, 2.0e6]]))
-    assert pole.bounds[3] == pytest.approx(90.0)
-    assert cut.bounds[2] - cut.bounds[0] < 5.0
-    centred = box_polygons(3031, np.array([[0.0, 0.0]]))[0]
-    assert centred.is_valid
-    assert centred.bounds[1] == -90.0
-    assert centred.bounds[2] - centred.bounds[0] == pytest.approx(360.0)
-    table = Catalog((CubeRecord(3413, -1950000, 1950000),)).footprints()
-    assert table.geom_type[0] == "MultiPolygon"
-    assert table.total_bounds[[0, 2]].tolist() == [-180.0, 180.0]
-    assert table.geometry[0].area == pytest.approx(CubeRecord(3413, -1950000, 1950000).footprint.area)
-
-
-def test_lines_for_the_map(packaged):
-    start = time.perf_counter()
-    x, y = packaged.segments_mercator()
-    assert time.perf_counter() - start < 1.0
-    assert x.shape == y.shape
-    assert x.size < 60_000
-    assert np.array_equal(np.isnan(x), np.isnan(y))
-    assert np.nanmax(np.abs(x)) <= 20037508.35
-    assert np.nanmax(np.abs(y)) <= 20037508.35
-    assert np.nanmax(np.abs(np.diff(x))) < 4e5  # no line runs round the world
-    assert not (np.isnan(x[1:]) & np.isnan(x[:-1])).any()
-
-
-def test_shared_edges_are_drawn_once():
-    pair = Catalog((CubeRecord(32646, 750000, 3350000), CubeRecord(32646, 650000, 3350000)))
-    x, _ = pair.segments_mercator()
-    assert np.isnan(x).sum() == 7
-
-
-def test_lines_are_cut_at_the_antimeridian_and_at_85_degrees():
-    x, _ = Catalog((CubeRecord(3413, -1950000, 1950000),)).segments_mercator()
-    pieces = np.isnan(x).sum()
-    assert pieces == 6  # four edges, two of them cut
-    assert np.nanmax(np.abs(np.diff(x))) < 1e5
-    assert {-20037508, 20037508} <= set(x[np.isfinite(x)].astype(int))
-    _, polar_y = Catalog(
-        (CubeRecord(3031, 50000, 50000), CubeRecord(3031, 50000, 550000))
-    ).segments_mercator()
-    assert np.nanmin(polar_y) > -20037508.4
-    assert np.isfinite(polar_y).any()
-
-
-# Reading the public list
-
-
-RECORD = CubeRecord(32718, 450000, 4450000)
-HTTP_URL = f"http://its-live-data.s3.amazonaws.com/{RECORD.path}"
-
-
-@pytest.mark.parametrize(
-    "properties",
-    [
-        {"zarr_url": HTTP_URL, "epsg": 32718, "geometry_epsg": box(RECORD), "datacube_exist": 1},
-        {"zarr_url": HTTP_URL, "data_epsg": "EPSG:32718", "granule_count": 7},
-        {"zarr_url": HTTP_URL, "geometry_e": json.dumps(box(RECORD)), "roi_percen": 1.5, "datacube_e": 1},
-        {"zarr_url": RECORD.s3_url, "region": "SouthernAndes", "WGMS_CODE": 17},
-        {"zarr_url": RECORD.url},
-        {"ZARR_URL": RECORD.url + "/"},
-        {"href": RECORD.url},
-        {"epsg": 32718, "geometry_epsg": box(RECORD)},
-        {"data_epsg": "EPSG:32718", "geometry_e": json.dumps(box(RECORD))},
-        {
-            "epsg": "32718",
-            "geometry_epsg": {"type": "MultiPolygon", "coordinates": [box(RECORD)["coordinates"]]},
-        },
-    ],
-)
-def test_every_variant_of_an_entry_is_read(properties):
-    entry = feature(RECORD, **properties)
-    entry["geometry"] = None
-    found = catalog_refresh.parse(collection(entry), "test")
-    assert found.records == (RECORD,)
-    assert found.records[0].url == RECORD.url
-
-
-def test_what_a_catalog_says_of_version_and_place_is_kept():
-    old = HTTP_URL.replace(VERSION, "v2")
-    mirror = f"https://mirror.example/{RECORD.name}.zarr"
-    other = CubeRecord(32718, 450000, 4550000)
-    entries = [feature(RECORD, zarr_url=old), feature(other, zarr_url=mirror.replace("Y4450000", "Y4550000"))]
-    first, second = catalog_refresh.parse(collection(*entries), "test").records
-    assert first.version == "v2"
-    assert first.url == old.replace("http:", "https:")
-    assert second.url == "https://mirror.example/ITS_LIVE_vel_EPSG32718_G0120_X450000_Y4550000.zarr"
-
-
-def test_entries_without_a_cube_are_passed_over():
-    entries = [
-        feature(RECORD, zarr_url=HTTP_URL),
-        feature(RECORD, zarr_url=HTTP_URL),
-        feature(RECORD, zarr_url=HTTP_URL.replace("X450000", "X550000"), datacube_exist=0),
-        feature(RECORD, zarr_url=HTTP_URL.replace("X450000", "X123456")),
-        feature(
-            RECORD, epsg=32718, geometry_epsg={"type": "Polygon", "coordinates": [[[0, 0], [61440, 61440]]]}
-        ),
-        feature(RECORD, epsg=32718, geometry_e="{"),
-        {"type": "Feature", "properties": None},
-        "no entry",
-    ]
-    assert catalog_refresh.parse(collection(*entries), "test").records == (RECORD,)
-
-
-# Refreshing
-
-
-def test_refresh_is_kept_for_the_next_lookup(tmp_path, monkeypatch):
-    with serve(
-        lambda *_: (200, collection(feature(RECORD, zarr_url=HTTP_URL.replace(VERSION, "v9"))))
-    ) as server:
-        monkeypatch.setenv("ITSLIVE_CATALOG", f"{server.url}/catalog.json")
-        fresh = refresh_catalog()
-        assert [one.version for one in fresh.records] == ["v9"]
-        assert load_catalog().records == fresh.records
-        assert len(server.asked) == 1  # the second came from the cache
-    assert load_catalog().records == fresh.records  # and outlives the server
-    monkeypatch.delenv("ITSLIVE_CATALOG")
-    assert len(load_catalog()) == 3086  # another address, another cache
-
-
-def test_a_public_refresh_replaces_the_package(monkeypatch):
-    with serve(lambda *_: (200, collection(feature(RECORD, zarr_url=HTTP_URL)))) as server:
-        monkeypatch.setattr(catalog_refresh, "PUBLIC", f"{server.url}/catalog_v02.json")
-        assert len(load_catalog()) == 3086
-        refresh_catalog()
-        assert len(load_catalog()) == 1
-
-
-def test_a_named_address_is_fetched_at_the_first_lookup(monkeypatch):
-    with serve(lambda *_: (200, collection(feature(RECORD, zarr_url=HTTP_URL)))) as server:
-        monkeypatch.setenv("ITSLIVE_CATALOG", f"{server.url}/first.json")
-        assert load_catalog().records == (RECORD,)
-
-
-def test_refresh_in_the_background(monkeypatch):
-    got = []
-    with serve(lambda *_: (200, collection(feature(RECORD, zarr_url=HTTP_URL)))) as server:
-        monkeypatch.setenv("ITSLIVE_CATALOG", f"{server.url}/catalog.json")
-        catalog.refresh_in_background(got.append).join()
-        assert [one.records for one in got] == [(RECORD,)]
-        catalog.refresh_in_background(got.append).join()
-        assert len(got) == len(server.asked) == 1  # recent enough
-        catalog.refresh_in_background(got.append, max_age=0.0).join()
-        assert len(got) == 2
-
-
-@pytest.mark.parametrize(
-    "content",
-    [b"", b"<html>", b"[]", b"{}", collection(), collection("x"), b"\xff\xfe\x00", b"epsg,cx,cy\na,b,c\n"],
-)
-def test_a_broken_catalog_never_breaks_a_lookup(content, monkeypatch, tmp_path, caplog):
-    path = tmp_path / "broken.json"
-    path.write_bytes(content)
-    monkeypatch.setenv("ITSLIVE_CATALOG", str(path))
-    with caplog.at_level(logging.WARNING):
-        assert len(cubes_at(*PARLUNG)) == 2
-        assert len(cubes_at(*PARLUNG)) == 2
-    assert [one.message.count("package's own") for one in caplog.records] == [1]  # said once
-    with serve(lambda *_: (200, content)) as server:
-        with pytest.raises(ServiceError, match="is not a catalog of cubes"):
-            refresh_catalog(server.url)
-        monkeypatch.setenv("ITSLIVE_CATALOG", server.url)
-        assert len(cubes_at(*PARLUNG)) == 2
-
-
-def test_a_missing_file_and_a_closed_port(monkeypatch, tmp_path, caplog):
-    monkeypatch.setenv("ITSLIVE_CATALOG", str(tmp_path / "nowhere.json"))
-    assert len(cubes_at(*PARLUNG)) == 2
-    with pytest.raises(ServiceError, match=r"nowhere\.json cannot be read"):
-        refresh_catalog()
-    with serve(lambda *_: (200, b"")) as server:
-        closed = server.url
-    with caplog.at_level(logging.WARNING):
-        monkeypatch.setenv("ITSLIVE_CATALOG", closed)
-        catalog.refresh_in_background().join()
-    assert "stays as it is" in caplog.text
-
-
-def test_a_server_that_fails_once_is_asked_again():
-    answers = iter([(503, b""), (200, collection(feature(RECORD, zarr_url=HTTP_URL)))])
-    with serve(lambda *_: next(answers)) as server:
-        assert len(refresh_catalog(f"{server.url}/c.json")) == 1
-        assert len(server.asked) == 2
-
-
-def test_a_refusal_is_not_repeated():
-    with serve(lambda *_: (404, b"")) as server:
-        with pytest.raises(ServiceError, match="404"):
-            refresh_catalog(f"{server.url}/c.json")
-        assert len(server.asked) == 1
-
-
-def test_a_catalog_file_in_the_environment(monkeypatch, tmp_path):
-    path = tmp_path / "mine.json"
-    path.write_bytes(collection(feature(RECORD, zarr_url=HTTP_URL)))
-    monkeypatch.setenv("ITSLIVE_CATALOG", str(path))
-    assert load_catalog().records == (RECORD,)
-    assert refresh_catalog().records == (RECORD,)
-    with pytest.raises(ItsliveError, match="no cube covers"):
-        cubes_at(*PARLUNG)
-
-
-def test_a_cache_that_cannot_be_written_does_no_harm(monkeypatch, tmp_path):
-    blocked = tmp_path / "file"
-    blocked.write_text("not a folder")
-    monkeypatch.setenv("ITSLIVE_CACHE", str(blocked))
-    assert len(load_catalog()) == 3086
-    with serve(lambda *_: (200, collection(feature(RECORD, zarr_url=HTTP_URL)))) as server:
-        assert len(refresh_catalog(f"{server.url}/c.json")) == 1
 
 
 def test_importing_the_catalog_is_light():
