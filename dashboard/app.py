@@ -11,7 +11,7 @@ if _ROOT not in sys.path:
     sys.path.insert(0, _ROOT)
 
 from dashboard.application import Dashboard  # noqa: E402 - needs the path above
-from dashboard.extension import prepare  # noqa: E402
+from dashboard.extension import prepare  # noqa: E402 - needs the path above
 
 prepare()
 Dashboard().servable()

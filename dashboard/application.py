@@ -228,7 +228,7 @@ class Dashboard(Viewer):
         self.world.show_points(points)
         urls = {cube.url for cube in self.area.cubes}
         self.glacier_map.show_points([point for point in points if point.cube_url in urls])
-        if pn.state.location is not None and points:
+        if points and pn.state.location:
             pn.state.location.update_query(**query_of(self.session))
 
 

@@ -16,6 +16,8 @@ __all__ = [
     "MISSION_LABELS",
     "OUTLINE",
     "POINT_COLOURS",
+    "REJECTED_COLOUR",
+    "REJECTED_LABEL",
     "SPEED_MAP",
 ]
 
@@ -27,7 +29,7 @@ MISSION_COLOURS: Mapping[str, str] = MappingProxyType(
         "L4_5": "#CC79A7",
         "L7": "#D55E00",
         "L8_9": "#009E73",
-        "other": "#8A8A8A",
+        "other": "#6B5B95",
     }
 )
 
@@ -50,3 +52,5 @@ OUTLINE = "#E8590C"
 LAND = "#8FA3B0"
 COAST = "#7B8F9C"
 SPEED_MAP = "viridis"
+REJECTED_COLOUR = "#9AA5AD"
+REJECTED_LABEL = "Rejected as outliers"

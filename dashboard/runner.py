@@ -1,7 +1,7 @@
 """Work off the event loop: worker threads put results in a queue, and one consumer a session takes them out.
 
-A worker never touches a widget, a parameter or a plot. Handing over each increment as a callback of the document
-loses or reorders some of them; a queue with a single consumer keeps them all, in order.
+A worker never touches a widget, a parameter or a plot. Handing over each increment as a callback of the
+document loses or reorders some of them; a queue with a single consumer keeps them all, in order.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def explain(error: BaseException) -> str:
         return str(error)
     if isinstance(error, MemoryError):
         return "Not enough memory for this: choose a smaller glacier or a longer interval"
-    return f"Something went wrong that should not have ({type(error).__name__}: {error}); the log has the details"
+    return f"Something unexpected went wrong ({type(error).__name__}: {error}); the log has the details"
 
 
 Work: TypeAlias = "Callable[[Callable[[], bool]], Iterable[Any]]"

@@ -243,7 +243,7 @@ class AreaControl(param.Parameterized):
             )
         if self._failed:
             self._session.messages.error(
-                f"{len(self._failed)} of {self.progress.total} blocks failed, the first with: {self._failed[0]}"
+                f"{len(self._failed)} of {self.progress.total} blocks failed, first: {self._failed[0]}"
             )
         self._draw()
 

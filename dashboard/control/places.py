@@ -256,7 +256,7 @@ def _cubes_for(glacier: Glacier, here: tuple[float, float], open_ones: list[Data
 
 
 def _glacier_or_area(lon: float, lat: float) -> tuple[Glacier, str]:
-    """Ask GLIMS for the glacier at a position; where it cannot tell, take the surroundings of the position."""
+    """Ask GLIMS for the glacier at a position; where it cannot tell, take the surroundings."""
     import shapely
 
     from itslive_core import Glacier, cubes_at

@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from dashboard.runner import Policy
 from dashboard.state.selection import Point
-from dashboard.views.series import Curve
+from dashboard.views.series import Bars, Curve
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -35,6 +37,8 @@ class Fit:
         Those that the filters on metadata leave.
     selection : PairSelection
         Those filters.
+    bars : Bars
+        The pairs shown, and which of them the filter on values keeps.
     series : Dataset or None
         The estimate.
     problem : str
@@ -44,6 +48,7 @@ class Fit:
     pairs: ImagePairs
     shown: ImagePairs
     selection: PairSelection
+    bars: Bars
     series: xr.Dataset | None = None
     problem: str = ""
 
@@ -74,16 +79,21 @@ def _fit(
     """Estimate a series; the pairs that are shown stay the same object while the filters do."""
     from itslive_core import invert
     from itslive_core.errors import SelectionError
+    from itslive_core.outliers import span_consistency
 
     same = before is not None and before.selection == selection
     shown = before.shown if before is not None and same else pairs.select(**asdict(selection))
     if len(shown) == 0:
         problem = f"All pairs were filtered out: 0 of {len(pairs):,} left. {_WIDEN}"
-        return Fit(pairs, shown, selection, problem=problem)
+        return Fit(pairs, shown, selection, Bars(shown, np.ones(0, dtype=bool)), problem=problem)
+    keep = np.ones(len(shown), dtype=bool) if settings.outliers == "none" else span_consistency(shown).keep
+    bars = Bars(shown, keep)
+    if before is not None and same and np.array_equal(before.bars.keep, keep):
+        bars = before.bars
     try:
-        return Fit(pairs, shown, selection, invert(pairs, settings, selection=selection))
+        return Fit(pairs, shown, selection, bars, invert(pairs, settings, selection=selection))
     except SelectionError as error:
-        return Fit(pairs, shown, selection, problem=str(error))
+        return Fit(pairs, shown, selection, bars, problem=str(error))
 
 
 class SeriesControl:
@@ -199,20 +209,20 @@ class SeriesControl:
         points = self._session.selection.points
         active = self.fit
         curves = {
-            point.key: Curve(self.fits[point.key].series, point.colour, point.label)
+            point.key: Curve(series, point.colour, point.label)
             for point in points
-            if point.key in self.fits and self.fits[point.key].series is not None
+            if (fit := self.fits.get(point.key)) and (series := fit.series) is not None
         }
         key = points[-1].key if points else 0
         if points and active is None:
             self._on_change()
             return  # still being read: what is shown stays until it is there
-        version = (key, id(active.shown) if active else 0)
+        version = (key, id(active.bars) if active else 0)
         if version != self._shown:
             moved = key != self._shown[0]
             self._shown = version
             self._view.show_pairs(
-                active.shown if active else None, series=active.series if active else None, refit_axes=moved
+                active.bars if active else None, series=active.series if active else None, refit_axes=moved
             )
         self._view.show_curve(curves.get(key))
         self._view.show_others([curve for other, curve in curves.items() if other != key])

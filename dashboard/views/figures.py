@@ -21,7 +21,7 @@ _KEEP_SCALE = """
 const w = fig.inner_width, h = fig.inner_height
 if (!(w > 1 && h > 1)) { return }
 const x = fig.x_range, y = fig.y_range
-const target = fig.tags.length ? fig.tags[0] : null
+const target = fig.tags[0]
 let [x0, y0, x1, y1] = [x.start, y.start, x.end, y.end]
 if (target != null && target.length == 4 && target.join() != fig._itslive_target) {
   fig._itslive_target = target.join();
@@ -137,4 +137,5 @@ def named(name: str) -> Any:
 
 def live(draw: Callable[[Any], Any], pipe: hv.streams.Pipe) -> hv.DynamicMap:
     """Draw again whatever is sent into a pipe."""
-    return hv.DynamicMap(lambda data: draw(data), streams=[pipe])  # noqa: PLW0108 - HoloViews wants `data`
+    # HoloViews wants an argument of this name
+    return hv.DynamicMap(lambda data: draw(data), streams=[pipe])  # noqa: PLW0108

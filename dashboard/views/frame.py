@@ -27,32 +27,36 @@ __all__ = ["CITATION", "Frame"]
 
 CITATION = (
     "Velocity data: ITS_LIVE, NASA MEaSUREs (Gardner et al., "
-    "<a href='https://doi.org/10.5067/IMR9D3PEI28U' target='_blank' rel='noopener'>doi:10.5067/IMR9D3PEI28U</a>); "
+    "<a href='https://doi.org/10.5067/IMR9D3PEI28U' target='_blank' rel='noopener'>"
+    "doi:10.5067/IMR9D3PEI28U</a>); "
     "image pairs by auto-RIFT (Lei et al., 2021). Outlines: RGI and GLIMS. Land: Natural Earth. "
     "The band is a 95 % Bayesian interval under independent noise."
 )
-_THEME = {
+_SHARED: dict[str, Any] = {
+    "typography": {
+        "fontFamily": "system-ui, 'Segoe UI', 'DejaVu Sans', sans-serif",
+        "body1": {"fontSize": "0.875rem"},
+        "h3": {"fontSize": "1.2rem", "fontWeight": 600},
+        "button": {"textTransform": "none"},
+    },
+    "shape": {"borderRadius": 8},
+}
+_THEME: dict[str, Any] = {
     "light": {
         "palette": {
             "primary": {"main": ACCENT},
             "background": {"default": "#F3F6F8", "paper": "#FFFFFF"},
         },
+        **_SHARED,
     },
     "dark": {
         "palette": {
             "primary": {"main": "#5CB8E6"},
             "background": {"default": "#12191F", "paper": "#1B242B"},
         },
+        **_SHARED,
     },
 }
-for _scheme in _THEME.values():
-    _scheme["typography"] = {  # type: ignore[assignment]
-        "fontFamily": "system-ui, 'Segoe UI', 'DejaVu Sans', sans-serif",
-        "body1": {"fontSize": "0.875rem"},
-        "h3": {"fontSize": "1.2rem", "fontWeight": 600},
-        "button": {"textTransform": "none"},
-    }
-    _scheme["shape"] = {"borderRadius": 8}  # type: ignore[assignment]
 _HEADER = "#0B3B57"
 _NOTEBOOK_HEIGHT = 860
 _GLACIER = (
@@ -71,6 +75,7 @@ class Frame:
         self.estimate = EstimatePanel(session.settings)
         self.filters = FiltersPanel(session.filters)
         self.selected = SelectionPanel(session.selection, app.places.select)
+        self._counted: Any = None
         self._build_header()
         self._build_message()
         self._build_sources()
@@ -152,15 +157,6 @@ class Frame:
             "<span class='idle'>Ready</span>", "itslive-activity", margin=(0, 12), align="center"
         )
 
-        def tell(*_: Any) -> None:
-            text = progress.text if progress.running else messages.activity
-            activity.object = f"<span class='{'busy' if text else 'idle'}'>{escape(text) or 'Ready'}</span>"
-            self.bar.param.update(
-                visible=progress.running,
-                value=round(100 * progress.done / progress.total) if progress.total else 0,
-            )
-            self.stop.visible = progress.running
-
         self.bar = pmui.LinearProgress(
             value=0,
             variant="determinate",
@@ -183,6 +179,16 @@ class Frame:
             css_classes=["itslive-stop"],
         )
         self.stop.on_click(lambda _: app.area.stop())
+
+        def tell(*_: Any) -> None:
+            text = progress.text if progress.running else messages.activity
+            activity.object = f"<span class='{'busy' if text else 'idle'}'>{escape(text) or 'Ready'}</span>"
+            self.bar.param.update(
+                visible=progress.running,
+                value=round(100 * progress.done / progress.total) if progress.total else 0,
+            )
+            self.stop.visible = progress.running
+
         messages.param.watch(tell, "activity")
         progress.param.watch(tell, ["running", "done", "total", "text"])
         self.header = pmui.Row(
@@ -282,12 +288,14 @@ class Frame:
         self._series_hint = self._hint(
             "No series yet", "Click a glacier on the map, then a pixel of the glacier."
         )
-        self.glacier_title = self._html("<h2>Glacier</h2>", "itslive-title", margin=(0, 12))
+        self.glacier_title = self._html(
+            "<h2>Glacier</h2>", "itslive-title", margin=(0, 12), sizing_mode="stretch_width"
+        )
         self.mode = pmui.Select.from_param(
             app.area.param.mode,
             label="Map shows",
             size="small",
-            width=190,
+            width=180,
             margin=(0, 6),
             css_classes=["itslive-mode"],
         )
@@ -343,7 +351,6 @@ class Frame:
         glacier = pmui.Paper(
             pmui.Row(
                 self.glacier_title,
-                pn.layout.HSpacer(),
                 self.mode,
                 self.invert,
                 sizing_mode="stretch_width",
@@ -439,7 +446,8 @@ class Frame:
             suffix = button.filename.rsplit(".", 1)[1]
             stem = f"series_{point.lat:.4f}_{point.lon:.4f}" if point else "series"
             button.param.update(disabled=not ready, filename=f"{stem}.{suffix}")
-        if fit is not None:
+        if fit is not None and fit.pairs is not self._counted:
+            self._counted = fit.pairs
             self.filters.show_pairs(fit.pairs)
 
     def follow_smoothing(self, smoothing: Any) -> None:

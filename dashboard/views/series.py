@@ -13,7 +13,7 @@ import panel as pn
 from bokeh.models import HoverTool
 from panel.viewable import Viewer
 
-from dashboard.colours import MISSION_COLOURS, MISSION_LABELS, POINT_COLOURS
+from dashboard.colours import MISSION_COLOURS, MISSION_LABELS, POINT_COLOURS, REJECTED_COLOUR, REJECTED_LABEL
 from dashboard.views.figures import Bounds, Limits, calm, live, named
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "COMPONENTS",
+    "Bars",
     "Curve",
     "SeriesView",
     "band",
@@ -42,6 +43,22 @@ _TITLES = {
 }
 _Z95 = 1.959963984540054
 _FONTS = {"labels": "13px", "ticks": "12px", "legend": "12px"}
+
+
+@dataclass(frozen=True, eq=False)
+class Bars:
+    """Image pairs to draw.
+
+    Parameters
+    ----------
+    pairs : ImagePairs
+        What the filters on metadata leave.
+    keep : ndarray of bool, shape (n,)
+        False for those that the filter on values rejected: they are drawn in grey.
+    """
+
+    pairs: ImagePairs
+    keep: NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -69,35 +86,35 @@ def _errors_of(pairs: ImagePairs, component: str) -> NDArray[np.float64]:
     return np.sqrt((np.square(pairs.vx_error) + np.square(pairs.vy_error)) / 2)
 
 
-def pair_bars(pairs: ImagePairs | None, component: str, mission: str) -> hv.Segments:
-    """Draw the image pairs of one mission as bars from their first to their second image.
+def pair_bars(bars: Bars | None, component: str, mission: str | None) -> hv.Segments:
+    """Draw image pairs as bars from their first to their second image.
 
     Parameters
     ----------
-    pairs : ImagePairs or None
+    bars : Bars or None
         None gives an empty element.
     component : {"v", "vx", "vy"}
         What is drawn [m/yr].
-    mission : str
-        One of `itslive_core.MISSIONS`.
+    mission : str or None
+        One of `itslive_core.MISSIONS`; None for the pairs that were rejected.
     """
-    if pairs is None or len(pairs) == 0:
-        start = end = np.empty(0, "datetime64[ms]")
-        value = span = error = np.empty(0)
-        count = 0
-    else:
-        mine = pairs.mission == mission
+    start = end = np.empty(0, "datetime64[ms]")
+    value = span = error = np.empty(0)
+    count = 0
+    if bars is not None and len(bars.pairs):
+        pairs, count = bars.pairs, len(bars.pairs)
+        mine = bars.keep & (pairs.mission == mission) if mission else ~bars.keep
         start, end = _dates(pairs.start[mine]), _dates(pairs.end[mine])
         value, error = values_of(pairs, component)[mine], _errors_of(pairs, component)[mine]
-        span, count = (pairs.end - pairs.start)[mine], len(pairs)
+        span = (pairs.end - pairs.start)[mine]
     # Thousands of bars must stay readable: fainter, the more there are.
-    alpha = float(np.clip(18.0 / np.sqrt(max(count, 1)), 0.12, 0.7))
+    alpha = float(np.clip(24.0 / np.sqrt(max(count, 1)), 0.2, 0.75)) * (1.0 if mission else 0.6)
     return hv.Segments(
         (start, value, end, value, span, error),
         ["start", "value", "end", "value_end"],
         ["span", "error"],
-        label=MISSION_LABELS[mission],
-    ).opts(alpha=alpha, color=MISSION_COLOURS[mission])
+        label=MISSION_LABELS[mission] if mission else REJECTED_LABEL,
+    ).opts(alpha=alpha, color=MISSION_COLOURS[mission] if mission else REJECTED_COLOUR)
 
 
 def _frame(dataset: xr.Dataset | None, component: str) -> pd.DataFrame:
@@ -156,7 +173,7 @@ def other_curves(others: list[Curve], component: str) -> hv.Contours:
     )
 
 
-def limits_of(pairs: ImagePairs, component: str, series: xr.Dataset | None = None) -> Bounds:
+def limits_of(bars: Bars, component: str, series: xr.Dataset | None = None) -> Bounds:
     """Return axis limits that hold nearly all pairs and all of the curve.
 
     Returns
@@ -164,8 +181,9 @@ def limits_of(pairs: ImagePairs, component: str, series: xr.Dataset | None = Non
     tuple of float
         Milliseconds since 1970, value, milliseconds, value.
     """
+    pairs = bars.pairs
     value = values_of(pairs, component)
-    low, high = np.nanpercentile(value, [1.0, 98.0])
+    low, high = np.nanpercentile(value[bars.keep] if bars.keep.any() else value, [1.0, 98.0])
     if series is not None and np.isfinite(series[component]).any():
         low, high = min(low, float(series[component].min())), max(high, float(series[component].max()))
     pad = 0.08 * max(high - low, 1.0)
@@ -177,10 +195,10 @@ def limits_of(pairs: ImagePairs, component: str, series: xr.Dataset | None = Non
     return first - room, float(low), last + room, float(high)
 
 
-def _hover(mission: str) -> HoverTool:
+def _hover(mission: str | None) -> HoverTool:
     return HoverTool(
         tooltips=[
-            ("Image pair", MISSION_LABELS[mission]),
+            ("Image pair", MISSION_LABELS[mission] if mission else REJECTED_LABEL),
             ("From", "@start{%d %b %Y}"),
             ("To", "@end{%d %b %Y}"),
             ("Span", "@span{0.0} days"),
@@ -225,7 +243,7 @@ class SeriesView(Viewer):
     def __init__(self, **params: Any) -> None:
         super().__init__(**params)
         self.component = "v"
-        self._pairs: ImagePairs | None = None
+        self._bars: Bars | None = None
         self._active: Curve | None = None
         self._others: list[Curve] = []
         self._limits = Limits()
@@ -245,13 +263,13 @@ class SeriesView(Viewer):
         return self.pane
 
     def show_pairs(
-        self, pairs: ImagePairs | None, *, series: xr.Dataset | None = None, refit_axes: bool = True
+        self, bars: Bars | None, *, series: xr.Dataset | None = None, refit_axes: bool = True
     ) -> None:
         """Send image pairs; the axes follow them only if asked."""
-        self._pairs = pairs
-        if pairs is not None and len(pairs) and refit_axes:
-            self._limits.set(limits_of(pairs, self.component, series))
-        self._pairs_pipe.send(pairs)
+        self._bars = bars
+        if bars is not None and len(bars.pairs) and refit_axes:
+            self._limits.set(limits_of(bars, self.component, series))
+        self._pairs_pipe.send(bars)
 
     def show_curve(self, active: Curve | None) -> None:
         """Send the estimate of the active point: the only thing that moves on a refit."""
@@ -267,12 +285,12 @@ class SeriesView(Viewer):
     def set_component(self, component: str) -> None:
         """Switch between speed and components."""
         self.component = component
-        self.show_pairs(self._pairs, series=self._active.dataset if self._active else None)
+        self.show_pairs(self._bars, series=self._active.dataset if self._active else None)
         self.show_curve(self._active)
         self._others_pipe.send(self._others)
 
     def _overlay(self) -> hv.Overlay:
-        def bars(mission: str) -> hv.DynamicMap:
+        def bars(mission: str | None) -> hv.DynamicMap:
             drawn = live(lambda data: pair_bars(data, self.component, mission), self._pairs_pipe)
             return drawn.opts(
                 hv.opts.Segments(
@@ -284,7 +302,7 @@ class SeriesView(Viewer):
                 )
             )
 
-        layers = [bars(mission) for mission in MISSION_COLOURS]
+        layers = [bars(mission) for mission in (None, *MISSION_COLOURS)]
         layers.append(live(lambda data: band(data, self.component), self._curve_pipe))
         layers.append(live(lambda data: other_curves(data, self.component), self._others_pipe))
         line = live(lambda data: curve(data, self.component), self._curve_pipe)

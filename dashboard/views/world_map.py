@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from dashboard.state.selection import Point
 
-__all__ = ["WorldMapView", "cube_edges", "geometry_path", "land", "marks", "to_lonlat", "to_mercator"]
+__all__ = ["WorldMapView", "cube_edges", "geometry_path", "land_patch", "marks", "to_lonlat", "to_mercator"]
 
 MERCATOR = ccrs.GOOGLE_MERCATOR
 _LIMIT = 20037508.342789244
@@ -70,8 +70,8 @@ def _offline(name: str) -> tuple[NDArray[np.float64], ...]:
 def land_patch() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return the land as one patch: pieces separated by NaN, an inland sea cut into the piece around it [m].
 
-    A polygon element would be split into its hundreds of islands in each session, which takes seconds; one patch
-    is drawn by the browser as it is.
+    A polygon element would be split into its hundreds of islands in each session, which takes seconds; the
+    browser draws one patch as it is.
     """
     x, y, holes_x, holes_y = _offline("land")
     shells, seas = _pieces(x, y), _pieces(holes_x, holes_y)
