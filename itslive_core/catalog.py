@@ -12,7 +12,6 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-
 from itslive_core.cube_record import BOX, VERSION, CubeRecord
 from itslive_core.errors import CoverageError
 from itslive_core.geodesy import LONLAT, check_lonlat, project, transformer, utm_zone, wrap_longitude

@@ -129,13 +129,18 @@ def polygons_in_lonlat(geometries: np.ndarray, crs: Any) -> np.ndarray:
     Raises
     ------
     OutlineError
-        If a polygon encloses a pole.
+        If a polygon encloses a pole, or the coordinate system is unknown.
     """
     import pyproj
     import shapely
 
     shapes = shapely.force_2d(geometries)
-    system = pyproj.CRS.from_user_input(crs)
+    try:
+        system = pyproj.CRS.from_user_input(crs)
+    except pyproj.exceptions.CRSError as error:
+        raise OutlineError(
+            f"the outlines are in an unknown projection, {str(crs)[:80]!r}: name its EPSG"
+        ) from error
     if not system.is_geographic:
         metres = system.axis_info[0].unit_conversion_factor or 1.0
         shapes = shapely.segmentize(_mended(shapes), LONGEST_EDGE / metres)
