@@ -8,7 +8,15 @@ import numpy as np
 from numba import njit
 
 from itslive_core.solvers.band_algebra import PAD, factorise, selected_inverse, solve
-from itslive_core.solvers.band_assembly import add_penalty, assemble, cover, penalty_trace, predict
+from itslive_core.solvers.band_assembly import (
+    add_penalty,
+    assemble,
+    cover,
+    penalty_gradient,
+    penalty_trace,
+    predict,
+    project,
+)
 from itslive_core.solvers.base import (
     FAILED,
     MAX_PASSES,
@@ -30,6 +38,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 __all__ = ["BandedSolver"]
+
+_STIFF, _STIFFEST = 1e3, 1e12
+"""Penalty over data, as the ratio of their diagonals: above the first the solution is refined; above the second
+nothing is left but the polynomial that the penalty leaves free, and the ratio is held there."""
 
 _SETTLED = 0.02
 """lambda is not chosen again once it moved by less than this between passes [decades]."""
@@ -69,6 +81,41 @@ def _reweight(weights: NDArray, rx: NDArray, ry: NDArray, u: NDArray) -> None:  
             u[j] = (1.0 - t * t) ** 2
         else:
             u[j] = 0.0
+
+
+@njit(nogil=True, cache=True)
+def _residuals(
+    first: NDArray, last: NDArray, head: NDArray, tail: NDArray, rate: NDArray, vx: NDArray, vy: NDArray,
+    now: NDArray, rx: NDArray, ry: NDArray,
+) -> None:  # pragma: no cover - compiled  # fmt: skip
+    predict(first, last, head, tail, rate, now[0], rx)
+    predict(first, last, head, tail, rate, now[1], ry)
+    for j in range(len(rx)):
+        rx[j] = vx[j] - rx[j]
+        ry[j] = vy[j] - ry[j]
+
+
+@njit(nogil=True, cache=True)
+def _refine(
+    first: NDArray, last: NDArray, head: NDArray, tail: NDArray, rate: NDArray, w: NDArray, vx: NDArray,
+    vy: NDArray, order: int, alpha: float, factor: NDArray, width: int, now: NDArray, rx: NDArray, ry: NDArray,
+) -> None:  # pragma: no cover - compiled  # fmt: skip
+    """Improve a solution under a stiff penalty by iterative refinement.
+
+    Adding a large penalty to A'WA rounds the data away. The gradient of the objective, taken from residuals
+    and differences of the solution, does not suffer from that.
+    """
+    size = now.shape[1]
+    step = np.empty((2, size))
+    for _ in range(5):
+        project(first, last, head, tail, rate, w, rx, ry, step)
+        penalty_gradient(now[0], order, alpha, step[0])
+        penalty_gradient(now[1], order, alpha, step[1])
+        solve(factor, size, width, step)
+        now += step
+        _residuals(first, last, head, tail, rate, vx, vy, now, rx, ry)
+        if np.abs(step).max() <= 1e-12 * np.abs(now).max():
+            break
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
@@ -160,18 +207,19 @@ def _estimate(
                     old,
                 )
                 choosing = robust and not abs(choice - old) < _SETTLED
-            alpha = (10.0**choice / scale) ** 2
+            data_part = 0.0
+            for i in range(size):
+                data_part += normal[i * (width + 1 + PAD)] / size
+            alpha = min((10.0**choice / scale) ** 2, _STIFFEST * data_part)
             add_penalty(normal, size, width, order, alpha)
             if np.isnan(choice) or not factorise(normal, size, width):
                 status[p] = FAILED
                 break
             now[:] = rhs
             solve(normal, size, width, now)
-            predict(first, last, head, tail, rate, now[0], rx)
-            predict(first, last, head, tail, rate, now[1], ry)
-            for j in range(n):
-                rx[j] = vx[j] - rx[j]
-                ry[j] = vy[j] - ry[j]
+            _residuals(first, last, head, tail, rate, vx, vy, now, rx, ry)
+            if alpha > _STIFF * data_part:
+                _refine(first, last, head, tail, rate, w, vx, vy, order, alpha, normal, width, now, rx, ry)
             if not robust:
                 break
             if turn > 0:
