@@ -239,7 +239,7 @@ def _open_demo() -> tuple[list[Datacube], list[Glacier], list[Any]]:
     files = demo_path()
     lines: list[Any] = []
     glaciers = Glacier.list_from_file(files.outlines)
-    if files.centreline is not None and glaciers:
+    if glaciers:
         lines = list(glaciers[0].centrelines(files.centreline).geometry)
     return [open_cube(path) for path in files.cubes], glaciers, lines
 

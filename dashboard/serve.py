@@ -6,6 +6,7 @@ import argparse
 import logging
 import sys
 import threading
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,12 +24,10 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="itslive-dashboard",
         description="Serve the ITS_LIVE glacier velocity dashboard.",
-        epilog="examples:\n  itslive-dashboard\n  itslive-dashboard --cube cube.zarr --outlines outlines.gpkg",
+        epilog="examples:\n  itslive-dashboard\n  itslive-dashboard --cube cube.zarr",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument(
-        "--port", type=int, default=_DEFAULT_PORT, help="port to listen on (default %(default)s)"
-    )
+    parser.add_argument("--port", type=int, default=_DEFAULT_PORT, help="port (default %(default)s)")
     parser.add_argument("--address", default="localhost", help="address to listen on (default %(default)s)")
     parser.add_argument(
         "--allow-websocket-origin",
@@ -120,3 +119,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     where = f"http://{options.address}:{server.port}/"
     print(f"Dashboard at {where} (stop with Ctrl+C)", flush=True)  # noqa: T201 - a command
+    with suppress(KeyboardInterrupt):
+        server.run_until_shutdown()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

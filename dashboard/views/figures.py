@@ -115,7 +115,7 @@ def equal_scale(plot: Any, _element: Any) -> None:
 def calm(plot: Any, _element: Any) -> None:
     """Hide what is not needed all the time; a hook."""
     figure = plot.handles["plot"]
-    # Reading the picture back from WebGL costs seconds where it runs in software; a canvas draws all this at once.
+    # Reading the picture back from WebGL takes seconds where that runs in software; a canvas is quick.
     figure.output_backend = "canvas"
     figure.toolbar.autohide = True
     figure.toolbar.logo = None

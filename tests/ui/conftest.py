@@ -1,0 +1,103 @@
+"""A real browser and a real server on the demo."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(Path(__file__).parent))  # test folders are no packages
+
+from support import Screen  # noqa: E402
+
+
+def _chromium() -> str:
+    for name in (os.environ.get("CHROMIUM"), "chromium", "chromium-browser", "google-chrome"):
+        if name and (found := shutil.which(name)):
+            return found
+    message = "no chromium found: install it, or set CHROMIUM to its path"
+    if os.environ.get("CI"):
+        pytest.fail(message)
+    pytest.skip(message)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory):
+    """`panel serve dashboard/app.py`, as a newcomer starts it."""
+    _chromium()
+    port = free_port()
+    log = tmp_path_factory.mktemp("server") / "log.txt"
+    from itslive_core.demo import demo_path
+
+    demo_path()
+    with log.open("w") as out:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "panel", "serve", str(ROOT / "dashboard" / "app.py"), "--port", str(port)],
+            stdout=out,
+            stderr=subprocess.STDOUT,
+            cwd=ROOT,
+        )
+        url = f"http://localhost:{port}/app"
+        try:
+            for _ in range(200):
+                try:
+                    urllib.request.urlopen(url, timeout=60)
+                    break
+                except (urllib.error.URLError, ConnectionError):
+                    time.sleep(0.2)
+            else:
+                pytest.fail(f"the server did not start: {log.read_text()}")
+            yield url
+        finally:
+            process.terminate()
+            process.wait(10)
+    assert "Traceback" not in log.read_text().replace("WebSocketClosedError", "").split("Task exception")[0]
+
+
+@pytest.fixture(scope="session")
+def browser():
+    from playwright.sync_api import sync_playwright
+
+    path = _chromium()
+    with sync_playwright() as playwright:
+        arguments = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+        chromium = playwright.chromium.launch(executable_path=path, args=arguments)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def open_screen(browser, server):
+    """Open one more browser session on the server."""
+    contexts = []
+
+    def make(query: str = "") -> Screen:
+        context = browser.new_context(viewport={"width": 1440, "height": 900}, accept_downloads=True)
+        contexts.append(context)
+        screen = Screen(context.new_page(), server + query)
+        screen.ready()
+        return screen
+
+    yield make
+    for context in contexts:
+        context.close()
+
+
+@pytest.fixture
+def screen(open_screen) -> Screen:
+    return open_screen()

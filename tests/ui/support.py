@@ -1,0 +1,110 @@
+"""What a test sees and does in the browser: figures by name, clicks at places in their coordinates."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+_FIND = """
+window.itsliveFigure = (name) => {
+  for (const doc of Bokeh.documents) {
+    for (const model of doc._all_models.values()) {
+      if (model.type == "Figure" && model.name == name) { return model }
+    }
+  }
+  return null
+}
+window.itsliveLine = (name, column) => {
+  const figure = itsliveFigure(name)
+  const lines = figure.renderers.filter((one) => one.glyph && one.glyph.type == "Line")
+  const data = lines[lines.length - 1].data_source.data
+  return Array.from(data[column] || [])
+}
+"""
+
+
+class Screen:
+    """One browser session."""
+
+    def __init__(self, page: Any, url: str) -> None:
+        self.page, self.url = page, url
+        self.errors: list[str] = []
+        self.foreign: list[str] = []
+        page.add_init_script(_FIND)
+        page.on("console", self._console)
+        page.on("pageerror", lambda error: self.errors.append(str(error)))
+        page.on("request", self._request)
+
+    def _console(self, message: Any) -> None:
+        if message.type == "error" or (message.type == "warning" and "bokeh" in message.text.lower()):
+            self.errors.append(message.text)
+
+    def _request(self, request: Any) -> None:
+        if not request.url.startswith(("http://localhost", "ws://localhost", "data:", "blob:")):
+            self.foreign.append(request.url)
+
+    def ready(self) -> None:
+        self.page.goto(self.url)
+        self.page.wait_for_function(
+            "window.Bokeh && Bokeh.documents.length && Bokeh.documents[0].is_idle", timeout=60_000
+        )
+        # The demo is there when the map has zoomed to it.
+        self.wait(lambda: self.ranges("itslive-world-map")[1] - self.ranges("itslive-world-map")[0] < 2e6)
+        self.wait(lambda: "Ready" in self.text(".itslive-activity"))
+
+    def wait(self, condition: Any, timeout: float = 30.0, what: str = "") -> None:
+        end = time.monotonic() + timeout
+        while time.monotonic() < end:
+            if condition():
+                return
+            self.page.wait_for_timeout(50)
+        raise AssertionError(f"did not happen within {timeout} s: {what}; message: {self.message()!r}")
+
+    def ranges(self, figure: str) -> list[float]:
+        return self.page.evaluate(
+            "(name) => {const f = itsliveFigure(name); return f == null ? [0, 9e9, 0, 0] :"
+            " [f.x_range.start, f.x_range.end, f.y_range.start, f.y_range.end]}",
+            figure,
+        )
+
+    def click(self, figure: str, x: float, y: float) -> None:
+        position = self.page.evaluate(
+            """([name, x, y]) => {
+              const view = Bokeh.index.find_one_by_id(itsliveFigure(name).id)
+              const box = view.el.getBoundingClientRect()
+              return [box.left + view.frame.x_scale.compute(x), box.top + view.frame.y_scale.compute(y)]
+            }""",
+            [figure, x, y],
+        )
+        self.page.mouse.click(*position)
+
+    def click_world(self, lon: float, lat: float) -> None:
+        from pyproj import Transformer
+
+        self.click("itslive-world-map", *Transformer.from_crs(4326, 3857, always_xy=True).transform(lon, lat))
+
+    def select_glacier(self, glacier: Any) -> None:
+        here = glacier.outline.representative_point()
+        self.click_world(here.x, here.y)
+        self.wait(lambda: glacier.label in self.text(".itslive-title"), what="the glacier is selected")
+        self.wait(lambda: abs(self.ranges("itslive-glacier-map")[0]) > 1000, what="its map is shown")
+
+    def curve(self) -> list[float]:
+        return self.page.evaluate("itsliveLine('itslive-series', 'value')")
+
+    def text(self, css: str) -> str:
+        return " ".join(self.page.locator(css).all_inner_texts()) + " ".join(
+            self.page.locator(f"{css} >> css=div, span, h2").all_inner_texts()
+        )
+
+    def message(self) -> str:
+        found = self.page.locator(".itslive-message")
+        return " ".join(found.locator(".MuiAlert-message").all_inner_texts()) if found.count() else ""
+
+    def fill(self, css: str, value: str) -> None:
+        field = self.page.locator(f"{css} input").first
+        field.fill(value)
+        field.press("Enter")
+
+    def open_section(self, title: str) -> None:
+        self.page.get_by_role("button", name=title, exact=True).click()
