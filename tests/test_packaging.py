@@ -18,7 +18,7 @@ import pytest
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).resolve().parents[1]
-ASSETS = sorted(path for path in (ROOT / "assets").rglob("*") if path.is_file())
+ASSETS = sorted(path for path in (ROOT / "assets").rglob("*") if path.is_file() and path.suffix != ".py")
 
 
 def run(*command: str | Path, cwd: Path) -> str:
@@ -62,6 +62,7 @@ def test_the_wheel_carries_what_is_needed_and_nothing_else(wheel):
     data = {path.relative_to(ROOT).as_posix() for path in (ROOT / "itslive_core" / "data").iterdir()}
     assert {name for name in data if "__pycache__" not in name} <= names
     assert {"itslive_core/py.typed", "dashboard/app.py"} <= names
+    assert not [name for name in names if name.startswith("dashboard/assets/") and name.endswith(".py")]
     tops = {name.split("/")[0] for name in names}
     assert {top for top in tops if not top.endswith(".dist-info")} == {"itslive_core", "dashboard"}
     assert any(name.endswith("licenses/LICENSE") for name in names)
@@ -87,7 +88,14 @@ def fetch(url: str) -> bytes | None:
         return None
 
 
-def test_the_installed_dashboard_serves_its_page_and_its_assets(scripts, tmp_path):
+def test_the_installed_dashboard_finds_its_assets(scripts, tmp_path):
+    code = "import sys; from dashboard.resources import asset; print(*map(asset, sys.argv[1:]), sep='\\n')"
+    names = [path.relative_to(ROOT / "assets").as_posix() for path in ASSETS]
+    for found in run(scripts / "python", "-c", code, *names, cwd=tmp_path).splitlines():
+        assert Path(found).is_relative_to(scripts.parent)
+
+
+def test_the_installed_dashboard_serves_its_page(scripts, tmp_path):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -102,13 +110,10 @@ def test_the_installed_dashboard_serves_its_page_and_its_assets(scripts, tmp_pat
         deadline = time.monotonic() + 120
         page = None
         while page is None and time.monotonic() < deadline and server.poll() is None:
-            page = fetch(f"http://localhost:{port}/app")
+            page = fetch(f"http://localhost:{port}/")
             time.sleep(0 if page else 0.3)
         assert page, log.read_text("utf-8")
         assert b"<html" in page.lower()
-        for path in ASSETS:
-            served = fetch(f"http://localhost:{port}/assets/{path.relative_to(ROOT / 'assets').as_posix()}")
-            assert served == path.read_bytes()
     finally:
         server.terminate()
         server.wait(timeout=30)
