@@ -1,23 +1,26 @@
 """Opening a Zarr store wherever it lies, with as few requests as the format allows.
 
-The consolidated metadata of a format 2 cube are fetched once and answer every later question about arrays
-and attributes, so that opening costs one request; chunks of the big arrays are fetched as raw bytes, many
-at a time. Zarr's own reader serves everything else.
+The consolidated metadata of a cube are fetched once and answer every later question about arrays and
+attributes, so that opening costs one request; chunks of the big arrays are fetched as raw bytes, many at a
+time. Zarr's own reader serves everything else, through the same connections and with the same patience.
 """
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import random
 import time
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import fsspec
 import zarr
 from fsspec.core import url_to_fs
+from zarr.abc.store import OffsetByteRequest, RangeByteRequest, SuffixByteRequest
 from zarr.storage import FsspecStore, LocalStore, WrapperStore
 
 from itslive_core.errors import CubeError
@@ -34,25 +37,145 @@ T = TypeVar("T")
 
 _METADATA_NAMES = (".zarray", ".zattrs", ".zgroup", ".zmetadata", "zarr.json")
 _ATTEMPTS = 4
+_PATIENCE = 40.0
+"""Seconds after which a request that failed is not tried again."""
+_CONNECTIONS = 32
+_MISSING = (FileNotFoundError, NotADirectoryError, KeyError)
 
 
-class _KnownMetadata(WrapperStore["Store"]):
-    """A store whose metadata documents are already in hand; only chunks are fetched."""
+@dataclass(frozen=True, eq=False)
+class _Files:
+    """The files below a folder of any file system; requests that fail are tried again.
 
-    def __init__(self, store: Store, documents: Mapping[str, bytes]) -> None:
+    Parameters
+    ----------
+    url : str
+        The folder as its user named it, for messages.
+    filesystem : fsspec.AbstractFileSystem
+    root : str
+        The folder as the file system names it.
+    """
+
+    url: str
+    filesystem: Any
+    root: str
+    pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(_CONNECTIONS))
+
+    @property
+    def local(self) -> bool:
+        """Whether no network is involved."""
+        return "://" not in self.url or self.url.startswith("file://")
+
+    def read(self, key: str, start: int | None = None, end: int | None = None) -> bytes | None:
+        """Read a file or a range of it; None if there is no such file."""
+
+        def attempt() -> bytes | None:
+            try:
+                content: bytes = self.filesystem.cat_file(f"{self.root}/{key}", start=start, end=end)
+            except _MISSING:
+                return None
+            return content
+
+        return self._patiently(attempt)
+
+    def fetch(self, keys: Sequence[str]) -> list[bytes | None]:
+        """Read several files at the same time."""
+        paths = {key: f"{self.root}/{key}" for key in keys}
+        found: dict[str, bytes | None] = {}
+
+        def attempt() -> None:
+            todo = {path: key for key, path in paths.items() if key not in found}
+            answers = self.filesystem.cat(list(todo), on_error="return") if todo else {}
+            failure: BaseException | None = None
+            for path, answer in answers.items():
+                if isinstance(answer, _MISSING):
+                    found[todo[path]] = None
+                elif isinstance(answer, BaseException):
+                    failure = answer
+                else:
+                    found[todo[path]] = answer
+            if failure is not None:
+                raise failure
+
+        self._patiently(attempt)
+        return [found.get(key) for key in keys]
+
+    def _patiently(self, attempt: Callable[[], T]) -> T:
+        """Try a request a few times with growing, jittered pauses."""
+        passing = _network_errors(self.url)
+        began = time.monotonic()
+        for number in range(1, _ATTEMPTS + 1):
+            try:
+                return attempt()
+            except PermissionError as error:
+                raise CubeError(
+                    f"access to {self.url} was denied: check the address and your permissions"
+                ) from error
+            except passing as error:
+                words = _first_line(error)
+                status = getattr(error, "status", None)
+                if status in (401, 403):
+                    raise CubeError(
+                        f"access to {self.url} was denied: check the address and your permissions"
+                    ) from error
+                if self.local:
+                    raise CubeError(f"cannot read {self.url} ({words}): check the disk") from error
+                hopeless = status is not None and 400 <= status < 500 and status not in (408, 429)
+                if hopeless or number == _ATTEMPTS or time.monotonic() - began > _PATIENCE:
+                    raise CubeError(
+                        f"cannot reach {self.url} ({words}): check the network and the address,"
+                        " then try again"
+                    ) from error
+            time.sleep(0.3 * 2 ** (number - 1) * (0.5 + random.random()))  # noqa: S311 - only jitter
+        raise AssertionError("unreachable")
+
+
+class _CubeStore(WrapperStore["Store"]):
+    """A store as zarr wants it, which reads through `_Files`.
+
+    Metadata documents that are in hand are not asked for again.
+    """
+
+    def __init__(
+        self, store: Store, files: _Files, documents: dict[str, bytes | None], complete: bool
+    ) -> None:
         super().__init__(store)
-        self._documents = dict(documents)
+        self._files = files
+        self._documents = documents
+        self._complete = complete
 
-    def _with_store(self, store: Store) -> _KnownMetadata:
-        return type(self)(store, self._documents)
+    def _with_store(self, store: Store) -> _CubeStore:
+        return type(self)(store, self._files, self._documents, self._complete)
 
     async def get(
         self, key: str, prototype: BufferPrototype, byte_range: ByteRequest | None = None
     ) -> Buffer | None:
-        if key.rsplit("/", 1)[-1] in _METADATA_NAMES:
-            document = self._documents.get(key)
-            return None if document is None else prototype.buffer.from_bytes(document)
-        return await self._store.get(key, prototype, byte_range)
+        is_metadata = key.rsplit("/", 1)[-1] in _METADATA_NAMES
+        if is_metadata and (self._complete or key in self._documents):
+            content = self._documents.get(key)
+        elif self._files.local:
+            return await self._store.get(key, prototype, byte_range)
+        else:
+            # The synchronous file system has an event loop of its own, and connections that belong to it.
+            loop = asyncio.get_running_loop()
+            content = await loop.run_in_executor(
+                self._files.pool, self._files.read, key, *_limits(byte_range)
+            )
+            if is_metadata:
+                self._documents[key] = content
+        return None if content is None else prototype.buffer.from_bytes(content)
+
+
+def _limits(byte_range: ByteRequest | None) -> tuple[int | None, int | None]:
+    match byte_range:
+        case RangeByteRequest(start, end):
+            return start, end
+        case OffsetByteRequest(offset):
+            return offset, None
+        case SuffixByteRequest(suffix):
+            return -suffix, None
+        case _:
+            return None, None
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,17 +187,15 @@ class OpenStore:
     url : str
         The path or URL as it was given.
     group : zarr.Group
-    filesystem : fsspec.AbstractFileSystem
-    root : str
-        The group's folder on the file system.
+    files : _Files
+        What lies below the group.
     storage_options : mapping
         As they were given, to open the store again elsewhere.
     """
 
     url: str
     group: zarr.Group
-    filesystem: Any
-    root: str
+    files: _Files
     storage_options: Mapping[str, Any]
 
     def fetch(self, keys: Sequence[str]) -> list[bytes | None]:
@@ -95,28 +216,7 @@ class OpenStore:
         CubeError
             If the store cannot be reached after several attempts.
         """
-        paths = {key: f"{self.root}/{key}" for key in keys}
-        found: dict[str, bytes | None] = {}
-
-        def attempt() -> None:
-            todo = [path for key, path in paths.items() if key not in found]
-            answers = self.filesystem.cat(todo, on_error="return") if todo else {}
-            failure: BaseException | None = None
-            for key, path in paths.items():
-                if key in found or path not in answers:
-                    continue
-                answer = answers[path]
-                if isinstance(answer, (FileNotFoundError, KeyError)):
-                    found[key] = None
-                elif isinstance(answer, BaseException):
-                    failure = answer
-                else:
-                    found[key] = answer
-            if failure is not None:
-                raise failure
-
-        _retry(attempt, self.url)
-        return [found[key] for key in keys]
+        return self.files.fetch(keys)
 
 
 def open_store(
@@ -147,51 +247,47 @@ def open_store(
     try:
         filesystem, root = url_to_fs(url, **options)
     except (ValueError, ImportError, TypeError) as error:
-        raise CubeError(f"cannot open {url}: {error}") from error
-    local = "://" not in url or url.startswith("file://")
-    if local and not filesystem.isdir(root):
+        raise CubeError(f"cannot open {url}: {_first_line(error)}") from error
+    files = _Files(url, filesystem, root)
+    if files.local and not filesystem.isdir(root):
         if filesystem.exists(root):
             raise CubeError(f"{url} is a file, not a Zarr datacube: name the folder that holds it")
         raise CubeError(f"{url} does not exist: check the path of the datacube")
-
-    def read(name: str) -> bytes | None:
-        def attempt() -> bytes | None:
-            try:
-                return filesystem.cat_file(f"{root}/{name}")
-            except (FileNotFoundError, NotADirectoryError):
-                return None
-
-        return _retry(attempt, url)
-
     base: Store = (
         LocalStore(Path(root), read_only=True)
-        if local
+        if files.local
         else FsspecStore.from_url(url, storage_options=options, read_only=True)
     )
-    consolidated = read(".zmetadata")
     try:
-        if consolidated is not None:
-            documents = {
-                key: json.dumps(value).encode() for key, value in json.loads(consolidated)["metadata"].items()
-            }
-            if not any(key.endswith(".zarray") for key in documents):
-                consolidated = None
-            else:
-                documents.setdefault(".zgroup", b'{"zarr_format": 2}')
-                base = _KnownMetadata(base, documents)
-                group = zarr.open_group(base, mode="r", zarr_format=2, use_consolidated=False)
-        if consolidated is None:
-            if read("zarr.json") is not None:
-                group = zarr.open_group(base, mode="r", zarr_format=3)
-            elif read(".zgroup") is not None:
-                group = zarr.open_group(base, mode="r", zarr_format=2, use_consolidated=False)
-            else:
-                raise CubeError(f"{url} is not a Zarr datacube: it has no Zarr metadata")
+        zarr_format, documents, complete = _metadata(files)
+        store = _CubeStore(base, files, documents, complete)
+        group = zarr.open_group(
+            store, mode="r", zarr_format=zarr_format, use_consolidated=None if zarr_format == 3 else False
+        )
     except (KeyError, ValueError, TypeError, FileNotFoundError) as error:
         raise CubeError(f"{url} is not a readable Zarr datacube: {_first_line(error)}") from error
-    return OpenStore(
-        url=url, group=group, filesystem=filesystem, root=root, storage_options=dict(storage_options or {})
-    )
+    return OpenStore(url=url, group=group, files=files, storage_options=dict(storage_options or {}))
+
+
+def _metadata(files: _Files) -> tuple[Any, dict[str, bytes | None], bool]:
+    """Fetch what says which format this is: the format, the documents found, and whether these are all."""
+    found = files.read(".zmetadata")
+    if found is not None:
+        documents: dict[str, bytes | None] = {
+            key: json.dumps(value).encode() for key, value in json.loads(found)["metadata"].items()
+        }
+        if any(key.endswith(".zarray") for key in documents):
+            documents.setdefault(".zgroup", b'{"zarr_format": 2}')
+            return 2, documents, True
+    found = files.read("zarr.json")
+    if found is not None:
+        return 3, {"zarr.json": found}, bool(json.loads(found).get("consolidated_metadata"))
+    found = files.read(".zgroup")
+    if found is not None:
+        return 2, {".zgroup": found}, False
+    if files.local:
+        raise CubeError(f"{files.url} is not a Zarr datacube: it has no Zarr metadata")
+    raise CubeError(f"there is no Zarr datacube at {files.url}: check the address")
 
 
 def _options(url: str, given: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -203,36 +299,36 @@ def _options(url: str, given: Mapping[str, Any] | None) -> dict[str, Any]:
         client = dict(options.get("client_kwargs", {}))
         client.setdefault("region_name", "us-west-2")
         options["client_kwargs"] = client
-        options.setdefault("config_kwargs", {"connect_timeout": 20, "read_timeout": 60})
+        # With more, s3fs asks for the size of every file before it reads it: twice the requests.
+        options.setdefault("max_concurrency", 1)
+        config = {
+            "connect_timeout": 10,
+            "read_timeout": 30,
+            "max_pool_connections": _CONNECTIONS,
+            "retries": {"total_max_attempts": 1},  # `_Files` does that, and knows when to stop
+        }
+        options["config_kwargs"] = {**config, **options.get("config_kwargs", {})}
     elif url.startswith(("http://", "https://")) and "client_kwargs" not in options:
         import aiohttp
 
         options["client_kwargs"] = {
-            "timeout": aiohttp.ClientTimeout(total=300, sock_connect=20, sock_read=60)
+            "timeout": aiohttp.ClientTimeout(total=300, sock_connect=10, sock_read=30)
         }
     return options
 
 
-def _retry(attempt: Callable[[], T], url: str) -> T:
-    """Try a request a few times with growing, jittered pauses."""
-    transient: tuple[type[BaseException], ...] = (OSError, TimeoutError, fsspec.exceptions.FSTimeoutError)
+def _network_errors(url: str) -> tuple[type[BaseException], ...]:
+    """List what a file system may raise for a connection that fails; its libraries are loaded by now."""
+    errors: tuple[type[BaseException], ...] = (OSError, fsspec.exceptions.FSTimeoutError)
     if "://" in url:
         import aiohttp
 
-        transient = (*transient, aiohttp.ClientError)
-    for left in range(_ATTEMPTS - 1, -1, -1):
-        try:
-            return attempt()
-        except PermissionError as error:
-            raise CubeError(f"access to {url} was denied: check the address and your permissions") from error
-        except transient as error:
-            if left == 0 or "://" not in url:
-                raise CubeError(
-                    f"cannot reach {url} ({_first_line(error)}): check the network and the address,"
-                    " then try again"
-                ) from error
-            time.sleep(0.3 * 2 ** (_ATTEMPTS - 1 - left) * (0.5 + random.random()))  # noqa: S311 - only jitter
-    raise AssertionError("unreachable")
+        errors = (*errors, aiohttp.ClientError)
+    if url.startswith(("s3://", "s3a://")):
+        from botocore.exceptions import BotoCoreError  # type: ignore[import-untyped]
+
+        errors = (*errors, BotoCoreError)
+    return errors
 
 
 def _first_line(error: BaseException) -> str:
