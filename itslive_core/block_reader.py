@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -81,17 +82,17 @@ def read_pixels(store: OpenStore, arrays: Sequence[zarr.Array], block: Block) ->
     if all(_is_plain(array) for array in arrays) and arrays[0].chunks == arrays[1].chunks:
         chunks = _fetch_plain(store, arrays, block, len(starts))
     else:
-        chunks = (
-            tuple(
-                np.asarray(a[t : t + step, block.row0 : block.row1, block.col0 : block.col1]) for a in arrays
-            )
-            for t in starts
-        )
+        chunks = _fetch_any(arrays, block, starts)
     pixels = block.shape[0] * block.shape[1]
     for start, (vx, vy) in zip(starts, chunks, strict=True):
-        if vx is None or vy is None:
+        if vx is None and vy is None:
             pieces.append(_nothing(pixels))
             continue
+        # Where only one of the two chunks exists, its observations are counted as lacking a component.
+        if vx is None:
+            vx = np.full(vy.shape, missing[0][0])  # type: ignore[union-attr]
+        if vy is None:
+            vy = np.full(vx.shape, missing[1][0])
         pieces.append(gather_chunk(vx.reshape(len(vx), -1), vy.reshape(len(vy), -1), start, *missing))
     counts = np.stack([piece[0] for piece in pieces]) if pieces else np.zeros((1, pixels), dtype=np.int64)
     offsets = np.concatenate(([0], np.cumsum(counts.sum(axis=0))))
@@ -101,14 +102,14 @@ def read_pixels(store: OpenStore, arrays: Sequence[zarr.Array], block: Block) ->
         for c, piece in enumerate(pieces):
             merge_chunks(counts, offsets, piece[k], column, c)
         columns.append(column)
-    partial = np.sum([piece[4] for piece in pieces], axis=0, dtype=np.int32)
+    partial = sum((piece[4] for piece in pieces), start=np.zeros(pixels, dtype=np.int32))
     for column, array in zip(columns[1:], arrays, strict=True):
         scale, shift = array.attrs.get("scale_factor", 1), array.attrs.get("add_offset", 0)
         if (scale, shift) != (1, 0):
             column *= float(scale)  # type: ignore[arg-type]
             column += float(shift)  # type: ignore[arg-type]
     pair, vx, vy = columns
-    return PixelBlock(block, offsets, pair, vx, vy, np.atleast_1d(partial))
+    return PixelBlock(block, offsets, pair, vx, vy, partial)
 
 
 def _fetch_plain(
@@ -118,7 +119,7 @@ def _fetch_plain(
 
     Going through zarr-python takes more than twice the CPU time of the decoding itself.
     """
-    from numcodecs import get_codec
+    from numcodecs import Blosc, get_codec
 
     step, rows, cols = arrays[0].chunks
     at = (block.row0 // rows, block.col0 // cols)
@@ -138,16 +139,51 @@ def _fetch_plain(
                 continue
             compressor = array.metadata.compressor  # type: ignore[union-attr]
             try:
+                if isinstance(compressor, Blosc):
+                    _check_length(data)
                 raw = data if compressor is None else get_codec(compressor.get_config()).decode(data)
                 values = np.frombuffer(raw, dtype=array.dtype).reshape(array.chunks)
             except (RuntimeError, ValueError) as error:
                 raise CubeError(
-                    f"chunk {keys[2 * t + i]} of {store.url} is damaged ({error}): download the cube again"
+                    f"chunk {keys[2 * t + i]} of {store.url} is damaged ({error}):"
+                    " use another copy of the datacube"
                 ) from error
             layers = min(step, arrays[0].shape[0] - t * step)
             # Edge chunks are padded with anything, not with the missing value: cut before use.
-            pair.append(np.ascontiguousarray(values[:layers, : shape[0], : shape[1]]))
+            pair.append(_native(values[:layers, : shape[0], : shape[1]]))
         yield tuple(pair)
+
+
+def _fetch_any(
+    arrays: Sequence[zarr.Array], block: Block, starts: range
+) -> Iterator[tuple[NDArray | None, ...]]:
+    """Read a block through zarr-python, whatever the format; all its parts at the same time."""
+
+    def read(part: tuple[int, zarr.Array]) -> NDArray | None:
+        t, array = part
+        where = (slice(t, t + starts.step), slice(block.row0, block.row1), slice(block.col0, block.col1))
+        values = schema.read_values(array, where)
+        # A chunk that was never written reads as the fill value. Where nobody chose one that is 0, and no
+        # glacier stands still in every layer: that chunk is missing.
+        unwritten = array.fill_value == 0 and 0 not in schema.missing_markers(array) and not values.any()
+        return None if unwritten else _native(values)
+
+    parts = [(t, array) for t in starts for array in arrays]
+    with ThreadPoolExecutor(8) as pool:
+        answers = pool.map(read, parts)
+        yield from zip(answers, answers, strict=True)
+
+
+def _native(values: NDArray) -> NDArray:
+    """Give values in one piece and in the byte order of this machine, as compiled code wants them."""
+    return np.ascontiguousarray(values, dtype=values.dtype.newbyteorder("="))
+
+
+def _check_length(data: bytes) -> None:
+    """Refuse a Blosc chunk that was cut: decoding could read beyond its end."""
+    told = int.from_bytes(data[12:16], "little")
+    if len(data) < 16 or told != len(data):
+        raise ValueError(f"it has {len(data):,} bytes instead of {told:,}")
 
 
 def _is_plain(array: zarr.Array) -> bool:
@@ -162,12 +198,13 @@ def _markers_for(array: zarr.Array) -> NDArray:
     values = [
         marker
         for marker in schema.missing_markers(array)
-        if floating or (marker.is_integer() and np.can_cast(np.min_scalar_type(int(marker)), array.dtype))
+        if floating
+        or (marker.is_integer() and np.iinfo(array.dtype).min <= marker <= np.iinfo(array.dtype).max)
     ]
     if not values:
         # ITS_LIVE keeps velocities within +-32767 and has always used the lower limit for "missing".
         values = [np.nan if floating else -32767.0]
-    return np.array((values * 2)[:2], dtype=array.dtype)
+    return np.array((values * 2)[:2], dtype=array.dtype.newbyteorder("="))
 
 
 def _nothing(pixels: int) -> tuple[NDArray, ...]:

@@ -70,8 +70,12 @@ class Datacube:
         self.n_pairs: int = vx.shape[0]
         mapping = self._mapping_attributes()
         self.crs: CRS = schema.cube_crs(self.attrs, mapping, self.url)
-        self.x: NDArray[np.float64] = schema.axis(group, "x", mapping, self.shape[1])
-        self.y: NDArray[np.float64] = schema.axis(group, "y", mapping, self.shape[0])
+        self.x: NDArray[np.float64]
+        self.y: NDArray[np.float64]
+        with ThreadPoolExecutor(2) as pool:  # at once: a remote store takes its time for each
+            later = pool.submit(schema.axis, group, "x", mapping, self.shape[1])
+            self.y = schema.axis(group, "y", mapping, self.shape[0])
+            self.x = later.result()
         self._cache = BlockCache(limit=cache_bytes)
         self._table_lock = threading.Lock()
         self._table: PairTable | None = None
@@ -340,9 +344,8 @@ class Datacube:
             return found
         if not cache:
             return self._read(block)
-        with self._cache.reader_lock(
-            block
-        ):  # whoever comes second waits for the first instead of reading again
+        # Whoever comes second waits for the first instead of reading again.
+        with self._cache.reader_lock(block):
             found = self._cache.get(block)
             if found is None:
                 found = self._read(block)

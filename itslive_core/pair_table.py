@@ -105,7 +105,7 @@ def read_pair_table(group: zarr.Group, url: str, n_pairs: int) -> PairTable:
         if getattr(array, "shape", None) != (n_pairs,):
             raise CubeError(f"{url}: {name} does not hold one value for each of the {n_pairs:,} pairs")
         if name.startswith("satellite"):
-            return np.asarray(array[...], dtype=object).astype(str)  # type: ignore[index]
+            return schema.read_values(array).astype(object).astype(str)  # type: ignore[arg-type]
         values = schema.read_masked(array)  # type: ignore[arg-type]
         return schema.decode_dates(array, values, name) if name in _DATES else values  # type: ignore[arg-type]
 

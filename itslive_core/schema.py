@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import zarr
     from numpy.typing import NDArray
 
-__all__ = ["axis", "cube_crs", "decode_dates", "dimensions", "missing_markers", "read_masked"]
+__all__ = ["axis", "cube_crs", "decode_dates", "dimensions", "missing_markers", "read_masked", "read_values"]
 
 _DAYS_PER = {
     "day": 1.0,
@@ -31,7 +31,10 @@ _DAYS_PER = {
 _SHORT = {
     "d": "day",
     "h": "hour",
+    "hr": "hour",
+    "min": "minute",
     "s": "second",
+    "sec": "second",
     "ms": "millisecond",
     "us": "microsecond",
     "ns": "nanosecond",
@@ -40,7 +43,7 @@ _SHORT = {
 
 def dimensions(array: zarr.Array) -> tuple[str, ...]:
     """Name the dimensions of an array, from the attributes (format 2) or the metadata (format 3)."""
-    names = array.attrs.get("_ARRAY_DIMENSIONS") or getattr(array.metadata, "dimension_names", None)
+    names: Any = array.attrs.get("_ARRAY_DIMENSIONS") or getattr(array.metadata, "dimension_names", None)
     return tuple(str(name) for name in names or ())
 
 
@@ -71,12 +74,43 @@ def _number(value: Any) -> float | None:
         return None
 
 
+def read_values(array: zarr.Array, where: Any = ...) -> NDArray:
+    """Read an array, or a part of it.
+
+    Parameters
+    ----------
+    array : zarr.Array
+    where : index, optional
+        What to read.
+
+    Raises
+    ------
+    CubeError
+        If a chunk of it is damaged.
+    """
+    try:
+        return np.asarray(array[where])
+    except (RuntimeError, ValueError, TypeError) as error:
+        words = (str(error).splitlines() or [type(error).__name__])[0]
+        raise CubeError(
+            f"variable {array.basename} is damaged ({words}): use another copy of the datacube"
+        ) from error
+
+
 def read_masked(array: zarr.Array) -> NDArray[np.float64]:
-    """Read a numeric array as float64 with NaN where values are missing."""
-    raw = np.asarray(array[...])
+    """Read a numeric array as float64 with NaN where values are missing.
+
+    Raises
+    ------
+    CubeError
+        If a chunk of it is damaged.
+    """
+    raw = read_values(array)
     values = raw.astype(np.float64)
     for marker in missing_markers(array):
-        values[raw == np.asarray(marker).astype(raw.dtype)] = np.nan
+        values[values == marker] = np.nan
+    if raw.dtype.kind == "i" and raw.dtype.itemsize == 8:
+        values[raw == np.iinfo(raw.dtype).min] = np.nan  # a missing date ("NaT")
     return values
 
 
@@ -98,12 +132,13 @@ def decode_dates(array: zarr.Array, values: NDArray[np.float64], name: str) -> N
         If the units are not understood.
     """
     units = str(array.attrs.get("units", "days since 1970-01-01")).strip()
-    match = re.fullmatch(r"(\w+?)s?\s+since\s+(.+)", units) or re.fullmatch(r"(\w+)\s+since\s+(.+)", units)
+    match = re.fullmatch(r"(\w+)\s+since\s+(.+)", units)
     unit = match.group(1).lower() if match else ""
-    unit = _SHORT.get(unit, unit)
+    unit = _SHORT.get(unit) or _SHORT.get(unit.removesuffix("s")) or unit.removesuffix("s")
     if match is None or unit not in _DAYS_PER:
         raise CubeError(f"the units {units!r} of {name} are not understood: expected 'days since YYYY-MM-DD'")
     text = re.sub(r"\s*(UTC|Z|\+00:?00)$", "", match.group(2).strip())
+    text = re.sub(r"(?<!\d)(\d)(?!\d)", r"0\1", text.partition(".")[0])  # CF allows 1970-1-1 0:0:0
     try:
         epoch = np.datetime64(text.replace(" ", "T"))
     except ValueError as error:
@@ -124,7 +159,7 @@ def axis(group: zarr.Group, name: str, mapping: Mapping[str, Any], size: int) ->
         If the axis is neither stored nor computable, or not regular.
     """
     if name in group:
-        centres: NDArray[np.float64] = np.asarray(group[name][...], dtype=np.float64)  # type: ignore[index]
+        centres: NDArray[np.float64] = read_values(group[name]).astype(np.float64)  # type: ignore[arg-type]
     else:
         try:
             numbers = [float(part) for part in str(mapping["GeoTransform"]).split()]
