@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -113,7 +115,11 @@ def test_the_installed_dashboard_serves_its_page(scripts, tmp_path):
             page = fetch(f"http://localhost:{port}/")
             time.sleep(0 if page else 0.3)
         assert page, log.read_text("utf-8")
-        assert b"<html" in page.lower()
+        assert base64.b64encode((ROOT / "assets" / "logo.svg").read_bytes()) in page
+        linked = re.findall(rb'(?:href|src)="(?!data:)([^"]+)"', page)
+        assert linked
+        assert not [link for link in linked if b"//" in link]  # nothing from elsewhere: it works offline
+        assert all(fetch(f"http://localhost:{port}/{link.decode()}") for link in linked)
     finally:
         server.terminate()
         server.wait(timeout=30)
