@@ -121,7 +121,7 @@ class EstimatePanel(Viewer):
 
     def _relabel(self, *_: Any) -> None:
         automatic = self._settings.auto_smoothing
-        chosen = " (chosen from the data)" if automatic else ""
+        chosen = " (from the data)" if automatic else ""
         self.slider.param.update(
             label=f"Smoothing λ = {self._settings.smoothing:,.3g}{chosen}", disabled=automatic
         )
@@ -139,6 +139,14 @@ class FiltersPanel(Viewer):
             options=self._options({}),
             css_classes=["itslive-missions"],
             inline=False,
+            sx={
+                f"& .MuiFormControlLabel-root:nth-of-type({number}) .MuiCheckbox-root": {
+                    "color": colour,
+                    "padding": "3px 9px",
+                    "&.Mui-checked": {"color": colour},
+                }
+                for number, colour in enumerate(MISSION_COLOURS.values(), start=1)
+            },
             **_WIDE,
         )
         self._spans = hv.streams.Pipe(data=np.empty(0))
@@ -183,6 +191,9 @@ class FiltersPanel(Viewer):
             return
         names, counts = np.unique(np.asarray(pairs.mission, dtype=str), return_counts=True)
         self.missions.options = self._options(dict(zip(names.tolist(), counts.tolist())))
+        self.missions.param.trigger(
+            "value"
+        )  # the browser knows the boxes by their labels, which just changed
         self._spans.send(pairs.end - pairs.start)
 
     @staticmethod

@@ -98,11 +98,12 @@ def test_glacier_is_inverted_live_and_can_be_stopped(screen, glaciers):
     invert.click()
     stop = screen.page.get_by_role("button", name="Stop")
     stop.wait_for(timeout=10_000)
-    screen.wait(lambda: re.search(r"\d+ % · \d+:\d+ left", screen.text(".itslive-activity")), what="progress")
+    progress = re.compile(r"\d+ % · \d+:\d+ left")
+    screen.wait(lambda: progress.search(screen.text(".itslive-activity")), what="progress")
     stop.click()
     screen.wait(lambda: not stop.is_visible(), what="it stops")
     invert.click()
-    screen.wait(lambda: stop.is_visible(), what="it runs again")
+    stop.wait_for(timeout=10_000)
     screen.wait(lambda: not stop.is_visible(), timeout=120, what="it ends")
     filled = screen.page.evaluate(
         """() => {
@@ -132,7 +133,9 @@ def test_bad_input_gets_a_message_and_the_app_stays_alive(screen, glaciers, plac
         before = screen.message()
         screen.fill(field, value)
         screen.wait(
-            lambda: screen.message() not in {"", before} and expected.lower() in screen.message().lower(),
+            lambda b=before, e=expected: (
+                screen.message() not in {"", b} and e.lower() in screen.message().lower()
+            ),
             timeout=60,
             what=what,
         )
@@ -156,7 +159,7 @@ def test_downloads_are_valid_files(screen, glaciers, place, tmp_path):
             assert list(table.columns[:4]) == ["time", "time_start", "time_end", "vx [m/yr]"]
             assert len(table) == len(values), label
         else:
-            with xr.open_dataset(path, engine="h5netcdf") as series:
+            with xr.open_dataset(path) as series:
                 assert series["v"].attrs["units"]
                 assert series.sizes["time"] == len(values), label
     assert screen.errors == []
