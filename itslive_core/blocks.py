@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numba import njit
+
+from itslive_core.compiled import kernel
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -98,7 +99,7 @@ class PixelBlock:
         )
 
 
-@njit(nogil=True, cache=True)
+@kernel()
 def _mask_observations(
     offsets: NDArray, pair: NDArray, pair_mask: NDArray, pixel_mask: NDArray
 ) -> NDArray:  # pragma: no cover - compiled
@@ -110,7 +111,7 @@ def _mask_observations(
     return mask
 
 
-@njit(nogil=True, cache=True)
+@kernel()
 def gather_chunk(
     vx: NDArray, vy: NDArray, first_pair: int, missing_x: NDArray, missing_y: NDArray
 ) -> tuple[NDArray, NDArray, NDArray, NDArray, NDArray]:  # pragma: no cover - compiled
@@ -179,7 +180,7 @@ def gather_chunk(
     return counts, pair, x, y, partial
 
 
-@njit(nogil=True, cache=True)
+@kernel()
 def merge_chunks(
     counts: NDArray, offsets: NDArray, sources: NDArray, target: NDArray, chunk: int
 ) -> None:  # pragma: no cover - compiled
@@ -205,7 +206,7 @@ def merge_chunks(
             read += 1
 
 
-@njit(nogil=True, cache=True)
+@kernel()
 def _median_velocity(
     offsets: NDArray, vx: NDArray, vy: NDArray, least: int
 ) -> NDArray:  # pragma: no cover - compiled

@@ -6,8 +6,8 @@ where short pairs read thousands. No robust fit survives that: they are many and
 
 The filter walks from short to long spans, mission by mission. What the pairs accepted so far say, as medians
 in bins of a month, is averaged over the span of each longer pair; like is compared with like, so a season
-that is sampled unevenly by short pairs does not count against long ones. A pair that reads less than half of that
-along the flow, by much more than the noise, is rejected. Where most pairs of a span class are rejected, the
+that is sampled unevenly by short pairs does not count against long ones. A pair that reads less than half of
+that along the flow, by much more than the noise, is rejected. Where most pairs of a span class are rejected, the
 class goes as a whole, and so do all longer ones of that mission. Only too slow is suspicious: locking never
 makes ice faster.
 """
@@ -18,8 +18,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numba import njit
 
+from itslive_core.compiled import kernel
 from itslive_core.missions import MISSIONS
 from itslive_core.selection import FilterStep
 
@@ -59,7 +59,7 @@ class SpanConsistency:
     longest: dict[str, float]
 
 
-@njit(nogil=True, cache=True)
+@kernel()
 def _bin_medians(
     along: NDArray, bins: NDArray, accepted: NDArray, n_bins: int, medians: NDArray, counts: NDArray
 ) -> float:  # pragma: no cover - compiled
@@ -88,7 +88,7 @@ def _bin_medians(
     return 1.4826 * np.median(spread)
 
 
-@njit(nogil=True, cache=True)
+@kernel()
 def _filter_pixel(
     start: NDArray, end: NDArray, vx: NDArray, vy: NDArray, mission: NDArray, edges: NDArray, n_missions: int,
     keep: NDArray, cut: NDArray,
@@ -176,7 +176,7 @@ def _filter_pixel(
             keep[j] = False
 
 
-@njit(nogil=True, cache=True)
+@kernel()
 def _filter_block(
     offsets: NDArray, pair: NDArray, start: NDArray, end: NDArray, vx: NDArray, vy: NDArray, mission: NDArray,
     edges: NDArray, n_missions: int, keep: NDArray, cut: NDArray,

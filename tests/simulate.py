@@ -15,7 +15,12 @@ __all__ = ["network", "simulate"]
 
 
 def network(
-    rng: np.random.Generator, n: int = 400, *, first: float = 17_000.0, length: float = 1500.0, longest: float = 400.0
+    rng: np.random.Generator,
+    n: int = 400,
+    *,
+    first: float = 17_000.0,
+    length: float = 1500.0,
+    longest: float = 400.0,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Draw spans like those of ITS_LIVE: whole repeat cycles and fractions of a day, half of them long."""
     start = first + rng.uniform(0, length - 6, n)
@@ -51,4 +56,6 @@ def simulate(
     vx = mean + sigma * rng.normal(size=len(start))
     vy = ratio * mean + sigma * rng.normal(size=len(start))
     error = np.maximum(sigma, 1.0)
-    return ImagePairs.from_arrays(start, end, vx, vy, vx_error=error, vy_error=error, mission=mission, **place)
+    return ImagePairs.from_arrays(
+        start, end, vx, vy, vx_error=error, vy_error=error, mission=mission, **place
+    )

@@ -130,8 +130,12 @@ def _continue(path: Path, job: Mapping[str, Any]) -> tuple[zarr.Group, frozenset
         differs = ", ".join(name for name in job if there.get(name) != job[name])
         raise OutputError(f"{path} holds another job (other {differs}): choose another name or remove it")
     journal = path / _JOURNAL
-    lines = journal.read_text(encoding="utf-8").split("\n") if journal.exists() else [""]
-    return group, frozenset(lines[:-1])  # a line without its end was cut by a crash
+    if not journal.exists():
+        return group, frozenset()
+    whole, _, cut = journal.read_text(encoding="utf-8").rpartition("\n")
+    if cut:  # a line without its end was cut by a crash: the next one must not be glued to it
+        journal.write_text(whole + "\n" if whole else "", encoding="utf-8")
+    return group, frozenset(whole.split("\n"))
 
 
 def _create(

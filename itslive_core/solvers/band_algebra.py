@@ -11,7 +11,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numba import njit
+
+from itslive_core.compiled import kernel
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -27,7 +28,7 @@ FAST = {"reassoc", "contract", "nsz", "arcp"}
 _U = np.uint64
 
 
-@njit(nogil=True, cache=True, fastmath=FAST, error_model="numpy")
+@kernel(fastmath=FAST, error_model="numpy")
 def factorise(band: NDArray, size: int, width: int) -> bool:  # pragma: no cover - compiled
     """Factorise N = U'U in place (Cholesky), four rows at a time.
 
@@ -82,7 +83,7 @@ def factorise(band: NDArray, size: int, width: int) -> bool:  # pragma: no cover
     return True
 
 
-@njit(nogil=True, cache=True, fastmath=FAST, error_model="numpy")
+@kernel(fastmath=FAST, error_model="numpy")
 def solve(band: NDArray, size: int, width: int, rhs: NDArray) -> None:  # pragma: no cover - compiled
     """Solve U'U x = rhs in place.
 
@@ -119,7 +120,7 @@ def solve(band: NDArray, size: int, width: int, rhs: NDArray) -> None:  # pragma
             x[i] = (x[i] - total) / pivot
 
 
-@njit(nogil=True, cache=True)
+@kernel()
 def log_determinant(band: NDArray, size: int, width: int) -> float:  # pragma: no cover - compiled
     """Give log |U'U| from the pivots of `factorise`."""
     stride = width + 1 + PAD
@@ -129,7 +130,7 @@ def log_determinant(band: NDArray, size: int, width: int) -> float:  # pragma: n
     return 2.0 * total
 
 
-@njit(nogil=True, cache=True, fastmath=FAST, error_model="numpy")
+@kernel(fastmath=FAST, error_model="numpy")
 def selected_inverse(band: NDArray, size: int, width: int, z: NDArray) -> None:  # pragma: no cover - compiled
     """Compute the entries of Z = (U'U)^-1 inside the band (Takahashi's recursion), four rows at a time.
 

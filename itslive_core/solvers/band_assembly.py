@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numba import njit
 
+from itslive_core.compiled import kernel
 from itslive_core.solvers.band_algebra import FAST, PAD
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ __all__ = ["add_penalty", "assemble", "cover", "penalty_gradient", "penalty_trac
 _U = np.uint64
 
 
-@njit(nogil=True, cache=True, fastmath=FAST, error_model="numpy")
+@kernel(fastmath=FAST, error_model="numpy")
 def project(
     first: NDArray,
     last: NDArray,
@@ -67,7 +67,7 @@ def project(
         gy[q] += g * ay
 
 
-@njit(nogil=True, cache=True, fastmath=FAST, error_model="numpy")
+@kernel(fastmath=FAST, error_model="numpy")
 def assemble(
     first: NDArray,
     last: NDArray,
@@ -141,7 +141,7 @@ def assemble(
         band[i * stride] += diagonal[i]
 
 
-@njit(nogil=True, cache=True)
+@kernel()
 def add_penalty(band: NDArray, size: int, width: int, order: int, alpha: float) -> None:  # pragma: no cover
     """Add alpha D_k'D_k to a band matrix; k = 1 or 2, width >= k.
 
@@ -172,7 +172,7 @@ def add_penalty(band: NDArray, size: int, width: int, order: int, alpha: float) 
             band[at + 2 * stride] += alpha
 
 
-@njit(nogil=True, cache=True)
+@kernel()
 def penalty_gradient(v: NDArray, order: int, alpha: float, out: NDArray) -> None:  # pragma: no cover
     """Subtract alpha D_k'D_k v from out, shape (M,), by differences of differences."""
     for r in range(len(v) - order):
@@ -187,7 +187,7 @@ def penalty_gradient(v: NDArray, order: int, alpha: float, out: NDArray) -> None
             out[r + 2] -= d
 
 
-@njit(nogil=True, cache=True)
+@kernel()
 def penalty_trace(z: NDArray, size: int, width: int, order: int) -> float:  # pragma: no cover - compiled
     """Give trace(D_k'D_k Z) from the selected inverse Z."""
     full = 2 * width + 1
@@ -202,7 +202,7 @@ def penalty_trace(z: NDArray, size: int, width: int, order: int) -> float:  # pr
     return total
 
 
-@njit(nogil=True, cache=True)
+@kernel()
 def predict(
     first: NDArray, last: NDArray, head: NDArray, tail: NDArray, rate: NDArray, v: NDArray, out: NDArray
 ) -> None:  # pragma: no cover - compiled
@@ -229,7 +229,7 @@ def predict(
             out[j] = rate[j] * (head[j] * v[p] + (total[q] - total[p + 1]) + tail[j] * v[q])
 
 
-@njit(nogil=True, cache=True)
+@kernel()
 def cover(
     first: NDArray, last: NDArray, head: NDArray, tail: NDArray, size: int, count: NDArray, covered: NDArray
 ) -> None:  # pragma: no cover - compiled

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numba import njit
 
+from itslive_core.compiled import kernel
 from itslive_core.solvers.band_algebra import PAD, factorise, selected_inverse, solve
 from itslive_core.solvers.band_assembly import (
     add_penalty,
@@ -40,14 +40,14 @@ if TYPE_CHECKING:
 __all__ = ["BandedSolver"]
 
 _STIFF, _STIFFEST = 1e3, 1e12
-"""Penalty over data, as the ratio of their diagonals: above the first the solution is refined; above the second
-nothing is left but the polynomial that the penalty leaves free, and the ratio is held there."""
+"""Penalty over data, as the ratio of their diagonals: above the first the solution is refined; above the
+second only the polynomial that the penalty leaves free is left, and the ratio is held there."""
 
 _SETTLED = 0.02
 """lambda is not chosen again once it moved by less than this between passes [decades]."""
 
 
-@njit(nogil=True, cache=True)
+@kernel()
 def _enough(span_id: NDArray, pair: NDArray, needed: int) -> bool:  # pragma: no cover - compiled
     """Tell whether there are at least `needed` pairs with distinct (start, end)."""
     seen = np.empty(needed, dtype=np.int64)
@@ -66,7 +66,7 @@ def _enough(span_id: NDArray, pair: NDArray, needed: int) -> bool:  # pragma: no
     return False
 
 
-@njit(nogil=True, cache=True)
+@kernel()
 def _reweight(weights: NDArray, rx: NDArray, ry: NDArray, u: NDArray) -> None:  # pragma: no cover - compiled
     """Give Tukey's bisquare weights of vector residuals; all 1 if their scale is 0."""
     m = np.empty(len(u))
@@ -83,7 +83,7 @@ def _reweight(weights: NDArray, rx: NDArray, ry: NDArray, u: NDArray) -> None:  
             u[j] = 0.0
 
 
-@njit(nogil=True, cache=True)
+@kernel()
 def _residuals(
     first: NDArray, last: NDArray, head: NDArray, tail: NDArray, rate: NDArray, vx: NDArray, vy: NDArray,
     now: NDArray, rx: NDArray, ry: NDArray,
@@ -95,10 +95,11 @@ def _residuals(
         ry[j] = vy[j] - ry[j]
 
 
-@njit(nogil=True, cache=True)
+@kernel()
 def _refine(
     first: NDArray, last: NDArray, head: NDArray, tail: NDArray, rate: NDArray, w: NDArray, vx: NDArray,
-    vy: NDArray, order: int, alpha: float, factor: NDArray, width: int, now: NDArray, rx: NDArray, ry: NDArray,
+    vy: NDArray, order: int, alpha: float, factor: NDArray, width: int, now: NDArray, rx: NDArray,
+    ry: NDArray,
 ) -> None:  # pragma: no cover - compiled  # fmt: skip
     """Improve a solution under a stiff penalty by iterative refinement.
 
@@ -118,7 +119,7 @@ def _refine(
             break
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@kernel(error_model="numpy")
 def _estimate(
     op_first: NDArray,
     op_last: NDArray,

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numba import njit
 
+from itslive_core.compiled import kernel
 from itslive_core.solvers.band_algebra import factorise, log_determinant, selected_inverse, solve
 from itslive_core.solvers.band_assembly import add_penalty, penalty_trace
 
@@ -21,7 +21,7 @@ _COARSE_STEP = 0.5
 _TOLERANCE = 0.01
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@kernel(error_model="numpy")
 def criterion(
     kind: int,
     normal: NDArray,
@@ -97,7 +97,7 @@ def criterion(
     return total - 4.0 * np.log(max(n - freedom, 1e-9))
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@kernel(error_model="numpy")
 def search(
     kind: int,
     normal: NDArray,
@@ -222,13 +222,17 @@ def search(
         break
     if not (f_left < np.inf and f_right < np.inf):
         return best_x  # at a limit
-    # Successive parabolas inside the bracket; a step that does not help ends the search.
-    for _ in range(12):
+    # Parabolas inside the bracket. One that returns to the best point says little about a wide side of the
+    # bracket, so that side is probed close by; if it is higher there, the bracket is closed.
+    for _ in range(16):
         a = (best_x - left) * (best_f - f_right)
         b = (best_x - right) * (best_f - f_left)
         x = best_x - 0.5 * ((best_x - left) * a - (best_x - right) * b) / (a - b) if a != b else best_x
         if not (left < x < right) or abs(x - best_x) < _TOLERANCE:
-            break
+            wide_right = right - best_x > best_x - left
+            x = best_x + _TOLERANCE if wide_right else best_x - _TOLERANCE
+            if (right - best_x if wide_right else best_x - left) < 2.0 * _TOLERANCE:
+                break
         f = criterion(
             kind, normal, work, z, rhs, solution, squares, n, size, width, order, (10.0**x / scale) ** 2
         )
@@ -242,6 +246,4 @@ def search(
             left, f_left = x, f
         else:
             right, f_right = x, f
-        if right - left < 2.0 * _TOLERANCE:
-            break
     return best_x

@@ -259,7 +259,9 @@ def test_chosen_smoothing_is_near_the_best(criterion: str, worst: float) -> None
         def estimate(
             smoothing: float | str, pairs: ImagePairs = pairs, expected: np.ndarray = expected
         ) -> tuple[float, float]:
-            settings = InversionSettings(smoothing=smoothing, robust=False, outliers="none", uncertainty=False)
+            settings = InversionSettings(
+                smoothing=smoothing, robust=False, outliers="none", uncertainty=False
+            )
             ds = itslive.invert(pairs, settings)
             return float(np.sqrt(np.nanmean((ds["vx"].values - expected) ** 2))), ds.attrs["smoothing_used"]
 

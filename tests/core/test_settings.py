@@ -1,0 +1,80 @@
+"""Settings: validated, immutable, and the same after a round trip."""
+
+from __future__ import annotations
+
+from dataclasses import FrozenInstanceError
+
+import numpy as np
+import pytest
+
+from itslive_core import InversionSettings
+from itslive_core.errors import SettingsError
+from itslive_core.estimators import PRESETS
+
+
+def test_defaults_are_the_recommended_ones() -> None:
+    assert InversionSettings().to_dict() == {
+        "smoothing": "auto",
+        "derivative": 2,
+        "interval": 12.0,
+        "weights": "error",
+        "robust": True,
+        "outliers": "auto",
+        "uncertainty": True,
+        "spatial_smoothing": 0.0,
+        "device": "auto",
+    }
+    assert InversionSettings.preset("recommended") == InversionSettings()
+
+
+def test_itslive_tool_preset() -> None:
+    tool = InversionSettings.preset("itslive-tool")
+    assert (tool.smoothing, tool.weights, tool.robust, tool.outliers) == (10.0, "none", False, "none")
+    assert set(PRESETS) == {"recommended", "itslive-tool"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"smoothing": 0}, "smoothing is 0"),
+        ({"smoothing": -3.0}, "smoothing is -3"),
+        ({"smoothing": np.nan}, "smoothing is nan"),
+        ({"smoothing": "smooth"}, "'smooth' is not known"),
+        ({"derivative": 3}, "choose 1 .* or 2"),
+        ({"derivative": True}, "choose 1 .* or 2"),
+        ({"interval": 0}, "interval is 0"),
+        ({"interval": "monthly"}, "interval is 'monthly'"),
+        ({"interval": np.inf}, "interval is inf"),
+        ({"weights": "heavy"}, "choose from none, span, error"),
+        ({"outliers": "mad"}, "choose from none, auto"),
+        ({"robust": 1}, "robust is 1"),
+        ({"device": "tpu"}, "choose from auto, cpu, cuda"),
+        ({"spatial_smoothing": 2.0}, "not available yet"),
+        ({"spatial_smoothing": -1.0}, "spatial_smoothing is -1"),
+    ],
+)
+def test_impossible_settings_say_what_is_possible(changes: dict, words: str) -> None:
+    with pytest.raises(SettingsError, match=words):
+        InversionSettings(**changes)
+
+
+def test_settings_cannot_be_changed() -> None:
+    with pytest.raises(FrozenInstanceError):
+        InversionSettings().interval = 5.0  # type: ignore[misc]
+
+
+def test_json_round_trip() -> None:
+    settings = InversionSettings(smoothing=30, derivative=1, interval=6, weights="span", robust=False)
+    assert InversionSettings.from_json(settings.to_json()) == settings
+    assert InversionSettings.from_json("{}") == InversionSettings()
+
+
+@pytest.mark.parametrize("text", ["{", "[1]", '{"lambda": 3}', '{"interval": "x"}'])
+def test_bad_json_is_refused(text: str) -> None:
+    with pytest.raises(SettingsError):
+        InversionSettings.from_json(text)
+
+
+def test_unknown_preset_is_refused() -> None:
+    with pytest.raises(SettingsError, match="recommended, itslive-tool"):
+        InversionSettings.preset("fast")
