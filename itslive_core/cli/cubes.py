@@ -7,14 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from itslive_core.cli.arguments import check_ending, read_point, read_selection
 from itslive_core.cli.options import (
-    check_ending,
     filter_options,
     output_option,
     point_options,
     quiet_option,
-    read_point,
-    read_selection,
 )
 from itslive_core.cli.reporting import Reporter
 

@@ -9,14 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from itslive_core.cli.arguments import check_ending, read_selection, read_settings, read_target
 from itslive_core.cli.options import (
-    check_ending,
     estimate_options,
     filter_options,
     output_option,
-    read_selection,
-    read_settings,
-    read_target,
     target_options,
     work_options,
 )
@@ -26,8 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from concurrent.futures import Executor
 
-    from itslive_core.cli.options import Point, Target
-    from itslive_core.estimators import InversionSettings
+    from itslive_core.cli.arguments import Point, Target
+    from itslive_core.estimators.settings import InversionSettings
     from itslive_core.selection import PairSelection
 
 __all__ = ["invert"]

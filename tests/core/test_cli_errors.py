@@ -205,7 +205,7 @@ def test_the_unexpected_is_one_sentence_and_a_traceback_on_request(folder, monke
     def fail(*args, **kwargs):
         raise ZeroDivisionError("division\nby zero")
 
-    monkeypatch.setattr("itslive_core.cli.options.Point.first_cube", fail)
+    monkeypatch.setattr("itslive_core.cli.arguments.Point.first_cube", fail)
     monkeypatch.chdir(folder)
     assert run(invert(*POINT, "-o", "out.nc")) == 1
     stderr = capfd.readouterr().err
@@ -220,7 +220,7 @@ def test_an_interruption_is_no_error_of_ours(folder, monkeypatch, capfd):
     def interrupt(*args, **kwargs):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("itslive_core.cli.options.Point.first_cube", interrupt)
+    monkeypatch.setattr("itslive_core.cli.arguments.Point.first_cube", interrupt)
     monkeypatch.chdir(folder)
     assert run(invert(*POINT, "-o", "out.nc")) == 130
     assert capfd.readouterr().err.strip() == "Error: interrupted"

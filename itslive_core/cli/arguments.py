@@ -1,0 +1,191 @@
+"""What was given on the command line, read and checked: the place, the filters, the settings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from itslive_core.datacube import Datacube
+    from itslive_core.estimators.settings import InversionSettings
+    from itslive_core.selection import PairSelection
+
+__all__ = ["Point", "Target", "check_ending", "read_point", "read_selection", "read_settings", "read_target"]
+
+_SETTINGS = ("smoothing", "derivative", "interval", "weights", "robust", "outliers", "uncertainty", "device")
+_FILTERS = ("start", "end", "mission", "satellite", "min_span", "max_span")
+
+
+@dataclass(frozen=True)
+class Point:
+    """A place: lon and lat [degrees], or x and y in the CRS of the cube [m]."""
+
+    lon: float | None = None
+    lat: float | None = None
+    x: float | None = None
+    y: float | None = None
+
+    @property
+    def arguments(self) -> dict[str, float | None]:
+        """What `Datacube.locate` and `Datacube.pairs_at` want."""
+        return {"lon": self.lon, "lat": self.lat, "x": self.x, "y": self.y}
+
+    def __str__(self) -> str:
+        """Name the place the way it was given."""
+        return f"x {self.x}, y {self.y}" if self.lon is None else f"lon {self.lon}, lat {self.lat}"
+
+    def first_cube(self, cubes: tuple[str, ...]) -> Datacube:
+        """Open the first of the cubes that covers the place.
+
+        Raises
+        ------
+        CoverageError
+            If none does.
+        CubeError
+            If one cannot be opened before one was found.
+        """
+        from itslive_core import open_cube
+        from itslive_core.errors import CoverageError
+
+        last: CoverageError | None = None
+        for path in cubes:
+            cube = open_cube(path)
+            try:
+                cube.locate(**self.arguments)
+            except CoverageError as error:
+                last = error
+            else:
+                return cube
+        if last is not None and len(cubes) == 1:
+            raise last
+        raise CoverageError(f"none of the {len(cubes)} datacubes covers {self}: see `itslive cubes --help`")
+
+
+@dataclass(frozen=True)
+class Target:
+    """What to work on: a point, the outline of a glacier, or a box."""
+
+    point: Point | None = None
+    outline: Path | None = None
+    rgi_id: str | None = None
+    bbox: tuple[float, float, float, float] | None = None
+
+
+def check_ending(output: Path, suffixes: tuple[str, ...], what: str) -> None:
+    """Refuse a result whose name does not end as it should.
+
+    Raises
+    ------
+    click.UsageError
+        If it does not.
+    """
+    if output.suffix.lower() not in suffixes:
+        raise _usage(f"-o {output}: {what} is written as {' or '.join(suffixes)}")
+
+
+def read_point(options: dict[str, Any], *, other: str = "") -> Point | None:
+    """Take the point out of the options of a command.
+
+    Parameters
+    ----------
+    options : dict
+        Of the command; lon, lat, x and y are removed.
+    other : str
+        What could be given instead of a point; without it a point is demanded.
+
+    Returns
+    -------
+    Point or None
+
+    Raises
+    ------
+    click.UsageError
+        If it is missing, incomplete, or given twice.
+    """
+    values = {name: options.pop(name) for name in ("lon", "lat", "x", "y")}
+    given = {name for name, value in values.items() if value is not None}
+    if not given and other:
+        return None
+    if given not in ({"lon", "lat"}, {"x", "y"}):
+        found = (
+            f"got only {' '.join(f'--{name}' for name in values if name in given)}"
+            if given
+            else "none is given"
+        )
+        if len(given) > 2:
+            found = "got both"
+        raise _usage(f"a point is --lon LON --lat LAT, or --x X --y Y; {found}")
+    if values["lat"] is not None and not -90 <= values["lat"] <= 90:
+        raise _usage(f"--lat {values['lat']} is no latitude: give -90 to 90 (is it the longitude?)")
+    if values["lon"] is not None and not -360 <= values["lon"] <= 360:
+        raise _usage(f"--lon {values['lon']} is no longitude: give -180 to 180")
+    return Point(**values)
+
+
+def read_target(options: dict[str, Any]) -> Target:
+    """Take the target out of the options of a command.
+
+    Parameters
+    ----------
+    options : dict
+        Of the command; those of the target are removed.
+
+    Raises
+    ------
+    click.UsageError
+        If there is none, or more than one.
+    """
+    other = "--outline FILE, --rgi-id ID or --bbox W S E N"
+    point = read_point(options, other=other)
+    outline, rgi_id, bbox = (options.pop(name) for name in ("outline", "rgi_id", "bbox"))
+    kinds = [point is not None, outline is not None or rgi_id is not None, bbox is not None]
+    if sum(kinds) != 1:
+        found = "got more than one" if any(kinds) else "none is given"
+        raise _usage(f"one target is needed: --lon LON --lat LAT, --x X --y Y, {other}; {found}")
+    if bbox is not None:
+        west, south, east, north = bbox
+        if not (-360 <= west < east <= 360 and -90 <= south < north <= 90):
+            raise _usage(
+                f"--bbox {' '.join(f'{v:g}' for v in bbox)} is no box: the order is west south east north"
+            )
+    return Target(point=point, outline=outline, rgi_id=rgi_id, bbox=bbox)
+
+
+def read_selection(options: dict[str, Any]) -> PairSelection:
+    """Take the filters on metadata out of the options of a command.
+
+    Raises
+    ------
+    SettingsError
+        If one is impossible.
+    """
+    from itslive_core.selection import PairSelection
+
+    return PairSelection(**{name: options.pop(name) for name in _FILTERS})
+
+
+def read_settings(options: dict[str, Any]) -> InversionSettings:
+    """Take the settings out of the options of a command: the preset, changed by what is given.
+
+    Raises
+    ------
+    SettingsError
+        If one is impossible.
+    """
+    from dataclasses import replace
+
+    from itslive_core import InversionSettings
+
+    preset = InversionSettings.preset(options.pop("preset"))
+    given = {name: value for name in _SETTINGS if (value := options.pop(name)) is not None}
+    if "derivative" in given:
+        given["derivative"] = int(given["derivative"])
+    return replace(preset, **given)
+
+
+def _usage(message: str) -> click.UsageError:
+    return click.UsageError(message, ctx=click.get_current_context(silent=True))
