@@ -6,6 +6,7 @@ blank-padded, or cut to one character (``1``, ``2``). Codes that are not known y
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -151,7 +152,7 @@ def parse_missions(names: str | Iterable[str]) -> tuple[str, ...]:
 
 
 def parse_satellites(names: str | Iterable[str]) -> tuple[str, ...]:
-    """Bring satellite names (``2A``, ``8``, ``s2``) to the spelling of `normalise_satellites`.
+    """Bring satellite names (``2A``, ``s2a``, ``8``, ``L8``) to the spelling of `normalise_satellites`.
 
     Parameters
     ----------
@@ -169,11 +170,11 @@ def parse_satellites(names: str | Iterable[str]) -> tuple[str, ...]:
     """
     from itslive_core.errors import SettingsError
 
-    wanted = {_normalise(name) for name in _split(names)}
-    wanted.discard("")
-    if not wanted:
+    wanted = [re.sub(r"^(S(?=[12][A-Z])|L[A-Z]?0?(?=\d$))", "", _normalise(name)) for name in _split(names)]
+    codes = set(normalise_satellites(np.array(wanted, dtype=str)).tolist()) - {""}
+    if not codes:
         raise SettingsError("no satellite was named: give codes such as 2A,2B or 8,9")
-    return tuple(sorted(wanted))
+    return tuple(sorted(codes))
 
 
 def _split(names: str | Iterable[str]) -> list[str]:

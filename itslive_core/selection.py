@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import asdict, dataclass
+from datetime import UTC
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,6 +22,8 @@ __all__ = ["FilterStep", "PairSelection", "day_number"]
 _EPOCH = np.datetime64("1970-01-01T00:00:00", "us")
 _DAY = np.timedelta64(1, "D").astype("timedelta64[us]")
 _CALENDAR_UNITS = ("Y", "M", "D")
+# numpy alone would take 20200101 for the year 20,200,101, and "today" for a date.
+_ISO_DATE = re.compile(r"\d{4}(-\d{2}(-\d{2}([T ]\d{2}(:\d{2}(:\d{2}(\.\d+)?)?)?)?)?)?")
 
 
 @dataclass(frozen=True)
@@ -57,18 +61,26 @@ def day_number(date: Any, *, end: bool = False) -> float:
     SettingsError
         If it is not a date.
     """
-    try:
-        if not isinstance(date, (str, np.datetime64)):
-            date = date.isoformat()
-        text = str(date).strip().removesuffix("Z")
-        value = np.datetime64(text)
-    except (ValueError, AttributeError) as error:
-        raise SettingsError(f"{date!r} is not a date: write it as YYYY-MM-DD") from error
-    if np.isnat(value):
-        raise SettingsError(f"{date!r} is not a date: write it as YYYY-MM-DD")
+    value = np.datetime64(_iso_text(date))
     if end and np.datetime_data(value.dtype)[0] in _CALENDAR_UNITS:
         value = value + 1
     return float((value.astype("datetime64[us]") - _EPOCH) / _DAY)
+
+
+def _iso_text(date: Any) -> str:
+    """Write a date as ISO text in UTC, without a time zone."""
+    given = date
+    if getattr(date, "tzinfo", None) is not None:
+        date = date.astimezone(UTC).replace(tzinfo=None)
+    text = date.isoformat() if hasattr(date, "isoformat") else str(date).strip()
+    text = re.sub(r"(Z|[+-]00:?00)$", "", text)
+    try:
+        if not _ISO_DATE.fullmatch(text):
+            raise ValueError(text)
+        np.datetime64(text)
+    except ValueError as error:
+        raise SettingsError(f"{given!r} is not a date: write it as YYYY-MM-DD") from error
+    return text
 
 
 @dataclass(frozen=True)
@@ -108,9 +120,7 @@ class PairSelection:
         for name in ("start", "end"):
             value = getattr(self, name)
             if value is not None:
-                day_number(value)
-                text = value if isinstance(value, str) else np.datetime_as_string(np.datetime64(value))
-                object.__setattr__(self, name, str(text))
+                object.__setattr__(self, name, _iso_text(value))
         both = self.start is not None and self.end is not None
         if both and day_number(self.start) >= day_number(self.end, end=True):
             raise SettingsError(f"the start date {self.start} is after the end date {self.end}: swap them")
