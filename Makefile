@@ -7,11 +7,11 @@ PORT    ?=
 # Host name under which others reach the server (ORIGIN=ice.example.org:5006), where that is not localhost.
 ORIGIN  ?=
 PYTEST_ARGS ?=
-# Where torch's CPU build lives. Used when it answers; otherwise pip takes torch from the indexes it is configured with.
-TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
+# More options for pip, for instance an index that offers torch's CPU build where the usual one has CUDA only.
+PIP_ARGS ?=
 
 BIN  := $(VENV)/bin
-PIP  := $(BIN)/python -m pip install --disable-pip-version-check --quiet -c constraints.txt
+PIP  := $(BIN)/python -m pip install --disable-pip-version-check --quiet -c constraints.txt $(PIP_ARGS)
 SERVE_STAMP := $(VENV)/.installed-serve
 TEST_STAMP  := $(VENV)/.installed-test
 
@@ -33,10 +33,7 @@ $(SERVE_STAMP): pyproject.toml constraints.txt | $(BIN)/python
 
 $(TEST_STAMP): pyproject.toml constraints.txt | $(BIN)/python
 	@echo "Installing with the extras gpu and test (a few minutes the first time) ..."
-	@index=''; \
-	if $(BIN)/python -c 'import sys, urllib.request as u; u.urlopen(sys.argv[1], timeout=5)' '$(TORCH_INDEX)/torch/' 2>/dev/null; \
-	then index='--extra-index-url $(TORCH_INDEX)'; fi; \
-	$(PIP) $$index -e '.[gpu,test]'
+	@$(PIP) -e '.[gpu,test]'
 	@touch $@ $(SERVE_STAMP)
 
 serve: $(SERVE_STAMP) ## the dashboard on the embedded demo (PORT=5006 ADDRESS=localhost)

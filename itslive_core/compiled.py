@@ -56,13 +56,14 @@ def kernel(**options: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]
 
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
         folder = _cache_folder()
-        before = numba.config.CACHE_DIR
+        config: Any = numba.config
+        before = config.CACHE_DIR
         try:
             if folder:
-                numba.config.CACHE_DIR = folder  # read while decorating only; other packages keep theirs
+                config.CACHE_DIR = folder  # read while decorating only; other packages keep theirs
             compiled: Callable[..., Any] = numba.njit(nogil=True, cache=bool(folder), **options)(function)
         finally:
-            numba.config.CACHE_DIR = before
+            config.CACHE_DIR = before
         return compiled
 
     return decorate

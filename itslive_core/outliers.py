@@ -7,9 +7,9 @@ where short pairs read thousands. No robust fit survives that: they are many and
 The filter walks from short to long spans, mission by mission. What the pairs accepted so far say, as medians
 in bins of a month, is averaged over the span of each longer pair; like is compared with like, so a season
 that is sampled unevenly by short pairs does not count against long ones. A pair that reads less than half of
-that along the flow, by much more than the noise, is rejected. Where most pairs of a span class are rejected, the
-class goes as a whole, and so do all longer ones of that mission. Only too slow is suspicious: locking never
-makes ice faster.
+that along the flow, by much more than the noise, is rejected. Where most pairs of a span class are rejected,
+the class goes as a whole, and so do all longer ones of that mission. Only too slow is suspicious: locking
+never makes ice faster.
 """
 
 from __future__ import annotations

@@ -189,10 +189,11 @@ class ImagePairs:
             x, y, lon, lat, epsg, cube_url, date_updated.
         """
         optional = ("vx_error", "vy_error", "satellite_1", "satellite_2", "mission")
-        columns = {name: table[name].to_numpy() for name in optional if name in table}
-        return cls.from_arrays(
-            *(table[name].to_numpy() for name in ("start", "end", "vx", "vy")), **columns, **place
+        columns: dict[str, Any] = {name: table[name].to_numpy() for name in optional if name in table}
+        dates, values = (
+            [table[name].to_numpy() for name in names] for names in (("start", "end"), ("vx", "vy"))
         )
+        return cls.from_arrays(dates[0], dates[1], values[0], values[1], **columns, **place)
 
     def __len__(self) -> int:
         """Return the number of pairs."""

@@ -101,6 +101,10 @@ def grid_mapping(epsg: int) -> dict[str, Any]:
     from pyproj import CRS
 
     attributes = {k: v for k, v in CRS.from_epsg(epsg).to_cf().items() if v is not None}
+    if attributes.get("grid_mapping_name") == "polar_stereographic":
+        # CF wants the pole named also where the standard parallel already tells which one it is.
+        south = attributes.get("standard_parallel", 90.0) < 0
+        attributes.setdefault("latitude_of_projection_origin", -90.0 if south else 90.0)
     return {**attributes, "spatial_epsg": epsg}
 
 
@@ -161,6 +165,7 @@ def common_attributes(
     plain = {k: int(v) if isinstance(v, bool) else v for k, v in settings.items()}
     return {
         "Conventions": "CF-1.8",
+        "history": f"estimated by itslive_core {itslive_core.__version__}",
         "title": "Glacier velocity on regular time cells, estimated from ITS_LIVE image pairs",
         "source": f"ITS_LIVE image pairs; itslive_core {itslive_core.__version__}",
         "references": _REFERENCES,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -74,7 +75,14 @@ class AreaStore:
                 return cls(path, *_continue(path, job))
             if path.exists() and not path.is_dir():
                 raise OutputError(f"{path} is a file: choose another name for the result")
-            group = _create(path, plan, grid, attributes, job)
+            # Made under another name: a crash must not leave a store that belongs to no job.
+            partial = path.with_name(f".{path.name}.partial")
+            shutil.rmtree(partial, ignore_errors=True)
+            _create(partial, plan, grid, attributes, job)
+            if path.is_dir():
+                path.rmdir()
+            partial.rename(path)
+            group = zarr.open_group(str(path), mode="r+", zarr_format=2, use_consolidated=False)
         except OSError as error:
             raise OutputError(f"cannot write to {path}: {error.strerror or error}") from error
         return cls(path, group, frozenset())
@@ -112,12 +120,17 @@ def _identity(
     return {
         "settings": {k: v for k, v in settings.to_dict().items() if k not in _NOT_PART_OF_A_JOB},
         "selection": json.loads(attributes["selection"]),
-        "cubes": attributes["cube_url"],
+        "cubes": [_absolute(cube.url) for cube in plan.cubes],
         "cubes_updated": attributes["cube_date_updated"],
         "area": plan.key,
         "axis": [grid.interval, grid.first, grid.size],
         "version": attributes["itslive_core_version"],
     }
+
+
+def _absolute(url: str) -> str:
+    """Name a local cube by its full path, so that a job can be continued from another folder."""
+    return url if "://" in url else str(Path(url).resolve())
 
 
 def _continue(path: Path, job: Mapping[str, Any]) -> tuple[zarr.Group, frozenset[str]]:
@@ -140,7 +153,7 @@ def _continue(path: Path, job: Mapping[str, Any]) -> tuple[zarr.Group, frozenset
 
 def _create(
     path: Path, plan: AreaPlan, grid: TimeGrid, attributes: Mapping[str, Any], job: Mapping[str, Any]
-) -> zarr.Group:
+) -> None:
     group = zarr.open_group(str(path), mode="w", zarr_format=2)
     rows, cols = plan.tasks[0].block.shape
     for task in plan.tasks:
@@ -185,4 +198,3 @@ def _create(
     add("mapping", ((), (), ()), "int32", None, grid_mapping(plan.epsg) if plan.epsg else {})
     group.attrs.update({**attributes, "job": json.dumps(dict(job))})
     zarr.consolidate_metadata(str(path), zarr_format=2)
-    return group

@@ -306,4 +306,6 @@ class BandedSolver:
             result.values, result.std, result.count, result.covered, result.smoothing, result.freedom,
             result.passes, result.status, result.robust_weights,
         )  # fmt: skip
+        if not isinstance(options.smoothing, str):
+            result.smoothing[result.status != TOO_FEW] = options.smoothing  # not the power of its logarithm
         return result

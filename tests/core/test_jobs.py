@@ -131,7 +131,7 @@ def test_another_job_is_refused(
     selection = PairSelection(start="2020") if change == "selection" else RECENT
     bbox = (-50.2, 69.3, -50.1, 69.32) if change == "area" else None
     used = cubes if change == "cubes" else cubes[0]
-    with pytest.raises(OutputError, match="holds another job .*choose another name"):
+    with pytest.raises(OutputError, match=r"holds another job .*choose another name"):
         itslive.run_glacier(used, glacier, settings, out, selection=selection, bbox=bbox)
 
 
@@ -186,10 +186,10 @@ def test_a_block_that_fails_does_not_stop_the_others(
 
 def test_stopping_keeps_what_is_done(cubes: list[itslive.Datacube], glacier: Glacier) -> None:
     seen: list[str] = []
-    for result in itslive.run_glacier(
+    job = itslive.run_glacier(
         cubes, glacier, FAST, selection=RECENT, workers=1, should_stop=lambda: len(seen) >= 2
-    ):
-        seen.append(result.name)
+    )
+    seen.extend(result.name for result in job)
     assert 2 <= len(seen) <= 4
 
 
