@@ -15,7 +15,7 @@ from panel.viewable import Viewer
 from dashboard.address import Place, apply_query, place_in, query_of
 from dashboard.control.area import AreaControl
 from dashboard.control.places import PlaceControl
-from dashboard.control.series import SeriesControl
+from dashboard.control.series import FIT_FIELDS, SeriesControl
 from dashboard.control.session import Session
 from dashboard.runner import JobRunner, once
 from dashboard.views.frame import Frame
@@ -63,7 +63,7 @@ class Dashboard(Viewer):
         self._place = Place()
         self._started = False
         self._task: asyncio.Task[None] | None = None
-        runner = JobRunner(self._applying, on_crash=self._crashed)
+        runner = JobRunner(self._applying, on_crash=self._crashed, urgent=("read", "fit"))
         self.session = Session(runner)
         self.world = WorldMapView(load_catalog().segments_mercator(), self._click_world)
         self.glacier_map = GlacierMapView(self._click_glacier)
@@ -76,7 +76,10 @@ class Dashboard(Viewer):
         selection = self.session.selection
         selection.param.watch(self._known_changed, "known")
         selection.param.watch(self._glaciers_changed, "glaciers")
-        selection.param.watch(self._points_changed, ["points", "cube"])
+        selection.param.watch(lambda *_: runner.later("points", self._points_changed), ["points", "cube"])
+        self.session.settings.param.watch(
+            lambda *_: runner.later("address", self._write_address), list(FIT_FIELDS)
+        )
 
     def __panel__(self) -> Any:
         self.start()
@@ -110,6 +113,7 @@ class Dashboard(Viewer):
             self._task = asyncio.get_running_loop().create_task(self.session.runner.consume())
         except RuntimeError:  # no event loop, as in a plain script: whoever wants results calls `drain`
             self._task = None
+        self.session.runner.later("figures", self.frame.complete)
         self._open_first()
 
     def close(self) -> None:
@@ -228,7 +232,11 @@ class Dashboard(Viewer):
         self.world.show_points(points)
         urls = {cube.url for cube in self.area.cubes}
         self.glacier_map.show_points([point for point in points if point.cube_url in urls])
-        if points and pn.state.location:
+        self._write_address()
+
+    def _write_address(self) -> None:
+        """Put what a person would want back into the address of the page."""
+        if self.session.selection.points and pn.state.location:
             pn.state.location.update_query(**query_of(self.session))
 
 

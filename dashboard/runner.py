@@ -10,7 +10,7 @@ import asyncio
 import logging
 import threading
 from collections import deque
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, field
 from enum import Enum
 from queue import Empty, SimpleQueue
@@ -137,19 +137,24 @@ class JobRunner:
         Makes the context in which results are applied (the document, with its messages held together).
     on_crash : callable, optional
         Told in one sentence when applying a result failed.
+    urgent : tuple of str
+        Lanes whose results come before what was left for later.
     """
 
     def __init__(
         self,
         applying: Callable[[], AbstractContextManager[Any]] = nullcontext,
         on_crash: Callable[[str], None] | None = None,
+        urgent: tuple[str, ...] = (),
     ) -> None:
         self._applying = applying
         self._on_crash = on_crash
+        self._urgent = urgent
         self.on_drained: Callable[[], None] | None = None
         """Called after each round of results, in their context: the place to draw once what came in parts."""
         self._queue: SimpleQueue[tuple[Job, str, Any]] = SimpleQueue()
         self._lanes: dict[str, _Lane] = {}
+        self._later: dict[str, Callable[[], None]] = {}
         self._wake: Callable[[], None] | None = None
         self._closed = False
 
@@ -202,6 +207,23 @@ class JobRunner:
                     self.on_drained()
         return len(messages)
 
+    def later(self, name: str, act: Callable[[], None]) -> None:
+        """Do something in the session once what is urgent has reached the page; of one name only the last.
+
+        Without a consumer, as in a plain script, call `catch_up`.
+        """
+        self._later[name] = act
+        if self._wake is not None:
+            self._wake()
+
+    def catch_up(self) -> None:
+        """Do what was left for later."""
+        acts, self._later = self._later, {}
+        if acts and not self._closed:
+            with self._applying():
+                for act in acts.values():
+                    act()
+
     async def consume(self, pause: float = 0.015) -> None:
         """Apply results as they come, until the session is closed. Run exactly one of these a session.
 
@@ -221,7 +243,13 @@ class JobRunner:
         while not self._closed:
             self.drain()
             await asyncio.sleep(pause)
-            if self._queue.empty():
+            if self._queue.empty() and self._later:
+                if any(self.busy(lane) for lane in self._urgent):
+                    with suppress(TimeoutError):
+                        await asyncio.wait_for(arrived.wait(), 0.25)
+                else:
+                    self.catch_up()
+            elif self._queue.empty():
                 await arrived.wait()
             arrived.clear()
 

@@ -20,9 +20,22 @@ if TYPE_CHECKING:
     from dashboard.views.series import SeriesView
     from itslive_core import Datacube, ImagePairs, InversionSettings, PairSelection
 
-__all__ = ["Fit", "SeriesControl", "summary_of"]
+__all__ = ["FIT_FIELDS", "Fit", "SeriesControl", "summary_of"]
 
 _WIDEN = "Widen the dates, spans or missions under Data."
+
+
+FIT_FIELDS = (
+    "auto_smoothing",
+    "log_smoothing",
+    "derivative",
+    "interval",
+    "weights",
+    "robust",
+    "outliers",
+    "device",
+)
+"""Settings that a fit depends on."""
 
 
 @dataclass(frozen=True)
@@ -116,7 +129,7 @@ class SeriesControl:
         self.fits: dict[int, Fit] = {}
         self._shown: tuple[int, int] = (0, 0)
         session.selection.param.watch(self._points_changed, "points")
-        session.settings.param.watch(self._settings_changed, list(_FIT_FIELDS))
+        session.settings.param.watch(self._settings_changed, list(FIT_FIELDS))
         session.filters.param.watch(self.refit, ["start", "end", "missions", "span"])
 
     @property
@@ -215,27 +228,13 @@ class SeriesControl:
         }
         key = points[-1].key if points else 0
         if points and active is None:
-            self._on_change()
             return  # still being read: what is shown stays until it is there
         version = (key, id(active.bars) if active else 0)
         if version != self._shown:
             moved = key != self._shown[0]
             self._shown = version
-            self._view.show_pairs(
-                active.bars if active else None, series=active.series if active else None, refit_axes=moved
-            )
-        self._view.show_curve(curves.get(key))
+            self._view.show(active.bars if active else None, curves.get(key), refit_axes=moved)
+        else:
+            self._view.show_curve(curves.get(key))
         self._view.show_others([curve for other, curve in curves.items() if other != key])
-        self._on_change()
-
-
-_FIT_FIELDS = (
-    "auto_smoothing",
-    "log_smoothing",
-    "derivative",
-    "interval",
-    "weights",
-    "robust",
-    "outliers",
-    "device",
-)
+        self._session.runner.later("series", self._on_change)

@@ -74,8 +74,9 @@ class Frame:
         session = app.session
         self.estimate = EstimatePanel(session.settings)
         self.filters = FiltersPanel(session.filters)
-        self.selected = SelectionPanel(session.selection, app.places.select)
+        self.selected = SelectionPanel(session.selection, app.places.select, session.runner.later)
         self._counted: Any = None
+        self._figures: list[tuple[pn.Column, Any]] = []
         self._build_header()
         self._build_message()
         self._build_sources()
@@ -127,15 +128,12 @@ class Frame:
         return self._html(_hint_text(title, text), "itslive-hint-pane", sizing_mode="stretch_both", margin=0)
 
     def _stack(self, plot: Any, hint: pn.pane.HTML) -> pn.Column:
-        """Lay a hint over a figure, so that showing the figure later draws nothing anew."""
-        return pn.Column(
-            plot,
-            hint,
-            sizing_mode="stretch_both",
-            css_classes=["itslive-stack"],
-            stylesheets=self._css,
-            margin=0,
+        """Lay a hint over the place of a figure; the figure comes once the page is up (`complete`)."""
+        stack = pn.Column(
+            hint, sizing_mode="stretch_both", css_classes=["itslive-stack"], stylesheets=self._css, margin=0
         )
+        self._figures.append((stack, plot))
+        return stack
 
     def _build_header(self) -> None:
         app, messages, progress = self._app, self._app.session.messages, self._app.area.progress
@@ -420,6 +418,12 @@ class Frame:
             return io.BytesIO(path.read_bytes())
 
     # ------------------------------------------------------------------ what changes
+
+    def complete(self) -> None:
+        """Put the figures under their hints: the page is there sooner when they come after it."""
+        for stack, plot in self._figures:
+            stack.insert(0, plot)
+        self._figures = []
 
     def glacier_chosen(self, glacier: Glacier) -> None:
         """Show a glacier's name, and what can be done with it."""

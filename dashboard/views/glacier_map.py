@@ -15,7 +15,7 @@ from bokeh.models import HoverTool
 from panel.viewable import Viewer
 
 from dashboard.colours import OUTLINE, SPEED_MAP
-from dashboard.views.figures import Bounds, Limits, calm, equal_scale, live, named
+from dashboard.views.figures import Bounds, Limits, calm, equal_scale, live, named, on_tap
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -163,14 +163,12 @@ class GlacierMapView(Viewer):
             yaxis=None,
             active_tools=["pan", "wheel_zoom"],
             show_title=False,
-            hooks=[calm, equal_scale, named("itslive-glacier-map"), self._limits.hook],
+            hooks=[calm, equal_scale, named("itslive-glacier-map"), on_tap(on_click), self._limits.hook],
             scalebar=True,
             scalebar_opts={"background_fill_alpha": 0.6, "border_line_alpha": 0.0},
             fontsize={"clabel": "12px", "cticks": "12px"},
             show_legend=False,
         )
-        self._tap = hv.streams.Tap(source=image, x=None, y=None)
-        self._tap.add_subscriber(lambda x, y: on_click(x, y) if x is not None and y is not None else None)
         self.pane = pn.pane.HoloViews(
             overlay,
             sizing_mode="stretch_both",

@@ -211,20 +211,29 @@ class SelectionPanel(Viewer):
     ----------
     on_glacier : callable
         Told the glacier that should become active.
+    later : callable
+        Takes a name and what can wait until the picture is drawn.
     """
 
-    def __init__(self, selection: Selection, on_glacier: Callable[[Any], None], **params: Any) -> None:
+    def __init__(
+        self,
+        selection: Selection,
+        on_glacier: Callable[[Any], None],
+        later: Callable[[str, Callable[[], None]], None],
+        **params: Any,
+    ) -> None:
         super().__init__(**params)
         self._selection = selection
         self._on_glacier = on_glacier
         self.layout = pmui.Column(sizing_mode="stretch_width", css_classes=["itslive-selected"])
-        selection.param.watch(self._update, ["glaciers", "points"])
-        self._update()
+        selection.param.watch(lambda *_: later("selected", self.update), ["glaciers", "points"])
+        self.update()
 
     def __panel__(self) -> pmui.Column:
         return self.layout
 
-    def _update(self, *_: Any) -> None:
+    def update(self) -> None:
+        """Write the lists anew."""
         selection = self._selection
         rows: list[Any] = [
             self._row(

@@ -17,7 +17,7 @@ from pyproj import Transformer
 
 from dashboard.colours import ACCENT, COAST, LAND, OUTLINE
 from dashboard.resources import asset
-from dashboard.views.figures import Bounds, Limits, calm, equal_scale, live, named
+from dashboard.views.figures import Bounds, Limits, calm, equal_scale, live, named, on_tap
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -171,9 +171,8 @@ class WorldMapView(Viewer):
                 hv.opts.Curve(apply_ranges=False, hooks=[self._limits.hook], **style)
             )
 
-        ground = coast()
         overlay = (
-            ground
+            coast()
             * live(cube_edges, self._cubes_pipe).opts(
                 hv.opts.Curve(color=ACCENT, line_width=0.7, alpha=0.4, apply_ranges=False)
             )
@@ -193,11 +192,14 @@ class WorldMapView(Viewer):
             show_title=False,
             default_tools=["pan", "wheel_zoom", "reset"],
             show_legend=False,
-            hooks=[calm, equal_scale, named("itslive-world-map"), _draw_land, self._limits.hook],
-        )
-        self._tap = hv.streams.Tap(source=ground, x=None, y=None)
-        self._tap.add_subscriber(
-            lambda x, y: on_click(*to_lonlat(x, y)) if x is not None and y is not None else None
+            hooks=[
+                calm,
+                equal_scale,
+                named("itslive-world-map"),
+                _draw_land,
+                on_tap(lambda x, y: on_click(*to_lonlat(x, y))),
+                self._limits.hook,
+            ],
         )
         self.pane = pn.pane.HoloViews(
             overlay,
