@@ -7,13 +7,13 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import xarray as xr
 
 import itslive_core
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    import xarray as xr
     from numpy.typing import NDArray
 
     from itslive_core.pairs import ImagePairs
@@ -199,6 +199,8 @@ def point_series(
     xarray.Dataset
         Dimension ``time``; see the package documentation for the variables.
     """
+    import xarray as xr  # here, because a glacier job can do without, and it takes a second to load
+
     centres, bounds = time_coordinates(grid)
     nothing = np.full(grid.size, np.nan)
     with_std = result.std.shape[2] == grid.size

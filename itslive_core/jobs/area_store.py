@@ -166,7 +166,7 @@ def _create(
         name: str, layout: tuple[Any, Any, Any], dtype: str, fill: Any, attrs: Mapping[str, Any]
     ) -> zarr.Array:
         shape, chunks, dims = layout
-        compressors = [Blosc(cname="zstd", clevel=3, shuffle=Blosc.SHUFFLE)] if shape else None
+        compressors = [Blosc(cname="zstd", clevel=1, shuffle=Blosc.SHUFFLE)] if shape else None
         return group.create_array(
             name, shape=shape, chunks=chunks, dtype=dtype, fill_value=fill, compressors=compressors,
             attributes={**attrs, "_ARRAY_DIMENSIONS": list(dims)},

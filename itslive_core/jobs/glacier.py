@@ -6,10 +6,10 @@ from collections import deque
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import nullcontext
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import xarray as xr
 
 from itslive_core.estimators.prepare import SharedPairs, solve_block, solver_for
 from itslive_core.estimators.settings import InversionSettings
@@ -22,9 +22,10 @@ from itslive_core.time_grid import TimeGrid
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from concurrent.futures import Executor
 
+    import xarray as xr
     from numpy.typing import NDArray
 
     from itslive_core.datacube import Datacube
@@ -39,25 +40,50 @@ class BlockResult:
 
     Parameters
     ----------
-    dataset : xarray.Dataset or None
-        Dimensions (time, y, x), float32; None if the block failed.
     name : str
         Name of the block.
     done, total : int
         Blocks done so far, in earlier runs too, and blocks in all.
     n_pixels, n_solved : int
         Pixels of the area in the block, and those with an estimate.
+    arrays : mapping of ndarray
+        Estimates, shape (time, y, x), and facts about pixels, shape (y, x); empty if the block failed.
+    x, y : ndarray, shape (nx,), (ny,)
+        Pixel centres in the cube's CRS [m].
+    times : tuple of ndarray of datetime64
+        Centres and bounds of the time cells.
+    attributes : mapping
+        Of the dataset.
     error : str or None
         Why the block failed.
     """
 
-    dataset: xr.Dataset | None
     name: str
     done: int
     total: int
     n_pixels: int
     n_solved: int
+    arrays: Mapping[str, NDArray]
+    x: NDArray[np.float64]
+    y: NDArray[np.float64]
+    times: tuple[NDArray[np.datetime64], NDArray[np.datetime64]]
+    attributes: Mapping[str, Any]
     error: str | None = None
+
+    @cached_property
+    def dataset(self) -> xr.Dataset | None:
+        """The block as a dataset with dimensions (time, y, x), float32; None if the block failed."""
+        import xarray as xr
+
+        if self.error is not None:
+            return None
+        variables: dict[str, Any] = {
+            name: (("time", "y", "x") if values.ndim == 3 else ("y", "x"), values, VARIABLES.get(name, {}))
+            for name, values in self.arrays.items()
+        }
+        variables["time_bnds"] = (("time", "bnds"), self.times[1])
+        coordinates = {"time": ("time", self.times[0], TIME_ATTRIBUTES), "y": self.y, "x": self.x}
+        return xr.Dataset(variables, coords=coordinates, attrs=self.attributes)
 
 
 @dataclass(eq=False)
@@ -251,25 +277,28 @@ def _finish(
     done: int,
     total: int,
 ) -> BlockResult:
-    n_pixels = int(task.mask.sum())
-    try:
-        arrays, n_solved = future.result()
-    except Exception as error:  # noqa: BLE001 - whatever goes wrong in one block must not lose the others; it is reported
-        words = (str(error).splitlines() or [""])[0] or type(error).__name__
-        message = f"block {task.name} (row {task.block.row0}, column {task.block.col0}): {words}"
-        return BlockResult(None, task.name, done, total, n_pixels, 0, message)
-    if target is not None:
-        target.write(task, arrays)
     rows = slice(task.row, task.row + task.block.shape[0])
     cols = slice(task.col, task.col + task.block.shape[1])
-    variables: dict[str, Any] = {
-        name: (("time", "y", "x") if values.ndim == 3 else ("y", "x"), values, VARIABLES.get(name, {}))
-        for name, values in arrays.items()
-    }
-    variables["time_bnds"] = (("time", "bnds"), times[1])
-    dataset = xr.Dataset(
-        variables,
-        coords={"time": ("time", times[0], TIME_ATTRIBUTES), "y": plan.y[rows], "x": plan.x[cols]},
-        attrs=attributes,
+    arrays: dict[str, NDArray] = {}
+    n_solved, message = 0, None
+    try:
+        arrays, n_solved = future.result()
+    except Exception as error:  # noqa: BLE001 - whatever goes wrong in one block must not lose the others
+        words = (str(error).splitlines() or [""])[0] or type(error).__name__
+        message = f"block {task.name} (row {task.block.row0}, column {task.block.col0}): {words}"
+    if target is not None and message is None:
+        target.write(task, arrays)
+    n_pixels = int(task.mask.sum())
+    return BlockResult(
+        task.name,
+        done,
+        total,
+        n_pixels,
+        n_solved,
+        arrays,
+        plan.x[cols],
+        plan.y[rows],
+        times,
+        attributes,
+        message,
     )
-    return BlockResult(dataset, task.name, done, total, n_pixels, n_solved)
