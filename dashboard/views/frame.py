@@ -399,7 +399,6 @@ class Frame:
             embed=False,
             auto=True,
             size="small",
-            variant="outlined",
             disabled=True,
             margin=(0, 4),
             width=120,

@@ -1,0 +1,37 @@
+"""Two sessions on one server share nothing."""
+
+from __future__ import annotations
+
+import panel as pn
+import pytest
+
+pytest.importorskip("panel.tests.util")
+from panel.tests.util import serve_and_request
+
+from dashboard.application import Dashboard
+from dashboard.extension import prepare
+
+
+@pytest.fixture(autouse=True)
+def clean_panel():
+    yield
+    pn.state.kill_all_servers()
+    pn.state.reset()
+
+
+def test_each_request_gets_a_dashboard_of_its_own():
+    made = []
+
+    def app():
+        prepare()
+        board = Dashboard()
+        made.append(board)
+        board.session.settings.log_smoothing = float(len(made))
+        return board.page()
+
+    for response in serve_and_request(app, n=2):
+        assert response.status_code == 200
+    one, two = made[:2]
+    assert one.session is not two.session
+    assert one.session.settings.log_smoothing != two.session.settings.log_smoothing
+    assert one.session.selection.param is not two.session.selection.param

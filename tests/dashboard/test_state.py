@@ -1,0 +1,138 @@
+"""State without a view: bounds, presets, selection, addresses."""
+
+from __future__ import annotations
+
+import datetime as dt
+import subprocess
+import sys
+from types import SimpleNamespace
+
+import pytest
+import shapely
+
+from dashboard.address import Place, apply_query, place_in, query_of
+from dashboard.control.session import Session
+from dashboard.runner import JobRunner
+from dashboard.state.filters import Filters
+from dashboard.state.selection import MAX_POINTS, Point, Selection
+from dashboard.state.settings import Settings
+from itslive_core import Glacier, InversionSettings
+from itslive_core.errors import SettingsError
+
+
+def test_state_needs_no_panel():
+    code = (
+        "import dashboard.state.settings, dashboard.state.filters, dashboard.state.selection, sys;"
+        "print([m for m in ('panel', 'holoviews', 'bokeh') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_defaults_are_those_of_the_core():
+    assert Settings().to_core() == InversionSettings()
+
+
+def test_presets_set_and_name_themselves():
+    settings = Settings()
+    settings.preset = "ITS_LIVE-tool"
+    assert settings.to_core() == InversionSettings.preset("itslive-tool")
+    settings.interval = 24.0
+    assert settings.preset == "Custom"
+    settings.preset = "Recommended"
+    assert settings.to_core() == InversionSettings()
+
+
+@pytest.mark.parametrize(
+    "values", [{"smoothing": 30.0, "derivative": 1}, {"interval": 5.0, "robust": False}, {}]
+)
+def test_settings_round_trip(values):
+    core = InversionSettings(**values)
+    settings = Settings()
+    settings.from_core(core)
+    back = settings.to_core()
+    assert back.derivative == core.derivative
+    assert back.interval == core.interval
+    assert back.smoothing == pytest.approx(core.smoothing) if "smoothing" in values else back == core
+
+
+def test_sessions_share_nothing():
+    one, two = Filters(), Filters()
+    one.missions = ["S1"]
+    assert len(two.missions) > 1
+    assert Selection().points is not Selection().points
+
+
+def test_filters_at_the_ends_are_no_limits():
+    filters = Filters()
+    core = filters.to_core()
+    assert (core.start, core.end, core.mission, core.min_span, core.max_span) == (None,) * 5
+    filters.param.update(start=dt.date(2015, 1, 1), missions=["S1", "S2"], span=(6, 64))
+    core = filters.to_core()
+    assert (core.start, core.mission, core.min_span, core.max_span) == ("2015-01-01", ("S1", "S2"), 6.0, 64.0)
+
+
+def test_impossible_filters_say_what_to_do():
+    with pytest.raises(SettingsError, match="no mission"):
+        Filters(missions=[]).to_core()
+    with pytest.raises(SettingsError, match="earlier date first"):
+        Filters(start=dt.date(2020, 1, 1), end=dt.date(2019, 1, 1)).to_core()
+
+
+def point(x: float) -> Point:
+    return Point(lon=-50.0, lat=69.0, x=x, y=0.0, cube_url="cube")
+
+
+def test_points_replace_each_other_unless_compared():
+    selection = Selection()
+    selection.add_point(point(1))
+    selection.add_point(point(2))
+    assert [one.x for one in selection.points] == [2]
+    selection.compare = True
+    for x in range(3, 3 + MAX_POINTS):
+        selection.add_point(point(x))
+    assert len(selection.points) == MAX_POINTS
+    assert len({one.slot for one in selection.points}) == MAX_POINTS
+    again = selection.add_point(point(4))
+    assert selection.point is again
+    selection.remove_point(again)
+    assert again not in selection.points
+
+
+def test_the_smallest_glacier_at_a_place_is_meant():
+    large = Glacier(shapely.box(0, 0, 2, 2), name="large")
+    small = Glacier(shapely.box(0, 0, 1, 1), name="small")
+    selection = Selection(known=[large, small])
+    assert selection.glacier_at(0.5, 0.5) is small
+    assert selection.glacier_at(1.5, 1.5) is large
+    assert selection.glacier_at(5, 5) is None
+
+
+def test_address_round_trip_and_its_bounds():
+    session, other = Session(JobRunner()), Session(JobRunner())
+    session.settings.param.update(auto_smoothing=False, log_smoothing=1.5, derivative=1, interval=24.0)
+    session.selection.add_point(point(1))
+    query = query_of(session)
+    apply_query(other, query)
+    assert other.settings.to_core().smoothing == pytest.approx(10**1.5, rel=1e-3)
+    assert (other.settings.derivative, other.settings.interval) == (1, 24.0)
+    assert place_in(query) == Place(-50.0, 69.0, "")
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        {"lambda": "1e99"}, {"lambda": "nan"}, {"k": "7"}, {"h": "-3"}, {"h": "inf"}, {"weights": "evil"},
+        {"robust": "maybe"}, {"outliers": "<script>"}, {"lambda": None},
+    ],
+)  # fmt: skip
+def test_untrusted_addresses_change_nothing(query):
+    session = Session(JobRunner())
+    apply_query(session, query)
+    assert session.settings.to_core() == InversionSettings()
+
+
+def test_a_link_opens_no_file_of_the_server():
+    assert place_in({"cube": "/etc/passwd", "lon": "1", "lat": "2"}).cube == ""
+    assert place_in({"cube": "file:///etc", "lon": "1", "lat": "200"}) == Place()
+    assert SimpleNamespace(**vars(place_in({"lon": "1", "lat": "2"}))).lon == 1.0
