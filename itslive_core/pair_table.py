@@ -93,7 +93,7 @@ def read_pair_table(group: zarr.Group, url: str, n_pairs: int) -> PairTable:
     Raises
     ------
     CubeError
-        If the acquisition dates are missing, or an array has another length.
+        If the acquisition dates are missing, an array has another length, or one is damaged.
     """
     for name in _DATES:
         if name not in group:
@@ -107,11 +107,17 @@ def read_pair_table(group: zarr.Group, url: str, n_pairs: int) -> PairTable:
         if name.startswith("satellite"):
             return schema.read_values(array).astype(object).astype(str)  # type: ignore[arg-type]
         values = schema.read_masked(array)  # type: ignore[arg-type]
-        return schema.decode_dates(array, values, name) if name in _DATES else values  # type: ignore[arg-type]
+        if name in _DATES:
+            return schema.decode_dates(array, values, name)  # type: ignore[arg-type]
+        values[values < 0] = np.nan  # not every cube says that -32767 means "missing"
+        return values
 
     with ThreadPoolExecutor(len(names)) as pool:
         columns = dict(zip(names, pool.map(read, names), strict=True))
     start, end, usable, swapped = put_dates_right(columns[_DATES[0]], columns[_DATES[1]])
+    if n_pairs and not usable.any():
+        # A chunk that is not there reads as missing values: a cube whose files are gone must not look empty.
+        raise CubeError(f"{url} holds no acquisition dates: check that the datacube is complete")
     unknown = np.full(n_pairs, "", dtype="U8")
     codes = [
         normalise_satellites(columns[name]) if name in columns else unknown

@@ -264,7 +264,7 @@ def open_store(
         group = zarr.open_group(
             store, mode="r", zarr_format=zarr_format, use_consolidated=None if zarr_format == 3 else False
         )
-    except (KeyError, ValueError, TypeError, FileNotFoundError) as error:
+    except (KeyError, ValueError, TypeError, AttributeError, FileNotFoundError) as error:
         raise CubeError(f"{url} is not a readable Zarr datacube: {_first_line(error)}") from error
     return OpenStore(url=url, group=group, files=files, storage_options=dict(storage_options or {}))
 
