@@ -2,12 +2,12 @@
 
     python benchmarks/glacier.py path/to/parlung.zarr path/to/parlung_outline.geojson [--rounds 5]
 
-All contestants run in turn, round after round, in one process with one BLAS thread; ratios are of CPU seconds
-and taken round by round. The dense algorithm is that of ITS_LIVE_TOOL: the pixel's rows of the operator are
-stacked on the penalty, and the normal equations formed and solved for each component. "One matrix" is the best
-of its kind: one product and one solve for both components. Both are run on a few pixels and scaled to the
-glacier; their operator is built once and not counted, and their pixels are read beforehand. "Whole command" is a fresh process of the command line, with imports,
-reading, inverting and writing.
+All contestants run in turn, round after round, in one process with one BLAS thread; ratios are of CPU
+seconds and taken round by round. The dense algorithm is that of ITS_LIVE_TOOL: the pixel's rows of the
+operator are stacked on the penalty, and the normal equations formed and solved for each component. "One
+matrix" is the best of its kind: one product and one solve for both components. Both are run on a few pixels
+and scaled to the glacier; their operator is built once and not counted, and their pixels are read beforehand.
+"Whole command" is a fresh process of the command line, with imports, reading, inverting and writing.
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ class Dense:
         return solutions
 
     def shared(self, row: int, col: int) -> np.ndarray:
-        """Do the same with one matrix for both components and the penalty added to it: the best of its kind."""
+        """Do the same with one matrix for both components: the best of its kind."""
         a, data = self._observations(row, col)
         return np.linalg.solve(a.T @ a + self.d.T @ self.d, a.T @ data)
 
@@ -128,7 +128,8 @@ class WholeCommand:
 
     def run(self) -> tuple[float, float, float]:
         """Run it once; returns CPU seconds, wall seconds and the peak memory [MB]."""
-        assert self.launcher.stdin and self.launcher.stdout
+        assert self.launcher.stdin is not None
+        assert self.launcher.stdout is not None
         with tempfile.TemporaryDirectory() as folder:
             command = [
                 sys.executable,
@@ -199,14 +200,10 @@ def main() -> None:
         for name, settings in CASES.items():
             fast[name].append(cpu(lambda settings=settings: engine(settings)))  # type: ignore[misc]
         commands.append(command.run())
-    print(
-        f"dense, as ITS_LIVE_TOOL: median {np.median(slow):.0f} CPU s (from {options.dense_pixels} px a round)"
-    )
+    print(f"dense, as ITS_LIVE_TOOL: median {np.median(slow):.0f} CPU s ({options.dense_pixels} px a round)")
     print(f"dense, one matrix:       median {np.median(better):.0f} CPU s")
     print(f"bare decoding of vx and vy: median {np.median(decode):.2f} CPU s")
-    print(
-        "                        CPU s   wall s   dense / this (min - max)   one matrix / this   this / decode"
-    )
+    print("                        CPU s   wall s   dense / this (min - max)   one matrix / this   / decode")
     for name, measured in (*fast.items(), ("whole command", commands)):
         c = np.array([t[0] for t in measured])
         ratio = np.array(slow) / c

@@ -312,7 +312,8 @@ def test_attributes_say_how_it_was_made() -> None:
     start, end = network(rng, 200)
     pairs = simulate(
         lambda t: 100 + 0 * t, start, end, noise=3.0, rng=rng,
-        x=784_000.0, y=3_313_000.0, lon=95.9, lat=29.9, epsg=32646, cube_url="cube.zarr", date_updated="today",
+        x=784_000.0, y=3_313_000.0, lon=95.9, lat=29.9, epsg=32646, cube_url="cube.zarr",
+        date_updated="today",
     )  # fmt: skip
     ds = itslive.invert(pairs, InversionSettings(interval=10), selection=itslive.PairSelection(min_span=6))
     for name, value in InversionSettings(interval=10).to_dict().items():

@@ -208,8 +208,8 @@ def test_real_pixels_against_the_oracle(parlung: Path, interval: float, order: i
         grid = TimeGrid.covering(pairs.start, pairs.end, interval)
         shared = SharedPairs.make(pairs, np.ones(n, dtype=bool), grid)
         batch = PixelBatch(
-            shared.operator, shared.span_id, np.array([0, n]), np.arange(n, dtype=np.int32), pairs.vx, pairs.vy,
-            np.ones(n),
+            shared.operator, shared.span_id, np.array([0, n]), np.arange(n, dtype=np.int32),
+            pairs.vx, pairs.vy, np.ones(n),
         )  # fmt: skip
         options = SolveOptions(order, 10.0, robust=False, uncertainty=True)
         fast, slow = BandedSolver().solve(batch, options), DenseSolver().solve(batch, options)
