@@ -9,7 +9,8 @@ in bins of a month, is averaged over the span of each longer pair; like is compa
 that is sampled unevenly by short pairs does not count against long ones. A pair that reads less than half of
 that along the flow, by much more than the noise, is rejected. Where most pairs of a span class are rejected,
 the class goes as a whole, and so do all longer ones of that mission. Only too slow is suspicious: locking
-never makes ice faster.
+never makes ice faster. Where short pairs are too sparse to be averaged in time, as in the first Landsat
+decades, a class is judged by its median beside that of the mission's shorter pairs.
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ _LEAST_REFERENCE = 20
 _LEAST_CLASS = 5
 _LEAST_SEEN = 2 / 3
 _SHARE = 0.5
+_FAR = 0.2
 _SIGNIFICANT = 4.0
 _FLOOR = 15.0
 """Bias that short pairs of a few images can have from their geolocation alone, a metre or two [m/yr]."""
@@ -86,6 +88,37 @@ def _bin_medians(
     if place[n_bins] == 0:
         return 0.0
     return 1.4826 * np.median(spread)
+
+
+@kernel()
+def _class_is_slow(
+    along: NDArray, classes: NDArray, mission: NDArray, accepted: NDArray, m: int, c: int, noise: float
+) -> bool:  # pragma: no cover - compiled
+    """Judge a span class of a mission as a whole, where shorter pairs are too sparse to be averaged in time.
+
+    Its median is held against that of the mission's own shorter pairs, which are of the same years. Only
+    where those are too few it is held against all shorter pairs, and then it must be slower by far: a glacier
+    that surged is slow in other years.
+    """
+    here = along[(mission == m) & (classes == c)]
+    if len(here) < _LEAST_CLASS:
+        return False
+    shorter = accepted & (classes < c)
+    own = along[shorter & (mission == m)]
+    share = _SHARE
+    if len(own) < 2 * _LEAST_CLASS:
+        own = along[shorter]
+        share = 1.0 - _FAR
+    if len(own) == 0:
+        return False
+    expected = np.median(own)
+    spread = max(noise, 1.4826 * np.median(np.abs(own - expected)))
+    short = expected - np.median(here)
+    return (
+        expected > 0.0
+        and short > share * expected
+        and short > _SIGNIFICANT * spread / np.sqrt(len(own)) + _FLOOR
+    )
 
 
 @kernel()
@@ -164,8 +197,11 @@ def _filter_pixel(
                 slow[mission[j], c] += 1
                 keep[j] = False
         for m in range(n_missions):
-            if tested[m, c] >= _LEAST_CLASS and slow[m, c] > 0.5 * tested[m, c]:
-                cut[m] = min(cut[m], c)
+            if tested[m, c] >= _LEAST_CLASS:
+                if slow[m, c] > 0.5 * tested[m, c]:
+                    cut[m] = min(cut[m], c)
+            elif c < cut[m] and _class_is_slow(along, classes, mission, accepted, m, c, noise):
+                cut[m] = c
         for j in range(n):
             if classes[j] == c:
                 if c >= cut[mission[j]]:
