@@ -185,7 +185,7 @@ class Dashboard(Viewer):
         if boxes:
             low = [min(box[i] for box in boxes) for i in (0, 1)]
             high = [max(box[i] for box in boxes) for i in (2, 3)]
-            self.world.zoom((low[0], low[1], high[0], high[1]), margin=1.2)
+            self.world.zoom((low[0], low[1], high[0], high[1]), margin=3.0)
             self.world.refresh()
 
     def _show_glacier(self, glacier: Glacier, cubes: list[Datacube]) -> None:

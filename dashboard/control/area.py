@@ -241,6 +241,9 @@ class AreaControl(param.Parameterized):
             self.progress.finish(
                 f"Stopped at {self.progress.done} of {self.progress.total} blocks" if stopped else "Done"
             )
+        if self.canvas is not None and self.canvas.stack is not None:
+            counts = np.isfinite(self.canvas.stack).sum(axis=(1, 2))
+            self.date = int(len(counts) - 1 - np.argmax(counts[::-1]))
         if self._failed:
             self._session.messages.error(
                 f"{len(self._failed)} of {self.progress.total} blocks failed, first: {self._failed[0]}"
@@ -257,9 +260,7 @@ class AreaControl(param.Parameterized):
             index = min(self.date, len(canvas.times) - 1)
             values = canvas.stack[index]
             title = f"Speed, {np.datetime_as_string(canvas.times[index], 'D')} [m/yr]"
-            limit = self._limits.setdefault(
-                "date", nice_limit(canvas.stack[:: max(1, len(canvas.stack) // 40)])
-            )
+            limit = self._limits["mean"] = nice_limit(canvas.mean, self._limits.get("mean", 0.0))
         else:
             kind = "median" if self.mode == "median" else "mean"
             values = getattr(canvas, kind)

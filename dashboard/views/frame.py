@@ -467,6 +467,7 @@ class Frame:
         shown = self._app.area.mode == "date" and times is not None and len(times) > 1
         values: dict[str, Any] = {"visible": shown}
         if shown and times is not None:
+            values["value"] = min(self._app.area.date, len(times) - 1)
             values.update(
                 end=len(times) - 1, label=f"Date: {str(times[min(self._app.area.date, len(times) - 1)])[:10]}"
             )

@@ -226,6 +226,13 @@ class SelectionPanel(Viewer):
         self._selection = selection
         self._on_glacier = on_glacier
         self.layout = pmui.Column(sizing_mode="stretch_width", css_classes=["itslive-selected"])
+        self._compare = pmui.Switch.from_param(
+            selection.param.compare,
+            label="Keep points when another is clicked",
+            size="small",
+            css_classes=["itslive-compare"],
+            **_WIDE,
+        )
         selection.param.watch(lambda *_: later("selected", self.update), ["glaciers", "points"])
         self.update()
 
@@ -258,19 +265,16 @@ class SelectionPanel(Viewer):
         ]
         if not rows:
             rows = [
-                pn.pane.HTML(
-                    "<p class='itslive-hint'>Nothing yet. Click a glacier on the world map.</p>", **_WIDE
+                pmui.Typography(
+                    "Nothing yet. Click a glacier on the world map.",
+                    variant="body2",
+                    sx={"opacity": 0.75},
+                    **_WIDE,
                 )
             ]
         self.layout.objects = [
             *rows,
-            pmui.Switch.from_param(
-                selection.param.compare,
-                label="Keep points when another is clicked",
-                size="small",
-                css_classes=["itslive-compare"],
-                **_WIDE,
-            ),
+            self._compare,
         ]
 
     def _activate(self, point: Any) -> None:

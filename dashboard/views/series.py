@@ -124,7 +124,7 @@ def bar_columns(bars: Bars | None, component: str, mission: str | None) -> dict[
 def bar_alpha(bars: Bars | None, mission: str | None) -> float:
     """Return the opacity of bars: thousands must stay readable, so fainter, the more there are."""
     count = len(bars.pairs) if bars is not None else 0
-    return float(np.clip(24.0 / np.sqrt(max(count, 1)), 0.2, 0.75)) * (1.0 if mission else 0.6)
+    return float(np.clip(20.0 / np.sqrt(max(count, 1)), 0.18, 0.75)) * (1.0 if mission else 0.6)
 
 
 def pair_bars(bars: Bars | None, component: str, mission: str | None) -> hv.Segments:
@@ -281,8 +281,9 @@ def _legend(plot: Any, _element: Any) -> None:
     figure = plot.handles["plot"]
     for legend in figure.legend:
         legend.click_policy = "hide"
-        legend.spacing = 2
-        legend.padding = 6
+        legend.label_text_font_size = "12px"
+        legend.spacing = 12
+        legend.padding = 2
         legend.background_fill_alpha = 0.75
         legend.border_line_alpha = 0.0
 
@@ -402,7 +403,8 @@ class SeriesView(Viewer):
                 show_grid=True,
                 xlabel="",
                 ylabel="",
-                legend_position="top_left",
+                legend_position="top",
+                legend_cols=len(_LAYERS),
                 fontsize=_FONTS,
                 active_tools=["pan", "wheel_zoom"],
                 hooks=[calm, named("itslive-series"), _legend, self._titles],

@@ -78,7 +78,7 @@ def test_refit_touches_the_curve_only(pairs, series):
 
     for index, renderer in enumerate(figure.renderers):
         renderer.data_source.on_change("data", partial(note, index))
-    view.show_curve(Curve(series * 1.5, "#2F6BFF"))
+    view.show_curve(Curve(series.assign(v=series["v"] * 1.5), "#2F6BFF"))
     kinds = {type(figure.renderers[index].glyph).__name__ for index in changed}
     assert kinds == {"Patch", "Line"}
     assert (figure.y_range.start, figure.y_range.end) == limits

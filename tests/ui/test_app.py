@@ -165,6 +165,18 @@ def test_downloads_are_valid_files(screen, glaciers, place, tmp_path):
     assert screen.errors == []
 
 
+def test_points_are_kept_to_compare_and_can_be_removed(screen, glaciers, place):
+    show_series(screen, glaciers[0], place)
+    screen.wait(lambda: screen.page.locator(".itslive-remove-point").count() == 1, what="the point is listed")
+    screen.page.locator(".itslive-compare input").click()
+    screen.click("itslive-glacier-map", place[0] + 600.0, place[1])
+    screen.wait(lambda: screen.page.locator(".itslive-remove-point").count() == 2, what="both are listed")
+    screen.page.locator(".itslive-remove-point button").first.click()
+    screen.wait(lambda: screen.page.locator(".itslive-remove-point").count() == 1, what="one is left")
+    assert drawn(screen)
+    assert screen.errors == []
+
+
 def test_two_sessions_are_independent(open_screen, glaciers, place):
     one, two = open_screen(), open_screen()
     show_series(one, glaciers[0], place)
