@@ -68,7 +68,8 @@ def write_arrays(
     put("date_center", _encoded(centre, o.units), time, attributes=date)
     # The successor of mid_date is unique by construction, mid_date is not.
     label = centre + (1e-3 / 86_400.0 * np.arange(n) if o.time_dim == "time" else 0.0)
-    put(o.time_dim, _encoded(label, o.units), time, chunks=(max(1, n // 11),), attributes=date)
+    label_chunk = o.label_chunk or max(1, n // 11)
+    put(o.time_dim, _encoded(label, o.units), time, chunks=(label_chunk,), attributes=date)
     put("date_dt", np.abs(end - start).astype(np.float32), time, attributes={"units": "days"})
     url = np.array([f"https://synthetic.invalid/{i:05d}.nc" for i in range(n)], dtype="<U128")
     put("granule_url", url, time, chunks=(max(1, n // 11),))

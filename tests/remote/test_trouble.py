@@ -1,0 +1,150 @@
+"""Servers that fail: what passes is waited for, what does not is said clearly and soon."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter
+
+import pytest
+
+import itslive_core as itslive
+from itslive_core.errors import CubeError
+from tests.core.reading import assert_pixel
+from tests.remote.servers import BUCKET, closed_port
+
+NAME = "production.zarr"
+FRAGILE = (".zmetadata", "vx/0.0.0", "acquisition_date_img1/0")
+
+
+def first_times(number: int, trouble):
+    """Fail the first times that a file is asked for, and never again."""
+    seen: Counter[str] = Counter()
+    lock = threading.Lock()
+
+    def decide(path: str):
+        if not path.endswith(FRAGILE):
+            return None
+        with lock:
+            seen[path] += 1
+            return trouble if seen[path] <= number else None
+
+    return decide
+
+
+def show(remote, truths) -> None:
+    truth = truths[NAME]
+    assert_pixel(remote.open(NAME).pairs_at(x=truth.x[0], y=truth.y[0]), truth, 0, 0)
+
+
+@pytest.mark.parametrize("trouble", [503, "reset", "cut"])
+def test_a_server_that_fails_twice_is_asked_again(remote, truths, trouble):
+    began = time.perf_counter()
+    with remote.server.counting() as requests, remote.server.failing(first_times(2, trouble)):
+        show(remote, truths)
+    # s3fs and aiohttp may have asked once more on their own.
+    assert all(
+        Counter(r.path for r in requests)[f] >= 3
+        for f in {r.path for r in requests if r.path.endswith(FRAGILE)}
+    )
+    assert time.perf_counter() - began < 20
+
+
+def test_a_slow_down_of_the_whole_server(web, truths):
+    waiting = [429, 500, 502]
+
+    def decide(path: str):
+        return waiting.pop() if waiting and path.endswith(".zmetadata") else None
+
+    with web.server.failing(decide):
+        show(web, truths)
+    assert waiting == []
+
+
+@pytest.mark.parametrize("scheme", ["s3", "http"])
+def test_a_dead_server_is_given_up_within_seconds(scheme):
+    address = f"http://127.0.0.1:{closed_port()}"
+    options = {"client_kwargs": {"endpoint_url": address}} if scheme == "s3" else None
+    url = f"s3://{BUCKET}/{NAME}" if scheme == "s3" else f"{address}/{NAME}"
+    began = time.perf_counter()
+    with pytest.raises(
+        CubeError, match=f"cannot reach {url} .*: check the network and the address"
+    ) as caught:
+        itslive.open_cube(url, storage_options=options)
+    assert time.perf_counter() - began < 10
+    assert "\n" not in str(caught.value)
+
+
+def test_a_server_that_dies_while_it_is_read(web, truths):
+    truth = truths[NAME]
+    cube = web.open(NAME)
+    began = time.perf_counter()
+    with (
+        web.server.failing(lambda _path: "reset"),
+        pytest.raises(CubeError, match=r"cannot reach http://.*: check the network"),
+    ):
+        cube.pairs_at(x=truth.x[0], y=truth.y[0])
+    assert time.perf_counter() - began < 20
+    # The cube is as good as new once the server is back.
+    assert_pixel(cube.pairs_at(x=truth.x[0], y=truth.y[0]), truth, 0, 0)
+
+
+def test_nothing_there(remote):
+    url = remote.url("nothing.zarr")
+    with pytest.raises(CubeError, match=f"there is no Zarr datacube at {url}: check the address"):
+        remote.open("nothing.zarr")
+
+
+def test_no_such_bucket(s3):
+    with pytest.raises(CubeError, match=r"there is no Zarr datacube at s3://no-such-bucket/x\.zarr"):
+        itslive.open_cube("s3://no-such-bucket/x.zarr", storage_options=s3.options)
+
+
+@pytest.mark.parametrize("where", [".zmetadata", "vx/0.0.0"])
+def test_access_denied_is_said_at_once(remote, truths, where):
+    truth = truths[NAME]
+    with (
+        remote.server.counting() as requests,
+        remote.server.failing(lambda path: 403 if path.endswith(where) else None),
+        pytest.raises(CubeError, match=f"access to {remote.url(NAME)} was denied: check"),
+    ):
+        remote.open(NAME).pairs_at(x=truth.x[0], y=truth.y[0])
+    assert sum(request.status == 403 for request in requests) == 1
+
+
+def test_a_request_that_makes_no_sense_is_not_repeated(web):
+    with (
+        web.server.counting() as requests,
+        web.server.failing(lambda _path: 400),
+        pytest.raises(CubeError, match=r"cannot reach .*400"),
+    ):
+        web.open(NAME)
+    assert len(requests) == 1
+
+
+def test_a_page_in_the_place_of_a_cube(web, cubes):
+    """A portal that answers every address with a page."""
+    (cubes[0] / "portal.zarr").mkdir(exist_ok=True)
+    (cubes[0] / "portal.zarr" / ".zmetadata").write_text("<html>Sign in</html>")
+    with pytest.raises(CubeError, match="is not a readable Zarr datacube"):
+        web.open("portal.zarr")
+
+
+def test_a_chunk_that_is_not_there_is_empty(remote, truths):
+    truth = truths[NAME]
+    with remote.server.failing(lambda path: 404 if "/vx/" in path else None):
+        pairs = remote.open(NAME).pairs_at(x=truth.x[0], y=truth.y[0])
+    assert len(pairs) == 0
+    assert pairs.history[1].dropped == pairs.history[0].kept > 0
+
+
+def test_one_failed_block_leaves_the_others_of_a_glacier(web, truths):
+    name = "many-chunks.zarr"
+    cube = web.open(name)
+    settings = itslive.InversionSettings(smoothing=10.0, interval=48.0, robust=False, outliers="none")
+    with web.server.failing(lambda path: 403 if path.endswith("vx/3.1.1") else None):
+        results = list(itslive.run_glacier(cube, None, settings, bbox=cube.lonlat_bounds))
+    errors = [result.error for result in results if result.error]
+    assert len(errors) == 1
+    assert "denied" in errors[0]
+    assert sum(result.n_solved for result in results) > 0
