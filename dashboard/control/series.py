@@ -229,6 +229,7 @@ class SeriesControl:
         key = points[-1].key if points else 0
         if points and active is None:
             return  # still being read: what is shown stays until it is there
+        self._view.show_others([curve for other, curve in curves.items() if other != key])
         version = (key, id(active.bars) if active else 0)
         if version != self._shown:
             moved = key != self._shown[0]
@@ -236,5 +237,4 @@ class SeriesControl:
             self._view.show(active.bars if active else None, curves.get(key), refit_axes=moved)
         else:
             self._view.show_curve(curves.get(key))
-        self._view.show_others([curve for other, curve in curves.items() if other != key])
         self._session.runner.later("series", self._on_change)

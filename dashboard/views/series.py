@@ -17,6 +17,8 @@ from dashboard.colours import MISSION_COLOURS, MISSION_LABELS, POINT_COLOURS, RE
 from dashboard.views.figures import Bounds, Limits, calm, live, named
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     import xarray as xr
     from numpy.typing import NDArray
 
@@ -226,8 +228,8 @@ def other_curves(others: list[Curve], component: str) -> hv.Contours:
     )
 
 
-def limits_of(bars: Bars, component: str, series: xr.Dataset | None = None) -> Bounds:
-    """Return axis limits that hold nearly all pairs and all of the curve.
+def limits_of(bars: Bars, component: str, curves: Iterable[Curve] = ()) -> Bounds:
+    """Return axis limits that hold nearly all pairs and all of the curves.
 
     Returns
     -------
@@ -237,8 +239,10 @@ def limits_of(bars: Bars, component: str, series: xr.Dataset | None = None) -> B
     pairs = bars.pairs
     value = values_of(pairs, component)
     low, high = np.nanpercentile(value[bars.keep] if bars.keep.any() else value, [1.0, 98.0])
-    if series is not None and np.isfinite(series[component]).any():
-        low, high = min(low, float(series[component].min())), max(high, float(series[component].max()))
+    for one in curves:
+        drawn = one.dataset[component].values
+        if np.isfinite(drawn).any():
+            low, high = min(low, float(np.nanmin(drawn))), max(high, float(np.nanmax(drawn)))
     pad = 0.08 * max(high - low, 1.0)
     low, high = low - pad, high + pad
     if component == "v":
@@ -317,7 +321,8 @@ class SeriesView(Viewer):
         """Send another point: its pairs and its estimate; the axes follow only if asked."""
         self._bars = bars
         if bars is not None and len(bars.pairs) and refit_axes:
-            self._limits.set(limits_of(bars, self.component, active.dataset if active else None))
+            curves = [*self._others, *([active] if active else [])]
+            self._limits.set(limits_of(bars, self.component, curves))
         self._bars_pipe.update(data=bars)
         if self._direct:
             for mission in _LAYERS:
@@ -347,8 +352,8 @@ class SeriesView(Viewer):
     def _direct(self) -> bool:
         """Whether a server shows the figure: then its sources are written directly.
 
-        An update of the whole overlay through HoloViews takes 40 to 150 ms, this 3 ms. The pipes hold the same
-        data, for whoever draws the figure anew; a notebook is served through them.
+        An update of the whole overlay through HoloViews takes 40 to 150 ms, this 3 ms. The pipes hold the
+        same data, for whoever draws the figure anew; a notebook is served through them.
         """
         plot = self._plots.get("curve")
         document = plot.document if plot is not None else None

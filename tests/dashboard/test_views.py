@@ -105,7 +105,7 @@ def test_band_outline_closes_each_piece():
 
 
 def test_limits_hold_the_curve(pairs, series):
-    x0, low, x1, high = limits_of(bars_of(pairs), "v", series)
+    x0, low, x1, high = limits_of(bars_of(pairs), "v", [Curve(series, "#2F6BFF")])
     assert low == 0.0
     assert high > float(series["v"].max())
     assert x0 < pairs.start.min() * 86.4e6 < pairs.end.max() * 86.4e6 < x1
