@@ -9,8 +9,8 @@ page      from asking for the page to the demo or cube being on the map and the 
 click     from a click on a pixel (its block is cached) to the paint after its curve arrived
 lambda    from moving the slider to the paint after the new curve arrived
 
-"Drawn" is noted inside the page: the change of the curve's data source, then the second animation frame after it.
-The clock starts inside the page too, when the event reaches it.
+"Drawn" is noted inside the page: the change of the curve's data source, then the second animation frame after
+it. The clock starts inside the page too, when the event reaches it.
 """
 
 from __future__ import annotations
@@ -42,7 +42,8 @@ window.itsliveFigure = (name) => {
   return null
 }
 window.itsliveWatch = () => {
-  const lines = itsliveFigure("itslive-series").renderers.filter((one) => one.glyph && one.glyph.type == "Line")
+  const renderers = itsliveFigure("itslive-series").renderers
+  const lines = renderers.filter((one) => one.glyph && one.glyph.type == "Line")
   const source = lines[lines.length - 1].data_source
   source.properties.data.change.connect(() => {
     if (!Array.from(source.data.value).some(Number.isFinite)) { return }
@@ -135,7 +136,9 @@ def measure(
     load = time.perf_counter() - begin
     to_mercator = Transformer.from_crs(4326, 3857, always_xy=True)
     click(page, "itslive-world-map", *to_mercator.transform(*glacier))
-    page.wait_for_function("() => Math.abs(itsliveFigure('itslive-glacier-map').x_range.start) > 1000")
+    page.wait_for_function(
+        "() => { const f = itsliveFigure('itslive-glacier-map'); return f != null && Math.abs(f.x_range.start) > 1000 }"
+    )
     page.wait_for_timeout(4000)  # the overview reads all blocks into the cache
     page.evaluate("itsliveWatch()")
     clicks = []
@@ -181,13 +184,11 @@ def main() -> None:
     finally:
         process.terminate()
         process.wait(10)
-    print(
-        f"{'':8s} {'median':>8s} {'min':>8s} {'max':>8s}  [s]   load {os.getloadavg()[0]:.1f}, {os.cpu_count()} cores"
-    )
+    load = f"load {os.getloadavg()[0]:.1f}, {os.cpu_count()} cores"
+    print(f"{'':8s} {'median':>8s} {'min':>8s} {'max':>8s}  [s]   {load}")
     for name, seconds in result.items():
-        print(
-            f"{name:8s} {statistics.median(seconds):8.3f} {min(seconds):8.3f} {max(seconds):8.3f}  n={len(seconds)}"
-        )
+        low, high, middle = min(seconds), max(seconds), statistics.median(seconds)
+        print(f"{name:8s} {middle:8.3f} {low:8.3f} {high:8.3f}  n={len(seconds)}")
 
 
 if __name__ == "__main__":
