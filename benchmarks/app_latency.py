@@ -137,7 +137,8 @@ def measure(
     to_mercator = Transformer.from_crs(4326, 3857, always_xy=True)
     click(page, "itslive-world-map", *to_mercator.transform(*glacier))
     page.wait_for_function(
-        "() => { const f = itsliveFigure('itslive-glacier-map'); return f != null && Math.abs(f.x_range.start) > 1000 }"
+        """() => { const f = itsliveFigure("itslive-glacier-map")
+          return f != null && Math.abs(f.x_range.start) > 1000 }"""
     )
     page.wait_for_timeout(4000)  # the overview reads all blocks into the cache
     page.evaluate("itsliveWatch()")
