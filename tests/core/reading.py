@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import zarr
+
+from tests.cubes import CubeOptions, write_cube
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -16,7 +20,7 @@ if TYPE_CHECKING:
     from itslive_core.pairs import ImagePairs
     from tests.cubes import TinyCube
 
-__all__ = ["assert_pixel", "assert_reads", "corners", "damage", "write_arrays"]
+__all__ = ["CubeShelf", "assert_pixel", "assert_reads", "corners", "damage", "write_arrays"]
 
 
 def corners(truth: TinyCube) -> list[tuple[int, int]]:
@@ -111,6 +115,31 @@ def write_arrays(
     for name, values in others.items():
         put(name, values, dims[:1], None)
     return path
+
+
+class CubeShelf:
+    """Tiny cubes of a test module, each written once.
+
+    What is never read and slow to write is left out unless a test asks for it.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._made: dict[str, TinyCube] = {}
+
+    def get(self, **changes: Any) -> TinyCube:
+        """Give a cube, only to be read."""
+        lean: dict[str, Any] = {"radar": False, "without": ("v", "v_error", "interp_mask")}
+        options = replace(CubeOptions(n_pairs=160, chunks=(60, 10, 10)), **{**lean, **changes})
+        key = repr(options)
+        if key not in self._made:
+            self._made[key] = write_cube(self._folder / f"cube{len(self._made)}.zarr", options)
+        return self._made[key]
+
+    def copy(self, path: Path, **changes: Any) -> TinyCube:
+        """Give a copy that may be changed."""
+        truth = self.get(**changes)
+        return replace(truth, path=shutil.copytree(truth.path, path))
 
 
 def damage(file: Path, *, keep: float = 0.5) -> None:

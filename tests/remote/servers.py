@@ -222,8 +222,8 @@ def moto_server() -> Iterator[tuple[str, int]]:
         server.stop()
 
 
-def upload(root: Path, address: tuple[str, int], bucket: str = BUCKET) -> None:
-    """Make a bucket and put all files of a folder into it."""
+def upload(root: Path, address: tuple[str, int], prefix: str = "") -> None:
+    """Make the bucket and put all files of a folder into it, below the prefix."""
     import boto3
 
     client = boto3.client(
@@ -234,9 +234,10 @@ def upload(root: Path, address: tuple[str, int], bucket: str = BUCKET) -> None:
         aws_secret_access_key="writer",
     )
     region = {"LocationConstraint": "us-west-2"}
-    client.create_bucket(Bucket=bucket, CreateBucketConfiguration=region, ACL="public-read")
+    client.create_bucket(Bucket=BUCKET, CreateBucketConfiguration=region, ACL="public-read")
     for file in sorted(path for path in root.rglob("*") if path.is_file()):
-        client.put_object(Bucket=bucket, Key=file.relative_to(root).as_posix(), Body=file.read_bytes())
+        key = f"{prefix}/{file.relative_to(root).as_posix()}".lstrip("/")
+        client.put_object(Bucket=BUCKET, Key=key, Body=file.read_bytes())
     client.close()
 
 
