@@ -111,8 +111,11 @@ class Dashboard(Viewer):
         self._doc = self._doc or pn.state.curdoc
         try:
             self._task = asyncio.get_running_loop().create_task(self.session.runner.consume())
-        except RuntimeError:  # no event loop, as in a plain script: whoever wants results calls `drain`
-            self._task = None
+        except RuntimeError:
+            # With `panel serve --num-threads` this is a pool thread, and Panel knows the way to the event loop.
+            # Without a session, as in a plain script, there is no loop: whoever wants results calls `drain`.
+            if self._doc is not None and self._doc.session_context is not None:
+                pn.state.execute(self.session.runner.consume)
         self.session.runner.later("figures", self.frame.complete)
         self._open_first()
 
