@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -28,7 +29,11 @@ def cube(truth) -> itslive.Datacube:
 
 @pytest.mark.parametrize("name", VARIANTS)
 def test_every_variant_gives_what_was_written(name, tmp_path):
-    truth = write_cube(tmp_path / f"{name}.zarr", VARIANTS[name])
+    options = VARIANTS[name]
+    if name != "production":  # what is never read is slow to write
+        unused = (*options.without, "v", "v_error", "interp_mask", "landice", "floatingice", "date_dt")
+        options = replace(options, radar=False, without=unused)
+    truth = write_cube(tmp_path / f"{name}.zarr", options)
     assert_reads(itslive.open_cube(truth.path), truth)
 
 
