@@ -56,8 +56,12 @@ lint: $(TEST_STAMP) ## linter and type checker only
 format: $(TEST_STAMP) ## mend what the linter can mend
 	@$(BIN)/ruff check --fix . && $(BIN)/ruff format .
 
-bench: $(TEST_STAMP) ## the benchmarks; figures go to the terminal
-	@for script in benchmarks/bench_*.py; do echo "== $$script"; $(BIN)/python "$$script" || exit $$?; done
+bench: $(TEST_STAMP) ## the benchmarks on a cube and its outline (CUBE=cube.zarr OUTLINE=outline.geojson)
+	@[ -n "$(CUBE)" ] && [ -n "$(OUTLINE)" ] || { echo 'name a cube and an outline: make bench CUBE=cube.zarr OUTLINE=outline.geojson'; exit 2; }
+	$(BIN)/python benchmarks/glacier.py "$(CUBE)" "$(OUTLINE)"
+	$(BIN)/python benchmarks/exactness.py "$(CUBE)"
+	$(BIN)/python benchmarks/remote_requests.py
+	$(BIN)/python benchmarks/app_latency.py --cube "$(CUBE)" --outlines "$(OUTLINE)"
 
 clean: ## remove the environment and every cache in the clone
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

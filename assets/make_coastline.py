@@ -29,10 +29,8 @@ import shapely.affinity
 from itslive_core.geodesy import mercator
 
 WORLD = shapely.box(-180.0, -85.0, 180.0, 85.0)
-COAST_TOLERANCE = 1_500.0  # m on the map; the source is a map of 1 : 50 million
-LAND_TOLERANCE = 10_000.0  # m on the map: a pixel is 20 km where the whole world fits a screen
-SMALLEST_COAST = 20e6  # m2 on the map; smaller islands are specks that cost as many points as a bay
-SMALLEST_LAND = 2e9
+TOLERANCE = 2_000.0  # m on the map; the source is a map of 1 : 50 million
+SMALLEST = 20e6  # m2 on the map; smaller islands are specks that cost as many points as a bay
 
 
 def read_land(path: Path) -> list[shapely.Polygon]:
@@ -87,22 +85,18 @@ def on_the_map(shapes: list[shapely.Polygon]) -> list[shapely.Polygon]:
 
 
 def coast_lines(parts: list[shapely.Polygon]) -> list[np.ndarray]:
-    """Return the boundaries of polygons, simplified, without what lies on the edge of the map."""
-    large = [part for part in parts if part.area >= SMALLEST_COAST]
+    """Return the boundaries of polygons, without what lies on the edge of the map."""
     frame = shapely.transform(
         WORLD.boundary.segmentize(1.0), lambda points: np.column_stack(mercator(points[:, 0], points[:, 1]))
     )
-    coasts = shapely.difference(shapely.union_all([part.boundary for part in large]), frame.buffer(1_000.0))
-    lines = shapely.line_merge(coasts).simplify(COAST_TOLERANCE)
-    return [shapely.get_coordinates(line) for line in shapely.get_parts(lines)]
+    coasts = shapely.difference(shapely.union_all([part.boundary for part in parts]), frame.buffer(1_000.0))
+    return [shapely.get_coordinates(line) for line in shapely.get_parts(shapely.line_merge(coasts))]
 
 
 def land_rings(parts: list[shapely.Polygon]) -> tuple[list[np.ndarray], list[np.ndarray]]:
-    """Return shells and holes of polygons, coarse enough to be filled at every zoom."""
-    large = [part for part in parts if part.area >= SMALLEST_LAND]
-    coarse = [part.simplify(LAND_TOLERANCE) for part in large]
-    shells = [shapely.get_coordinates(part.exterior) for part in coarse]
-    holes = [shapely.get_coordinates(ring) for part in coarse for ring in part.interiors]
+    """Return shells and holes of polygons."""
+    shells = [shapely.get_coordinates(part.exterior) for part in parts]
+    holes = [shapely.get_coordinates(ring) for part in parts for ring in part.interiors]
     return shells, holes
 
 
@@ -120,7 +114,9 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("topojson", type=Path, help="land-50m.json of world-atlas 2.0.2")
-    parts = on_the_map(read_land(parser.parse_args().topojson))
+    fine = on_the_map(read_land(parser.parse_args().topojson))
+    # Lines and patches are made of the same simplified shapes, so that they coincide at every zoom.
+    parts = [part.simplify(TOLERANCE) for part in fine if part.area >= SMALLEST]
     folder = Path(__file__).parent
     x, y = joined(coast_lines(parts))
     np.savez_compressed(folder / "coastline.npz", x=x, y=y)

@@ -126,7 +126,8 @@ def bar_columns(bars: Bars | None, component: str, mission: str | None) -> dict[
 def bar_alpha(bars: Bars | None, mission: str | None) -> float:
     """Return the opacity of bars: thousands must stay readable, so fainter, the more there are."""
     count = len(bars.pairs) if bars is not None else 0
-    return float(np.clip(20.0 / np.sqrt(max(count, 1)), 0.18, 0.75)) * (1.0 if mission else 0.6)
+    alpha = float(np.clip(35.0 / np.sqrt(max(count, 1)), 0.35, 0.9))
+    return alpha if mission else 0.3 * alpha
 
 
 def pair_bars(bars: Bars | None, component: str, mission: str | None) -> hv.Segments:

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
+OPTIONS = ("--static-dirs", "assets=assets", "--num-threads", "4", "--warm")
 sys.path.insert(0, str(Path(__file__).parent))  # test folders are no packages
 
 from support import Screen  # noqa: E402
@@ -38,7 +39,7 @@ def free_port() -> int:
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory):
-    """`panel serve dashboard/app.py`, as a newcomer starts it."""
+    """`panel serve dashboard/app.py` with the options of `make serve`."""
     _chromium()
     port = free_port()
     log = tmp_path_factory.mktemp("server") / "log.txt"
@@ -47,7 +48,7 @@ def server(tmp_path_factory):
     demo_path()
     with log.open("w") as out:
         process = subprocess.Popen(
-            [sys.executable, "-m", "panel", "serve", str(ROOT / "dashboard" / "app.py"), "--port", str(port)],
+            [sys.executable, "-m", "panel", "serve", "dashboard/app.py", "--port", str(port), *OPTIONS],
             stdout=out,
             stderr=subprocess.STDOUT,
             cwd=ROOT,
