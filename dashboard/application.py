@@ -112,7 +112,7 @@ class Dashboard(Viewer):
         try:
             self._task = asyncio.get_running_loop().create_task(self.session.runner.consume())
         except RuntimeError:
-            # With `panel serve --num-threads` this is a pool thread, and Panel knows the way to the event loop.
+            # With `panel serve --num-threads` this is a pool thread; Panel knows the way to the event loop.
             # Without a session, as in a plain script, there is none: whoever wants results calls `drain`.
             if self._doc is not None and self._doc.session_context is not None:
                 pn.state.execute(self.session.runner.consume)
