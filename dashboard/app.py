@@ -13,5 +13,5 @@ if _ROOT not in sys.path:
 from dashboard.application import Dashboard  # noqa: E402 - needs the path above
 from dashboard.extension import prepare  # noqa: E402 - needs the path above
 
-prepare()
+prepare(refresh=True)
 Dashboard().servable()

@@ -8,12 +8,28 @@ import panel as pn
 __all__ = ["prepare"]
 
 
-def prepare() -> None:
-    """Load the extensions that the dashboard needs; nothing is fetched from elsewhere."""
+def prepare(*, refresh: bool = False) -> None:
+    """Load the extensions that the dashboard needs; the page fetches nothing from elsewhere.
+
+    Parameters
+    ----------
+    refresh : bool
+        Let the server look for a newer catalog of cubes in the background, once a week at most; without a
+        network the packaged one goes on being used.
+    """
     pn.extension(notifications=False)
     hv.extension("bokeh", logo=False)
     # Kept once a process: whoever comes first makes the kernels load while the page is still on its way.
     pn.state.as_cached("itslive-kernels", _warm_kernels)
+    if refresh:
+        pn.state.as_cached("itslive-catalog", _refresh_catalog)
+
+
+def _refresh_catalog() -> bool:
+    from itslive_core.catalog import refresh_in_background
+
+    refresh_in_background()
+    return True
 
 
 def _warm_kernels() -> bool:

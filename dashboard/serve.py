@@ -48,7 +48,7 @@ def make_app(options: argparse.Namespace) -> Callable[[], Any]:
         from dashboard.application import Dashboard
         from dashboard.extension import prepare
 
-        prepare()
+        prepare(refresh=True)
         return Dashboard(options.cube, options.outlines, demo=not options.no_demo).page()
 
     return app

@@ -67,7 +67,7 @@ VARIABLES: dict[str, dict[str, Any]] = {
 
 _REFERENCES = (
     "ITS_LIVE: Gardner, A., M. Fahnestock, and T. Scambos (2025), MEaSUREs ITS_LIVE, NASA NSIDC DAAC; "
-    "Gardner et al. (2025), The Cryosphere 19, 3517"
+    "Gardner et al. (2025), The Cryosphere 19, 3517, doi:10.5194/tc-19-3517-2025"
 )
 
 

@@ -26,10 +26,9 @@ if TYPE_CHECKING:
 __all__ = ["CITATION", "Frame"]
 
 CITATION = (
-    "Velocity data: ITS_LIVE, NASA MEaSUREs (Gardner et al., "
-    "<a href='https://doi.org/10.5067/IMR9D3PEI28U' target='_blank' rel='noopener'>"
-    "doi:10.5067/IMR9D3PEI28U</a>); "
-    "image pairs by auto-RIFT (Lei et al., 2021). Outlines: RGI and GLIMS. Land: Natural Earth. "
+    "Velocity data: ITS_LIVE, NASA MEaSUREs (Gardner et al., 2025, "
+    "<a href='https://doi.org/10.5194/tc-19-3517-2025' target='_blank' rel='noopener'>"
+    "doi:10.5194/tc-19-3517-2025</a>). Outlines: RGI and GLIMS. Land: Natural Earth. "
     "The band is a 95 % Bayesian interval under independent noise."
 )
 _SHARED: dict[str, Any] = {
