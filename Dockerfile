@@ -13,6 +13,6 @@ USER app
 EXPOSE 5006
 ENV PORT=5006
 # Behind a proxy, add: --allow-websocket-origin=HOST --use-xheaders
-CMD ["sh", "-c", "exec panel serve dashboard/app.py --address 0.0.0.0 --port $PORT --static-dirs assets=assets --num-threads 4 --warm --liveness --allow-websocket-origin=${ORIGIN:-localhost:$PORT}"]
+CMD ["sh", "-c", "exec panel serve dashboard/app.py --address 0.0.0.0 --port $PORT --static-dirs assets=assets --warm --liveness --allow-websocket-origin=${ORIGIN:-localhost:$PORT}"]
 HEALTHCHECK --interval=30s --timeout=5s --start-period=60s \
     CMD python -c "import os, urllib.request; urllib.request.urlopen(f'http://localhost:{os.environ[\"PORT\"]}/liveness', timeout=4)"

@@ -41,7 +41,7 @@ serve: $(SERVE_STAMP) ## the dashboard on the embedded demo (PORT=5006 ADDRESS=l
 	if [ -z "$$port" ]; then port=$$($(BIN)/python -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0 if socket.socket().connect_ex(("127.0.0.1", 5006)) == 0 else 5006)); print(s.getsockname()[1])'); fi; \
 	echo "The dashboard will be at http://$(ADDRESS):$$port/app (stop it with Ctrl-C)"; \
 	exec $(BIN)/panel serve dashboard/app.py --address $(ADDRESS) --port "$$port" \
-		--static-dirs assets=assets --num-threads 4 --warm $(if $(ORIGIN),--allow-websocket-origin $(ORIGIN))
+		--static-dirs assets=assets --warm $(if $(ORIGIN),--allow-websocket-origin $(ORIGIN))
 
 test: $(TEST_STAMP) ## linter, type checker and all tests (PYTEST_ARGS='-k catalog')
 	@status=0; \

@@ -15,7 +15,7 @@ from itslive_core.estimators.weights import observation_weights
 from itslive_core.solvers.band_algebra import PAD
 from itslive_core.solvers.band_assembly import assemble
 from itslive_core.solvers.base import needed_pairs, smoothing_limits
-from itslive_core.solvers.smoothing_search import EVIDENCE, GCV, criterion
+from itslive_core.solvers.smoothing_search import EVIDENCE, GCV, Problem, criterion
 from itslive_core.time_grid import TimeGrid
 
 if TYPE_CHECKING:
@@ -82,16 +82,13 @@ def smoothing_curve(
     if smoothing is None:
         smoothing = np.geomspace(*smoothing_limits(order, settings.interval), 40)
     candidates = np.atleast_1d(np.asarray(smoothing, dtype=np.float64))
-    curves = {
-        name: [
-            criterion(
-                kind, normal, work, z, rhs, solution, squares, float(u.sum()), size, width, order,
-                (value / settings.interval**order) ** 2,
-            )
-            for value in candidates
-        ]
-        for name, kind in (("evidence", EVIDENCE), ("gcv", GCV))
-    }  # fmt: skip
+    scale = settings.interval**order
+    curves: dict[str, list[float]] = {}
+    for name, kind in (("evidence", EVIDENCE), ("gcv", GCV)):
+        problem = Problem(
+            kind, normal, work, z, rhs, solution, squares, float(u.sum()), size, width, order, scale
+        )
+        curves[name] = [criterion(problem, float(x)) for x in np.log10(candidates)]
     return xr.Dataset(
         {
             "evidence": ("smoothing", curves["evidence"], {"long_name": "-2 log evidence + constant"}),

@@ -32,7 +32,7 @@ from itslive_core.solvers.base import (
     needed_pairs,
     smoothing_limits,
 )
-from itslive_core.solvers.smoothing_search import EVIDENCE, FIXED, GCV, search
+from itslive_core.solvers.smoothing_search import EVIDENCE, FIXED, GCV, Problem, search
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -190,23 +190,10 @@ def _estimate(
                 squares[0] = (w * vx * vx).sum()
                 squares[1] = (w * vy * vy).sum()
                 old = choice
-                choice = search(
-                    kind,
-                    normal,
-                    work,
-                    z,
-                    rhs,
-                    now,
-                    squares,
-                    u.sum(),
-                    size,
-                    width,
-                    order,
-                    scale,
-                    low,
-                    high,
-                    old,
+                problem = Problem(
+                    kind, normal, work, z, rhs, now, squares, u.sum(), size, width, order, scale
                 )
+                choice = search(problem, low, high, old)
                 choosing = robust and not abs(choice - old) < _SETTLED
             data_part = 0.0
             for i in range(size):
@@ -277,7 +264,6 @@ class BandedSolver:
         BatchResult
         """
         operator = batch.operator
-        pixels, cells = batch.n_pixels, operator.grid.size
         interval = operator.grid.interval
         order = options.derivative
         kinds = {"evidence": EVIDENCE, "gcv": GCV}
@@ -286,17 +272,7 @@ class BandedSolver:
         else:
             kind, log_smoothing = FIXED, float(np.log10(options.smoothing))
         low, high = np.log10(smoothing_limits(order, interval))
-        result = BatchResult(
-            values=np.full((pixels, 2, cells), np.nan),
-            std=np.full((pixels, 2, cells if options.uncertainty else 0), np.nan),
-            count=np.zeros((pixels, cells), dtype=np.int32),
-            covered=np.zeros((pixels, cells)),
-            smoothing=np.full(pixels, np.nan),
-            freedom=np.full(pixels, np.nan),
-            passes=np.zeros(pixels, dtype=np.int32),
-            status=np.zeros(pixels, dtype=np.int8),
-            robust_weights=np.ones(len(batch.pair)),
-        )
+        result = BatchResult.blank(batch, uncertainty=options.uncertainty)
         if needed_pairs(order) != order + 3:
             raise AssertionError("the compiled kernel counts k + 3 pairs")
         _estimate(

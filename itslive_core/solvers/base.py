@@ -139,6 +139,29 @@ class BatchResult:
     status: NDArray[np.int8]
     robust_weights: NDArray[np.float64]
 
+    @classmethod
+    def blank(cls, batch: PixelBatch, *, uncertainty: bool) -> BatchResult:
+        """Make the arrays that a solver fills: nothing is estimated yet.
+
+        Parameters
+        ----------
+        batch : PixelBatch
+        uncertainty : bool
+            Make room for standard deviations.
+        """
+        pixels, cells = batch.n_pixels, batch.operator.grid.size
+        return cls(
+            values=np.full((pixels, 2, cells), np.nan),
+            std=np.full((pixels, 2, cells if uncertainty else 0), np.nan),
+            count=np.zeros((pixels, cells), dtype=np.int32),
+            covered=np.zeros((pixels, cells)),
+            smoothing=np.full(pixels, np.nan),
+            freedom=np.full(pixels, np.nan),
+            passes=np.zeros(pixels, dtype=np.int32),
+            status=np.zeros(pixels, dtype=np.int8),
+            robust_weights=np.ones(len(batch.pair)),
+        )
+
 
 class Solver(Protocol):
     """Solves batches of pixels; implementations differ in speed, not in results."""

@@ -92,19 +92,8 @@ class DenseSolver:
         -------
         BatchResult
         """
-        pixels, cells = batch.n_pixels, batch.operator.grid.size
-        result = BatchResult(
-            values=np.full((pixels, 2, cells), np.nan),
-            std=np.full((pixels, 2, cells if options.uncertainty else 0), np.nan),
-            count=np.zeros((pixels, cells), dtype=np.int32),
-            covered=np.zeros((pixels, cells)),
-            smoothing=np.full(pixels, np.nan),
-            freedom=np.full(pixels, np.nan),
-            passes=np.zeros(pixels, dtype=np.int32),
-            status=np.zeros(pixels, dtype=np.int8),
-            robust_weights=np.ones(len(batch.pair)),
-        )
-        for p in range(pixels):
+        result = BatchResult.blank(batch, uncertainty=options.uncertainty)
+        for p in range(batch.n_pixels):
             where = slice(int(batch.offsets[p]), int(batch.offsets[p + 1]))
             self._pixel(batch, options, p, where, result)
         return result

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from itslive_core.compiled import kernel
-from itslive_core.solvers.band_algebra import factorise, log_determinant, selected_inverse, solve
+from itslive_core.solvers.band_algebra import PAD, factorise, log_determinant, selected_inverse, solve
 from itslive_core.solvers.band_assembly import add_penalty, penalty_trace
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["EVIDENCE", "FIXED", "GCV", "criterion", "search"]
+__all__ = ["EVIDENCE", "FIXED", "GCV", "Problem", "criterion", "search"]
 
 FIXED, EVIDENCE, GCV = 0, 1, 2
 
@@ -21,21 +21,43 @@ _COARSE_STEP = 0.5
 _TOLERANCE = 0.01
 
 
+class Problem(NamedTuple):
+    """The normal equations of one pixel without the penalty, and room to work in.
+
+    Parameters
+    ----------
+    kind : int
+        `EVIDENCE` or `GCV`.
+    normal, work, z : ndarray
+        A'WA in band storage, and room for the factor and the selected inverse.
+    rhs, solution : ndarray, shape (2, M)
+        A'Wd, and room for the solution.
+    squares : ndarray, shape (2,)
+        d'Wd per component.
+    n : float
+        Sum of the robust weights.
+    size, width, order : int
+        M, half-bandwidth, k.
+    scale : float
+        h^k, so that alpha = (lambda / scale)^2.
+    """
+
+    kind: int
+    normal: NDArray
+    work: NDArray
+    z: NDArray
+    rhs: NDArray
+    solution: NDArray
+    squares: NDArray
+    n: float
+    size: int
+    width: int
+    order: int
+    scale: float
+
+
 @kernel(error_model="numpy")
-def criterion(
-    kind: int,
-    normal: NDArray,
-    work: NDArray,
-    z: NDArray,
-    rhs: NDArray,
-    solution: NDArray,
-    squares: NDArray,
-    n: float,
-    size: int,
-    width: int,
-    order: int,
-    alpha: float,
-) -> float:  # pragma: no cover - compiled
+def criterion(problem: Problem, log_smoothing: float) -> float:  # pragma: no cover - compiled
     """Evaluate what a choice of lambda minimises.
 
     Evidence: the data are normal with variance s_c^2 / w_j, the k-th differences normal with variance
@@ -48,43 +70,35 @@ def criterion(
 
     Parameters
     ----------
-    kind : int
-        `EVIDENCE` or `GCV`.
-    normal, work, z : ndarray
-        A'WA in band storage, and room for the factor and the selected inverse.
-    rhs, solution : ndarray, shape (2, >= M)
-        A'Wd, and room for the solution.
-    squares : ndarray, shape (2,)
-        d'Wd per component.
-    n : float
-        Sum of the robust weights.
-    size, width, order : int
-        M, half-bandwidth, k.
-    alpha : float
-        (lambda / h^k)^2.
+    problem : Problem
+    log_smoothing : float
+        log10 lambda.
 
     Returns
     -------
     float
         Infinity where the matrix cannot be factorised.
     """
-    used = size * (width + 5)
-    work[:used] = normal[:used]
+    size, width, order, n = problem.size, problem.width, problem.order, problem.n
+    work, solution, rhs, squares = problem.work, problem.solution, problem.rhs, problem.squares
+    alpha = (10.0**log_smoothing / problem.scale) ** 2
+    used = size * (width + 1 + PAD)
+    work[:used] = problem.normal[:used]
     add_penalty(work, size, width, order, alpha)
     if not factorise(work, size, width):
         return np.inf
-    solution[:, :size] = rhs[:, :size]
-    solve(work, size, width, solution[:, :size])
+    solution[:] = rhs
+    solve(work, size, width, solution)
     total = 0.0
-    if kind == EVIDENCE:
+    if problem.kind == EVIDENCE:
         for c in range(2):
             q = squares[c]
             for i in range(size):
                 q -= rhs[c, i] * solution[c, i]
             total += (n - order) * np.log(max(q, 1e-12 * squares[c] + 1e-300))
         return total + 2.0 * (log_determinant(work, size, width) - (size - order) * np.log(alpha))
-    selected_inverse(work, size, width, z)
-    freedom = size - alpha * penalty_trace(z, size, width, order)
+    selected_inverse(work, size, width, problem.z)
+    freedom = size - alpha * penalty_trace(problem.z, size, width, order)
     for c in range(2):
         v = solution[c]
         q = squares[c]
@@ -98,38 +112,19 @@ def criterion(
 
 
 @kernel(error_model="numpy")
-def search(
-    kind: int,
-    normal: NDArray,
-    work: NDArray,
-    z: NDArray,
-    rhs: NDArray,
-    solution: NDArray,
-    squares: NDArray,
-    n: float,
-    size: int,
-    width: int,
-    order: int,
-    scale: float,
-    low: float,
-    high: float,
-    guess: float,
-) -> float:  # pragma: no cover - compiled
+def search(problem: Problem, low: float, high: float, guess: float) -> float:  # pragma: no cover - compiled
     """Find the log10 lambda that minimises the criterion.
 
-    Steps downhill from the guess in half decades until a minimum is bracketed (without a guess: over the
-    whole range), then golden sections and parabolas as in Brent's method.
+    Without a guess the whole range is looked at in steps of a decade; from the best of them, or from the
+    guess, it walks downhill until a minimum is bracketed, and then closes in with parabolas.
 
     Parameters
     ----------
-    scale : float
-        h^k, so that alpha = (lambda / scale)^2.
+    problem : Problem
     low, high : float
         Limits of log10 lambda.
     guess : float
         An earlier result, or NaN.
-
-    Other parameters are those of `criterion`.
 
     Returns
     -------
@@ -141,85 +136,28 @@ def search(
         steps = int(np.ceil((high - low) / (2.0 * _COARSE_STEP)))
         for i in range(steps + 1):
             x = low + (high - low) * i / steps
-            f = criterion(
-                kind, normal, work, z, rhs, solution, squares, n, size, width, order, (10.0**x / scale) ** 2
-            )
+            f = criterion(problem, x)
             if f < best_f:
                 best_x, best_f = x, f
     else:
         best_x = min(max(guess, low), high)
-        best_f = criterion(
-            kind, normal, work, z, rhs, solution, squares, n, size, width, order, (10.0**best_x / scale) ** 2
-        )
+        best_f = criterion(problem, best_x)
     if not best_f < np.inf:
         return np.nan
     step = _COARSE_STEP if np.isnan(guess) else 0.2
     left, right = best_x - step, best_x + step
-    f_left = f_right = np.inf
-    for _ in range(60):  # walk until both sides are higher or at the limit
-        if left >= low:
-            f_left = criterion(
-                kind,
-                normal,
-                work,
-                z,
-                rhs,
-                solution,
-                squares,
-                n,
-                size,
-                width,
-                order,
-                (10.0**left / scale) ** 2,
-            )
-        else:
-            f_left = np.inf
-        if f_left < best_f:
-            right, f_right = best_x, best_f
-            best_x, best_f = left, f_left
-            left = best_x - step
-            continue
-        if not f_right < np.inf and right <= high:
-            f_right = criterion(
-                kind,
-                normal,
-                work,
-                z,
-                rhs,
-                solution,
-                squares,
-                n,
-                size,
-                width,
-                order,
-                (10.0**right / scale) ** 2,
-            )
-        if right <= high and f_right < best_f:
-            left, f_left = best_x, best_f
-            best_x, best_f = right, f_right
-            right, f_right = best_x + step, np.inf
-            # The left neighbour is known to be higher now; only the right side is walked on.
-            while right <= high:
-                f_right = criterion(
-                    kind,
-                    normal,
-                    work,
-                    z,
-                    rhs,
-                    solution,
-                    squares,
-                    n,
-                    size,
-                    width,
-                    order,
-                    (10.0**right / scale) ** 2,
-                )
-                if f_right >= best_f:
-                    break
-                left, f_left = best_x, best_f
-                best_x, best_f = right, f_right
-                right, f_right = best_x + step, np.inf
-        break
+    f_left = criterion(problem, left) if left >= low else np.inf
+    f_right = criterion(problem, right) if right <= high else np.inf
+    while f_left < best_f:
+        right, f_right = best_x, best_f
+        best_x, best_f = left, f_left
+        left = best_x - step
+        f_left = criterion(problem, left) if left >= low else np.inf
+    while f_right < best_f:
+        left, f_left = best_x, best_f
+        best_x, best_f = right, f_right
+        right = best_x + step
+        f_right = criterion(problem, right) if right <= high else np.inf
     if not (f_left < np.inf and f_right < np.inf):
         return best_x  # at a limit
     # Parabolas inside the bracket. One that returns to the best point says little about a wide side of the
@@ -233,9 +171,7 @@ def search(
             x = best_x + _TOLERANCE if wide_right else best_x - _TOLERANCE
             if (right - best_x if wide_right else best_x - left) < 2.0 * _TOLERANCE:
                 break
-        f = criterion(
-            kind, normal, work, z, rhs, solution, squares, n, size, width, order, (10.0**x / scale) ** 2
-        )
+        f = criterion(problem, x)
         if f < best_f:
             if x < best_x:
                 right, f_right = best_x, best_f

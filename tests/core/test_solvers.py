@@ -12,7 +12,7 @@ from itslive_core.solvers.band_assembly import add_penalty, assemble, penalty_tr
 from itslive_core.solvers.banded import BandedSolver
 from itslive_core.solvers.base import NO_FREEDOM, SOLVED, TOO_FEW, PixelBatch, SolveOptions
 from itslive_core.solvers.dense import DenseSolver, dense_criterion, difference_matrix
-from itslive_core.solvers.smoothing_search import EVIDENCE, GCV, criterion
+from itslive_core.solvers.smoothing_search import EVIDENCE, GCV, Problem, criterion
 from itslive_core.time_grid import SpanOperator, TimeGrid
 from tests.simulate import network
 
@@ -142,7 +142,8 @@ def test_criteria_equal_the_oracle(kind: str, order: int) -> None:
     squares = (w[:, None] * data**2).sum(axis=0)
     code = {"evidence": EVIDENCE, "gcv": GCV}[kind]
     for alpha in (1e-2, 1.0, 1e3):
-        fast = criterion(code, normal, work, z, rhs, room, squares, 170.5, size, width, order, alpha)
+        problem = Problem(code, normal, work, z, rhs, room, squares, 170.5, size, width, order, 12.0**order)
+        fast = criterion(problem, np.log10(np.sqrt(alpha) * 12.0**order))
         slow = dense_criterion(kind, op.to_dense(), w, data, 170.5, order, alpha)
         assert fast == pytest.approx(slow, rel=1e-9, abs=1e-7)
 

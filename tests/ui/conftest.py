@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-OPTIONS = ("--static-dirs", "assets=assets", "--num-threads", "4", "--warm")
+OPTIONS = ("--static-dirs", "assets=assets", "--warm")
 sys.path.insert(0, str(Path(__file__).parent))  # test folders are no packages
 
 from support import Screen  # noqa: E402
