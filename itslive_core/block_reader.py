@@ -181,8 +181,10 @@ def _native(values: NDArray) -> NDArray:
 
 def _check_length(data: bytes) -> None:
     """Refuse a Blosc chunk that was cut: decoding could read beyond its end."""
+    if len(data) < 16:
+        raise ValueError(f"it has {len(data)} bytes, less than a header")
     told = int.from_bytes(data[12:16], "little")
-    if len(data) < 16 or told != len(data):
+    if told != len(data):
         raise ValueError(f"it has {len(data):,} bytes instead of {told:,}")
 
 

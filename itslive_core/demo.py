@@ -98,7 +98,7 @@ def make_demo(
         raise OutputError(f"the folder {folder} does not exist: make it first, or name another")
     present = [p for p in files.paths if p.exists()]
     if present and not overwrite:
-        raise OutputError(f"{present[0]} exists already: choose another name, or ask to overwrite it")
+        raise OutputError(f"{present[0]} exists already: choose another name, or add --overwrite")
     try:
         with tempfile.TemporaryDirectory(prefix=".itslive-demo-", dir=folder) as temporary:
             built = _in_folder(Path(temporary))

@@ -183,7 +183,10 @@ def _invert_area(
             raise ItsliveError("no pixel of the area has enough image pairs: widen the filters or the area")
         if as_tif:
             write_area(store, output)
-    report.say(f"{n_solved:,} pixels solved in {n_new} blocks; wrote {output}")
+    if n_new:
+        report.say(f"{n_solved:,} pixels solved in {n_new} blocks; wrote {output}")
+    else:
+        report.say(f"{output} is finished already: nothing left to do")
     if failures:
         click.echo(f"Error: {len(failures)} of {n_new} blocks failed: {'; '.join(failures[:3])}", err=True)
         return SOME_BLOCKS_FAILED

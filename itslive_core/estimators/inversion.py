@@ -63,7 +63,7 @@ def reason_for(status: int, used: int, derivative: int) -> str:
     if status == FAILED:
         return "the normal equations cannot be solved: try a larger smoothing"
     if status == NO_FREEDOM:
-        return "no error bars: the fit uses up all pairs; try a larger smoothing or a longer interval"
+        return "no error bars: the fit leaves no residuals; try a larger smoothing or a longer interval"
     raise ValueError(f"unknown status {status}")
 
 

@@ -97,8 +97,11 @@ class InversionSettings:
             if value not in choices:
                 raise SettingsError(f"{name} {value!r} is not known: choose from {', '.join(choices)}")
         for name in ("robust", "uncertainty"):
-            if not isinstance(getattr(self, name), bool):
-                raise SettingsError(f"{name} is {getattr(self, name)!r}: choose True or False")
+            value = getattr(self, name)
+            numpy_bool = getattr(getattr(value, "dtype", None), "kind", "") == "b"
+            if not (isinstance(value, bool) or numpy_bool):
+                raise SettingsError(f"{name} is {value!r}: choose True or False")
+            object.__setattr__(self, name, bool(value))
         object.__setattr__(self, "spatial_smoothing", self._number("spatial_smoothing", 0.0, math.inf))
         if self.spatial_smoothing != 0.0:
             raise SettingsError("spatial_smoothing is not available yet: leave it at 0")

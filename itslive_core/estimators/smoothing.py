@@ -49,7 +49,7 @@ def smoothing_curve(
     Returns
     -------
     xarray.Dataset
-        Dimension ``smoothing``: ``evidence`` (-2 log of it) and ``gcv`` (log of it), both up to a constant
+        Dimension ``smoothing``: ``evidence`` (-2 log of it) and ``gcv`` (n log of it), both up to a constant
         and lower where better.
 
     Raises
@@ -92,7 +92,11 @@ def smoothing_curve(
     return xr.Dataset(
         {
             "evidence": ("smoothing", curves["evidence"], {"long_name": "-2 log evidence + constant"}),
-            "gcv": ("smoothing", curves["gcv"], {"long_name": "log generalised cross-validation + constant"}),
+            "gcv": (
+                "smoothing",
+                curves["gcv"],
+                {"long_name": "n log generalised cross-validation + constant"},
+            ),
         },
         coords={"smoothing": ("smoothing", candidates, {"long_name": "lambda"})},
     )

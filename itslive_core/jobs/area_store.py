@@ -196,5 +196,5 @@ def _create(
         words = {"standard_name": f"projection_{name}_coordinate", "units": "m", "axis": name.upper()}
         add(name, ((len(values),), (len(values),), (name,)), "float64", np.nan, words)[:] = values
     add("mapping", ((), (), ()), "int32", None, grid_mapping(plan.epsg) if plan.epsg else {})
-    group.attrs.update({**attributes, "job": json.dumps(dict(job))})
+    group.attrs.update({"job": json.dumps(dict(job)), **attributes})
     zarr.consolidate_metadata(str(path), zarr_format=2)

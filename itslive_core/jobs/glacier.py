@@ -15,8 +15,15 @@ from itslive_core.estimators.prepare import SharedPairs, solve_block, solver_for
 from itslive_core.estimators.settings import InversionSettings
 from itslive_core.jobs.area_store import AreaStore
 from itslive_core.jobs.plan import AreaPlan, BlockTask, available_workers, plan_area, selected_pairs
-from itslive_core.selection import PairSelection
-from itslive_core.series import TIME_ATTRIBUTES, VARIABLES, common_attributes, speed_and_std, time_coordinates
+from itslive_core.selection import FilterStep, PairSelection
+from itslive_core.series import (
+    TIME_ATTRIBUTES,
+    VARIABLES,
+    common_attributes,
+    filter_attributes,
+    speed_and_std,
+    time_coordinates,
+)
 from itslive_core.solvers.base import NO_FREEDOM, SOLVED
 from itslive_core.time_grid import TimeGrid
 
@@ -29,7 +36,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from itslive_core.datacube import Datacube
-    from itslive_core.selection import FilterStep
 
 __all__ = ["BlockResult", "run_glacier"]
 
@@ -203,8 +209,6 @@ def _axis(
 
 
 def _summed(found: list[tuple[NDArray[np.bool_], tuple[FilterStep, ...]]]) -> tuple[FilterStep, ...]:
-    from itslive_core.selection import FilterStep
-
     return tuple(
         FilterStep(same[0].name, sum(s.kept for s in same), sum(s.dropped for s in same), same[0].note)
         for same in zip(*(steps for _, steps in found), strict=True)
@@ -214,7 +218,10 @@ def _summed(found: list[tuple[NDArray[np.bool_], tuple[FilterStep, ...]]]) -> tu
 def _attributes(
     plan: AreaPlan, settings: InversionSettings, selection: PairSelection, steps: Iterable[FilterStep]
 ) -> dict[str, Any]:
-    layers = {f"n_layers_{step.name}": step.kept for step in steps}
+    total = sum(cube.n_pairs for cube in plan.cubes)
+    read = FilterStep("read", total, 0, "image pairs of the cubes; n_pairs_used(y, x) counts them by pixel")
+    history = (read, *steps)
+    fixed = {} if isinstance(settings.smoothing, str) else {"smoothing_used": settings.smoothing}
     return {
         **common_attributes(
             {"method": "inversion", **settings.to_dict()},
@@ -222,8 +229,8 @@ def _attributes(
             [cube.url for cube in plan.cubes],
             [cube.date_updated or "" for cube in plan.cubes],
         ),
-        "n_layers_read": sum(cube.n_pairs for cube in plan.cubes),
-        **layers,
+        **fixed,
+        **filter_attributes(history, history[-1].kept),
     }
 
 

@@ -43,8 +43,8 @@ _STIFF, _STIFFEST = 1e3, 1e12
 """Penalty over data, as the ratio of their diagonals: above the first the solution is refined; above the
 second only the polynomial that the penalty leaves free is left, and the ratio is held there."""
 
-_SETTLED = 0.02
-"""lambda is not chosen again once it moved by less than this between passes [decades]."""
+_SETTLED = 0.01
+"""lambda is not chosen again once it moved by less than this between passes, twice [decades]."""
 
 
 @kernel()
@@ -181,6 +181,7 @@ def _estimate(
         squares = np.empty(2)
         choice = log_smoothing
         choosing = kind != FIXED
+        calm = 0
         status[p] = SOLVED
         for turn in range(MAX_PASSES + 1):
             for j in range(n):
@@ -194,7 +195,8 @@ def _estimate(
                     kind, normal, work, z, rhs, now, squares, u.sum(), size, width, order, scale
                 )
                 choice = search(problem, low, high, old)
-                choosing = robust and not abs(choice - old) < _SETTLED
+                calm = calm + 1 if abs(choice - old) < _SETTLED else 0
+                choosing = robust and calm < 2
             data_part = 0.0
             for i in range(size):
                 data_part += normal[i * (width + 1 + PAD)] / size
@@ -235,13 +237,15 @@ def _estimate(
         if not left > 0.0:
             status[p] = NO_FREEDOM
             continue
-        sx = np.sqrt((w * rx * rx).sum() / left)
-        sy = np.sqrt((w * ry * ry).sum() / left)
-        for i in range(size):
-            if count[p, cell0 + i] > 0:
-                root = np.sqrt(z[i * (2 * width + 1) + width])
-                std[p, 0, cell0 + i] = sx * root
-                std[p, 1, cell0 + i] = sy * root
+        for c in range(2):
+            residual = rx if c == 0 else ry
+            scatter = np.sqrt((w * residual * residual).sum() / left)
+            if not scatter > 0.0:
+                status[p] = NO_FREEDOM
+                continue
+            for i in range(size):
+                if count[p, cell0 + i] > 0:
+                    std[p, c, cell0 + i] = scatter * np.sqrt(z[i * (2 * width + 1) + width])
 
 
 class BandedSolver:

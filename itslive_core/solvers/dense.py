@@ -71,7 +71,7 @@ def dense_criterion(
     rss = (w[:, None] * (data - a @ v) ** 2).sum(axis=0)
     if kind == "gcv":
         freedom = np.trace(np.linalg.solve(normal, gram))
-        return float(np.log(rss).sum() - 4 * np.log(n - freedom))
+        return float(n * (np.log(rss).sum() - 4 * np.log(n - freedom)))
     q = rss + alpha * ((d @ v) ** 2).sum(axis=0)
     log_det = np.linalg.slogdet(normal)[1]
     return float(((n - order) * np.log(q)).sum() + 2 * (log_det - (size - order) * np.log(alpha)))
@@ -156,6 +156,9 @@ class DenseSolver:
             result.status[p] = NO_FREEDOM
             return
         variance = (w[:, None] * residual**2).sum(axis=0) / left
+        if not (variance > 0).all():
+            result.status[p] = NO_FREEDOM
+        variance[variance <= 0] = np.nan
         result.std[p][:, seen] = np.sqrt(variance[:, None] * np.diag(inverse)[None, seen])
 
 

@@ -19,6 +19,12 @@ FIXED, EVIDENCE, GCV = 0, 1, 2
 
 _COARSE_STEP = 0.5
 _TOLERANCE = 0.01
+_GRAIN = 1e3
+"""Choices are rounded to 1 / _GRAIN of a decade, so that the order of the pairs cannot matter."""
+_TIE = 1e-3
+"""Values of the criterion (-2 log p) that differ by less say nothing about which lambda is better."""
+_FLAT = 1e-2
+"""A bracket that is shallower than this is not refined: its minimum would be that of rounding errors."""
 
 
 class Problem(NamedTuple):
@@ -65,8 +71,8 @@ def criterion(problem: Problem, log_smoothing: float) -> float:  # pragma: no co
 
         -2 log p = sum_c (n - k) log Q_c + 2 (log |N| - (M - k) log alpha),   Q_c = d'Wd - g'N^-1 g.
 
-    GCV (Golub, Heath and Wahba, 1979, doi:10.1080/00401706.1979.10489751), in logarithms over both:
-    sum_c log RSS_c - 4 log(n - trace(N^-1 A'WA)).
+    GCV (Golub, Heath and Wahba, 1979, doi:10.1080/00401706.1979.10489751), in logarithms over both, and
+    times n to be on the same scale: n (sum_c log RSS_c - 4 log(n - trace(N^-1 A'WA))).
 
     Parameters
     ----------
@@ -108,7 +114,7 @@ def criterion(problem: Problem, log_smoothing: float) -> float:  # pragma: no co
             d = v[i + 1] - v[i] if order == 1 else v[i] - 2.0 * v[i + 1] + v[i + 2]
             q -= alpha * d * d
         total += np.log(max(q, 1e-12 * squares[c] + 1e-300))
-    return total - 4.0 * np.log(max(n - freedom, 1e-9))
+    return n * (total - 4.0 * np.log(max(n - freedom, 1e-9)))
 
 
 @kernel(error_model="numpy")
@@ -137,7 +143,7 @@ def search(problem: Problem, low: float, high: float, guess: float) -> float:  #
         for i in range(steps + 1):
             x = low + (high - low) * i / steps
             f = criterion(problem, x)
-            if f < best_f:
+            if f < best_f - _TIE:
                 best_x, best_f = x, f
     else:
         best_x = min(max(guess, low), high)
@@ -148,18 +154,20 @@ def search(problem: Problem, low: float, high: float, guess: float) -> float:  #
     left, right = best_x - step, best_x + step
     f_left = criterion(problem, left) if left >= low else np.inf
     f_right = criterion(problem, right) if right <= high else np.inf
-    while f_left < best_f:
+    while f_left < best_f - _TIE:
         right, f_right = best_x, best_f
         best_x, best_f = left, f_left
         left = best_x - step
         f_left = criterion(problem, left) if left >= low else np.inf
-    while f_right < best_f:
+    while f_right < best_f - _TIE:
         left, f_left = best_x, best_f
         best_x, best_f = right, f_right
         right = best_x + step
         f_right = criterion(problem, right) if right <= high else np.inf
     if not (f_left < np.inf and f_right < np.inf):
         return best_x  # at a limit
+    if min(f_left, f_right) < best_f + _FLAT:
+        return best_x
     # Parabolas inside the bracket. One that returns to the best point says little about a wide side of the
     # bracket, so that side is probed close by; if it is higher there, the bracket is closed.
     for _ in range(16):
@@ -182,4 +190,4 @@ def search(problem: Problem, low: float, high: float, guess: float) -> float:  #
             left, f_left = x, f
         else:
             right, f_right = x, f
-    return best_x
+    return np.rint(best_x * _GRAIN) / _GRAIN

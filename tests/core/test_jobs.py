@@ -99,6 +99,9 @@ def test_store_is_cf_and_equal_to_the_stream(
     assert ds["mapping"].attrs["spatial_epsg"] == 3413
     assert ds.attrs["smoothing"] == 100.0
     assert json.loads(ds.attrs["selection"]) == {"start": "2021"}
+    assert ds.attrs["smoothing_used"] == 100.0
+    assert list(ds.attrs)[-1] == "n_pairs_used"
+    assert ds.attrs["n_pairs_read"] > ds.attrs["n_pairs_dates"] == ds.attrs["n_pairs_used"] > 0
     stream = paint(results)
     np.testing.assert_array_equal(ds["v"].sel(x=stream["x"], y=stream["y"]), stream)
     assert np.isfinite(ds["v"]).any()
