@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 __all__ = ["Dashboard"]
 
 _TITLE = "ITS_LIVE velocity"
+_CELL_DELAY = 1.5
+"""Time that a notebook is given to draw the cell [s]."""
 
 
 class Dashboard(Viewer):
@@ -82,7 +84,12 @@ class Dashboard(Viewer):
         )
 
     def __panel__(self) -> Any:
-        self.start()
+        try:
+            # In a notebook the cell must be drawn before anything changes in it: a change that comes earlier
+            # speaks of parts that the page does not know yet.
+            asyncio.get_running_loop().call_later(_CELL_DELAY, self.start)
+        except RuntimeError:
+            self.start()
         return self.frame.plain()
 
     def page(self) -> pmui.Page:

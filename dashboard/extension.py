@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+import sys
+
 import holoviews as hv
 import panel as pn
 
 __all__ = ["prepare"]
+
+if "ipykernel" in sys.modules:
+    # A notebook has no server of ours to load scripts from. They go into the page, not to a public host; set
+    # as defaults, before anything (hvplot does on import) loads an extension.
+    pn.extension.inline = True
+    hv.extension.inline = True
+    pn.config.inline = True
 
 
 def prepare(*, refresh: bool = False) -> None:

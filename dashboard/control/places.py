@@ -232,27 +232,26 @@ def _inside(glacier: Glacier) -> tuple[float, float]:
 
 
 def _cubes_for(glacier: Glacier, here: tuple[float, float], open_ones: list[Datacube]) -> list[Datacube]:
-    """Return open cubes where they cover the place, else open those of the catalog; all on one lattice."""
+    """Return open cubes of the place or the glacier, else those of the catalog; all on one lattice."""
     from itslive_core import open_cube
 
-    best = [cube for cube in reversed(open_ones) if _covers(cube, *here)]
-    if not best:
+    covering = [cube for cube in reversed(open_ones) if _covers(cube, *here)]
+    overlapping = [cube for cube in reversed(open_ones) if _overlaps(cube, glacier)]
+    if not covering and not overlapping:
         records = glacier.cubes()
         return [open_cube(record.url) for record in records if record.epsg == records[0].epsg]
-    first = best[0]
-    x0, y0, x1, y1 = glacier.outline_in(first.crs).bounds
-    neighbours = [
+    first = (covering or overlapping)[0]
+    return [first] + [
         cube
-        for cube in open_ones
-        if cube.url != first.url
-        and cube.epsg == first.epsg
-        and cube not in best
-        and cube.bounds[0] < x1
-        and cube.bounds[2] > x0
-        and cube.bounds[1] < y1
-        and cube.bounds[3] > y0
+        for cube in overlapping
+        if cube.url != first.url and cube.epsg == first.epsg and cube not in covering
     ]
-    return [first, *neighbours]
+
+
+def _overlaps(cube: Datacube, glacier: Glacier) -> bool:
+    x0, y0, x1, y1 = glacier.outline_in(cube.crs).bounds
+    west, south, east, north = cube.bounds
+    return west < x1 and east > x0 and south < y1 and north > y0
 
 
 def _glacier_or_area(lon: float, lat: float) -> tuple[Glacier, str]:
