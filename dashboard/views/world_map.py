@@ -213,10 +213,6 @@ class WorldMapView(Viewer):
     def __panel__(self) -> pn.pane.HoloViews:
         return self.pane
 
-    def show_cubes(self, edges: Any) -> None:
-        """Send the footprints of another catalog."""
-        self._cubes_pipe.send(edges)
-
     def show_known(self, geometries: list[Any]) -> None:
         """Send the outlines that are loaded [degrees]."""
         self._known_pipe.send(geometries)

@@ -250,6 +250,9 @@ def _stream(
     threads = max(1, workers or available_workers(plan.cubes))
     running: dict[Future[tuple[dict[str, NDArray], int]], BlockTask] = {}
     times = time_coordinates(grid)
+    if executor is None and todo:
+        for work in works:  # once, before the threads that would each prepare it for themselves
+            _ = work.shared
     with ThreadPoolExecutor(threads) if executor is None else nullcontext(executor) as pool:
         try:
             while todo or running:

@@ -84,11 +84,11 @@ def read_glacier(
     """
     plan = plan_area(cubes, outline, bbox)
     chosen = PairSelection() if selection is None else selection
+    pairs = [cube.pair_table.select(chosen)[0] for cube in plan.cubes]
 
     def work(task: BlockTask) -> MedianBlock:
         cube = plan.cubes[task.cube]
-        mask, _ = cube.pair_table.select(chosen)
-        pixels = cube.read_block(task.block).keep(mask, task.mask)
+        pixels = cube.read_block(task.block).keep(pairs[task.cube], task.mask)
         median = median_velocity(pixels)
         shape = task.block.shape
         vx, vy = median[:, 0].reshape(shape), median[:, 1].reshape(shape)

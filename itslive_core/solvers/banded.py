@@ -133,6 +133,7 @@ def _estimate(
     all_vy: NDArray,
     all_weights: NDArray,
     order: int,
+    needed: int,
     scale: float,
     kind: int,
     log_smoothing: float,
@@ -164,7 +165,7 @@ def _estimate(
         first -= cell0
         last -= cell0
         cover(first, last, head, tail, size, count[p, cell0:], covered[p, cell0:])
-        if not _enough(span_id, here, order + 3):
+        if not _enough(span_id, here, needed):
             continue
         width = max(order, (last - first).max())
         vx, vy, weights = all_vx[i0:i1], all_vy[i0:i1], all_weights[i0:i1]
@@ -277,12 +278,11 @@ class BandedSolver:
             kind, log_smoothing = FIXED, float(np.log10(options.smoothing))
         low, high = np.log10(smoothing_limits(order, interval))
         result = BatchResult.blank(batch, uncertainty=options.uncertainty)
-        if needed_pairs(order) != order + 3:
-            raise AssertionError("the compiled kernel counts k + 3 pairs")
         _estimate(
             operator.first, operator.last, operator.head, operator.tail, operator.rate, batch.span_id,
             batch.offsets, batch.pair, batch.vx, batch.vy, batch.weights,
-            order, interval**order, kind, log_smoothing, low, high, options.robust, options.uncertainty,
+            order, needed_pairs(order), interval**order, kind, log_smoothing, low, high,
+            options.robust, options.uncertainty,
             result.values, result.std, result.count, result.covered, result.smoothing, result.freedom,
             result.passes, result.status, result.robust_weights,
         )  # fmt: skip

@@ -129,7 +129,7 @@ def test_another_job_is_refused(
     cubes: list[itslive.Datacube], glacier: Glacier, tmp_path: Path, change: str
 ) -> None:
     out = tmp_path / "out.zarr"
-    next(itslive.run_glacier(cubes[0], glacier, FAST, out, selection=RECENT)).dataset  # noqa: B018
+    next(itslive.run_glacier(cubes[0], glacier, FAST, out, selection=RECENT))
     settings = InversionSettings(smoothing=99.0, interval=48.0) if change == "settings" else FAST
     selection = PairSelection(start="2020") if change == "selection" else RECENT
     bbox = (-50.2, 69.3, -50.1, 69.32) if change == "area" else None
