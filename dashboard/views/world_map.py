@@ -160,7 +160,6 @@ class WorldMapView(Viewer):
         super().__init__(**params)
         self._limits = Limits(bounds=_START, equal=True)
         self._tiles: TileRenderer | None = None
-        self._cubes_pipe = hv.streams.Pipe(data=edges)
         self._known_pipe = hv.streams.Pipe(data=[])
         self._selected_pipe = hv.streams.Pipe(data=[])
         self._lines_pipe = hv.streams.Pipe(data=[])
@@ -173,9 +172,7 @@ class WorldMapView(Viewer):
 
         overlay = (
             coast()
-            * live(cube_edges, self._cubes_pipe).opts(
-                hv.opts.Curve(color=ACCENT, line_width=0.7, alpha=0.4, apply_ranges=False)
-            )
+            * cube_edges(edges).opts(color=ACCENT, line_width=0.7, alpha=0.4, apply_ranges=False)
             * paths(self._known_pipe, color=OUTLINE, line_width=1.1, alpha=0.7)
             * paths(self._lines_pipe, color=ACCENT, line_width=1.2, line_dash="dashed")
             * paths(self._selected_pipe, color=OUTLINE, line_width=2.4)

@@ -12,8 +12,8 @@ __all__ = ["warm_up"]
 def warm_up() -> None:
     """Run every compiled kernel once on a toy problem.
 
-    The first run on a machine compiles them (some ten seconds) and caches the result on disk; later
-    processes load it in a fraction of a second.
+    The first run on a machine compiles them (35 seconds were measured) and caches the result on disk; later
+    processes load it in about a second.
     """
     import numpy as np
 
