@@ -9,7 +9,8 @@ import numpy as np
 
 from dashboard.runner import Policy
 from dashboard.state.selection import Point
-from dashboard.views.series import Bars, Curve
+from dashboard.views.curves import Curve
+from dashboard.views.pair_bars import Bars
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -1,4 +1,4 @@
-"""Bokeh details that the views share: axis limits set once, true proportions, quiet toolbars."""
+"""What the figures share: axis limits set once, true proportions, quiet toolbars, the pane round them."""
 
 from __future__ import annotations
 
@@ -6,13 +6,25 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import holoviews as hv
+import panel as pn
 from bokeh.events import Tap
 from bokeh.models import CustomJS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Bounds", "Limits", "calm", "equal_scale", "fit_box", "live", "named", "on_tap"]
+__all__ = [
+    "Bounds",
+    "Limits",
+    "calm",
+    "equal_scale",
+    "fit_box",
+    "live",
+    "map_pane",
+    "named",
+    "on_tap",
+    "pane_of",
+]
 
 Bounds: TypeAlias = tuple[float, float, float, float]
 """x0, y0, x1, y1."""
@@ -151,3 +163,55 @@ def live(draw: Callable[[Any], Any], pipe: hv.streams.Pipe) -> hv.DynamicMap:
     """Draw again whatever is sent into a pipe."""
     # HoloViews wants an argument of this name
     return hv.DynamicMap(lambda data: draw(data), streams=[pipe])  # noqa: PLW0108
+
+
+def pane_of(plot: Any, name: str, **options: Any) -> pn.pane.HoloViews:
+    """Make the pane of a figure; it fills what there is and shares no axis unless told.
+
+    Parameters
+    ----------
+    plot : HoloViews object
+    name : str
+        Its class in the page.
+    **options
+        Of the pane, instead of the usual ones.
+    """
+    usual: dict[str, Any] = {"sizing_mode": "stretch_both", "min_height": 200}
+    return pn.pane.HoloViews(plot, css_classes=[name], theme=None, linked_axes=False, **{**usual, **options})
+
+
+def map_pane(
+    overlay: hv.Overlay,
+    name: str,
+    limits: Limits,
+    on_click: Callable[[float, float], None],
+    *hooks: Any,
+    **options: Any,
+) -> pn.pane.HoloViews:
+    """Make the pane of a map: no axes, true proportions, a click is told in the map's coordinates.
+
+    Parameters
+    ----------
+    overlay : Overlay
+    name : str
+        Name of the figure, and its class in the page.
+    limits : Limits
+        What is in view.
+    on_click : callable
+        Told x and y.
+    *hooks
+        More hooks of the figure.
+    **options
+        More options of the overlay.
+    """
+    drawn = overlay.opts(
+        responsive=True,
+        xaxis=None,
+        yaxis=None,
+        active_tools=["pan", "wheel_zoom"],
+        show_title=False,
+        show_legend=False,
+        hooks=[calm, equal_scale, named(name), *hooks, on_tap(on_click), limits.hook],
+        **options,
+    )
+    return pane_of(drawn, name)

@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING, Any
 import holoviews as hv
 import hvplot.xarray  # noqa: F401 - registers .hvplot
 import numpy as np
-import panel as pn
 import shapely
 import xarray as xr
 from bokeh.models import HoverTool
 from panel.viewable import Viewer
 
 from dashboard.colours import OUTLINE, SPEED_MAP
-from dashboard.views.figures import Bounds, Limits, calm, equal_scale, live, named, on_tap
+from dashboard.views.figures import Bounds, Limits, live, map_pane
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    import panel as pn
     from numpy.typing import NDArray
 
     from dashboard.state.selection import Point
@@ -157,25 +157,15 @@ class GlacierMapView(Viewer):
                     hooks=[self._limits.hook],
                 )
             )
-        ).opts(
-            responsive=True,
-            xaxis=None,
-            yaxis=None,
-            active_tools=["pan", "wheel_zoom"],
-            show_title=False,
-            hooks=[calm, equal_scale, named("itslive-glacier-map"), on_tap(on_click), self._limits.hook],
+        )
+        self.pane = map_pane(
+            overlay,
+            "itslive-glacier-map",
+            self._limits,
+            on_click,
             scalebar=True,
             scalebar_opts={"background_fill_alpha": 0.6, "border_line_alpha": 0.0},
             fontsize={"clabel": "12px", "cticks": "12px"},
-            show_legend=False,
-        )
-        self.pane = pn.pane.HoloViews(
-            overlay,
-            sizing_mode="stretch_both",
-            min_height=200,
-            css_classes=["itslive-glacier-map"],
-            theme=None,
-            linked_axes=False,
         )
 
     def __panel__(self) -> pn.pane.HoloViews:

@@ -1,43 +1,24 @@
-"""The series of a pixel: image pairs as bars over their span, the estimate as a curve with its band."""
+"""The series of a pixel in one figure: image pairs, the estimate, and its band."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import holoviews as hv
-import hvplot.pandas  # noqa: F401 - registers .hvplot
 import numpy as np
-import pandas as pd
-import panel as pn
-from bokeh.models import HoverTool
 from panel.viewable import Viewer
 
-from dashboard.colours import MISSION_COLOURS, MISSION_LABELS, POINT_COLOURS, REJECTED_COLOUR, REJECTED_LABEL
-from dashboard.views.figures import Bounds, Limits, calm, live, named
+from dashboard.colours import POINT_COLOURS
+from dashboard.views.curves import Curve, band, band_outline, curve, curve_frame, curve_hover, other_curves
+from dashboard.views.figures import Bounds, Limits, calm, live, named, pane_of
+from dashboard.views.pair_bars import LAYERS, Bars, bar_alpha, bar_columns, bar_hover, pair_bars, values_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    import xarray as xr
-    from numpy.typing import NDArray
+    import panel as pn
 
-    from itslive_core import ImagePairs
-
-__all__ = [
-    "COMPONENTS",
-    "Bars",
-    "Curve",
-    "SeriesView",
-    "band",
-    "band_outline",
-    "bar_columns",
-    "curve",
-    "limits_of",
-    "other_curves",
-    "pair_bars",
-    "values_of",
-]
+__all__ = ["COMPONENTS", "SeriesView", "limits_of"]
 
 COMPONENTS = {"Speed": "v", "vx": "vx", "vy": "vy"}
 _TITLES = {
@@ -45,188 +26,7 @@ _TITLES = {
     "vx": "vx, along the grid's x axis [m/yr]",
     "vy": "vy, along the grid's y axis [m/yr]",
 }
-_LAYERS = (None, *MISSION_COLOURS)
-"""From the back to the front: what was rejected, then each mission."""
-_Z95 = 1.959963984540054
 _FONTS = {"labels": "13px", "ticks": "12px", "legend": "12px"}
-
-
-@dataclass(frozen=True, eq=False)
-class Bars:
-    """Image pairs to draw.
-
-    Parameters
-    ----------
-    pairs : ImagePairs
-        What the filters on metadata leave.
-    keep : ndarray of bool, shape (n,)
-        False for those that the filter on values rejected: they are drawn in grey.
-    """
-
-    pairs: ImagePairs
-    keep: NDArray[np.bool_]
-
-
-@dataclass(frozen=True)
-class Curve:
-    """An estimate and the colour of its point."""
-
-    dataset: xr.Dataset
-    colour: str
-    label: str = ""
-
-
-def _dates(days: NDArray[np.float64]) -> NDArray[np.datetime64]:
-    """Days since 1970 -> datetime64[ms]."""
-    return np.round(np.asarray(days) * 86_400_000.0).astype("int64").astype("datetime64[ms]")
-
-
-def values_of(pairs: ImagePairs, component: str) -> NDArray[np.float64]:
-    """Return a component or the speed of image pairs [m/yr], shape (n,)."""
-    return np.hypot(pairs.vx, pairs.vy) if component == "v" else np.asarray(getattr(pairs, component))
-
-
-def _errors_of(pairs: ImagePairs, component: str) -> NDArray[np.float64]:
-    if component in {"vx", "vy"}:
-        return np.asarray(getattr(pairs, f"{component}_error"))
-    return np.sqrt((np.square(pairs.vx_error) + np.square(pairs.vy_error)) / 2)
-
-
-def bar_columns(bars: Bars | None, component: str, mission: str | None) -> dict[str, NDArray[Any]]:
-    """Return the columns of the bars of one mission, or of the rejected pairs where it is None.
-
-    Returns
-    -------
-    dict of ndarray, shape (n,)
-        start, end [datetime64]; value, value_end, error [m/yr]; span [days].
-    """
-    if bars is None or len(bars.pairs) == 0:
-        empty, never = np.empty(0), np.empty(0, "datetime64[ms]")
-        return {
-            "start": never,
-            "value": empty,
-            "end": never,
-            "value_end": empty,
-            "span": empty,
-            "error": empty,
-        }
-    pairs = bars.pairs
-    mine = bars.keep & (pairs.mission == mission) if mission else ~bars.keep
-    value = values_of(pairs, component)[mine]
-    return {
-        "start": _dates(pairs.start[mine]),
-        "value": value,
-        "end": _dates(pairs.end[mine]),
-        "value_end": value,
-        "span": (pairs.end - pairs.start)[mine],
-        "error": _errors_of(pairs, component)[mine],
-    }
-
-
-def bar_alpha(bars: Bars | None, mission: str | None) -> float:
-    """Return the opacity of bars: thousands must stay readable, so fainter, the more there are."""
-    count = len(bars.pairs) if bars is not None else 0
-    alpha = float(np.clip(35.0 / np.sqrt(max(count, 1)), 0.35, 0.9))
-    return alpha if mission else 0.3 * alpha
-
-
-def pair_bars(bars: Bars | None, component: str, mission: str | None) -> hv.Segments:
-    """Draw image pairs as bars from their first to their second image.
-
-    Parameters
-    ----------
-    bars : Bars or None
-        None gives an empty element.
-    component : {"v", "vx", "vy"}
-        What is drawn [m/yr].
-    mission : str or None
-        One of `itslive_core.MISSIONS`; None for the pairs that were rejected.
-    """
-    columns = bar_columns(bars, component, mission)
-    return hv.Segments(
-        tuple(columns.values()),
-        ["start", "value", "end", "value_end"],
-        ["span", "error"],
-        label=MISSION_LABELS[mission] if mission else REJECTED_LABEL,
-    ).opts(alpha=bar_alpha(bars, mission), color=MISSION_COLOURS[mission] if mission else REJECTED_COLOUR)
-
-
-def _frame(dataset: xr.Dataset | None, component: str) -> pd.DataFrame:
-    if dataset is None:
-        empty = np.empty(0)
-        return pd.DataFrame(
-            {"time": np.empty(0, "datetime64[ns]"), "value": empty, "low": empty, "high": empty, "std": empty}
-        )
-    value = np.asarray(dataset[component].values, dtype=float)
-    name = f"{component}_std"
-    std = np.asarray(dataset[name].values, dtype=float) if name in dataset else np.full_like(value, np.nan)
-    low, high = value - _Z95 * std, value + _Z95 * std
-    if component == "v":
-        low = np.maximum(low, 0.0)
-    return pd.DataFrame(
-        {"time": dataset["time"].values, "value": value, "low": low, "high": high, "std": std}
-    )
-
-
-def band(one: Curve | None, component: str) -> hv.Area:
-    """Draw the 95 % band of an estimate; gaps stay gaps."""
-    data = _frame(one.dataset if one else None, component)
-    colour = one.colour if one else POINT_COLOURS[0]
-    return data.hvplot.area(x="time", y="low", y2="high", hover=False, responsive=True).opts(
-        color=colour, alpha=0.25, line_alpha=0.0, apply_ranges=False
-    )
-
-
-def band_outline(data: pd.DataFrame) -> dict[str, NDArray[Any]]:
-    """Return the outline of a band as one patch, its pieces separated by NaN.
-
-    Parameters
-    ----------
-    data : DataFrame
-        Columns time, low, high; NaN in the gaps.
-    """
-    time, low, high = (data[name].to_numpy() for name in ("time", "low", "high"))
-    known = np.isfinite(low) & np.isfinite(high)
-    edges = np.flatnonzero(np.diff(np.concatenate([[False], known, [False]]).astype(int)))
-    x: list[NDArray[Any]] = []
-    y: list[NDArray[Any]] = []
-    for first, last in zip(edges[::2], edges[1::2], strict=True):
-        piece = slice(first, last)
-        x += [time[piece], time[piece][::-1], time[first : first + 1]]
-        y += [low[piece], high[piece][::-1], np.array([np.nan])]
-    if not x:
-        return {"x": time[:0], "y": low[:0]}
-    return {"x": np.concatenate(x), "y": np.concatenate(y)}
-
-
-def curve(one: Curve | None, component: str) -> hv.Curve:
-    """Draw an estimate; cells without a pair are gaps."""
-    data = _frame(one.dataset if one else None, component)
-    colour = one.colour if one else POINT_COLOURS[0]
-    return data.hvplot.line(x="time", y="value", hover_cols=["std"], hover=False, responsive=True).opts(
-        color=colour, line_width=2.4, apply_ranges=False
-    )
-
-
-def other_curves(others: list[Curve], component: str) -> hv.Contours:
-    """Draw the estimates of the points that are not active, as thin lines in their colours."""
-    paths = []
-    for one in others:
-        data = _frame(one.dataset, component)
-        paths.append(
-            {"time": data["time"].to_numpy(), "value": data["value"].to_numpy(), "colour": one.colour}
-        )
-    if not paths:  # Bokeh must always find the column that colours come from
-        paths = [
-            {
-                "time": np.array(["NaT"] * 2, "datetime64[ns]"),
-                "value": np.full(2, np.nan),
-                "colour": "#000000",
-            }
-        ]
-    return hv.Contours(paths, ["time", "value"], "colour").opts(
-        color=hv.dim("colour"), line_width=1.8, apply_ranges=False, show_legend=False
-    )
 
 
 def limits_of(bars: Bars, component: str, curves: Iterable[Curve] = ()) -> Bounds:
@@ -251,34 +51,6 @@ def limits_of(bars: Bars, component: str, curves: Iterable[Curve] = ()) -> Bound
     first, last = float(pairs.start.min()) * 86.4e6, float(pairs.end.max()) * 86.4e6
     room = 0.02 * max(last - first, 86.4e6)
     return first - room, float(low), last + room, float(high)
-
-
-def _hover(mission: str | None) -> HoverTool:
-    return HoverTool(
-        tooltips=[
-            ("Image pair", MISSION_LABELS[mission] if mission else REJECTED_LABEL),
-            ("From", "@start{%d %b %Y}"),
-            ("To", "@end{%d %b %Y}"),
-            ("Span", "@span{0.0} days"),
-            ("Value", "@value{0,0} ± @error{0,0} m/yr"),
-        ],
-        formatters={"@start": "datetime", "@end": "datetime"},
-        point_policy="follow_mouse",
-        visible=False,
-    )
-
-
-def _curve_hover() -> HoverTool:
-    return HoverTool(
-        tooltips=[
-            ("Estimate", "@value{0,0.0} m/yr"),
-            ("± 1 std", "@std{0,0.0} m/yr"),
-            ("Cell", "@time{%d %b %Y}"),
-        ],
-        formatters={"@time": "datetime"},
-        visible=False,
-        line_policy="nearest",
-    )
 
 
 def _legend(plot: Any, _element: Any) -> None:
@@ -306,14 +78,7 @@ class SeriesView(Viewer):
         self._bars_pipe = hv.streams.Pipe(data=None)
         self._curve_pipe = hv.streams.Pipe(data=None)
         self._others_pipe = hv.streams.Pipe(data=[])
-        self.pane = pn.pane.HoloViews(
-            self._overlay(),
-            sizing_mode="stretch_both",
-            min_height=200,
-            css_classes=["itslive-series-plot"],
-            theme=None,
-            linked_axes=False,
-        )
+        self.pane = pane_of(self._overlay(), "itslive-series-plot")
 
     def __panel__(self) -> pn.pane.HoloViews:
         return self.pane
@@ -326,7 +91,7 @@ class SeriesView(Viewer):
             self._limits.set(limits_of(bars, self.component, curves))
         self._bars_pipe.update(data=bars)
         if self._direct:
-            for mission in _LAYERS:
+            for mission in LAYERS:
                 plot = self._plots[mission]
                 plot.handles["source"].data = bar_columns(bars, self.component, mission)
                 plot.handles["glyph"].line_alpha = bar_alpha(bars, mission)
@@ -340,7 +105,7 @@ class SeriesView(Viewer):
         """Send the estimate of the active point: the only thing that moves on a refit."""
         self._curve_pipe.update(data=active)
         if self._direct:
-            data = _frame(active.dataset if active else None, self.component)
+            data = curve_frame(active.dataset if active else None, self.component)
             colour = active.colour if active else POINT_COLOURS[0]
             area, line = self._plots["band"].handles, self._plots["curve"].handles
             area["glyph"].fill_color = line["glyph"].line_color = colour
@@ -386,20 +151,20 @@ class SeriesView(Viewer):
             return drawn.opts(
                 hv.opts.Segments(
                     line_width=2,
-                    tools=[_hover(mission)],
+                    tools=[bar_hover(mission)],
                     apply_ranges=False,
                     hooks=[self._keep(mission), self._limits.hook],
                     muted_alpha=0.02,
                 )
             )
 
-        layers = [bars(mission) for mission in _LAYERS]
+        layers = [bars(mission) for mission in LAYERS]
         area = live(lambda data: band(data, self.component), self._curve_pipe)
         layers.append(area.opts(hv.opts.Area(hooks=[self._keep("band")])))
         layers.append(live(lambda data: other_curves(data, self.component), self._others_pipe))
         line = live(lambda data: curve(data, self.component), self._curve_pipe)
         layers.append(
-            line.opts(hv.opts.Curve(tools=[_curve_hover()], show_legend=False, hooks=[self._keep("curve")]))
+            line.opts(hv.opts.Curve(tools=[curve_hover()], show_legend=False, hooks=[self._keep("curve")]))
         )
         return (
             hv.Overlay(layers)
@@ -410,7 +175,7 @@ class SeriesView(Viewer):
                 xlabel="",
                 ylabel="",
                 legend_position="top",
-                legend_cols=len(_LAYERS),
+                legend_cols=len(LAYERS),
                 fontsize=_FONTS,
                 active_tools=["pan", "wheel_zoom"],
                 hooks=[calm, named("itslive-series"), _legend, self._titles],

@@ -9,7 +9,6 @@ import cartopy.crs as ccrs
 import geoviews as gv
 import holoviews as hv
 import numpy as np
-import panel as pn
 import shapely
 from bokeh.models import TileRenderer, WMTSTileSource
 from panel.viewable import Viewer
@@ -17,11 +16,12 @@ from pyproj import Transformer
 
 from dashboard.colours import ACCENT, COAST, LAND, OUTLINE
 from dashboard.resources import asset
-from dashboard.views.figures import Bounds, Limits, calm, equal_scale, live, named, on_tap
+from dashboard.views.figures import Bounds, Limits, live, map_pane
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    import panel as pn
     from numpy.typing import NDArray
 
     from dashboard.state.selection import Point
@@ -181,30 +181,14 @@ class WorldMapView(Viewer):
                     color="colour", size="size", line_color="white", line_width=1.5, apply_ranges=False
                 )
             )
-        ).opts(
-            responsive=True,
-            xaxis=None,
-            yaxis=None,
-            active_tools=["pan", "wheel_zoom"],
-            show_title=False,
-            default_tools=["pan", "wheel_zoom", "reset"],
-            show_legend=False,
-            hooks=[
-                calm,
-                equal_scale,
-                named("itslive-world-map"),
-                _draw_land,
-                on_tap(lambda x, y: on_click(*to_lonlat(x, y))),
-                self._limits.hook,
-            ],
         )
-        self.pane = pn.pane.HoloViews(
+        self.pane = map_pane(
             overlay,
-            sizing_mode="stretch_both",
-            min_height=200,
-            css_classes=["itslive-world-map"],
-            theme=None,
-            linked_axes=False,
+            "itslive-world-map",
+            self._limits,
+            lambda x, y: on_click(*to_lonlat(x, y)),
+            _draw_land,
+            default_tools=["pan", "wheel_zoom", "reset"],
         )
 
     def __panel__(self) -> pn.pane.HoloViews:

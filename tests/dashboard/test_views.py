@@ -15,10 +15,12 @@ from dashboard.control.places import parse_position
 from dashboard.control.series import Fit, summary_of
 from dashboard.extension import prepare
 from dashboard.state.selection import Point
+from dashboard.views.curves import Curve, band_outline
 from dashboard.views.figures import fit_box
 from dashboard.views.glacier_map import Raster, nice_limit, outline_lines, speed_image
+from dashboard.views.pair_bars import Bars, pair_bars
 from dashboard.views.panels import span_histogram
-from dashboard.views.series import Bars, Curve, SeriesView, band_outline, limits_of, pair_bars
+from dashboard.views.series import SeriesView, limits_of
 from dashboard.views.world_map import geometry_path, land_patch, marks, to_lonlat, to_mercator
 from itslive_core import ImagePairs, PairSelection, invert, open_cube
 from itslive_core.demo import demo_path

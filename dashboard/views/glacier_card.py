@@ -1,0 +1,97 @@
+"""The card of the glacier: its name, what its map shows and when, and the button that inverts it all."""
+
+from __future__ import annotations
+
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+import panel_material_ui as pmui
+from panel.viewable import Viewer
+
+from dashboard.views.parts import Figure, card, hint, html, title_row
+
+if TYPE_CHECKING:
+    from dashboard.control.area import AreaControl
+    from dashboard.views.glacier_map import GlacierMapView
+    from itslive_core import Glacier
+
+__all__ = ["GlacierCard"]
+
+
+class GlacierCard(Viewer):
+    """Head, map and slider over time.
+
+    Parameters
+    ----------
+    area : AreaControl
+    view : GlacierMapView
+    """
+
+    def __init__(self, area: AreaControl, view: GlacierMapView, **params: Any) -> None:
+        super().__init__(**params)
+        self._area = area
+        self._hint = hint(
+            "The glacier appears here", "Click a glacier on the map to begin, or search for one."
+        )
+        self.figure = Figure(view.pane, self._hint)
+        self._title = html("<h2>Glacier</h2>", "itslive-title", margin=(0, 12), sizing_mode="stretch_width")
+        mode = pmui.Select.from_param(
+            area.param.mode,
+            label="Map shows",
+            size="small",
+            width=180,
+            margin=(0, 6),
+            css_classes=["itslive-mode"],
+        )
+        self._invert = pmui.Button(
+            label="Invert glacier",
+            icon="play_arrow",
+            size="small",
+            color="primary",
+            variant="contained",
+            margin=(0, 8),
+            css_classes=["itslive-invert"],
+            disabled=True,
+        )
+        self._invert.on_click(lambda _: area.invert())
+        self._date = pmui.IntSlider(
+            label="Date",
+            value=0,
+            start=0,
+            end=1,
+            step=1,
+            visible=False,
+            sizing_mode="stretch_width",
+            size="small",
+            margin=(0, 24, 4, 24),
+            show_value=False,
+            css_classes=["itslive-date"],
+        )
+        self._date.param.watch(lambda event: setattr(area, "date", event.new), "value")
+        area.param.watch(self._dates_changed, ["mode", "date"])
+        self.layout = card(
+            title_row(self._title, mode, self._invert),
+            self.figure.layout,
+            self._date,
+            margin=(0, 0, 0, 10),
+        )
+
+    def __panel__(self) -> pmui.Paper:
+        return self.layout
+
+    def show(self, glacier: Glacier) -> None:
+        """Show a glacier's name, and what can be done with it."""
+        self._title.object = f"<h2>{escape(str(glacier.label))}</h2>"
+        self._hint.visible = False
+        self._invert.disabled = False
+
+    def _dates_changed(self, *_: Any) -> None:
+        """Show the slider over time where there is a time to choose."""
+        canvas = self._area.canvas
+        times = canvas.times if canvas is not None else None
+        shown = self._area.mode == "date" and times is not None and len(times) > 1
+        values: dict[str, Any] = {"visible": shown}
+        if shown and times is not None:
+            index = min(self._area.date, len(times) - 1)
+            values.update(value=index, end=len(times) - 1, label=f"Date: {str(times[index])[:10]}")
+        self._date.param.update(**values)

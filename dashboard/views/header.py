@@ -1,0 +1,152 @@
+"""The bar at the top, which searches and says what is being done, and the message at the bottom."""
+
+from __future__ import annotations
+
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+import panel as pn
+import panel_material_ui as pmui
+from panel.viewable import Viewer
+
+from dashboard.views.parts import html, stylesheet
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from dashboard.control.area import Progress
+    from dashboard.control.session import Messages
+    from itslive_core import Glacier
+
+__all__ = ["Header", "MessageBar"]
+
+_MOST_NAMES = 5000
+
+
+class Header(Viewer):
+    """Search, activity, progress of the long job and the button that stops it.
+
+    Parameters
+    ----------
+    messages : Messages
+    progress : Progress
+    on_search : callable
+        Told the text that was searched for.
+    on_stop : callable
+        Called when the long job shall stop.
+    """
+
+    def __init__(
+        self,
+        messages: Messages,
+        progress: Progress,
+        on_search: Callable[[str], None],
+        on_stop: Callable[[], None],
+        **params: Any,
+    ) -> None:
+        super().__init__(**params)
+        self._messages, self._progress = messages, progress
+        self.search = pmui.AutocompleteInput(
+            label="",
+            placeholder="Glacier, RGI id, or lat, lon",
+            restrict=False,
+            min_characters=1,
+            size="small",
+            search_strategy="includes",
+            case_sensitive=False,
+            width=330,
+            margin=(4, 16),
+            css_classes=["itslive-search"],
+            sx={"& .MuiInputBase-root": {"backgroundColor": "background.paper", "borderRadius": "8px"}},
+        )
+        self.search.param.watch(lambda event: on_search(event.new or ""), "value")
+        self._activity = html(
+            "<span class='idle'>Ready</span>", "itslive-activity", margin=(0, 12), align="center"
+        )
+        self._bar = pmui.LinearProgress(
+            value=0,
+            variant="determinate",
+            width=150,
+            margin=(0, 8),
+            visible=False,
+            color="light",
+            align="center",
+            css_classes=["itslive-progress"],
+        )
+        self._stop = pmui.Button(
+            label="Stop",
+            icon="stop",
+            size="small",
+            color="error",
+            variant="contained",
+            visible=False,
+            margin=(0, 8),
+            align="center",
+            css_classes=["itslive-stop"],
+        )
+        self._stop.on_click(lambda _: on_stop())
+        messages.param.watch(self._tell, "activity")
+        progress.param.watch(self._tell, ["running", "done", "total", "text"])
+        self.layout = pmui.Row(
+            self.search,
+            pn.layout.HSpacer(),
+            self._activity,
+            self._bar,
+            self._stop,
+            sizing_mode="stretch_width",
+            margin=0,
+            align="center",
+            css_classes=["itslive-header"],
+            sx={"alignItems": "center"},
+        )
+
+    def __panel__(self) -> pmui.Row:
+        return self.layout
+
+    def offer(self, known: list[Glacier]) -> None:
+        """Offer the names of the loaded outlines in the search box."""
+        names = {str(one.label) for one in known} | {str(one.rgi_id) for one in known if one.rgi_id}
+        self.search.options = sorted(names)[:_MOST_NAMES]
+
+    def _tell(self, *_: Any) -> None:
+        progress = self._progress
+        text = progress.text if progress.running else self._messages.activity
+        self._activity.object = f"<span class='{'busy' if text else 'idle'}'>{escape(text) or 'Ready'}</span>"
+        self._bar.param.update(
+            visible=progress.running,
+            value=round(100 * progress.done / progress.total) if progress.total else 0,
+        )
+        self._stop.visible = progress.running
+
+
+class MessageBar(Viewer):
+    """The last message, until it is closed.
+
+    Parameters
+    ----------
+    messages : Messages
+    """
+
+    def __init__(self, messages: Messages, **params: Any) -> None:
+        super().__init__(**params)
+        self._messages = messages
+        self.alert = pmui.Alert(
+            object="",
+            severity="info",
+            closeable=True,
+            visible=False,
+            css_classes=["itslive-message"],
+            margin=0,
+            stylesheets=[stylesheet()],
+        )
+        messages.param.watch(self._show, ["text", "severity"], onlychanged=False)
+        self.alert.param.watch(lambda event: messages.clear() if event.new else None, "closed")
+
+    def __panel__(self) -> pmui.Alert:
+        return self.alert
+
+    def _show(self, *_: Any) -> None:
+        messages = self._messages
+        self.alert.param.update(
+            object=messages.text, severity=messages.severity, visible=bool(messages.text), closed=False
+        )
