@@ -86,8 +86,9 @@ def smoothing_curve(
     curves: dict[str, list[float]] = {}
     for name, kind in (("evidence", EVIDENCE), ("gcv", GCV)):
         problem = Problem(
-            kind, normal, work, z, rhs, solution, squares, float(u.sum()), size, width, order, scale
-        )
+            kind, normal, work, z, rhs, solution, squares, float(u.sum()), size, width, order, scale,
+            np.ones(size),
+        )  # fmt: skip
         curves[name] = [criterion(problem, float(x)) for x in np.log10(candidates)]
     return xr.Dataset(
         {

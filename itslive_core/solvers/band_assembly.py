@@ -16,7 +16,7 @@ from itslive_core.solvers.band_algebra import FAST, PAD
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["add_penalty", "assemble", "cover", "penalty_gradient", "penalty_trace", "predict", "project"]
+__all__ = ["assemble", "cover", "predict", "project"]
 
 _U = np.uint64
 
@@ -139,67 +139,6 @@ def assemble(
     # The running sum needs the uncorrected diagonal until its end.
     for i in range(size):
         band[i * stride] += diagonal[i]
-
-
-@kernel()
-def add_penalty(band: NDArray, size: int, width: int, order: int, alpha: float) -> None:  # pragma: no cover
-    """Add alpha D_k'D_k to a band matrix; k = 1 or 2, width >= k.
-
-    Parameters
-    ----------
-    band : ndarray
-        Changed in place.
-    size, width : int
-        Number of cells and half-bandwidth.
-    order : int
-        k.
-    alpha : float
-        (lambda / h^k)^2.
-    """
-    stride = width + 1 + PAD
-    for r in range(size - order):
-        at = r * stride
-        if order == 1:
-            band[at] += alpha
-            band[at + 1] -= alpha
-            band[at + stride] += alpha
-        else:
-            band[at] += alpha
-            band[at + 1] -= 2.0 * alpha
-            band[at + 2] += alpha
-            band[at + stride] += 4.0 * alpha
-            band[at + stride + 1] -= 2.0 * alpha
-            band[at + 2 * stride] += alpha
-
-
-@kernel()
-def penalty_gradient(v: NDArray, order: int, alpha: float, out: NDArray) -> None:  # pragma: no cover
-    """Subtract alpha D_k'D_k v from out, shape (M,), by differences of differences."""
-    for r in range(len(v) - order):
-        if order == 1:
-            d = alpha * (v[r + 1] - v[r])
-            out[r] += d
-            out[r + 1] -= d
-        else:
-            d = alpha * ((v[r + 2] - v[r + 1]) - (v[r + 1] - v[r]))
-            out[r] -= d
-            out[r + 1] += 2.0 * d
-            out[r + 2] -= d
-
-
-@kernel()
-def penalty_trace(z: NDArray, size: int, width: int, order: int) -> float:  # pragma: no cover - compiled
-    """Give trace(D_k'D_k Z) from the selected inverse Z."""
-    full = 2 * width + 1
-    total = 0.0
-    for r in range(size - order):
-        a = r * full + width
-        b = a + full
-        if order == 1:
-            total += z[a] - 2.0 * z[a + 1] + z[b]
-        else:
-            total += z[a] + 4.0 * z[b] + z[b + full] - 4.0 * z[a + 1] + 2.0 * z[a + 2] - 4.0 * z[b + 1]
-    return total
 
 
 @kernel()

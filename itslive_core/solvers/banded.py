@@ -8,30 +8,22 @@ import numpy as np
 
 from itslive_core.compiled import kernel
 from itslive_core.solvers.band_algebra import PAD, factorise, selected_inverse, solve
-from itslive_core.solvers.band_assembly import (
-    add_penalty,
-    assemble,
-    cover,
-    penalty_gradient,
-    penalty_trace,
-    predict,
-    project,
-)
+from itslive_core.solvers.band_assembly import assemble, cover
 from itslive_core.solvers.base import (
     FAILED,
     MAX_PASSES,
     MOVE_TOLERANCE,
     NO_FREEDOM,
-    RAYLEIGH_MEDIAN,
     SOLVED,
     TOO_FEW,
-    TUKEY_WIDTH,
     BatchResult,
     PixelBatch,
     SolveOptions,
     needed_pairs,
     smoothing_limits,
 )
+from itslive_core.solvers.penalty import add_penalty, penalty_trace
+from itslive_core.solvers.pixel_fit import enough, refine, residuals, reweight
 from itslive_core.solvers.smoothing_search import EVIDENCE, FIXED, GCV, Problem, search
 
 if TYPE_CHECKING:
@@ -45,78 +37,6 @@ second only the polynomial that the penalty leaves free is left, and the ratio i
 
 _SETTLED = 0.01
 """lambda is not chosen again once it moved by less than this between passes, twice [decades]."""
-
-
-@kernel()
-def _enough(span_id: NDArray, pair: NDArray, needed: int) -> bool:  # pragma: no cover - compiled
-    """Tell whether there are at least `needed` pairs with distinct (start, end)."""
-    seen = np.empty(needed, dtype=np.int64)
-    n = 0
-    for j in range(len(pair)):
-        new = True
-        for i in range(n):
-            if seen[i] == span_id[pair[j]]:
-                new = False
-                break
-        if new:
-            seen[n] = span_id[pair[j]]
-            n += 1
-            if n == needed:
-                return True
-    return False
-
-
-@kernel()
-def _reweight(weights: NDArray, rx: NDArray, ry: NDArray, u: NDArray) -> None:  # pragma: no cover - compiled
-    """Give Tukey's bisquare weights of vector residuals; all 1 if their scale is 0."""
-    m = np.empty(len(u))
-    for j in range(len(u)):
-        m[j] = np.sqrt(weights[j] * (rx[j] * rx[j] + ry[j] * ry[j]))
-    limit = TUKEY_WIDTH * np.median(m) / RAYLEIGH_MEDIAN
-    for j in range(len(u)):
-        if limit == 0.0:
-            u[j] = 1.0
-        elif m[j] < limit:
-            t = m[j] / limit
-            u[j] = (1.0 - t * t) ** 2
-        else:
-            u[j] = 0.0
-
-
-@kernel()
-def _residuals(
-    first: NDArray, last: NDArray, head: NDArray, tail: NDArray, rate: NDArray, vx: NDArray, vy: NDArray,
-    now: NDArray, rx: NDArray, ry: NDArray,
-) -> None:  # pragma: no cover - compiled  # fmt: skip
-    predict(first, last, head, tail, rate, now[0], rx)
-    predict(first, last, head, tail, rate, now[1], ry)
-    for j in range(len(rx)):
-        rx[j] = vx[j] - rx[j]
-        ry[j] = vy[j] - ry[j]
-
-
-@kernel()
-def _refine(
-    first: NDArray, last: NDArray, head: NDArray, tail: NDArray, rate: NDArray, w: NDArray, vx: NDArray,
-    vy: NDArray, order: int, alpha: float, factor: NDArray, width: int, now: NDArray, rx: NDArray,
-    ry: NDArray,
-) -> None:  # pragma: no cover - compiled  # fmt: skip
-    """Improve a solution under a stiff penalty by iterative refinement.
-
-    Adding a large penalty to A'WA rounds the data away. The gradient of the objective, taken from residuals
-    and differences of the solution, does not suffer from that.
-    """
-    size = now.shape[1]
-    step = np.empty((2, size))
-    for _ in range(5):
-        project(first, last, head, tail, rate, w, rx, ry, step)
-        penalty_gradient(now[0], order, alpha, step[0])
-        penalty_gradient(now[1], order, alpha, step[1])
-        solve(factor, size, width, step)
-        now += step
-        _residuals(first, last, head, tail, rate, vx, vy, now, rx, ry)
-        if np.abs(step).max() <= 1e-12 * np.abs(now).max():
-            break
 
 
 @kernel(error_model="numpy")
@@ -165,7 +85,7 @@ def _estimate(
         first -= cell0
         last -= cell0
         cover(first, last, head, tail, size, count[p, cell0:], covered[p, cell0:])
-        if not _enough(span_id, here, needed):
+        if not enough(span_id, here, needed):
             continue
         width = max(order, (last - first).max())
         vx, vy, weights = all_vx[i0:i1], all_vy[i0:i1], all_weights[i0:i1]
@@ -180,6 +100,7 @@ def _estimate(
         before = np.empty((2, size))
         rx, ry, w = np.empty(n), np.empty(n), np.empty(n)
         squares = np.empty(2)
+        shape = np.ones(size)
         choice = log_smoothing
         choosing = kind != FIXED
         calm = 0
@@ -193,7 +114,7 @@ def _estimate(
                 squares[1] = (w * vy * vy).sum()
                 old = choice
                 problem = Problem(
-                    kind, normal, work, z, rhs, now, squares, u.sum(), size, width, order, scale
+                    kind, normal, work, z, rhs, now, squares, u.sum(), size, width, order, scale, shape
                 )
                 choice = search(problem, low, high, old)
                 calm = calm + 1 if abs(choice - old) < _SETTLED else 0
@@ -202,15 +123,17 @@ def _estimate(
             for i in range(size):
                 data_part += normal[i * (width + 1 + PAD)] / size
             alpha = min((10.0**choice / scale) ** 2, _STIFFEST * data_part)
-            add_penalty(normal, size, width, order, alpha)
+            add_penalty(normal, size, width, order, alpha, shape)
             if np.isnan(choice) or not factorise(normal, size, width):
                 status[p] = FAILED
                 break
             now[:] = rhs
             solve(normal, size, width, now)
-            _residuals(first, last, head, tail, rate, vx, vy, now, rx, ry)
+            residuals(first, last, head, tail, rate, vx, vy, now, rx, ry)
             if alpha > _STIFF * data_part:
-                _refine(first, last, head, tail, rate, w, vx, vy, order, alpha, normal, width, now, rx, ry)
+                refine(
+                    first, last, head, tail, rate, w, vx, vy, order, alpha, shape, normal, width, now, rx, ry
+                )  # fmt: skip
             if not robust:
                 break
             if turn > 0:
@@ -222,7 +145,7 @@ def _estimate(
                 if moved <= MOVE_TOLERANCE or turn == MAX_PASSES:
                     break
             before[:] = now
-            _reweight(weights, rx, ry, u)
+            reweight(weights, rx, ry, u)
         smoothing[p] = 10.0**choice
         if status[p] == FAILED:
             continue
@@ -233,7 +156,7 @@ def _estimate(
         if not uncertainty:
             continue
         selected_inverse(normal, size, width, z)
-        freedom[p] = size - alpha * penalty_trace(z, size, width, order)
+        freedom[p] = size - alpha * penalty_trace(z, size, width, order, shape)
         left = u.sum() - freedom[p]
         if not left > 0.0:
             status[p] = NO_FREEDOM

@@ -8,7 +8,7 @@ import numpy as np
 
 from itslive_core.compiled import kernel
 from itslive_core.solvers.band_algebra import PAD, factorise, log_determinant, selected_inverse, solve
-from itslive_core.solvers.band_assembly import add_penalty, penalty_trace
+from itslive_core.solvers.penalty import add_penalty, penalty_trace
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -46,6 +46,8 @@ class Problem(NamedTuple):
         M, half-bandwidth, k.
     scale : float
         h^k, so that alpha = (lambda / scale)^2.
+    shape : ndarray, shape (M - k,)
+        Factor of the penalty at each difference, of geometric mean 1.
     """
 
     kind: int
@@ -60,6 +62,7 @@ class Problem(NamedTuple):
     width: int
     order: int
     scale: float
+    shape: NDArray
 
 
 @kernel(error_model="numpy")
@@ -90,7 +93,7 @@ def criterion(problem: Problem, log_smoothing: float) -> float:  # pragma: no co
     alpha = (10.0**log_smoothing / problem.scale) ** 2
     used = size * (width + 1 + PAD)
     work[:used] = problem.normal[:used]
-    add_penalty(work, size, width, order, alpha)
+    add_penalty(work, size, width, order, alpha, problem.shape)
     if not factorise(work, size, width):
         return np.inf
     solution[:] = rhs
@@ -104,7 +107,7 @@ def criterion(problem: Problem, log_smoothing: float) -> float:  # pragma: no co
             total += (n - order) * np.log(max(q, 1e-12 * squares[c] + 1e-300))
         return total + 2.0 * (log_determinant(work, size, width) - (size - order) * np.log(alpha))
     selected_inverse(work, size, width, problem.z)
-    freedom = size - alpha * penalty_trace(problem.z, size, width, order)
+    freedom = size - alpha * penalty_trace(problem.z, size, width, order, problem.shape)
     for c in range(2):
         v = solution[c]
         q = squares[c]
@@ -112,7 +115,7 @@ def criterion(problem: Problem, log_smoothing: float) -> float:  # pragma: no co
             q -= rhs[c, i] * v[i]
         for i in range(size - order):
             d = v[i + 1] - v[i] if order == 1 else v[i] - 2.0 * v[i + 1] + v[i + 2]
-            q -= alpha * d * d
+            q -= alpha * problem.shape[i] * d * d
         total += np.log(max(q, 1e-12 * squares[c] + 1e-300))
     return n * (total - 4.0 * np.log(max(n - freedom, 1e-9)))
 

@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 
 from itslive_core.solvers.band_algebra import PAD, factorise, log_determinant, selected_inverse, solve
-from itslive_core.solvers.band_assembly import add_penalty, assemble, penalty_trace
+from itslive_core.solvers.band_assembly import assemble
 from itslive_core.solvers.banded import BandedSolver
 from itslive_core.solvers.base import NO_FREEDOM, SOLVED, TOO_FEW, PixelBatch, SolveOptions
 from itslive_core.solvers.dense import DenseSolver, dense_criterion, difference_matrix
+from itslive_core.solvers.penalty import add_penalty, penalty_trace
 from itslive_core.solvers.smoothing_search import EVIDENCE, GCV, Problem, criterion
 from itslive_core.time_grid import SpanOperator, TimeGrid
 from tests.simulate import network
@@ -80,7 +81,7 @@ def test_assembly_is_the_dense_product(interval: float, order: int) -> None:
     w[:20] = 0
     band, rhs = np.empty((size + 2) * (width + 1 + PAD)), np.empty((2, size))
     assemble(op.first, op.last, op.head, op.tail, op.rate, w, *data.T.copy(), size, width, band, rhs)
-    add_penalty(band, size, width, order, 0.37)
+    add_penalty(band, size, width, order, 0.37, np.ones(size))
     a, d = op.to_dense(), difference_matrix(order, size)
     expected = a.T @ (w[:, None] * a) + 0.37 * d.T @ d
     rows = band[: size * (width + 1 + PAD)].reshape(size, -1)
@@ -144,7 +145,9 @@ def test_criteria_equal_the_oracle(kind: str, order: int) -> None:
     squares = (w[:, None] * data**2).sum(axis=0)
     code = {"evidence": EVIDENCE, "gcv": GCV}[kind]
     for alpha in (1e-2, 1.0, 1e3):
-        problem = Problem(code, normal, work, z, rhs, room, squares, 170.5, size, width, order, 12.0**order)
+        problem = Problem(
+            code, normal, work, z, rhs, room, squares, 170.5, size, width, order, 12.0**order, np.ones(size)
+        )
         fast = criterion(problem, np.log10(np.sqrt(alpha) * 12.0**order))
         slow = dense_criterion(kind, op.to_dense(), w, data, 170.5, order, alpha)
         assert fast == pytest.approx(slow, rel=1e-9, abs=1e-7)
@@ -167,7 +170,7 @@ def test_penalty_trace() -> None:
         selected_inverse(band, 40, 5, z.ravel())
         d = difference_matrix(order, 40)
         expected = np.trace(d.T @ d @ np.linalg.inv(matrix))
-        assert penalty_trace(z.ravel(), 40, 5, order) == pytest.approx(expected, rel=1e-9)
+        assert penalty_trace(z.ravel(), 40, 5, order, np.ones(40)) == pytest.approx(expected, rel=1e-9)
 
 
 def test_pixels_without_enough_pairs_keep_the_others_going() -> None:

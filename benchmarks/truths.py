@@ -1,0 +1,191 @@
+"""Simulated truths on real acquisitions: what the estimates are held against.
+
+A truth is a speed along a fixed direction, given as a function of time and averaged over spans and cells by
+fine quadrature, so that no grid is favoured. The acquisitions (dates, missions) are those of the pixel with
+the most pairs of a cube. Noise has the standard deviation (250 / span + 2) m/yr per component, times a factor
+of the mission that the formal errors do not know, and 5 % of the pairs are far off.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+import itslive_core as itslive
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+YEAR = 365.25
+FAMILIES = ("mixed", "seasonal", "surging", "quiet", "accelerating")
+"""Shapes of truth. Mixed: trend, sharp drifting season and a surge."""
+MISSION_SCALES = {"S1": 2.0, "S2": 1.0, "L8_9": 1.4, "L7": 2.5, "L4_5": 2.0, "other": 1.0}
+"""Noise over formal error."""
+DIRECTION = np.array([np.cos(0.6), np.sin(0.6)])
+
+_STEP = 0.25
+"""Step of the quadrature [days]."""
+
+
+@dataclass(frozen=True)
+class Acquisitions:
+    """Dates and missions of n image pairs: start and end [days since 1970-01-01], mission."""
+
+    start: NDArray[np.float64]
+    end: NDArray[np.float64]
+    mission: NDArray[np.str_]
+
+    def between(self, first: float, last: float) -> Acquisitions:
+        """Keep the pairs inside some years, given as 2013.0."""
+        a, b = (first - 1970) * YEAR, (last - 1970) * YEAR
+        return self.take((self.start >= a) & (self.end < b))
+
+    def take(self, keep: NDArray[np.bool_]) -> Acquisitions:
+        """Keep some of the pairs."""
+        return Acquisitions(self.start[keep], self.end[keep], self.mission[keep])
+
+
+@dataclass(frozen=True)
+class Simulation:
+    """Pairs of a known truth.
+
+    Parameters
+    ----------
+    pairs : ImagePairs
+    time, displacement : ndarray
+        Times [days since 1970-01-01] and the truth's running integral along the flow [m/yr days].
+    """
+
+    pairs: itslive.ImagePairs
+    time: NDArray[np.float64]
+    displacement: NDArray[np.float64]
+
+    def mean(self, start: NDArray[np.float64], end: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Give the true mean speed along the flow over spans [m/yr]."""
+        d = np.interp(end, self.time, self.displacement) - np.interp(start, self.time, self.displacement)
+        return d / (end - start)
+
+
+def busiest(cube: itslive.Datacube) -> itslive.ImagePairs:
+    """Give the pairs of the pixel that has most."""
+    best = (0, 0, 0)
+    for block in cube.blocks():
+        pixels = cube.read_block(block)
+        n = np.diff(pixels.offsets)
+        k = int(np.argmax(n))
+        best = max(best, (int(n[k]), int(pixels.rows[k]), int(pixels.cols[k])))
+    place = cube.pixel(best[1], best[2])
+    return cube.pairs_at(x=place.x, y=place.y)
+
+
+def speed(family: str, rng: np.random.Generator) -> Callable[[NDArray[np.float64]], NDArray[np.float64]]:
+    """Draw a truth: speed along the flow [m/yr] as a function of the year."""
+    base = rng.uniform(400, 1500)
+    slope = rng.normal(0, 8)
+    phase = rng.uniform(0, 1)
+    drift = rng.normal(0, 0.01)
+    width = rng.uniform(0.06, 0.09)
+    size = rng.uniform(0.2, 0.35) * base
+    by_year = np.exp(rng.normal(0, 0.3, 60))
+    onset = rng.uniform(2015, 2021)
+    surge = rng.uniform(0.4, 0.8) * base
+    rise, length = rng.uniform(0.1, 0.3), rng.uniform(0.8, 1.8)
+
+    def season(t: NDArray[np.float64]) -> NDArray[np.float64]:
+        total = np.zeros_like(t)
+        for year in range(1980, 2030):
+            centre = year + phase + drift * (year - 2015)
+            total += by_year[year - 1980] * np.exp(-0.5 * ((t - centre) / width) ** 2)
+        return size * total
+
+    def gentle(t: NDArray[np.float64]) -> NDArray[np.float64]:
+        return 0.5 * size * np.sin(2 * np.pi * (t - phase))
+
+    def surging(t: NDArray[np.float64]) -> NDArray[np.float64]:
+        return (
+            surge
+            / (1 + np.exp(-(t - onset) / (0.2 * rise)))
+            / (1 + np.exp((t - onset - length) / (0.2 * rise)))
+        )
+
+    def accelerating(t: NDArray[np.float64]) -> NDArray[np.float64]:
+        return 0.6 * base / (1 + np.exp(-(t - onset) / 1.5))
+
+    parts = {
+        "mixed": (season, surging),
+        "seasonal": (gentle,),
+        "surging": (surging,),
+        "quiet": (),
+        "accelerating": (accelerating, gentle),
+    }[family]
+    if family == "quiet":
+        base, slope = rng.uniform(20, 80), rng.normal(0, 0.3)
+
+    def truth(t: NDArray[np.float64]) -> NDArray[np.float64]:
+        return base + slope * (t - 2015) + sum((part(t) for part in parts), np.zeros_like(t))
+
+    return truth
+
+
+def simulate(
+    at: Acquisitions,
+    family: str,
+    seed: int,
+    *,
+    outliers: float = 0.05,
+    locked: float = 0.0,
+    offsets: dict[str, float] | None = None,
+    shared: float = 0.0,
+    formal: str = "shape",
+) -> Simulation:
+    """Observe a truth.
+
+    Parameters
+    ----------
+    at : Acquisitions
+    family : str
+        One of `FAMILIES`.
+    seed : int
+    outliers : float
+        Share of pairs that are far off.
+    locked : float
+        Share of the pairs longer than 64 days that read 4 % of the speed.
+    offsets : dict, optional
+        Added along the flow, by mission, as a share of the mean speed.
+    shared : float
+        Correlation of the noise of two pairs that share an image.
+    formal : {"shape", "flat"}
+        Formal errors follow the noise without the factor of the mission, or tell nothing.
+    """
+    rng = np.random.default_rng([seed, FAMILIES.index(family)])
+    truth = speed(family, rng)
+    time = np.arange(at.start.min() - 1, at.end.max() + 1 + _STEP, _STEP)
+    values = truth(1970 + (time[:-1] + _STEP / 2) / YEAR)
+    simulation = Simulation(None, time, np.concatenate(([0.0], np.cumsum(values) * _STEP)))  # type: ignore[arg-type]
+    along = simulation.mean(at.start, at.end)
+    span = at.end - at.start
+    typical = float(np.median(values))
+    for name, share in (offsets or {}).items():
+        along[at.mission == name] += share * typical
+    stuck = (span > 64) & (rng.random(len(span)) < locked)
+    along[stuck] *= 0.04
+    formal_error = 250 / span + 2
+    sigma = formal_error * np.array([MISSION_SCALES[m] for m in at.mission])
+    noise = rng.normal(size=(2, len(span)))
+    if shared > 0:
+        for dates in (at.start, at.end):
+            _, image = np.unique(dates, return_inverse=True)
+            noise += np.sqrt(shared / (1 - 2 * shared)) * rng.normal(size=(2, image.max() + 1))[:, image]
+        noise *= np.sqrt(1 - 2 * shared)
+    v = along * DIRECTION[:, None] + sigma * noise
+    wild = rng.random(len(span)) < outliers
+    v[:, wild] += rng.normal(size=(2, int(wild.sum()))) * rng.uniform(5, 60, int(wild.sum())) * sigma[wild]
+    error = formal_error if formal == "shape" else np.full(len(span), 10.0)
+    pairs = itslive.ImagePairs.from_arrays(
+        at.start, at.end, *v, vx_error=error, vy_error=error, mission=at.mission
+    )
+    return replace(simulation, pairs=pairs)
