@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from itslive_core.catalog import CubeRecord, cubes_at
     from itslive_core.datacube import Datacube, open_cube
     from itslive_core.errors import ItsliveError
+    from itslive_core.estimators.diagnosis import Diagnosis, diagnose
     from itslive_core.estimators.inversion import invert
     from itslive_core.estimators.settings import InversionSettings
     from itslive_core.estimators.smoothing import smoothing_curve
@@ -27,12 +28,14 @@ __version__ = "0.1.0"
 _HOMES = {
     "CubeRecord": "catalog",
     "Datacube": "datacube",
+    "Diagnosis": "estimators.diagnosis",
     "Glacier": "glaciers",
     "ImagePairs": "pairs",
     "InversionSettings": "estimators.settings",
     "ItsliveError": "errors",
     "PairSelection": "selection",
     "cubes_at": "catalog",
+    "diagnose": "estimators.diagnosis",
     "invert": "estimators.inversion",
     "open_cube": "datacube",
     "read_glacier": "jobs.overview",
@@ -44,6 +47,7 @@ _HOMES = {
 __all__ = [
     "CubeRecord",
     "Datacube",
+    "Diagnosis",
     "Glacier",
     "ImagePairs",
     "InversionSettings",
@@ -51,6 +55,7 @@ __all__ = [
     "PairSelection",
     "__version__",
     "cubes_at",
+    "diagnose",
     "invert",
     "open_cube",
     "read_glacier",
