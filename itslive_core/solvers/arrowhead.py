@@ -1,0 +1,488 @@
+"""A Gaussian model of cells and slow coefficients, observed over spans: one band matrix with a thin border.
+
+The unknowns are the cells v (a series of cell means) and, at knots a year or so apart, the states of slow
+processes z. With loadings Phi that interpolate between knots,
+
+    v = Phi z + x,      x: second-order autoregression over cells,     z_(k+1) = F z_k + noise, z_k ~ N(0, I),
+    y = A v + E beta + eps,      eps ~ N(0, diag(1 / w)),      beta ~ N(0, diag(prior)).
+
+A averages over spans. Written in (v, z), the precision of all this is banded once the states of a knot stand
+beside the cell where the knot lies: A'WA couples cells as far apart as the longest span, everything else
+only neighbours. The few coefficients beta (a constant, offsets of missions) border the band. So evidence,
+mean, variances and exact gradients cost O(N + n w^2), n unknowns and half-bandwidth w.
+
+Gradients use Fisher's identity: the derivative of the log evidence is the posterior expectation of the
+derivative of the log prior, for which second moments inside the band suffice.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from itslive_core.solvers.arrowhead_kernels import span_variances
+from itslive_core.solvers.band_algebra import PAD, factorise, log_determinant, selected_inverse, solve
+from itslive_core.solvers.band_assembly import assemble, predict, project
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from itslive_core.time_grid import SpanOperator, TimeGrid
+
+__all__ = ["Border", "Latent", "Layout", "Moments", "NotPositiveError", "Posterior", "solve_arrowhead"]
+
+
+class NotPositiveError(ArithmeticError):
+    """The precision is not positive definite: the numbers of the model are out of range."""
+
+
+@dataclass(frozen=True, eq=False)
+class Latent:
+    """The numbers of the prior of v.
+
+    Parameters
+    ----------
+    roughness : float
+        Standard deviation of x.
+    decay : tuple of float
+        a_1, a_2 > 0: x is (1 - exp(-a_1) L)(1 - exp(-a_2) L) x = noise, L the shift by a cell. A large a_2
+        leaves the first-order (Ornstein-Uhlenbeck) process, a_2 = a_1 is like Matern 3/2.
+    amplitudes : ndarray, shape (d,)
+        Factors of the columns of Phi.
+    transition : ndarray, shape (d, d)
+        F.
+    precision : ndarray, shape (d, d)
+        Inverse of I - F F'.
+    log_noise : float
+        log |I - F F'|.
+    """
+
+    roughness: float
+    decay: tuple[float, float]
+    amplitudes: NDArray[np.float64]
+    transition: NDArray[np.float64]
+    precision: NDArray[np.float64]
+    log_noise: float
+
+    @property
+    def variance_ratio(self) -> float:
+        """Variance of the noise of x over that of x."""
+        a, b = self.decay
+        return float(np.expm1(-2 * a) * np.expm1(-2 * b) * -np.expm1(-a - b) / (1 + np.exp(-a - b)))
+
+    @property
+    def coefficients(self) -> NDArray[np.float64]:
+        """Factors of the forms of `Layout.structure` that make up the precision of x, shape (6,).
+
+        The inverse covariance of a stationary second-order autoregression (Siddiqui, 1958, Annals of
+        Mathematical Statistics 29, 585).
+        """
+        p, q = np.exp(-self.decay[0]), np.exp(-self.decay[1])
+        one, two = p + q, -p * q
+        factors = np.array([1.0, one**2, two**2, -one, one * two, -two])
+        return factors / (self.roughness**2 * self.variance_ratio)
+
+    def log_precision(self, size: int) -> float:
+        """Give log |precision of x| for a number of cells."""
+        a, b = self.decay
+        corners = np.expm1(-2 * a) * np.expm1(-2 * b) * np.expm1(-a - b) ** 2
+        return float(np.log(corners) - size * np.log(self.roughness**2 * self.variance_ratio))
+
+
+@dataclass(frozen=True, eq=False)
+class Border:
+    """Coefficients that act on the data: columns E, shape (r, N), and prior variances, shape (r,)."""
+
+    columns: NDArray[np.float64]
+    prior: NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Moments:
+    """Posterior second moments that gradients need.
+
+    Parameters
+    ----------
+    forms : ndarray, shape (6,)
+        Expectations of the forms of `Layout.structure`.
+    first, total, last : ndarray, shape (d, d)
+        E[z_k z_k'] at the first knot, summed over all, and at the last one.
+    cross : ndarray, shape (d, d)
+        Sum of E[z_(k+1) z_k'].
+    """
+
+    forms: NDArray[np.float64]
+    first: NDArray[np.float64]
+    total: NDArray[np.float64]
+    last: NDArray[np.float64]
+    cross: NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Layout:
+    """Where cells and knots stand in the band matrix, and how knots load on cells; made by `Layout.build`.
+
+    Parameters
+    ----------
+    size, knots, states : int
+        Number of cells M, of knots K and of states at a knot d.
+    reach : int
+        Largest distance of two cells of one pair, b.
+    cells : ndarray of int64, shape (M,)
+        Row of each cell.
+    blocks : ndarray of int64, shape (K,)
+        Row of the first state of each knot.
+    width : int
+        Half-bandwidth w.
+    rows : ndarray of int64, shape (M, 1 + 2 d)
+        Rows that make up x_i: the cell, the states of the knot before it, those of the knot after it.
+    loads : ndarray, shape (M, 1 + 2 d)
+        Their factors for amplitudes of 1: x_i = sum(loads_i s_rows).
+    """
+
+    size: int
+    knots: int
+    states: int
+    reach: int
+    cells: NDArray[np.int64]
+    blocks: NDArray[np.int64]
+    width: int
+    rows: NDArray[np.int64]
+    loads: NDArray[np.float64]
+
+    @classmethod
+    def build(cls, grid: TimeGrid, loadings: NDArray[np.float64], spacing: int, reach: int) -> Layout:
+        """Place knots on every `spacing`-th cell, counted from 1970, so that all axes are in phase.
+
+        A knot lies on two cells, and the interpolation runs between the second one and the next knot: then
+        cells two apart never load on three knots, and the band stays narrow.
+
+        Parameters
+        ----------
+        grid : TimeGrid
+            M >= 4 cells.
+        loadings : ndarray, shape (M, d)
+            Factor of each state at each cell, to be multiplied by the interpolation; d may be 0.
+        spacing : int
+            Cells between knots, at least 2.
+        reach : int
+            Largest distance of two cells of one pair.
+        """
+        size, states = loadings.shape
+        number = np.arange(size)
+        if states == 0:
+            rows = number[:, None]
+            width = max(2, min(reach, size - 1))
+            none = np.empty(0, dtype=np.int64)
+            return cls(size, 0, 0, reach, number, none, width, rows, np.ones((size, 1)))
+        begin = -(grid.first % spacing)
+        knots = max(2, -(-(size - 1 - begin) // spacing) + 1)
+        at = begin + spacing * np.arange(knots)
+        # The states of a knot stand before its cell.
+        cells = number + states * np.searchsorted(at, number, side="right")
+        blocks = np.clip(at, 0, size) + states * np.arange(knots)
+        before = np.minimum((number - begin) // spacing, knots - 2)
+        share = np.maximum(number - at[before] - 1, 0) / (spacing - 1)
+        state = np.arange(states)
+        rows = np.concatenate(
+            [cells[:, None], blocks[before][:, None] + state, blocks[before + 1][:, None] + state], axis=1
+        )
+        loads = np.concatenate(
+            [np.ones((size, 1)), -(1 - share)[:, None] * loadings, -share[:, None] * loadings], axis=1
+        )
+        span = min(reach, size - 1)
+        used = np.where(loads == 0.0, rows[:, :1], rows)
+        low, high = used.min(axis=1), used.max(axis=1)
+        width = max(
+            int((cells[span:] - cells[: size - span]).max()),
+            int((high - low).max()),
+            *(
+                int((np.maximum(high[lag:], high[:-lag]) - np.minimum(low[lag:], low[:-lag])).max())
+                for lag in (1, 2)
+            ),
+            int((blocks[1:] - blocks[:-1]).max()) + states - 1,
+        )
+        return cls(size, knots, states, reach, cells, blocks, width, rows, loads)
+
+    @property
+    def unknowns(self) -> int:
+        """Number of rows n."""
+        return self.size + self.knots * self.states
+
+    @property
+    def stride(self) -> int:
+        """Length of a row of the band array."""
+        return self.width + 1 + PAD
+
+    @cached_property
+    def structure(self) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
+        """Quadratic forms of x as sparse upper triangles: rows and columns, shape (k,), values, shape (6, k).
+
+        Sums for amplitudes of 1: of x_i^2 over all cells, over all but one at each end, over all but two at
+        each end; of 2 x_i x_(i+1) over all, and over all but one at each end; of 2 x_i x_(i+2).
+        """
+        wide = self.width + 1
+        loaded = np.flatnonzero(np.any(self.loads != 0.0, axis=0))
+        rows, loads = self.rows[:, loaded], self.loads[:, loaded]
+
+        def form(left: slice | list[int], right: slice | list[int]) -> NDArray[np.float64]:
+            p, q = rows[left][:, :, None], rows[right][:, None, :]
+            at = np.minimum(p, q) * wide + np.abs(q - p)
+            values = loads[left][:, :, None] * loads[right][:, None, :]
+            # Both orders of two rows fall on one entry: off the diagonal, a square counts twice.
+            total = np.bincount(at.ravel(), values.ravel(), self.unknowns * wide)
+            if left == right:
+                total.reshape(-1, wide)[:, 1:] *= 0.5
+            else:
+                total.reshape(-1, wide)[:, 0] *= 2.0
+            return total
+
+        last = self.size - 1
+        squares, neighbours = form(slice(None), slice(None)), form(slice(0, -1), slice(1, None))
+        inner = squares - form([0, last], [0, last])
+        forms = np.stack(
+            [
+                squares,
+                inner,
+                inner - form([1, last - 1], [1, last - 1]),
+                neighbours,
+                neighbours - form([0, last - 1], [1, last]),
+                form(slice(0, -2), slice(2, None)),
+            ]
+        )
+        kept = np.flatnonzero(np.any(forms != 0.0, axis=0))
+        return kept // wide, kept // wide + kept % wide, np.ascontiguousarray(forms[:, kept])
+
+    @cached_property
+    def _data_places(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Places of A'WA in its own band array and in the joint one."""
+        reach = max(1, self.reach)
+        i, o = np.nonzero(np.arange(self.size)[:, None] + np.arange(reach + 1) < self.size)
+        return i * (reach + 1 + PAD) + o, self.cells[i] * self.stride + self.cells[i + o] - self.cells[i]
+
+    @cached_property
+    def _knot_rows(self) -> NDArray[np.int64]:
+        return self.blocks[:, None] + np.arange(self.states)
+
+    def scale(self, amplitudes: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Give the amplitude of every row, 1 for cells: shape (n,)."""
+        factors = np.ones(self.unknowns)
+        if self.states:
+            factors[self._knot_rows] = amplitudes
+        return factors
+
+    def roughness_of(self, state: NDArray[np.float64], factors: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Give x of states, shape (..., n) -> (..., M)."""
+        return np.einsum("mk,...mk->...m", self.loads, (state * factors)[..., self.rows])
+
+    def prior_band(self, latent: Latent, factors: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Give the prior precision of (v, z) as an upper band array, shape (n, stride)."""
+        rows, columns, forms = self.structure
+        band = np.zeros((self.unknowns, self.stride))
+        band[rows, columns - rows] = (latent.coefficients @ forms) * factors[rows] * factors[columns]
+        if self.states:
+            flat, stride = band.reshape(-1), self.stride
+            r, f = latent.precision, latent.transition
+            after = f.T @ r @ f
+            blocks = np.broadcast_to(r + after, (self.knots, *r.shape)).copy()
+            blocks[0] = np.eye(self.states) + after
+            blocks[-1] = r
+            upper = np.triu_indices(self.states)
+            rows = self._knot_rows
+            flat[rows[:, upper[0]] * stride + upper[1] - upper[0]] += blocks[:, upper[0], upper[1]]
+            at = rows[:-1, :, None] * stride + rows[1:, None, :] - rows[:-1, :, None]
+            flat[at] -= f.T @ r
+        return band
+
+    def data_band(self, normal: NDArray[np.float64], band: NDArray[np.float64]) -> None:
+        """Add A'WA, as `assemble` leaves it, to a joint band array."""
+        source, target = self._data_places
+        band.reshape(-1)[target] += normal[source]
+
+    def log_prior(self, latent: Latent) -> float:
+        """Give log |prior precision|."""
+        return latent.log_precision(self.size) - max(self.knots - 1, 0) * latent.log_noise
+
+
+@dataclass(frozen=True, eq=False)
+class Posterior:
+    """Posterior of all unknowns given the data; made by `solve_arrowhead`.
+
+    Parameters
+    ----------
+    layout : Layout
+    latent : Latent
+    log_evidence : float
+        log p(y).
+    state : ndarray, shape (n,)
+        Mean of (v, z).
+    beta, beta_cov : ndarray, shape (r,), (r, r)
+        Mean and covariance of the coefficients of the border.
+    residuals : ndarray, shape (N,)
+        y minus the mean of what the model says of the pairs.
+    fit_variance : ndarray, shape (N,)
+        Variance of what it says; empty if no variances were asked for.
+    lift : ndarray, shape (r, n)
+        P^-1 times the border: cov(state) = Z + lift' beta_cov lift, cov(state, beta) = -lift' beta_cov.
+    inverse : ndarray, shape (n, 2 w + 1)
+        Z = P^-1 inside the band, entry (a, a + o) at [a, w + o]; empty if no variances were asked for.
+    """
+
+    layout: Layout
+    latent: Latent
+    log_evidence: float
+    state: NDArray[np.float64]
+    beta: NDArray[np.float64]
+    beta_cov: NDArray[np.float64]
+    residuals: NDArray[np.float64]
+    fit_variance: NDArray[np.float64]
+    lift: NDArray[np.float64]
+    inverse: NDArray[np.float64]
+
+    @cached_property
+    def moments(self) -> Moments:
+        """Second moments for gradients."""
+        layout, d = self.layout, self.layout.states
+        factors = layout.scale(self.latent.amplitudes)
+        rows, columns, forms = layout.structure
+        inside = self.inverse[rows, layout.width + columns - rows] * factors[rows] * factors[columns]
+        inside[rows != columns] *= 2.0
+        sums = forms @ inside
+        x = layout.roughness_of(self.state, factors)
+        lifted = layout.roughness_of(self.lift, factors)
+        # A square root of beta_cov turns its part into plain sums of squares, as for the mean.
+        series = np.vstack([x, np.linalg.cholesky(self.beta_cov).T @ lifted])
+        squares, neighbours = np.sum(series**2, axis=0), np.sum(series[:, 1:] * series[:, :-1], axis=0)
+        two_apart = np.sum(series[:, 2:] * series[:, :-2])
+        sums += [squares.sum(), squares[1:-1].sum(), squares[2:-2].sum(), 0.0, 0.0, 0.0]
+        sums += [0.0, 0.0, 0.0, 2 * neighbours.sum(), 2 * neighbours[1:-1].sum(), 2 * two_apart]
+        if d == 0:
+            none = np.zeros((0, 0))
+            return Moments(sums, none, none, none, none)
+        at = layout.blocks[:, None] + np.arange(d)
+        same = self._second_moments(at, at)
+        cross = self._second_moments(at[1:], at[:-1]).sum(axis=0)
+        return Moments(sums, same[0], same.sum(axis=0), same[-1], cross)
+
+    def covariance(self, left: NDArray[np.int64], right: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Give blocks of the covariance of the state.
+
+        Parameters
+        ----------
+        left, right : ndarray of int64, shape (k, p), (k, q)
+            Rows; every two of a block must lie within the band.
+
+        Returns
+        -------
+        ndarray, shape (k, p, q)
+        """
+        w = self.layout.width
+        block = self.inverse[left[:, :, None], w + right[:, None, :] - left[:, :, None]]
+        if len(self.beta):
+            a, b = self.lift[:, left], self.lift[:, right]
+            block = block + np.einsum("rkp,rs,skq->kpq", a, self.beta_cov, b)
+        return block
+
+    def _second_moments(self, left: NDArray[np.int64], right: NDArray[np.int64]) -> NDArray[np.float64]:
+        return self.covariance(left, right) + self.state[left][:, :, None] * self.state[right][:, None, :]
+
+
+def solve_arrowhead(
+    layout: Layout,
+    latent: Latent,
+    operator: SpanOperator,
+    y: NDArray[np.float64],
+    weights: NDArray[np.float64],
+    border: Border,
+    *,
+    variances: bool = True,
+) -> Posterior:
+    """Compute evidence, mean and variances.
+
+    Parameters
+    ----------
+    layout : Layout
+        M cells and the knots.
+    latent : Latent
+        Prior of the cells.
+    operator : SpanOperator
+        N rows on the same M cells.
+    y, weights : ndarray, shape (N,)
+        Data, and 1 / noise variance.
+    border : Border
+        At least one column.
+    variances : bool
+        Also compute what variances and gradients need; it takes three quarters of the time.
+
+    Raises
+    ------
+    NotPositiveError
+        If the precision cannot be factorised.
+    """
+    n, size, width, reach = layout.unknowns, layout.size, layout.width, max(1, layout.reach)
+    a = (operator.first, operator.last, operator.head, operator.tail, operator.rate)
+    columns, r = border.columns, len(border.prior)
+    normal = np.empty(size * (reach + 1 + PAD))
+    both = np.empty((2, size))
+    assemble(*a, weights, y, columns[0], size, reach, normal, both)
+    band = layout.prior_band(latent, layout.scale(latent.amplitudes))
+    layout.data_band(normal, band)
+    factor = band.reshape(-1)
+    right = np.zeros((1 + r, n))
+    right[:2, layout.cells] = both
+    for k in range(1, r, 2):
+        pair = columns[k], columns[min(k + 1, r - 1)]
+        touched = weights * ((pair[0] != 0.0) | (pair[1] != 0.0))
+        project(*a, touched, *pair, both)
+        right[1 + k, layout.cells] = both[0]
+        if k + 1 < r:
+            right[2 + k, layout.cells] = both[1]
+    g, f = right[0].copy(), right[1:].copy()
+    if not factorise(factor, n, width):
+        raise NotPositiveError("the precision of the model is not positive definite")
+    solve(factor, n, width, right)
+    plain, lift = right[0], right[1:]
+    weighted = columns * weights
+    schur = weighted @ columns.T - f @ lift.T
+    schur[np.diag_indices(r)] += 1.0 / border.prior
+    try:
+        lower = np.linalg.cholesky((schur + schur.T) / 2)
+    except np.linalg.LinAlgError as error:
+        raise NotPositiveError("the border of the model is not positive definite") from error
+    target = weighted @ y - lift @ g
+    beta_cov = np.linalg.inv(lower)
+    beta_cov = beta_cov.T @ beta_cov
+    beta = beta_cov @ target
+    state = plain - lift.T @ beta
+    # What every unit of beta adds to a pair once the series has answered to it, and the fit itself.
+    means = np.empty((1 + r, len(y)))
+    for line, mean in zip(np.vstack([state, -lift])[:, layout.cells], means, strict=True):
+        predict(*a, line, mean)
+    means[1:] += columns
+    residuals = y - means[0] - beta @ columns
+    # y' S^-1 y as y'W times the residual: the large terms cancel where they are formed.
+    square = float(np.sum(weights * y * residuals))
+    log_det = (
+        log_determinant(factor, n, width)
+        - layout.log_prior(latent)
+        + 2.0 * np.sum(np.log(np.diag(lower)))
+        + np.sum(np.log(border.prior))
+        - np.sum(np.log(weights))
+    )
+    evidence = -0.5 * (square + log_det + len(y) * np.log(2 * np.pi))
+    if variances:
+        # Beyond the last row the band holds nothing, and must not hold NaN.
+        inverse = np.zeros(n * (2 * width + 1))
+        selected_inverse(factor, n, width, inverse)
+        fit_variance = np.empty(len(y))
+        span_variances(inverse, width, layout.cells, reach, *a, fit_variance)
+        fit_variance += np.sum(means[1:] * (beta_cov @ means[1:]), axis=0)
+    else:
+        inverse, fit_variance = np.empty(0), np.empty(0)
+    return Posterior(
+        layout, latent, float(evidence), state, beta, beta_cov, residuals, fit_variance, lift,
+        inverse.reshape(n if variances else 0, 2 * width + 1),
+    )  # fmt: skip
