@@ -77,7 +77,8 @@ def busiest(cube: itslive.Datacube) -> itslive.ImagePairs:
         pixels = cube.read_block(block)
         n = np.diff(pixels.offsets)
         k = int(np.argmax(n))
-        best = max(best, (int(n[k]), int(pixels.rows[k]), int(pixels.cols[k])))
+        row, col = divmod(k, block.shape[1])
+        best = max(best, (int(n[k]), block.row0 + row, block.col0 + col))
     place = cube.pixel(best[1], best[2])
     return cube.pairs_at(x=place.x, y=place.y)
 
@@ -163,7 +164,7 @@ def simulate(
     """
     rng = np.random.default_rng([seed, FAMILIES.index(family)])
     truth = speed(family, rng)
-    time = np.arange(at.start.min() - 1, at.end.max() + 1 + _STEP, _STEP)
+    time = np.arange(at.start.min() - 40, at.end.max() + 40, _STEP)
     values = truth(1970 + (time[:-1] + _STEP / 2) / YEAR)
     simulation = Simulation(None, time, np.concatenate(([0.0], np.cumsum(values) * _STEP)))  # type: ignore[arg-type]
     along = simulation.mean(at.start, at.end)

@@ -12,24 +12,21 @@ Generalized Additive Models, chapter 3).
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from itslive_core.estimators.inversion import invert, use_pairs
-from itslive_core.estimators.prepare import SharedPairs, solve_pixels
+from itslive_core.estimators.inversion import PointSolution, series_of, solve_point
 from itslive_core.estimators.settings import InversionSettings
-from itslive_core.estimators.smoothing import smoothing_curve
-from itslive_core.estimators.weights import observation_weights
+from itslive_core.estimators.smoothing import criteria_at, final_weights, penalty_shape
 from itslive_core.missions import MISSIONS
 from itslive_core.outliers import SPAN_CLASSES, span_consistency
 from itslive_core.solvers.band_algebra import PAD, factorise, selected_inverse
 from itslive_core.solvers.band_assembly import assemble
 from itslive_core.solvers.base import smoothing_limits
 from itslive_core.solvers.penalty import add_penalty
-from itslive_core.time_grid import TimeGrid
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -42,7 +39,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Diagnosis", "diagnose", "effective_resolution"]
 
-_CRITERIA = {"auto": "evidence", "gcv": "gcv"}
 _TO_SIGMA = 1.4826
 """Median absolute deviation to standard deviation, for normal errors."""
 _CURVE_POINTS = (12, 40)
@@ -61,8 +57,8 @@ class Diagnosis:
         The estimate, as `itslive_core.invert` returns it.
     smoothing : xarray.Dataset
         The criteria over lambda at the final robust weights, as `itslive_core.smoothing_curve` returns them;
-        attributes ``smoothing_used``, and ``criterion``, which chose it: evidence, gcv, or given. Without
-        values where there is no estimate.
+        attributes ``smoothing_used``, and ``criterion``, which chose it: auto (the larger of both choices),
+        evidence, gcv, or given. Without values where there is no estimate.
     pairs : pandas.DataFrame
         One row for every pair, kept or not: ``start, end, mid`` (datetime64, UTC), ``span`` [d], ``mission``,
         ``vx, vy`` [m/yr]; ``rejected_by``, the filter that took it, empty where it is used; and for used
@@ -71,7 +67,8 @@ class Diagnosis:
         (length of the residual over sigma; its median is 1.18 where the noise is as assumed).
     missions : pandas.DataFrame
         By mission: ``n_used, n_rejected``; ``noise_scale`` and ``floor`` [m/yr] of its noise;
-        ``offset, offset_std`` along the flow [m/yr], NaN where not estimated; ``median_residual`` and
+        ``offset, offset_std`` along the flow [m/yr],
+        NaN for the reference and where not estimated; ``median_residual`` and
         ``spread`` of the residuals along the flow [m/yr].
     span_classes : pandas.DataFrame
         By class of span, ``low`` to ``high`` [d]: ``n`` used pairs, ``median_residual`` along the flow and
@@ -138,31 +135,26 @@ def diagnose(
     import xarray as xr
 
     settings = InversionSettings() if settings is None else settings
-    series = invert(pairs, settings, selection=selection)
-    used = use_pairs(pairs, settings, selection)
+    solution = solve_point(pairs, settings, selection)
+    series = series_of(solution, selection)
+    used = solution.pairs
     smoothing = float(series.attrs["smoothing_used"])
     if np.isfinite(series["vx"].values).any() and smoothing > 0:
-        fixed = replace(settings, smoothing=smoothing, uncertainty=False)
-        fit = _fit(used, fixed, series)
-        curve = smoothing_curve(
-            used,
-            replace(fixed, outliers="none"),
-            smoothing=_candidates(used, fixed),
-            robust_weights=fit.weight,
-        )
+        fit = _fit(solution)
+        curve = criteria_at(solution, _candidates(used, settings, smoothing))
     else:
         fit = _Fit.unknown(len(used), series.sizes["time"])
         curve = xr.Dataset(
             {name: ("smoothing", np.empty(0)) for name in ("evidence", "gcv")},
             coords={"smoothing": np.empty(0)},
         )
-    criterion = _CRITERIA.get(str(settings.smoothing), "given")
+    criterion = settings.smoothing if isinstance(settings.smoothing, str) else "given"
     table = _pair_table(pairs, _rejected_by(pairs, settings, selection), fit)
     return Diagnosis(
         series=series,
         smoothing=curve.assign_attrs(smoothing_used=smoothing, criterion=criterion),
         pairs=table,
-        missions=_by_mission(table),
+        missions=_by_mission(table, solution),
         span_classes=_by_span(table),
         steps=_steps(used),
         resolution=xr.DataArray(
@@ -176,7 +168,11 @@ def diagnose(
 
 
 def effective_resolution(
-    operator: SpanOperator, weights: NDArray[np.float64], derivative: int, smoothing: float
+    operator: SpanOperator,
+    weights: NDArray[np.float64],
+    derivative: int,
+    smoothing: float,
+    shape: NDArray[np.float64] | None = None,
 ) -> NDArray[np.float64]:
     """Give the time over which the estimate of each cell averages, h / R_ii with R = N^-1 A'WA.
 
@@ -190,6 +186,8 @@ def effective_resolution(
         k.
     smoothing : float
         lambda > 0.
+    shape : ndarray, shape (M - k,), optional
+        Factor of the penalty at each difference; default 1.
 
     Returns
     -------
@@ -206,7 +204,8 @@ def effective_resolution(
         size, width, normal, np.empty((2, size)),
     )  # fmt: skip
     data = normal[: size * stride].reshape(size, stride)[:, : width + 1].copy()
-    add_penalty(normal, size, width, derivative, (smoothing / interval**derivative) ** 2, np.ones(size))
+    shape = np.ones(size) if shape is None else shape
+    add_penalty(normal, size, width, derivative, (smoothing / interval**derivative) ** 2, shape)
     if not factorise(normal, size, width):
         return np.full(size, np.nan)
     inverse = np.zeros((size + 2) * full)
@@ -221,42 +220,43 @@ def effective_resolution(
     return interval / share
 
 
-def _candidates(used: ImagePairs, settings: InversionSettings) -> NDArray[np.float64]:
+def _candidates(used: ImagePairs, settings: InversionSettings, smoothing: float) -> NDArray[np.float64]:
     """Choose where to look at the criteria: what is searched and the lambda in use, coarser on long axes."""
-    assert isinstance(settings.smoothing, float)
     low, high = smoothing_limits(settings.derivative, settings.interval)
-    low, high = min(low, settings.smoothing), max(high, settings.smoothing)
+    low, high = min(low, smoothing), max(high, smoothing)
     size = (used.end.max() - used.start.min()) / settings.interval
     width = used.span.max() / settings.interval
     count = int(np.clip(_CURVE_COST / (size * width**2 + 1.0), *_CURVE_POINTS))
     return np.geomspace(low, high, count)
 
 
-def _fit(used: ImagePairs, settings: InversionSettings, series: xr.Dataset) -> _Fit:
-    """Compare the used pairs with an estimate; `settings` holds the lambda that it was made with."""
-    n = len(used)
-    rows, offsets = np.arange(n, dtype=np.int32), np.array([0, n])
-    grid = TimeGrid.covering(used.start, used.end, settings.interval)
-    shared = SharedPairs.make(used, np.ones(n, dtype=bool), grid)
-    solved = solve_pixels(shared, offsets, rows, used.vx, used.vy, settings)
-    weight = solved.robust_weights
-    w = observation_weights(
-        settings.weights, offsets, rows, used.span, used.vx_error, used.vy_error, shared.mission
-    )
+def _fit(solution: PointSolution) -> _Fit:
+    """Compare the used pairs with their estimate."""
+    used, result, operator = solution.pairs, solution.result, solution.shared.operator
+    n, learnt = len(used), result.learnt
+    weights = final_weights(solution)
     # Cells that no used pair overlaps are NaN, and never read.
-    mean_x, mean_y = (shared.operator.apply(np.nan_to_num(series[name].values)) for name in ("vx", "vy"))
+    mean_x, mean_y = (operator.apply(np.nan_to_num(v)) for v in result.values[0])
     rx, ry = used.vx - mean_x, used.vy - mean_y
+    if learnt is not None:
+        rx, ry = np.array([rx, ry]) - learnt.offset[0][:, solution.shared.mission]
     resolution = effective_resolution(
-        shared.operator, w * weight, settings.derivative, float(series.attrs["smoothing_used"])
+        operator, weights, solution.settings.derivative, float(result.smoothing[0]), penalty_shape(solution)
     )
-    freedom = np.nansum(grid.interval / resolution)
-    left = weight.sum() - freedom
-    variance = np.sum(w * weight * (rx**2 + ry**2)) / (2 * left) if left > 0 else np.nan
+    if learnt is not None:
+        sigma = learnt.sigma
+    else:
+        left = result.robust_weights.sum() - np.nansum(operator.grid.interval / resolution)
+        variance = np.sum(weights * (rx**2 + ry**2)) / (2 * left) if left > 0 else np.nan
+        plain = np.divide(
+            weights, result.robust_weights, out=np.full(n, np.nan), where=result.robust_weights > 0
+        )
+        sigma = np.sqrt(variance / plain)
     speed = np.hypot(mean_x, mean_y)
     flows = speed > 0
     ex = np.divide(mean_x, speed, out=np.ones(n), where=flows)
     ey = np.divide(mean_y, speed, out=np.zeros(n), where=flows)
-    return _Fit(weight, np.sqrt(variance / w), rx * ex + ry * ey, ry * ex - rx * ey, resolution)
+    return _Fit(result.robust_weights, sigma, rx * ex + ry * ey, ry * ex - rx * ey, resolution)
 
 
 def _rejected_by(
@@ -315,23 +315,36 @@ def _middle(values: NDArray[np.float64]) -> tuple[float, float]:
     return middle, float(np.median(np.abs(known - middle)))
 
 
-def _by_mission(table: pd.DataFrame) -> pd.DataFrame:
+def _by_mission(table: pd.DataFrame, solution: PointSolution) -> pd.DataFrame:
     import pandas as pd
+
+    learnt = solution.result.learnt
+    flow = (
+        np.array([np.median(solution.pairs.vx), np.median(solution.pairs.vy)])
+        if len(solution.pairs)
+        else np.ones(2)
+    )
+    flow = flow / max(np.hypot(*flow), 1e-300)
 
     mission, used = table["mission"].to_numpy(), (table["rejected_by"] == "").to_numpy()
     residual = table["residual"].to_numpy()
     rows = {}
-    for name in MISSIONS:
+    for m, name in enumerate(MISSIONS):
         here = mission == name
         if here.any():
+            scale, floor, offset, error = 1.0, 0.0, np.nan, np.nan
+            if learnt is not None:
+                scale, floor = float(learnt.scale[0, m]), float(learnt.floor[0, m])
+                error = float(np.hypot(*(flow * learnt.offset_std[0, :, m])))
+                offset = float(flow @ learnt.offset[0, :, m]) if np.isfinite(error) else np.nan
             median, mad = _middle(residual[here])
             rows[name] = {
                 "n_used": int((here & used).sum()),
                 "n_rejected": int((here & ~used).sum()),
-                "noise_scale": 1.0,
-                "floor": 0.0,
-                "offset": np.nan,
-                "offset_std": np.nan,
+                "noise_scale": scale,
+                "floor": floor,
+                "offset": offset,
+                "offset_std": error,
                 "median_residual": median,
                 "spread": _TO_SIGMA * mad,
             }

@@ -14,12 +14,15 @@ band under independent noise.
 
 from __future__ import annotations
 
+import json
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from itslive_core.estimators.prepare import SharedPairs, solve_pixels
 from itslive_core.estimators.settings import InversionSettings
+from itslive_core.missions import MISSIONS
 from itslive_core.outliers import reject_outliers
 from itslive_core.series import common_attributes, filter_attributes, point_series
 from itslive_core.solvers.base import FAILED, NO_FREEDOM, SOLVED, TOO_FEW, needed_pairs
@@ -27,11 +30,13 @@ from itslive_core.time_grid import TimeGrid
 
 if TYPE_CHECKING:
     import xarray as xr
+    from numpy.typing import NDArray
 
     from itslive_core.pairs import ImagePairs
     from itslive_core.selection import PairSelection
+    from itslive_core.solvers.base import BatchResult
 
-__all__ = ["invert", "reason_for", "use_pairs"]
+__all__ = ["PointSolution", "invert", "reason_for", "series_of", "solve_point", "use_pairs"]
 
 
 def use_pairs(
@@ -67,6 +72,33 @@ def reason_for(status: int, used: int, derivative: int) -> str:
     raise ValueError(f"unknown status {status}")
 
 
+def learnt_attributes(result: BatchResult) -> dict[str, Any]:
+    """Describe what was learnt at the one pixel of a result: attributes of a series.
+
+    ``noise_scale``, ``noise_floor`` [m/yr], ``mission_offset_vx``, ``mission_offset_vy`` and their standard
+    deviations [m/yr] are JSON objects with one number for each mission; ``image_correlation`` is the
+    correlation of the noise of pairs that share an image.
+    """
+    learnt = result.learnt
+    if learnt is None:
+        return {}
+
+    def by_mission(values: NDArray[np.float64]) -> str:
+        known = zip(MISSIONS, values.tolist(), strict=True)
+        return json.dumps({name: round(value, 3) for name, value in known if np.isfinite(value)})
+
+    active = np.where(np.isfinite(learnt.offset_std[0]), learnt.offset[0], np.nan)
+    return {
+        "image_correlation": round(float(learnt.correlation[0]), 4),
+        "noise_scale": by_mission(learnt.scale[0]),
+        "noise_floor": by_mission(learnt.floor[0]),
+        "mission_offset_vx": by_mission(active[0]),
+        "mission_offset_vy": by_mission(active[1]),
+        "mission_offset_vx_std": by_mission(learnt.offset_std[0, 0]),
+        "mission_offset_vy_std": by_mission(learnt.offset_std[0, 1]),
+    }
+
+
 def invert(
     pairs: ImagePairs,
     settings: InversionSettings | None = None,
@@ -99,23 +131,58 @@ def invert(
         If the device asked for is not available.
     """
     settings = InversionSettings() if settings is None else settings
+    return series_of(solve_point(pairs, settings, selection), selection)
+
+
+@dataclass(frozen=True, eq=False)
+class PointSolution:
+    """One pixel, solved: what was used, and what came out.
+
+    Parameters
+    ----------
+    pairs : ImagePairs
+        n used pairs; their history tells what the filters took.
+    settings : InversionSettings
+    shared : SharedPairs
+        The pairs on their time grid.
+    result : BatchResult
+        Of the one pixel.
+    """
+
+    pairs: ImagePairs
+    settings: InversionSettings
+    shared: SharedPairs
+    result: BatchResult
+
+
+def solve_point(
+    pairs: ImagePairs, settings: InversionSettings, selection: PairSelection | None = None
+) -> PointSolution:
+    """Filter and solve the pairs of one pixel; parameters as for `invert`."""
     used = use_pairs(pairs, settings, selection)
     grid = TimeGrid.covering(used.start, used.end, settings.interval)
     n = len(used)
     shared = SharedPairs.make(used, np.ones(n, dtype=bool), grid)
     result = solve_pixels(shared, np.array([0, n]), np.arange(n, dtype=np.int32), used.vx, used.vy, settings)
-    status = int(result.status[0])
+    return PointSolution(used, settings, shared, result)
+
+
+def series_of(solution: PointSolution, selection: PairSelection | None = None) -> xr.Dataset:
+    """Write a solution as a series; see `invert` for what it holds."""
+    used, settings, result = solution.pairs, solution.settings, solution.result
+    n, status = len(used), int(result.status[0])
     attributes: dict[str, Any] = {
         **common_attributes(
             {"method": "inversion", **settings.to_dict()},
             {} if selection is None else selection.to_dict(),
-            [pairs.cube_url or ""],
-            [pairs.date_updated or ""],
+            [used.cube_url or ""],
+            [used.date_updated or ""],
         ),
         "smoothing_used": float(result.smoothing[0]),
         "effective_degrees_of_freedom": float(result.freedom[0]),
         "robust_passes": int(result.passes[0]),
+        **learnt_attributes(result),
         "reason": used.describe_empty() if n == 0 else reason_for(status, n, settings.derivative),
         **filter_attributes(used.history, n),
     }
-    return point_series(grid, result, used, attributes)
+    return point_series(solution.shared.grid, result, used, attributes)

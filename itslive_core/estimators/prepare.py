@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from itslive_core.estimators.weights import observation_weights
+from itslive_core.estimators.weights import observation_variance, weights_of
 from itslive_core.missions import mission_numbers
 from itslive_core.outliers import span_consistent
 from itslive_core.solvers.banded import BandedSolver
-from itslive_core.solvers.base import BatchResult, PixelBatch, SolveOptions
+from itslive_core.solvers.base import BatchResult, NoiseInputs, PixelBatch, SolveOptions
+from itslive_core.solvers.learning import LearningSolver
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -41,6 +42,10 @@ class SharedPairs:
     start, end, vx_error, vy_error : ndarray of float64, shape (T,)
     mission : ndarray of int64, shape (T,)
         Positions in `itslive_core.missions.MISSIONS`.
+    first_image, second_image : ndarray of int32, shape (T,)
+        Numbers of the images, told apart by their dates.
+    images : int
+        Number of images.
     renumber : ndarray of int32
         From rows of the cube's pair table to rows here; -1 for pairs that were filtered out.
     """
@@ -53,6 +58,9 @@ class SharedPairs:
     vx_error: NDArray[np.float64]
     vy_error: NDArray[np.float64]
     mission: NDArray[np.int64]
+    first_image: NDArray[np.int32]
+    second_image: NDArray[np.int32]
+    images: int
     renumber: NDArray[np.int32]
 
     @classmethod
@@ -72,6 +80,8 @@ class SharedPairs:
         spans = np.empty(len(start), dtype=np.complex128)
         spans.real, spans.imag = start, end
         span_id = np.unique(spans, return_inverse=True)[1].astype(np.int32)
+        dates, image = np.unique(np.concatenate((start, end)), return_inverse=True)
+        image = np.asarray(image.reshape(-1), dtype=np.int32)
         return cls(
             grid=grid,
             operator=grid.operator(start, end),
@@ -81,27 +91,28 @@ class SharedPairs:
             vx_error=table.vx_error[mask],
             vy_error=table.vy_error[mask],
             mission=mission_numbers(table.mission[mask]),
+            first_image=image[: len(start)],
+            second_image=image[len(start) :],
+            images=len(dates),
             renumber=renumber,
         )
 
 
 def solve_options(settings: InversionSettings) -> SolveOptions:
     """Translate settings into what a solver needs."""
-    smoothing: float | Literal["evidence", "gcv"]
-    if isinstance(settings.smoothing, str):
-        smoothing = "gcv" if settings.smoothing == "gcv" else "evidence"
-    else:
-        smoothing = settings.smoothing
     return SolveOptions(
         derivative=settings.derivative,
-        smoothing=smoothing,
+        smoothing=cast("Any", settings.smoothing),  # the settings have checked which words it may be
         robust=settings.robust,
         uncertainty=settings.uncertainty,
+        learn_noise=settings.learns_noise,
+        offsets=settings.estimates_offsets,
+        vary=settings.varies_smoothing,
     )
 
 
-def solver_for(device: str) -> Solver:
-    """Return the solver for a device.
+def solver_for(device: str, options: SolveOptions) -> Solver:
+    """Return the solver for a device and a task.
 
     Raises
     ------
@@ -112,7 +123,7 @@ def solver_for(device: str) -> Solver:
         from itslive_core.errors import SettingsError
 
         raise SettingsError("device 'cuda' is not available yet: choose 'cpu' or 'auto'")
-    return BandedSolver()
+    return LearningSolver() if options.learns else BandedSolver()
 
 
 def solve_pixels(
@@ -138,7 +149,7 @@ def solve_pixels(
     -------
     BatchResult
     """
-    weights = observation_weights(
+    variance = observation_variance(
         settings.weights,
         offsets,
         pair,
@@ -147,8 +158,11 @@ def solve_pixels(
         shared.vy_error,
         shared.mission,
     )
-    batch = PixelBatch(shared.operator, shared.span_id, offsets, pair, vx, vy, weights)
-    return solver_for(settings.device).solve(batch, solve_options(settings))
+    noise = NoiseInputs(variance, shared.mission, shared.first_image, shared.second_image, shared.images)
+    weights = weights_of(variance, offsets)
+    batch = PixelBatch(shared.operator, shared.span_id, offsets, pair, vx, vy, weights, noise)
+    options = solve_options(settings)
+    return solver_for(settings.device, options).solve(batch, options)
 
 
 def solve_block(pixels: PixelBlock, shared: SharedPairs, settings: InversionSettings) -> tuple[

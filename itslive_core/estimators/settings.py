@@ -12,7 +12,16 @@ from itslive_core.errors import SettingsError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["DEVICES", "OUTLIERS", "PRESETS", "WEIGHTS", "InversionSettings"]
+__all__ = [
+    "DEVICES",
+    "NOISE",
+    "OFFSETS",
+    "OUTLIERS",
+    "PRESETS",
+    "SMOOTHING_IN_TIME",
+    "WEIGHTS",
+    "InversionSettings",
+]
 
 WEIGHTS = ("none", "span", "error")
 """Choices of weights."""
@@ -20,8 +29,15 @@ OUTLIERS = ("none", "auto")
 """Choices of the filter on values."""
 DEVICES = ("auto", "cpu", "cuda")
 """Choices of the device."""
-SMOOTHINGS = ("auto", "gcv")
-"""Ways to choose lambda; ``auto`` maximises the evidence."""
+SMOOTHINGS = ("auto", "evidence", "gcv")
+"""Ways to choose lambda; ``auto`` takes the larger of the other two."""
+
+NOISE = ("auto", "formal", "learnt")
+"""Choices of the noise model."""
+OFFSETS = ("auto", "none", "mission")
+"""Choices of the offsets between missions."""
+SMOOTHING_IN_TIME = ("auto", "constant", "varying")
+"""Choices of how the smoothing changes in time."""
 
 _INTERVALS = (0.5, 3650.0)
 _LAMBDAS = (1e-6, 1e12)
@@ -37,9 +53,9 @@ class InversionSettings:
 
     Parameters
     ----------
-    smoothing : float or {"auto", "gcv"}
-        lambda > 0; ``"auto"`` takes the one of highest evidence at each pixel, ``"gcv"`` the one of least
-        generalised cross-validation.
+    smoothing : float or {"auto", "evidence", "gcv"}
+        lambda > 0; or chosen at each pixel: ``"evidence"`` takes the one of highest evidence, ``"gcv"`` the
+        one of least generalised cross-validation, ``"auto"`` the larger of the two.
     derivative : {1, 2}
         k: penalise changes of velocity, or of acceleration.
     interval : float
@@ -56,6 +72,15 @@ class InversionSettings:
         Coupling of neighbouring pixels; 0 is none, the only choice so far.
     device : {"auto", "cpu", "cuda"}
         Where to compute; the result does not depend on it.
+    noise : {"auto", "formal", "learnt"}
+        Size of the noise: as the formal errors and `weights` say, or learnt from residuals for each mission,
+        with less credit for pairs that share images. ``"auto"`` learns it where lambda is chosen
+        automatically, and leaves the objective above as it is where lambda is a number.
+    offsets : {"auto", "none", "mission"}
+        Estimate an offset of each mission from the reference mission, shrunk towards 0; ``"auto"`` as above.
+    smoothing_in_time : {"auto", "constant", "varying"}
+        One lambda for the whole series, or one that changes by years and months; ``"auto"`` as above. A given
+        lambda is then its geometric mean.
 
     Raises
     ------
@@ -72,11 +97,17 @@ class InversionSettings:
     uncertainty: bool = True
     spatial_smoothing: float = 0.0
     device: str = "auto"
+    noise: str = "auto"
+    offsets: str = "auto"
+    smoothing_in_time: str = "auto"
 
     _CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {
         "weights": WEIGHTS,
         "outliers": OUTLIERS,
         "device": DEVICES,
+        "noise": NOISE,
+        "offsets": OFFSETS,
+        "smoothing_in_time": SMOOTHING_IN_TIME,
     }
 
     def __post_init__(self) -> None:
@@ -105,6 +136,25 @@ class InversionSettings:
         object.__setattr__(self, "spatial_smoothing", self._number("spatial_smoothing", 0.0, math.inf))
         if self.spatial_smoothing != 0.0:
             raise SettingsError("spatial_smoothing is not available yet: leave it at 0")
+
+    @property
+    def learns_noise(self) -> bool:
+        """The noise is learnt from residuals."""
+        return self.noise == "learnt" or (self.noise == "auto" and self._automatic)
+
+    @property
+    def estimates_offsets(self) -> bool:
+        """Offsets between missions are estimated."""
+        return self.offsets == "mission" or (self.offsets == "auto" and self._automatic)
+
+    @property
+    def varies_smoothing(self) -> bool:
+        """The smoothing may change in time."""
+        return self.smoothing_in_time == "varying" or (self.smoothing_in_time == "auto" and self._automatic)
+
+    @property
+    def _automatic(self) -> bool:
+        return isinstance(self.smoothing, str)
 
     def _number(self, name: str, low: float, high: float, unit: str = "") -> float:
         value = getattr(self, name)

@@ -8,32 +8,29 @@ import numpy as np
 import xarray as xr
 
 from itslive_core.errors import SelectionError
-from itslive_core.estimators.inversion import use_pairs
-from itslive_core.estimators.prepare import SharedPairs
+from itslive_core.estimators.inversion import PointSolution, solve_point
 from itslive_core.estimators.settings import InversionSettings
-from itslive_core.estimators.weights import observation_weights
+from itslive_core.estimators.weights import observation_weights, weights_of
 from itslive_core.solvers.band_algebra import PAD
 from itslive_core.solvers.band_assembly import assemble
-from itslive_core.solvers.base import needed_pairs, smoothing_limits
+from itslive_core.solvers.base import NO_FREEDOM, SOLVED, needed_pairs, smoothing_limits
 from itslive_core.solvers.smoothing_search import EVIDENCE, GCV, Problem, criterion
-from itslive_core.time_grid import TimeGrid
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     from itslive_core.pairs import ImagePairs
 
-__all__ = ["smoothing_curve"]
+__all__ = ["criteria_at", "final_weights", "penalty_shape", "smoothing_curve"]
 
 
 def smoothing_curve(
-    pairs: ImagePairs,
-    settings: InversionSettings | None = None,
-    *,
-    smoothing: ArrayLike | None = None,
-    robust_weights: NDArray[np.float64] | None = None,
+    pairs: ImagePairs, settings: InversionSettings | None = None, *, smoothing: ArrayLike | None = None
 ) -> xr.Dataset:
     """Evaluate evidence and generalised cross-validation over a range of lambda.
+
+    All else is held as the estimate with these settings leaves it: robust weights, noise, offsets, and the
+    shape of a smoothing that changes in time.
 
     Parameters
     ----------
@@ -43,14 +40,12 @@ def smoothing_curve(
         Default: the recommended ones. Outliers are rejected as it says.
     smoothing : array_like, shape (L,), optional
         Values of lambda; by default 40 over the range that ``"auto"`` searches.
-    robust_weights : ndarray, shape (used pairs,), optional
-        u of each used pair; default 1.
 
     Returns
     -------
     xarray.Dataset
         Dimension ``smoothing``: ``evidence`` (-2 log of it) and ``gcv`` (n log of it), both up to a constant
-        and lower where better.
+        and lower where better. Attribute ``smoothing_used``: lambda of the estimate.
 
     Raises
     ------
@@ -58,36 +53,69 @@ def smoothing_curve(
         If there are too few pairs.
     """
     settings = InversionSettings() if settings is None else settings
-    used = use_pairs(pairs, settings)
-    n, order = len(used), settings.derivative
-    if n < needed_pairs(order):
+    solution = solve_point(pairs, settings)
+    n = len(solution.pairs)
+    if int(solution.result.status[0]) not in (SOLVED, NO_FREEDOM):
         raise SelectionError(
-            f"too few pairs to compare smoothing: {n} used, {needed_pairs(order)} are needed"
+            f"too few pairs to compare smoothing: {n} used, {needed_pairs(settings.derivative)} are needed"
         )
-    grid = TimeGrid.covering(used.start, used.end, settings.interval)
-    shared = SharedPairs.make(used, np.ones(n, dtype=bool), grid)
-    weights = observation_weights(
-        settings.weights, np.array([0, n]), np.arange(n, dtype=np.int32), used.span, used.vx_error,
-        used.vy_error, shared.mission,
-    )  # fmt: skip
-    u = np.ones(n) if robust_weights is None else np.asarray(robust_weights, dtype=np.float64)
-    w = weights * u
-    a = shared.operator
+    return criteria_at(solution, smoothing)
+
+
+def final_weights(solution: PointSolution) -> NDArray[np.float64]:
+    """Give the weight with which each pair entered the last solution, robust and credit included.
+
+    Shape (n,); of mean 1 before both.
+    """
+    result, pairs, shared = solution.result, solution.pairs, solution.shared
+    n = len(pairs)
+    offsets = np.array([0, n])
+    if result.learnt is not None:
+        weights = weights_of(result.learnt.sigma**2, offsets) * result.learnt.credit
+    else:
+        rows = np.arange(n, dtype=np.int32)
+        weights = observation_weights(
+            solution.settings.weights, offsets, rows, pairs.span, pairs.vx_error, pairs.vy_error,
+            shared.mission,
+        )  # fmt: skip
+    return weights * result.robust_weights
+
+
+def penalty_shape(solution: PointSolution) -> NDArray[np.float64]:
+    """Give the factor of the penalty at each difference, shape (M - k,), of geometric mean 1."""
+    size, order = solution.shared.grid.size, solution.settings.derivative
+    learnt = solution.result.learnt
+    if learnt is None:
+        return np.ones(size - order)
+    return (learnt.profile[0, 1 : size - order + 1] / solution.result.smoothing[0]) ** 2
+
+
+def criteria_at(solution: PointSolution, smoothing: ArrayLike | None = None) -> xr.Dataset:
+    """Evaluate both criteria at a solved pixel; see `smoothing_curve`."""
+    settings, pairs, result = solution.settings, solution.pairs, solution.result
+    order, grid, a = settings.derivative, solution.shared.grid, solution.shared.operator
+    vx, vy = pairs.vx, pairs.vy
+    count = result.robust_weights.sum()
+    if result.learnt is not None:
+        offset = result.learnt.offset[0][:, solution.shared.mission]
+        vx, vy = vx - offset[0], vy - offset[1]
+        count = (result.robust_weights * result.learnt.credit).sum()
+    w = final_weights(solution)
     size, width = grid.size, max(order, a.bandwidth)
     normal = np.empty((size + 2) * (width + 1 + PAD))
     rhs = np.empty((2, size))
-    assemble(a.first, a.last, a.head, a.tail, a.rate, w, used.vx, used.vy, size, width, normal, rhs)
-    squares = np.array([np.sum(w * used.vx**2), np.sum(w * used.vy**2)])
-    work, z, solution = np.empty_like(normal), np.empty((size + 2) * (2 * width + 1)), np.empty((2, size))
+    assemble(a.first, a.last, a.head, a.tail, a.rate, w, vx, vy, size, width, normal, rhs)
+    squares = np.array([np.sum(w * vx**2), np.sum(w * vy**2)])
+    work, z, solved = np.empty_like(normal), np.empty((size + 2) * (2 * width + 1)), np.empty((2, size))
     if smoothing is None:
         smoothing = np.geomspace(*smoothing_limits(order, settings.interval), 40)
     candidates = np.atleast_1d(np.asarray(smoothing, dtype=np.float64))
-    scale = settings.interval**order
+    shape = np.ascontiguousarray(penalty_shape(solution))
     curves: dict[str, list[float]] = {}
     for name, kind in (("evidence", EVIDENCE), ("gcv", GCV)):
         problem = Problem(
-            kind, normal, work, z, rhs, solution, squares, float(u.sum()), size, width, order, scale,
-            np.ones(size),
+            kind, normal, work, z, rhs, solved, squares, float(count), size, width, order,
+            settings.interval**order, shape,
         )  # fmt: skip
         curves[name] = [criterion(problem, float(x)) for x in np.log10(candidates)]
     return xr.Dataset(
@@ -100,4 +128,5 @@ def smoothing_curve(
             ),
         },
         coords={"smoothing": ("smoothing", candidates, {"long_name": "lambda"})},
+        attrs={"smoothing_used": float(result.smoothing[0])},
     )

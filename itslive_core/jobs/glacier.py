@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from itslive_core.estimators.prepare import SharedPairs, solve_block, solver_for
+from itslive_core.estimators.prepare import SharedPairs, solve_block, solve_options, solver_for
 from itslive_core.estimators.settings import InversionSettings
 from itslive_core.jobs.area_store import AreaStore
 from itslive_core.jobs.plan import AreaPlan, BlockTask, available_workers, plan_area, selected_pairs
@@ -189,7 +189,7 @@ def run_glacier(
     """
     settings = InversionSettings() if settings is None else settings
     selection = PairSelection() if selection is None else selection
-    solver_for(settings.device)
+    solver_for(settings.device, solve_options(settings))
     plan = plan_area(cubes, outline, bbox)
     grid, steps = _axis(plan, selection, settings.interval)
     attributes = _attributes(plan, settings, selection, steps)

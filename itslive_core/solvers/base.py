@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Literal, Protocol
 
 import numpy as np
 
+from itslive_core.missions import MISSIONS
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -20,6 +22,8 @@ __all__ = [
     "SOLVED",
     "TOO_FEW",
     "BatchResult",
+    "Learnt",
+    "NoiseInputs",
     "PixelBatch",
     "SolveOptions",
     "Solver",
@@ -48,6 +52,29 @@ def needed_pairs(derivative: int) -> int:
 
 
 @dataclass(frozen=True, eq=False)
+class NoiseInputs:
+    """What the noise of the observations depends on.
+
+    Parameters
+    ----------
+    variance : ndarray of float64, shape (n,)
+        Formal variance of each observation, up to a factor [m^2/yr^2].
+    mission : ndarray of int64, shape (T,)
+        Position of each pair's mission in `itslive_core.missions.MISSIONS`.
+    first_image, second_image : ndarray of int32, shape (T,)
+        Number of the earlier and of the later image of each pair.
+    images : int
+        Number of images.
+    """
+
+    variance: NDArray[np.float64]
+    mission: NDArray[np.int64]
+    first_image: NDArray[np.int32]
+    second_image: NDArray[np.int32]
+    images: int
+
+
+@dataclass(frozen=True, eq=False)
 class PixelBatch:
     """The used pairs of P pixels on one time grid.
 
@@ -65,6 +92,8 @@ class PixelBatch:
         Velocity [m/yr].
     weights : ndarray of float64, shape (n,)
         Weights of mean 1 over each pixel.
+    noise : NoiseInputs, optional
+        Needed where the noise or offsets are learnt.
     """
 
     operator: SpanOperator
@@ -74,6 +103,7 @@ class PixelBatch:
     vx: NDArray[np.float64]
     vy: NDArray[np.float64]
     weights: NDArray[np.float64]
+    noise: NoiseInputs | None = None
 
     @property
     def n_pixels(self) -> int:
@@ -90,17 +120,83 @@ class SolveOptions:
     derivative : int
         Order k of the penalised difference, 1 or 2.
     smoothing : float or str
-        lambda; or ``"evidence"`` or ``"gcv"`` to choose it for each pixel.
+        lambda; or how to choose it for each pixel: ``"evidence"``, ``"gcv"``, or ``"auto"``, the larger of
+        the two.
     robust : bool
         Reweight by Tukey's bisquare.
     uncertainty : bool
         Compute the variance of every cell.
+    learn_noise : bool
+        Learn scale and floor of each mission's noise, and the correlation of pairs that share an image.
+    offsets : bool
+        Estimate offsets between missions.
+    vary : bool
+        Let the smoothing change in time.
     """
 
     derivative: int
-    smoothing: float | Literal["evidence", "gcv"]
+    smoothing: float | Literal["auto", "evidence", "gcv"]
     robust: bool
     uncertainty: bool
+    learn_noise: bool = False
+    offsets: bool = False
+    vary: bool = False
+
+    @property
+    def learns(self) -> bool:
+        """More is learnt from the data than robust weights."""
+        return isinstance(self.smoothing, str) or self.learn_noise or self.offsets or self.vary
+
+
+@dataclass(frozen=True, eq=False)
+class Learnt:
+    """What was learnt at P pixels beside the series.
+
+    Parameters
+    ----------
+    credit : ndarray, shape (n,)
+        Share of an independent pair that each observation is worth, because of shared images.
+    sigma : ndarray, shape (n,)
+        Standard deviation of the noise of each observation, per component [m/yr].
+    scale, floor : ndarray, shape (P, missions)
+        sigma^2 = scale^2 (formal^2 + floor^2); floor in m/yr; NaN for missions without pairs.
+    offset, offset_std : ndarray, shape (P, 2, missions)
+        Offset of each mission in vx and vy, 0 for the reference; its standard deviation, NaN there [m/yr].
+    correlation : ndarray, shape (P,)
+        Correlation of the noise of pairs that share an image.
+    profile : ndarray, shape (P, M)
+        lambda at each cell; NaN outside the pixel's own range.
+    """
+
+    credit: NDArray[np.float64]
+    sigma: NDArray[np.float64]
+    scale: NDArray[np.float64]
+    floor: NDArray[np.float64]
+    offset: NDArray[np.float64]
+    offset_std: NDArray[np.float64]
+    correlation: NDArray[np.float64]
+    profile: NDArray[np.float64]
+
+    @classmethod
+    def blank(cls, batch: PixelBatch) -> Learnt:
+        """Make the arrays that a solver fills.
+
+        Parameters
+        ----------
+        batch : PixelBatch
+        """
+        pixels, cells, n = batch.n_pixels, batch.operator.grid.size, len(batch.pair)
+        missions = len(MISSIONS)
+        return cls(
+            credit=np.ones(n),
+            sigma=np.full(n, np.nan),
+            scale=np.full((pixels, missions), np.nan),
+            floor=np.full((pixels, missions), np.nan),
+            offset=np.zeros((pixels, 2, missions)),
+            offset_std=np.full((pixels, 2, missions), np.nan),
+            correlation=np.zeros(pixels),
+            profile=np.full((pixels, cells), np.nan),
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,6 +223,8 @@ class BatchResult:
         `SOLVED`, `TOO_FEW`, `FAILED` or `NO_FREEDOM`.
     robust_weights : ndarray, shape (n,)
         u of each observation, between 0 and 1.
+    learnt : Learnt, optional
+        Noise, offsets and smoothing in time, where they were learnt.
     """
 
     values: NDArray[np.float64]
@@ -138,6 +236,7 @@ class BatchResult:
     passes: NDArray[np.int32]
     status: NDArray[np.int8]
     robust_weights: NDArray[np.float64]
+    learnt: Learnt | None = None
 
     @classmethod
     def blank(cls, batch: PixelBatch, *, uncertainty: bool) -> BatchResult:

@@ -14,7 +14,13 @@ from itslive_core.solvers.band_algebra import PAD
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["add_penalty", "difference_energy", "penalty_diagonal", "penalty_gradient", "penalty_trace"]
+__all__ = [
+    "add_penalty",
+    "difference_energy",
+    "penalty_diagonal",
+    "penalty_gradient",
+    "penalty_trace",
+]
 
 
 @kernel()

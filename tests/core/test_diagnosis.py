@@ -49,7 +49,7 @@ def test_resolution_is_that_of_the_full_matrices(derivative: int, smoothing: flo
 
 
 def test_shares_of_the_cells_sum_to_the_freedom_of_the_fit() -> None:
-    found = itslive.diagnose(make())
+    found = itslive.diagnose(make(), InversionSettings(offsets="none"))
     freedom = found.series.attrs["effective_degrees_of_freedom"]
     assert float((12.0 / found.resolution).sum()) == pytest.approx(freedom, rel=1e-3)
     assert float(found.resolution.min()) >= 12.0
@@ -66,13 +66,14 @@ def test_the_estimate_is_that_of_invert() -> None:
 
 def test_the_curve_is_that_of_the_final_weights() -> None:
     pairs = make(outliers=25)
-    found = itslive.diagnose(pairs, InversionSettings(outliers="none"))
+    settings = InversionSettings(outliers="none", smoothing="evidence", smoothing_in_time="constant")
+    found = itslive.diagnose(pairs, settings)
     chosen = found.series.attrs["smoothing_used"]
     assert found.smoothing.attrs["criterion"] == "evidence"
     # Neighbouring candidates differ by a factor of 1.4.
     assert float(found.smoothing["evidence"].idxmin()) == pytest.approx(chosen, rel=0.25)
-    plain = itslive.smoothing_curve(pairs, InversionSettings(outliers="none"))
-    assert float(plain["evidence"].idxmin()) > 1.5 * chosen, "outliers ask for a smoother series"
+    plain = itslive.diagnose(pairs, replace(settings, robust=False))
+    assert float(plain.smoothing["evidence"].idxmin()) > 1.5 * chosen, "outliers ask for a smoother series"
 
 
 def test_the_curve_reaches_a_given_lambda() -> None:

@@ -23,6 +23,9 @@ def test_defaults_are_the_recommended_ones() -> None:
         "uncertainty": True,
         "spatial_smoothing": 0.0,
         "device": "auto",
+        "noise": "auto",
+        "offsets": "auto",
+        "smoothing_in_time": "auto",
     }
     assert InversionSettings.preset("recommended") == InversionSettings()
 
