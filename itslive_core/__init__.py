@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from itslive_core.datacube import Datacube, open_cube
     from itslive_core.errors import ItsliveError
     from itslive_core.estimators.diagnosis import Diagnosis, diagnose
+    from itslive_core.estimators.gaussian_process import fit_gaussian_process, fit_gaussian_process_steps
+    from itslive_core.estimators.gp_settings import GaussianProcessSettings
     from itslive_core.estimators.inversion import invert
     from itslive_core.estimators.settings import InversionSettings
     from itslive_core.estimators.smoothing import smoothing_curve
@@ -29,6 +31,7 @@ _HOMES = {
     "CubeRecord": "catalog",
     "Datacube": "datacube",
     "Diagnosis": "estimators.diagnosis",
+    "GaussianProcessSettings": "estimators.gp_settings",
     "Glacier": "glaciers",
     "ImagePairs": "pairs",
     "InversionSettings": "estimators.settings",
@@ -36,6 +39,8 @@ _HOMES = {
     "PairSelection": "selection",
     "cubes_at": "catalog",
     "diagnose": "estimators.diagnosis",
+    "fit_gaussian_process": "estimators.gaussian_process",
+    "fit_gaussian_process_steps": "estimators.gaussian_process",
     "invert": "estimators.inversion",
     "open_cube": "datacube",
     "read_glacier": "jobs.overview",
@@ -48,6 +53,7 @@ __all__ = [
     "CubeRecord",
     "Datacube",
     "Diagnosis",
+    "GaussianProcessSettings",
     "Glacier",
     "ImagePairs",
     "InversionSettings",
@@ -56,6 +62,8 @@ __all__ = [
     "__version__",
     "cubes_at",
     "diagnose",
+    "fit_gaussian_process",
+    "fit_gaussian_process_steps",
     "invert",
     "open_cube",
     "read_glacier",

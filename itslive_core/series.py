@@ -26,6 +26,7 @@ __all__ = [
     "common_attributes",
     "filter_attributes",
     "grid_mapping",
+    "point_dataset",
     "point_series",
     "speed_and_std",
     "time_coordinates",
@@ -199,9 +200,6 @@ def point_series(
     xarray.Dataset
         Dimension ``time``; see the package documentation for the variables.
     """
-    import xarray as xr  # here, because a glacier job can do without, and it takes a second to load
-
-    centres, bounds = time_coordinates(grid)
     nothing = np.full(grid.size, np.nan)
     with_std = result.std.shape[2] == grid.size
     vx, vy = result.values[0]
@@ -217,6 +215,28 @@ def point_series(
         "n_pairs": result.count[0],
         "coverage": result.covered[0],
     }
+    return point_dataset(grid, columns, pairs, attributes)
+
+
+def point_dataset(
+    grid: TimeGrid, columns: Mapping[str, NDArray], pairs: ImagePairs, attributes: Mapping[str, Any]
+) -> xr.Dataset:
+    """Put columns of values at one pixel into a dataset.
+
+    Parameters
+    ----------
+    grid : TimeGrid
+        M cells.
+    columns : mapping of ndarray, shape (M,)
+        Values of variables of `VARIABLES`.
+    pairs : ImagePairs
+        Gives the place.
+    attributes : mapping
+        Of the dataset.
+    """
+    import xarray as xr  # here, because a glacier job can do without, and it takes a second to load
+
+    centres, bounds = time_coordinates(grid)
     ds = xr.Dataset(attrs=dict(attributes))
     ds = ds.assign_coords(time=("time", centres, dict(TIME_ATTRIBUTES)))
     ds["time_bnds"] = (("time", "bnds"), bounds)
@@ -233,6 +253,6 @@ def point_series(
     )
     if pairs.epsg:
         ds["mapping"] = ((), 0, grid_mapping(pairs.epsg))
-        for name in ("vx", "vy", "v", "vx_std", "vy_std", "v_std", "n_pairs", "coverage"):
+        for name in columns:
             ds[name].attrs["grid_mapping"] = "mapping"
     return ds

@@ -74,11 +74,14 @@ class KernelShape:
         Has a trend.
     harmonics : int
         Number of harmonics J of the season; 0 is none.
+    shared : bool
+        Pairs of the same days share a noise.
     """
 
     interval: float
     trend: bool
     harmonics: int
+    shared: bool = True
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -89,6 +92,7 @@ class KernelShape:
             "roughness_scale",
             "roughness_time",
             "rounding_time",
+            *(("shared_noise",) if self.shared else ()),
         )
 
     @property
@@ -118,7 +122,7 @@ class KernelShape:
             mean = np.sinc(n * self.interval / YEAR)
             columns += [mean * np.cos(2 * np.pi * n * t), mean * np.sin(2 * np.pi * n * t)]
         loadings = np.stack(columns, axis=1) if columns else np.zeros((grid.size, 0))
-        return Layout.build(grid, loadings, self.spacing, reach)
+        return Layout.build(grid, loadings, self.spacing, reach, shared=self.shared)
 
     def latent(self, values: dict[str, float]) -> Latent:
         """Turn the numbers of the kernel into those of the solver.
@@ -150,8 +154,9 @@ class KernelShape:
             decay=(h / values["roughness_time"], h / values["rounding_time"]),
             amplitudes=amplitudes,
             transition=transition,
-            precision=np.linalg.inv(noise),
+            precision=np.asarray(np.linalg.inv(noise), dtype=np.float64),
             log_noise=float(np.linalg.slogdet(noise)[1]),
+            shared=values.get("shared_noise", 0.0),
         )
 
     def gradient(self, values: dict[str, float], posterior: Posterior) -> NDArray[np.float64]:
@@ -189,13 +194,15 @@ class KernelShape:
             out.append(_by_transition(posterior, k, change))
         out.append(layout.size - float(latent.coefficients @ m.forms))
         out += _by_decay(posterior)
+        if self.shared:
+            out.append(layout.size - m.shared / latent.shared**2)
         return np.array(out)
 
 
 def kernel_priors(shape: KernelShape) -> dict[str, Prior]:
     """Give the priors of the numbers of a kernel; scales in units of the spread of the data, times in years.
 
-    The roughness cannot be shorter than a cell: below, it would be noise under another name.
+    The roughness lasts two cells at least: below, it would be noise under another name.
     """
     priors = {
         "trend_scale": Prior(1.0, 1.0),
@@ -204,8 +211,10 @@ def kernel_priors(shape: KernelShape) -> dict[str, Prior]:
         "season_shape": Prior(1.0, 0.5),
         "season_memory": Prior(6.0, 0.7),
         "roughness_scale": Prior(0.4, 1.0),
-        "roughness_time": Prior(0.15, 0.7, least=shape.interval / YEAR),
+        "roughness_time": Prior(0.15, 0.7, least=2 * shape.interval / YEAR),
         "rounding_time": Prior(0.05, 1.0),
+        # White over cells: shorter cells have more of it.
+        "shared_noise": Prior(0.2 * float(np.sqrt(12.0 / shape.interval)), 1.5),
     }
     return {name: priors[name] for name in shape.names}
 

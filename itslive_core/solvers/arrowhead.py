@@ -4,12 +4,14 @@ The unknowns are the cells v (a series of cell means) and, at knots a year or so
 processes z. With loadings Phi that interpolate between knots,
 
     v = Phi z + x,      x: second-order autoregression over cells,     z_(k+1) = F z_k + noise, z_k ~ N(0, I),
-    y = A v + E beta + eps,      eps ~ N(0, diag(1 / w)),      beta ~ N(0, diag(prior)).
+    y = A t + E beta + eps,      t = v + shared noise of each cell,      eps ~ N(0, diag(1 / w)),
+    beta ~ N(0, diag(prior)).
 
-A averages over spans. Written in (v, z), the precision of all this is banded once the states of a knot stand
-beside the cell where the knot lies: A'WA couples cells as far apart as the longest span, everything else
-only neighbours. The few coefficients beta (a constant, offsets of missions) border the band. So evidence,
-mean, variances and exact gradients cost O(N + n w^2), n unknowns and half-bandwidth w.
+A averages over spans. The shared noise, white over cells, is what pairs of the same days have in common
+without the ice having moved; it is optional. Written in (v, t, z), the precision of all this is banded once
+the states of a knot stand beside the cell where the knot lies: A'WA couples cells as far apart as the longest
+span, everything else only neighbours. The few coefficients beta (a constant, offsets of missions) border the
+band. So evidence, mean, variances and exact gradients cost O(N + n w^2), n unknowns and half-bandwidth w.
 
 Gradients use Fisher's identity: the derivative of the log evidence is the posterior expectation of the
 derivative of the log prior, for which second moments inside the band suffice.
@@ -58,6 +60,8 @@ class Latent:
         Inverse of I - F F'.
     log_noise : float
         log |I - F F'|.
+    shared : float
+        Standard deviation of the shared noise of a cell; without meaning where the layout has none.
     """
 
     roughness: float
@@ -66,6 +70,7 @@ class Latent:
     transition: NDArray[np.float64]
     precision: NDArray[np.float64]
     log_noise: float
+    shared: float = 0.0
 
     @property
     def variance_ratio(self) -> float:
@@ -108,6 +113,8 @@ class Moments:
     ----------
     forms : ndarray, shape (6,)
         Expectations of the forms of `Layout.structure`.
+    shared : float
+        Expectation of the sum of (t_i - v_i)^2; 0 without shared noise.
     first, total, last : ndarray, shape (d, d)
         E[z_k z_k'] at the first knot, summed over all, and at the last one.
     cross : ndarray, shape (d, d)
@@ -115,6 +122,7 @@ class Moments:
     """
 
     forms: NDArray[np.float64]
+    shared: float
     first: NDArray[np.float64]
     total: NDArray[np.float64]
     last: NDArray[np.float64]
@@ -132,13 +140,14 @@ class Layout:
     reach : int
         Largest distance of two cells of one pair, b.
     cells : ndarray of int64, shape (M,)
-        Row of each cell.
+        Row of t in each cell, which the data touch; that of v is the same without shared noise, else the one
+        before.
     blocks : ndarray of int64, shape (K,)
         Row of the first state of each knot.
     width : int
         Half-bandwidth w.
     rows : ndarray of int64, shape (M, 1 + 2 d)
-        Rows that make up x_i: the cell, the states of the knot before it, those of the knot after it.
+        Rows that make up x_i: v, the states of the knot before it, those of the knot after it.
     loads : ndarray, shape (M, 1 + 2 d)
         Their factors for amplitudes of 1: x_i = sum(loads_i s_rows).
     """
@@ -154,7 +163,15 @@ class Layout:
     loads: NDArray[np.float64]
 
     @classmethod
-    def build(cls, grid: TimeGrid, loadings: NDArray[np.float64], spacing: int, reach: int) -> Layout:
+    def build(
+        cls,
+        grid: TimeGrid,
+        loadings: NDArray[np.float64],
+        spacing: int,
+        reach: int,
+        *,
+        shared: bool = False,
+    ) -> Layout:
         """Place knots on every `spacing`-th cell, counted from 1970, so that all axes are in phase.
 
         A knot lies on two cells, and the interpolation runs between the second one and the next knot: then
@@ -170,20 +187,22 @@ class Layout:
             Cells between knots, at least 2.
         reach : int
             Largest distance of two cells of one pair.
+        shared : bool
+            Give every cell a noise that all its pairs share.
         """
         size, states = loadings.shape
-        number = np.arange(size)
+        number, each = np.arange(size), 2 if shared else 1
         if states == 0:
-            rows = number[:, None]
-            width = max(2, min(reach, size - 1))
+            rows = each * number[:, None]
+            width = each * max(2, min(reach, size - 1))
             none = np.empty(0, dtype=np.int64)
-            return cls(size, 0, 0, reach, number, none, width, rows, np.ones((size, 1)))
+            return cls(size, 0, 0, reach, rows[:, 0] + each - 1, none, width, rows, np.ones((size, 1)))
         begin = -(grid.first % spacing)
         knots = max(2, -(-(size - 1 - begin) // spacing) + 1)
         at = begin + spacing * np.arange(knots)
         # The states of a knot stand before its cell.
-        cells = number + states * np.searchsorted(at, number, side="right")
-        blocks = np.clip(at, 0, size) + states * np.arange(knots)
+        cells = each * number + states * np.searchsorted(at, number, side="right")
+        blocks = each * np.clip(at, 0, size) + states * np.arange(knots)
         before = np.minimum((number - begin) // spacing, knots - 2)
         share = np.maximum(number - at[before] - 1, 0) / (spacing - 1)
         state = np.arange(states)
@@ -205,12 +224,17 @@ class Layout:
             ),
             int((blocks[1:] - blocks[:-1]).max()) + states - 1,
         )
-        return cls(size, knots, states, reach, cells, blocks, width, rows, loads)
+        return cls(size, knots, states, reach, cells + each - 1, blocks, width, rows, loads)
 
     @property
     def unknowns(self) -> int:
         """Number of rows n."""
-        return self.size + self.knots * self.states
+        return (2 if self.shared else 1) * self.size + self.knots * self.states
+
+    @property
+    def shared(self) -> bool:
+        """Whether cells have a shared noise."""
+        return bool(self.cells[0] != self.rows[0, 0])
 
     @property
     def stride(self) -> int:
@@ -233,7 +257,7 @@ class Layout:
             at = np.minimum(p, q) * wide + np.abs(q - p)
             values = loads[left][:, :, None] * loads[right][:, None, :]
             # Both orders of two rows fall on one entry: off the diagonal, a square counts twice.
-            total = np.bincount(at.ravel(), values.ravel(), self.unknowns * wide)
+            total = np.bincount(at.ravel(), values.ravel(), self.unknowns * wide).astype(np.float64)
             if left == right:
                 total.reshape(-1, wide)[:, 1:] *= 0.5
             else:
@@ -282,7 +306,13 @@ class Layout:
         """Give the prior precision of (v, z) as an upper band array, shape (n, stride)."""
         rows, columns, forms = self.structure
         band = np.zeros((self.unknowns, self.stride))
-        band[rows, columns - rows] = (latent.coefficients @ forms) * factors[rows] * factors[columns]
+        values: NDArray[np.float64] = latent.coefficients @ forms
+        band[rows, columns - rows] = values * factors[rows] * factors[columns]
+        if self.shared:
+            apart = latent.shared**-2
+            band[self.cells, 0] += apart
+            band[self.cells - 1, 0] += apart
+            band[self.cells - 1, 1] -= apart
         if self.states:
             flat, stride = band.reshape(-1), self.stride
             r, f = latent.precision, latent.transition
@@ -304,7 +334,8 @@ class Layout:
 
     def log_prior(self, latent: Latent) -> float:
         """Give log |prior precision|."""
-        return latent.log_precision(self.size) - max(self.knots - 1, 0) * latent.log_noise
+        of_shared = -2 * self.size * float(np.log(latent.shared)) if self.shared else 0.0
+        return latent.log_precision(self.size) + of_shared - max(self.knots - 1, 0) * latent.log_noise
 
 
 @dataclass(frozen=True, eq=False)
@@ -359,13 +390,43 @@ class Posterior:
         two_apart = np.sum(series[:, 2:] * series[:, :-2])
         sums += [squares.sum(), squares[1:-1].sum(), squares[2:-2].sum(), 0.0, 0.0, 0.0]
         sums += [0.0, 0.0, 0.0, 2 * neighbours.sum(), 2 * neighbours[1:-1].sum(), 2 * two_apart]
+        shared = self._shared_squares() if layout.shared else 0.0
         if d == 0:
             none = np.zeros((0, 0))
-            return Moments(sums, none, none, none, none)
+            return Moments(sums, shared, none, none, none, none)
         at = layout.blocks[:, None] + np.arange(d)
         same = self._second_moments(at, at)
         cross = self._second_moments(at[1:], at[:-1]).sum(axis=0)
-        return Moments(sums, same[0], same.sum(axis=0), same[-1], cross)
+        return Moments(sums, shared, same[0], same.sum(axis=0), same[-1], cross)
+
+    def predict(
+        self, operator: SpanOperator, columns: NDArray[np.float64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Say what other pairs on the same cells should read, without their own noise.
+
+        Parameters
+        ----------
+        operator : SpanOperator
+            k rows, of spans no longer than those of the data.
+        columns : ndarray, shape (r, k)
+            Their columns of the border.
+
+        Returns
+        -------
+        mean, variance : ndarray, shape (k,)
+        """
+        means = _means_over_spans(self.layout, operator, self.state, self.lift)
+        variance = _fit_variance(
+            self.layout, operator, self.inverse.reshape(-1), means[1:] + columns, self.beta_cov
+        )
+        return means[0] + self.beta @ columns, variance
+
+    def _shared_squares(self) -> float:
+        t, w = self.layout.cells, self.layout.width
+        variance = self.inverse[t, w] + self.inverse[t - 1, w] - 2 * self.inverse[t - 1, w + 1]
+        lift = self.lift[:, t] - self.lift[:, t - 1]
+        variance += np.sum(lift * (self.beta_cov @ lift), axis=0)
+        return float(np.sum(variance + (self.state[t] - self.state[t - 1]) ** 2))
 
     def covariance(self, left: NDArray[np.int64], right: NDArray[np.int64]) -> NDArray[np.float64]:
         """Give blocks of the covariance of the state.
@@ -388,6 +449,34 @@ class Posterior:
 
     def _second_moments(self, left: NDArray[np.int64], right: NDArray[np.int64]) -> NDArray[np.float64]:
         return self.covariance(left, right) + self.state[left][:, :, None] * self.state[right][:, None, :]
+
+
+def _rows(operator: SpanOperator) -> tuple[NDArray, NDArray, NDArray, NDArray, NDArray]:
+    return operator.first, operator.last, operator.head, operator.tail, operator.rate
+
+
+def _means_over_spans(
+    layout: Layout, operator: SpanOperator, state: NDArray[np.float64], lift: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Average the series, and its answer to every unit of beta, over spans: shape (1 + r, N)."""
+    means = np.empty((1 + len(lift), len(operator)))
+    for line, mean in zip(np.vstack([state, -lift])[:, layout.cells], means, strict=True):
+        predict(*_rows(operator), line, mean)
+    return means
+
+
+def _fit_variance(
+    layout: Layout,
+    operator: SpanOperator,
+    inverse: NDArray[np.float64],
+    columns: NDArray[np.float64],
+    beta_cov: NDArray[np.float64],
+) -> NDArray[np.float64]:
+    """Give the variance of what the model says of pairs; columns are what a unit of beta changes in all."""
+    variance = np.empty(len(operator))
+    reach = max(1, layout.reach)
+    span_variances(inverse, layout.width, layout.cells, reach, *_rows(operator), variance)
+    return variance + np.sum(columns * (beta_cov @ columns), axis=0)
 
 
 def solve_arrowhead(
@@ -423,7 +512,7 @@ def solve_arrowhead(
         If the precision cannot be factorised.
     """
     n, size, width, reach = layout.unknowns, layout.size, layout.width, max(1, layout.reach)
-    a = (operator.first, operator.last, operator.head, operator.tail, operator.rate)
+    a = _rows(operator)
     columns, r = border.columns, len(border.prior)
     normal = np.empty(size * (reach + 1 + PAD))
     both = np.empty((2, size))
@@ -457,11 +546,7 @@ def solve_arrowhead(
     beta_cov = beta_cov.T @ beta_cov
     beta = beta_cov @ target
     state = plain - lift.T @ beta
-    # What every unit of beta adds to a pair once the series has answered to it, and the fit itself.
-    means = np.empty((1 + r, len(y)))
-    for line, mean in zip(np.vstack([state, -lift])[:, layout.cells], means, strict=True):
-        predict(*a, line, mean)
-    means[1:] += columns
+    means = _means_over_spans(layout, operator, state, lift)
     residuals = y - means[0] - beta @ columns
     # y' S^-1 y as y'W times the residual: the large terms cancel where they are formed.
     square = float(np.sum(weights * y * residuals))
@@ -477,9 +562,7 @@ def solve_arrowhead(
         # Beyond the last row the band holds nothing, and must not hold NaN.
         inverse = np.zeros(n * (2 * width + 1))
         selected_inverse(factor, n, width, inverse)
-        fit_variance = np.empty(len(y))
-        span_variances(inverse, width, layout.cells, reach, *a, fit_variance)
-        fit_variance += np.sum(means[1:] * (beta_cov @ means[1:]), axis=0)
+        fit_variance = _fit_variance(layout, operator, inverse, means[1:] + columns, beta_cov)
     else:
         inverse, fit_variance = np.empty(0), np.empty(0)
     return Posterior(

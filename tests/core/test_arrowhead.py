@@ -21,6 +21,7 @@ VALUES = {
     "roughness_scale": 0.4,
     "roughness_time": 0.15,
     "rounding_time": 0.05,
+    "shared_noise": 0.3,
 }
 
 
@@ -42,7 +43,7 @@ class Problem:
 
 def problem(
     *, h: float = 12.0, trend: bool = True, harmonics: int = 4, n: int = 200, longest: float = 500.0,
-    length: float = 1700.0, seed: int = 0, **values: float,
+    length: float = 1700.0, seed: int = 0, shared: bool = True, **values: float,
 ) -> Problem:  # fmt: skip
     rng = np.random.default_rng(seed)
     start = 16_003.3 + rng.uniform(0, length - 6, n)
@@ -50,7 +51,7 @@ def problem(
     grid = TimeGrid.covering(start, end, h)
     mission = rng.integers(0, 4, n)
     columns = np.stack([np.ones(n), *(1.0 * (mission == m) for m in range(1, 4))])
-    shape = KernelShape(h, trend, harmonics)
+    shape = KernelShape(h, trend, harmonics, shared)
     chosen = {name: (VALUES | values)[name] for name in shape.names}
     y = np.sin(start / 58) + rng.normal(size=n)
     border = Border(columns, np.array([100.0, 0.04, 0.04, 0.09]))
@@ -94,6 +95,8 @@ CASES = [
     {"trend": False},
     {"harmonics": 0},
     {"trend": False, "harmonics": 0},
+    {"shared": False},
+    {"shared": False, "trend": False, "harmonics": 0},
     {"h": 5.0, "length": 1000.0},
     {"h": 40.0, "harmonics": 3},
     {"h": 365.0, "trend": False, "harmonics": 0, "length": 5000.0},
@@ -110,15 +113,16 @@ def test_evidence_mean_and_variances_equal_dense_algebra(changes: dict) -> None:
     case = problem(**changes)
     found = case.solve()
     k, a = prior_covariance(case), case.operator.to_dense()
+    shared = case.values.get("shared_noise", 0.0) ** 2
     e, prior = case.border.columns, case.border.prior
-    signal = a @ k @ a.T + e.T @ (prior[:, None] * e)
+    signal = a @ k @ a.T + shared * a @ a.T + e.T @ (prior[:, None] * e)
     total = signal + np.diag(1 / case.weights)
     assert found.log_evidence == pytest.approx(log_density(case.y, total), rel=1e-9)
 
     cross = k @ a.T + prior[0] * np.outer(np.ones(case.grid.size), e[0])
     gain = np.linalg.solve(total, cross.T).T
     mean, variance = gain @ case.y, np.diag(k) + prior[0] - np.sum(gain * cross, axis=1)
-    cells = found.layout.cells
+    cells = found.layout.rows[:, 0]
     np.testing.assert_allclose(found.state[cells] + found.beta[0], mean, atol=1e-8 * np.abs(mean).max())
     touched = found.lift[:, cells] - np.eye(4)[:, :1]
     own = np.einsum("rm,rs,sm->m", touched, found.beta_cov, touched)
@@ -177,7 +181,10 @@ def test_evidence_tends_to_that_of_the_integrated_kernel_with_the_square_of_the_
         exact = integrated_evidence(start, end, y, weights, values)
         for h in intervals:
             grid = TimeGrid.covering(start, end, h)
-            border, shape = Border(np.ones((1, 120)), np.array([4.0])), KernelShape(h, False, 0)
+            border, shape = (
+                Border(np.ones((1, 120)), np.array([4.0])),
+                KernelShape(h, trend=False, harmonics=0, shared=False),
+            )
             case = Problem(grid, grid.operator(start, end), y, weights, border, shape, values)
             errors.append(case.solve().log_evidence - exact)
     # One data set may cross zero on the way; the typical error may not.
