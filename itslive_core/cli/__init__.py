@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import click
 
 from itslive_core.cli.cubes import cubes, demo, info, pairs
+from itslive_core.cli.gp import gp
 from itslive_core.cli.invert import invert
 from itslive_core.errors import ItsliveError, SettingsError
 
@@ -67,7 +68,7 @@ def itslive(ctx: click.Context, version: bool) -> None:
         ctx.exit()
 
 
-for _command in (demo, cubes, info, pairs, invert):
+for _command in (demo, cubes, info, pairs, invert, gp):
     itslive.add_command(_command)
 
 

@@ -1,0 +1,70 @@
+"""The command `gp` on the demo: what it writes, what it says, how it refuses."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pandas as pd
+import pytest
+import xarray as xr
+
+from itslive_core import GaussianProcessSettings
+from itslive_core.cli import run
+from itslive_core.demo import DEMO_POINTS, demo_path
+from itslive_core.export import SERIES_COLUMNS
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+TRUNK = DEMO_POINTS["trunk"]
+POINT = ["--lon", str(TRUNK.lon), "--lat", str(TRUNK.lat)]
+SOME = ["--start", "2016-01-01", "--end", "2018-12-31"]
+
+
+@pytest.fixture(scope="module")
+def cube() -> str:
+    return str(demo_path().cubes[0])
+
+
+def test_it_writes_a_filled_series_with_parts_and_words(cube: str, tmp_path: Path, capfd) -> None:
+    out = tmp_path / "series.nc"
+    assert run(["gp", cube, *POINT, *SOME, "--interval", "15", "-o", str(out)]) == 0
+    with xr.open_dataset(out) as ds:
+        assert ds["v"].notnull().all()
+        assert {"trend", "season_std", "roughness", "noise_factor"} <= set(ds)
+        settings = GaussianProcessSettings.from_json(ds.attrs["settings"])
+        assert settings == GaussianProcessSettings(interval=15)
+        assert json.loads(ds.attrs["selection"])["start"] == "2016-01-01"
+    stdout, stderr = capfd.readouterr()
+    assert stdout == ""
+    assert "pairs used" in stderr
+    assert "season varies by about" in stderr
+
+
+def test_csv_has_the_columns_of_every_series(cube: str, tmp_path: Path, capfd) -> None:
+    out = tmp_path / "series.csv"
+    assert run(["gp", cube, *POINT, *SOME, "--no-season", "--no-trend", "--quiet", "-o", str(out)]) == 0
+    table = pd.read_csv(out)
+    assert tuple(table.columns) == SERIES_COLUMNS
+    assert table["v [m/yr]"].notna().all()
+    assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["-o", "x.nc"], 2, "a point is --lon LON --lat LAT"),
+        ([*POINT, "-o", "x.txt"], 2, "a point is written as .nc or .csv"),
+        ([*POINT, "--interval", "0", "-o", "x.nc"], 2, "give a number from 0.5 to 120 days"),
+        ([*POINT, "--start", "2035-01-01", "-o", "x.nc"], 1, "all pairs were filtered out"),
+        ([*POINT, "--device", "cuda", "-o", "x.nc"], 2, "runs on the CPU"),
+    ],
+)
+def test_refusals(cube: str, tmp_path: Path, monkeypatch, capfd, arguments, code, words) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run(["gp", cube, *arguments]) == code
+    stderr = capfd.readouterr().err
+    assert words in stderr
+    assert len(stderr.splitlines()) <= 3
+    assert not list(tmp_path.iterdir())
