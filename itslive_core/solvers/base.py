@@ -145,7 +145,7 @@ class SolveOptions:
     @property
     def learns(self) -> bool:
         """More is learnt from the data than robust weights."""
-        return isinstance(self.smoothing, str) or self.learn_noise or self.offsets or self.vary
+        return self.smoothing == "auto" or self.learn_noise or self.offsets or self.vary
 
 
 @dataclass(frozen=True, eq=False)

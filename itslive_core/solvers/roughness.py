@@ -36,8 +36,6 @@ NONZERO = 5
 """Columns that one difference belongs to: the level, two years, two months."""
 _LARGEST_STEP = 1.0
 _SETTLED = 0.02
-_FORBIDDEN = 1e9
-"""Precision of the prior that keeps a column at 0."""
 _STEEPEST = 8.0
 """Largest departure of log alpha from its mean."""
 
@@ -103,8 +101,7 @@ def _step(
 
 @kernel(error_model="numpy")
 def fit_roughness(
-    problem: Problem, columns: NDArray, values: NDArray, slow: bool, seasonal: bool, level: float,
-    theta: NDArray, steps: int,
+    problem: Problem, columns: NDArray, values: NDArray, level: float, theta: NDArray, steps: int
 ) -> float:  # pragma: no cover - compiled  # fmt: skip
     """Maximise the evidence over theta; the shape of the problem receives the result.
 
@@ -113,8 +110,6 @@ def fit_roughness(
     problem : Problem
     columns, values : ndarray, shape (M - k, 5)
         Rows of the design.
-    slow, seasonal : bool
-        Which parts may differ from 0.
     level : float
         log10 lambda to start from.
     theta : ndarray
@@ -129,15 +124,8 @@ def fit_roughness(
     """
     size, width, order, n = problem.size, problem.width, problem.order, problem.n
     rows = size - order
-    months = len(theta) - MONTHS
     precision = np.ones(len(theta))
     precision[0] = 0.0
-    if not slow:
-        precision[1:months] = _FORBIDDEN
-        theta[1:months] = 0.0
-    if not seasonal:
-        precision[months:] = _FORBIDDEN
-        theta[months:] = 0.0
     theta[0] = 2.0 * (level * np.log(10.0) - np.log(problem.scale))
     gradient, curvature = np.empty(rows), np.empty(rows)
     energy, spread = np.empty(rows), np.empty(rows)
