@@ -14,13 +14,15 @@ from panel.viewable import Viewer
 
 from dashboard.address import Place, apply_query, place_in, query_of
 from dashboard.control.area import AreaControl
+from dashboard.control.diagnosis import DiagnosisControl
 from dashboard.control.places import PlaceControl
 from dashboard.control.series import FIT_FIELDS, SeriesControl
 from dashboard.control.session import Session
 from dashboard.runner import JobRunner, once
+from dashboard.views.diagnosis.tab import DiagnosisView
 from dashboard.views.frame import Frame
 from dashboard.views.glacier_map import GlacierMapView
-from dashboard.views.series import SeriesView
+from dashboard.views.series_board import SeriesBoard
 from dashboard.views.world_map import WorldMapView
 
 if TYPE_CHECKING:
@@ -69,9 +71,15 @@ class Dashboard(Viewer):
         self.session = Session(runner)
         self.world = WorldMapView(load_catalog().segments_mercator(), self._click_world)
         self.glacier_map = GlacierMapView(self._click_glacier)
-        self.series_view = SeriesView()
+        self.series_view = SeriesBoard()
         self.area = AreaControl(self.session, self.glacier_map)
         self.series = SeriesControl(self.session, self.series_view, self._series_changed)
+        self.diagnosis = DiagnosisControl(
+            self.session,
+            self.series,
+            self.series_view,
+            lambda: DiagnosisView(self.session.settings, runner.later),
+        )
         self.places = PlaceControl(self.session, self._show_glacier, self._show_point)
         runner.on_drained = self.area.flush
         self.frame = Frame(self)
@@ -228,6 +236,7 @@ class Dashboard(Viewer):
         self.frame.series_changed(fit)
         if fit is not None and fit.series is not None and self.session.settings.auto_smoothing:
             self.frame.follow_smoothing(fit.series.attrs.get("smoothing_used"))
+        self.diagnosis.update()
 
     def _known_changed(self, *_: Any) -> None:
         known = self.session.selection.known

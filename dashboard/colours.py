@@ -11,7 +11,10 @@ if TYPE_CHECKING:
 __all__ = [
     "ACCENT",
     "COAST",
+    "CRITERION_COLOURS",
+    "GROUP_COLOUR",
     "LAND",
+    "MARKER",
     "MISSION_COLOURS",
     "MISSION_LABELS",
     "OUTLINE",
@@ -19,6 +22,8 @@ __all__ = [
     "REJECTED_COLOUR",
     "REJECTED_LABEL",
     "SPEED_MAP",
+    "step_colour",
+    "step_label",
 ]
 
 # Okabe and Ito (2008), "Color Universal Design": the densest missions have the calmest hues.
@@ -52,5 +57,49 @@ OUTLINE = "#E8590C"
 LAND = "#8FA3B0"
 COAST = "#7B8F9C"
 SPEED_MAP = "viridis"
+MARKER = "#D9480F"
+CRITERION_COLOURS: Mapping[str, str] = MappingProxyType({"evidence": "#2F8FC9", "gcv": "#9A7B4F"})
+GROUP_COLOUR = "#7A8B99"
 REJECTED_COLOUR = "#9AA5AD"
 REJECTED_LABEL = "Rejected as outliers"
+
+# Tol (2021), "Colour schemes", the muted one: apart from the missions' hues, and from one another.
+_STEP_COLOURS = MappingProxyType(
+    {
+        "dates": "#88CCEE",
+        "span": "#DDCC77",
+        "mission": "#44AA99",
+        "satellite": "#332288",
+        "max_error": "#882255",
+        "max_angle": "#AA4499",
+        "max_deviation": "#999933",
+        "span_consistency": "#CC6677",
+        "no_weight": "#8C8C8C",
+    }
+)
+_STEP_LABELS = MappingProxyType(
+    {
+        "read": "Read from the cube",
+        "components": "Both components",
+        "valid_dates": "Valid dates",
+        "dates": "Dates",
+        "span": "Span",
+        "mission": "Mission",
+        "satellite": "Satellite",
+        "max_error": "Formal error",
+        "max_angle": "Angle to the flow",
+        "max_deviation": "Deviation from the median",
+        "span_consistency": "Locked long pairs",
+        "no_weight": "No weight in the robust fit",
+    }
+)
+
+
+def step_colour(name: str) -> str:
+    """Return the colour of what a filter took; one that is not known yet is grey."""
+    return _STEP_COLOURS.get(name, REJECTED_COLOUR)
+
+
+def step_label(name: str) -> str:
+    """Return the name of a filter as a person reads it."""
+    return _STEP_LABELS.get(name, name.replace("_", " ").capitalize())

@@ -221,8 +221,13 @@ class JobRunner:
         acts, self._later = self._later, {}
         if acts and not self._closed:
             with self._applying():
-                for act in acts.values():
-                    act()
+                for name, act in acts.items():
+                    try:
+                        act()
+                    except Exception as error:  # noqa: BLE001 - it must not end the consumer of the session
+                        _LOG.exception("%r could not be shown", name)
+                        if self._on_crash is not None:
+                            self._on_crash(explain(error))
 
     async def consume(self, pause: float = 0.015) -> None:
         """Apply results as they come, until the session is closed. Run exactly one of these a session.

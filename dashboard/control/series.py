@@ -11,6 +11,7 @@ from dashboard.runner import Policy
 from dashboard.state.selection import Point
 from dashboard.views.curves import Curve
 from dashboard.views.pair_bars import Bars
+from dashboard.views.series_board import PointSeries
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from dashboard.control.session import Session
-    from dashboard.views.series import SeriesView
+    from dashboard.views.series_board import SeriesBoard
     from itslive_core import Datacube, ImagePairs, InversionSettings, PairSelection
 
 __all__ = ["FIT_FIELDS", "Fit", "SeriesControl", "summary_of"]
@@ -51,6 +52,8 @@ class Fit:
         Those that the filters on metadata leave.
     selection : PairSelection
         Those filters.
+    settings : InversionSettings
+        Settings of the estimate.
     bars : Bars
         The pairs shown, and which of them the filter on values keeps.
     series : Dataset or None
@@ -62,6 +65,7 @@ class Fit:
     pairs: ImagePairs
     shown: ImagePairs
     selection: PairSelection
+    settings: InversionSettings
     bars: Bars
     series: xr.Dataset | None = None
     problem: str = ""
@@ -99,15 +103,15 @@ def _fit(
     shown = before.shown if before is not None and same else pairs.select(**asdict(selection))
     if len(shown) == 0:
         problem = f"All pairs were filtered out: 0 of {len(pairs):,} left. {_WIDEN}"
-        return Fit(pairs, shown, selection, Bars(shown, np.ones(0, dtype=bool)), problem=problem)
+        return Fit(pairs, shown, selection, settings, Bars(shown, np.ones(0, dtype=bool)), problem=problem)
     keep = np.ones(len(shown), dtype=bool) if settings.outliers == "none" else span_consistency(shown).keep
     bars = Bars(shown, keep)
     if before is not None and same and np.array_equal(before.bars.keep, keep):
         bars = before.bars
     try:
-        return Fit(pairs, shown, selection, bars, invert(pairs, settings, selection=selection))
+        return Fit(pairs, shown, selection, settings, bars, invert(pairs, settings, selection=selection))
     except SelectionError as error:
-        return Fit(pairs, shown, selection, bars, problem=str(error))
+        return Fit(pairs, shown, selection, settings, bars, problem=str(error))
 
 
 class SeriesControl:
@@ -117,18 +121,17 @@ class SeriesControl:
     ----------
     session : Session
         State, worker and messages.
-    view : SeriesView
+    view : SeriesBoard
         Where series are shown.
     on_change : callable
         Told when what is known of a point changed.
     """
 
-    def __init__(self, session: Session, view: SeriesView, on_change: Callable[[], None]) -> None:
+    def __init__(self, session: Session, view: SeriesBoard, on_change: Callable[[], None]) -> None:
         self._session = session
         self._view = view
         self._on_change = on_change
         self.fits: dict[int, Fit] = {}
-        self._shown: tuple[int, int] = (0, 0)
         session.selection.param.watch(self._points_changed, "points")
         session.settings.param.watch(self._settings_changed, list(FIT_FIELDS))
         session.filters.param.watch(self.refit, ["start", "end", "missions", "span"])
@@ -203,7 +206,7 @@ class SeriesControl:
         if point not in self._session.selection.points:
             return
         self.fits[point.key] = fit
-        self._show(new_place=True)
+        self._show()
         if self._session.choices() != choices:
             self.refit()
 
@@ -216,26 +219,17 @@ class SeriesControl:
         keys = {point.key for point in self._session.selection.points}
         for key in [key for key in self.fits if key not in keys]:
             del self.fits[key]
-        self._show(new_place=True)
+        self._show()
 
-    def _show(self, *, new_place: bool = False) -> None:
-        """Send what changed: the pairs only where the point or the filters did."""
+    def _show(self) -> None:
         points = self._session.selection.points
-        active = self.fit
-        curves = {
-            point.key: Curve(series, point.colour, point.label)
-            for point in points
-            if (fit := self.fits.get(point.key)) and (series := fit.series) is not None
-        }
-        key = points[-1].key if points else 0
-        if points and active is None:
+        if points and self.fit is None:
             return  # still being read: what is shown stays until it is there
-        self._view.show_others([curve for other, curve in curves.items() if other != key])
-        version = (key, id(active.bars) if active else 0)
-        if version != self._shown:
-            moved = key != self._shown[0]
-            self._shown = version
-            self._view.show(active.bars if active else None, curves.get(key), refit_axes=moved)
-        else:
-            self._view.show_curve(curves.get(key))
+        self._view.show([_drawn(point, self.fits[point.key]) for point in points if point.key in self.fits])
         self._session.runner.later("series", self._on_change)
+
+
+def _drawn(point: Point, fit: Fit) -> PointSeries:
+    """Say what is drawn of a point."""
+    curve = None if fit.series is None else Curve(fit.series, point.colour, point.label)
+    return PointSeries(point.key, point.label, point.colour, fit.bars, curve)

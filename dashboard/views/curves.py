@@ -1,4 +1,4 @@
-"""Estimates as curves with their bands."""
+"""Estimates as curves with their bands, bold where data hold them and faint where they hardly do."""
 
 from __future__ import annotations
 
@@ -17,9 +17,32 @@ if TYPE_CHECKING:
     import xarray as xr
     from numpy.typing import NDArray
 
-__all__ = ["Curve", "band", "band_outline", "curve", "curve_frame", "curve_hover", "other_curves"]
+__all__ = [
+    "BAND_ALPHA",
+    "GRADES",
+    "Curve",
+    "band",
+    "band_outline",
+    "band_pieces",
+    "curve",
+    "curve_frame",
+    "curve_hover",
+    "held",
+    "held_line",
+    "other_curves",
+    "support",
+]
 
 _Z95 = 1.959963984540054
+
+GRADES = (1, 2, 3)
+"""How well a cell is held by data: hardly, loosely, well. 0 is a gap."""
+BAND_ALPHA = {1: 0.08, 2: 0.16, 3: 0.28}
+"""Opacity of the band by grade."""
+_FEW, _MANY = 3, 10
+"""Pairs that overlap a cell: fewer than three cannot outvote an outlier, ten and more can."""
+_SEASON, _YEAR = 90.0, 365.0
+"""Times over which an estimate may average to show seasons, or at least years [days]."""
 
 
 @dataclass(frozen=True)
@@ -31,47 +54,136 @@ class Curve:
     label: str = ""
 
 
+def support(dataset: xr.Dataset) -> NDArray[np.int8]:
+    """Grade how well each cell is held by data.
+
+    Well (3): at least ten used pairs overlap the cell and cover most of it; loosely (2): at least three, and
+    some of it; hardly (1): less. Where the estimate knows its temporal resolution, a cell that averages over
+    more than a season is loosely held at most, and over more than a year hardly.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        A series: ``n_pairs``, ``coverage``, and perhaps ``resolution`` [days].
+
+    Returns
+    -------
+    ndarray of int8, shape (time,)
+        One of `GRADES`; 0 where no pair overlaps the cell.
+    """
+    count, covered = dataset["n_pairs"].values, dataset["coverage"].values
+    grade = np.where(count > 0, 1, 0)
+    grade[(count >= _FEW) & (covered >= 0.25)] = 2
+    grade[(count >= _MANY) & (covered >= 0.75)] = 3
+    if "resolution" in dataset:
+        days = dataset["resolution"].values
+        grade[(days > _SEASON) & (grade == 3)] = 2
+        grade[(days > _YEAR) & (grade == 2)] = 1
+    return grade.astype(np.int8)
+
+
 def curve_frame(dataset: xr.Dataset | None, component: str) -> pd.DataFrame:
-    """Return the columns of a curve and its 95 % band: time, value, low, high, std; NaN in the gaps."""
+    """Return the columns that a curve and its 95 % band are drawn from; NaN in the gaps.
+
+    Returns
+    -------
+    DataFrame
+        By cell: time, begin, end [datetime64]; value, low, high, std [m/yr]; grade.
+    """
     if dataset is None:
-        empty = np.empty(0)
-        return pd.DataFrame(
-            {"time": np.empty(0, "datetime64[ns]"), "value": empty, "low": empty, "high": empty, "std": empty}
-        )
+        dates, numbers = np.empty(0, "datetime64[ns]"), np.empty(0)
+        columns = dict.fromkeys(("value", "low", "high", "std"), numbers)
+        return pd.DataFrame({"time": dates, "begin": dates, "end": dates, **columns, "grade": numbers})
     value = np.asarray(dataset[component].values, dtype=float)
     name = f"{component}_std"
     std = np.asarray(dataset[name].values, dtype=float) if name in dataset else np.full_like(value, np.nan)
     low, high = value - _Z95 * std, value + _Z95 * std
     if component == "v":
         low = np.maximum(low, 0.0)
+    begin, end = dataset["time_bnds"].values.T
     return pd.DataFrame(
-        {"time": dataset["time"].values, "value": value, "low": low, "high": high, "std": std}
+        {
+            "time": dataset["time"].values,
+            "begin": begin,
+            "end": end,
+            "value": value,
+            "low": low,
+            "high": high,
+            "std": std,
+            "grade": support(dataset),
+        }
     )
 
 
-def band(one: Curve | None, component: str) -> hv.Area:
-    """Draw the 95 % band of an estimate; gaps stay gaps."""
-    data = curve_frame(one.dataset if one else None, component)
-    colour = one.colour if one else POINT_COLOURS[0]
-    return data.hvplot.area(x="time", y="low", y2="high", hover=False, responsive=True).opts(
-        color=colour, alpha=0.25, line_alpha=0.0, apply_ranges=False
-    )
+def band_pieces(data: pd.DataFrame, grade: int) -> pd.DataFrame:
+    """Cut out the parts of a band that are of one grade.
 
-
-def band_outline(data: pd.DataFrame) -> dict[str, NDArray[Any]]:
-    """Return the outline of a band as one patch, its pieces separated by NaN.
+    A part reaches from the begin of its first cell to the end of its last one: there it meets the next part
+    without a gap or an overlap, and a single cell between two gaps is still seen.
 
     Parameters
     ----------
     data : DataFrame
+        From `curve_frame`.
+    grade : int
+        One of `GRADES`.
+
+    Returns
+    -------
+    DataFrame
+        Columns time, low, high; a row of NaN between two parts.
+    """
+    edges = {name: _at_edges(data[name].to_numpy()) for name in ("low", "high")}
+    edges["time"] = data["begin"].to_numpy(), data["end"].to_numpy()
+    known = np.isfinite(data["low"].to_numpy()) & np.isfinite(data["high"].to_numpy())
+    runs = _runs(known & (data["grade"].to_numpy() == grade))
+    columns = {}
+    for name in ("time", "low", "high"):
+        values, (before, after) = data[name].to_numpy(), edges[name]
+        gap = np.array(["NaT" if name == "time" else np.nan], values.dtype)
+        parts = [
+            part
+            for first, last in runs
+            for part in (before[first : first + 1], values[first:last], after[last - 1 : last], gap)
+        ]
+        columns[name] = np.concatenate(parts[:-1]) if parts else values[:0]
+    return pd.DataFrame(columns)
+
+
+def _runs(flags: NDArray[np.bool_]) -> list[tuple[int, int]]:
+    """Return where runs of True begin and end."""
+    turns = np.flatnonzero(np.diff(np.concatenate([[False], flags, [False]]).astype(int)))
+    return [(int(a), int(b)) for a, b in zip(turns[::2], turns[1::2], strict=True)]
+
+
+def _at_edges(values: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return values at both ends of each cell: means of neighbours, the cell's own beside a gap."""
+    means = 0.5 * (values[:-1] + values[1:])
+    before, after = np.append(values[:1], means), np.append(means, values[-1:])
+    return np.where(np.isfinite(before), before, values), np.where(np.isfinite(after), after, values)
+
+
+def band(one: Curve | None, component: str, grade: int) -> hv.Area:
+    """Draw the parts of the 95 % band of an estimate that are of one grade; gaps stay gaps."""
+    data = band_pieces(curve_frame(one.dataset if one else None, component), grade)
+    colour = one.colour if one else POINT_COLOURS[0]
+    return data.hvplot.area(x="time", y="low", y2="high", hover=False, responsive=True, sort_date=False).opts(
+        color=colour, alpha=BAND_ALPHA[grade], line_alpha=0.0, apply_ranges=False
+    )
+
+
+def band_outline(pieces: pd.DataFrame) -> dict[str, NDArray[Any]]:
+    """Return the outline of a band as one patch, its pieces separated by NaN.
+
+    Parameters
+    ----------
+    pieces : DataFrame
         Columns time, low, high; NaN in the gaps.
     """
-    time, low, high = (data[name].to_numpy() for name in ("time", "low", "high"))
-    known = np.isfinite(low) & np.isfinite(high)
-    edges = np.flatnonzero(np.diff(np.concatenate([[False], known, [False]]).astype(int)))
+    time, low, high = (pieces[name].to_numpy() for name in ("time", "low", "high"))
     x: list[NDArray[Any]] = []
     y: list[NDArray[Any]] = []
-    for first, last in zip(edges[::2], edges[1::2], strict=True):
+    for first, last in _runs(np.isfinite(low) & np.isfinite(high)):
         piece = slice(first, last)
         x += [time[piece], time[piece][::-1], time[first : first + 1]]
         y += [low[piece], high[piece][::-1], np.array([np.nan])]
@@ -81,11 +193,24 @@ def band_outline(data: pd.DataFrame) -> dict[str, NDArray[Any]]:
 
 
 def curve(one: Curve | None, component: str) -> hv.Curve:
-    """Draw an estimate; cells without a pair are gaps."""
-    data = curve_frame(one.dataset if one else None, component)
+    """Draw an estimate as a thin line; cells without a pair are gaps."""
+    return _line(curve_frame(one.dataset if one else None, component), one, 1.3)
+
+
+def held_line(one: Curve | None, component: str) -> hv.Curve:
+    """Draw the parts of an estimate that data hold well as a bold line."""
+    return _line(held(curve_frame(one.dataset if one else None, component)), one, 2.8)
+
+
+def held(data: pd.DataFrame) -> pd.DataFrame:
+    """Keep of a curve what data hold well; the rest becomes NaN."""
+    return data.assign(value=data["value"].where(data["grade"] == GRADES[-1]))
+
+
+def _line(data: pd.DataFrame, one: Curve | None, width: float) -> hv.Curve:
     colour = one.colour if one else POINT_COLOURS[0]
     return data.hvplot.line(x="time", y="value", hover_cols=["std"], hover=False, responsive=True).opts(
-        color=colour, line_width=2.4, apply_ranges=False
+        color=colour, line_width=width, apply_ranges=False
     )
 
 

@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import holoviews as hv
 import panel as pn
 from bokeh.events import Tap
-from bokeh.models import CustomJS
+from bokeh.models import CustomJS, Span
+
+from dashboard.colours import GROUP_COLOUR
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 __all__ = [
+    "AXIS_ROOM",
     "Bounds",
     "Limits",
     "calm",
@@ -24,10 +27,14 @@ __all__ = [
     "named",
     "on_tap",
     "pane_of",
+    "zero_line",
 ]
 
 Bounds: TypeAlias = tuple[float, float, float, float]
 """x0, y0, x1, y1."""
+
+AXIS_ROOM = 72
+"""Room left of the frame of figures that stand below each other and share a time axis [pixels]."""
 
 # A map keeps one scale on both axes: when its frame changes, both ranges grow to hold what was in view.
 _KEEP_SCALE = """
@@ -72,10 +79,20 @@ class Limits:
     """Axis limits that the next update of a figure takes over, once.
 
     Nothing else moves the axes, neither new data nor a refit: nothing jumps, and a person's zoom stays.
+
+    Parameters
+    ----------
+    bounds : tuple of float, optional
+        What is in view.
+    equal : bool
+        Keep one scale on both axes.
+    moves_x : bool
+        False leaves the x axis to somebody else.
     """
 
     bounds: Bounds | None = None
     equal: bool = False
+    moves_x: bool = True
     figure: Any = field(default=None, repr=False)
     _pending: bool = True
 
@@ -86,8 +103,10 @@ class Limits:
 
     def hook(self, plot: Any, _element: Any) -> None:
         """Take over pending limits; a hook of a HoloViews element."""
-        self.figure = plot.handles["plot"]
-        if self._pending and self.bounds is not None:
+        figure = plot.handles["plot"]
+        drawn_anew = figure is not self.figure
+        self.figure = figure
+        if (self._pending or drawn_anew) and self.bounds is not None:
             self.apply()
 
     def apply(self) -> None:
@@ -100,7 +119,8 @@ class Limits:
             figure.tags = [list(self.bounds)]
             width, height = _inner_size(figure)
             x0, y0, x1, y1 = fit_box(self.bounds, width, height, margin=0.0)
-        figure.x_range.update(start=x0, end=x1, reset_start=x0, reset_end=x1)
+        if self.moves_x:
+            figure.x_range.update(start=x0, end=x1, reset_start=x0, reset_end=x1)
         figure.y_range.update(start=y0, end=y1, reset_start=y0, reset_end=y1)
         self._pending = False
 
@@ -146,6 +166,21 @@ def named(name: str) -> Any:
         plot.handles["plot"].name = name
 
     return hook
+
+
+def zero_line(figure: Any, dimension: str) -> None:
+    """Draw the line of zero behind everything, once.
+
+    Parameters
+    ----------
+    figure : Bokeh figure
+    dimension : {"width", "height"}
+        Along x or along y.
+    """
+    if figure.select_one({"name": "itslive-zero"}) is None:
+        line = Span(name="itslive-zero", location=0.0, dimension=dimension, level="underlay")
+        line.line_color = GROUP_COLOUR
+        figure.add_layout(line)
 
 
 def on_tap(act: Callable[[float, float], None]) -> Any:

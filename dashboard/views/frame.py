@@ -50,7 +50,7 @@ class Frame:
         self.header = Header(session.messages, app.area.progress, app.places.search, app.area.stop)
         self.filters = FiltersPanel(session.filters)
         self.glacier = GlacierCard(app.area, app.glacier_map)
-        self.series = SeriesCard(session.selection, app.series, app.series_view)
+        self.series = SeriesCard(session.selection, app.series, app.diagnosis, app.series_view)
         self.sidebar = self._build_sidebar()
         self.main = self._build_main()
 

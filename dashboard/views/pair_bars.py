@@ -16,10 +16,23 @@ if TYPE_CHECKING:
 
     from itslive_core import ImagePairs
 
-__all__ = ["LAYERS", "Bars", "bar_alpha", "bar_columns", "bar_hover", "pair_bars", "values_of"]
+__all__ = [
+    "ALL",
+    "LAYERS",
+    "Bars",
+    "all_bars",
+    "all_columns",
+    "bar_alpha",
+    "bar_columns",
+    "bar_hover",
+    "pair_bars",
+    "values_of",
+]
 
 LAYERS = (None, *MISSION_COLOURS)
 """From the back to the front: what was rejected, then each mission."""
+ALL = "all"
+"""The one layer that holds them all."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,6 +75,35 @@ def bar_columns(bars: Bars | None, component: str, mission: str | None) -> dict[
     dict of ndarray, shape (n,)
         start, end [datetime64]; value, value_end, error [m/yr]; span [days].
     """
+    if bars is None:
+        return _columns(None, component, None)
+    mine = bars.keep & (bars.pairs.mission == mission) if mission else ~bars.keep
+    return _columns(bars, component, np.flatnonzero(mine))
+
+
+def all_columns(bars: Bars | None, component: str) -> dict[str, NDArray[Any]]:
+    """Return the columns of the bars of all missions, rejected ones first, with their colours and names.
+
+    Returns
+    -------
+    dict of ndarray, shape (n,)
+        As `bar_columns`; colour, and what the pair is, in words.
+    """
+    if bars is None or len(bars.pairs) == 0:
+        words = np.empty(0, dtype=object)
+        return {**_columns(None, component, None), "colour": words, "what": words}
+    rows = np.argsort(bars.keep, kind="stable")
+    pairs = zip(bars.pairs.mission[rows], bars.keep[rows], strict=True)
+    names = [str(mission) if kept else None for mission, kept in pairs]
+    faint = f"{REJECTED_COLOUR}50"
+    return {
+        **_columns(bars, component, rows),
+        "colour": np.array([MISSION_COLOURS[one] if one else faint for one in names], dtype=object),
+        "what": np.array([MISSION_LABELS[one] if one else REJECTED_LABEL for one in names], dtype=object),
+    }
+
+
+def _columns(bars: Bars | None, component: str, rows: NDArray[np.integer] | None) -> dict[str, NDArray[Any]]:
     if bars is None or len(bars.pairs) == 0:
         empty, never = np.empty(0), np.empty(0, "datetime64[ms]")
         return {
@@ -73,15 +115,14 @@ def bar_columns(bars: Bars | None, component: str, mission: str | None) -> dict[
             "error": empty,
         }
     pairs = bars.pairs
-    mine = bars.keep & (pairs.mission == mission) if mission else ~bars.keep
-    value = values_of(pairs, component)[mine]
+    value = values_of(pairs, component)[rows]
     return {
-        "start": _dates(pairs.start[mine]),
+        "start": _dates(pairs.start[rows]),
         "value": value,
-        "end": _dates(pairs.end[mine]),
+        "end": _dates(pairs.end[rows]),
         "value_end": value,
-        "span": (pairs.end - pairs.start)[mine],
-        "error": _errors_of(pairs, component)[mine],
+        "span": (pairs.end - pairs.start)[rows],
+        "error": _errors_of(pairs, component)[rows],
     }
 
 
@@ -113,11 +154,20 @@ def pair_bars(bars: Bars | None, component: str, mission: str | None) -> hv.Segm
     ).opts(alpha=bar_alpha(bars, mission), color=MISSION_COLOURS[mission] if mission else REJECTED_COLOUR)
 
 
+def all_bars(bars: Bars | None, component: str) -> hv.Segments:
+    """Draw the image pairs of all missions in one layer, which is cheaper and knows no legend."""
+    columns = all_columns(bars, component)
+    return hv.Segments(
+        tuple(columns.values()), ["start", "value", "end", "value_end"], ["span", "error", "colour", "what"]
+    ).opts(alpha=bar_alpha(bars, ALL), color="colour", show_legend=False)
+
+
 def bar_hover(mission: str | None) -> HoverTool:
     """Make the tool that tells dates, span and value of a pair of a layer."""
+    name = "@what" if mission == ALL else MISSION_LABELS[mission] if mission else REJECTED_LABEL
     return HoverTool(
         tooltips=[
-            ("Image pair", MISSION_LABELS[mission] if mission else REJECTED_LABEL),
+            ("Image pair", name),
             ("From", "@start{%d %b %Y}"),
             ("To", "@end{%d %b %Y}"),
             ("Span", "@span{0.0} days"),

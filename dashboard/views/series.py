@@ -1,4 +1,4 @@
-"""The series of a pixel in one figure: image pairs, the estimate, and its band."""
+"""The series of a pixel in one figure: image pairs, the estimate, its band, and what was rejected."""
 
 from __future__ import annotations
 
@@ -6,17 +6,46 @@ from typing import TYPE_CHECKING, Any
 
 import holoviews as hv
 import numpy as np
+from bokeh.core.properties import field
+from bokeh.models import LegendItem
 from panel.viewable import Viewer
 
 from dashboard.colours import POINT_COLOURS
-from dashboard.views.curves import Curve, band, band_outline, curve, curve_frame, curve_hover, other_curves
-from dashboard.views.figures import Bounds, Limits, calm, live, named, pane_of
-from dashboard.views.pair_bars import LAYERS, Bars, bar_alpha, bar_columns, bar_hover, pair_bars, values_of
+from dashboard.views.curves import (
+    GRADES,
+    Curve,
+    band,
+    band_outline,
+    band_pieces,
+    curve,
+    curve_frame,
+    curve_hover,
+    held,
+    held_line,
+    other_curves,
+)
+from dashboard.views.figures import AXIS_ROOM, Bounds, Limits, calm, live, named, pane_of
+from dashboard.views.layers import colour_by_column
+from dashboard.views.pair_bars import (
+    ALL,
+    LAYERS,
+    Bars,
+    all_bars,
+    all_columns,
+    bar_alpha,
+    bar_columns,
+    bar_hover,
+    pair_bars,
+    values_of,
+)
+from dashboard.views.rejected import cross_columns, cross_hover, rejected_crosses
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
+    import pandas as pd
     import panel as pn
+    from bokeh.models import Range1d
 
 __all__ = ["COMPONENTS", "SeriesView", "limits_of"]
 
@@ -26,6 +55,7 @@ _TITLES = {
     "vx": "vx, along the grid's x axis [m/yr]",
     "vy": "vy, along the grid's y axis [m/yr]",
 }
+_SHORT = {"v": "Speed [m/yr]", "vx": "vx [m/yr]", "vy": "vy [m/yr]"}
 _FONTS = {"labels": "13px", "ticks": "12px", "legend": "12px"}
 
 
@@ -53,35 +83,74 @@ def limits_of(bars: Bars, component: str, curves: Iterable[Curve] = ()) -> Bound
     return first - room, float(low), last + room, float(high)
 
 
-def _legend(plot: Any, _element: Any) -> None:
-    """Keep the legend small, and let a click on a name hide its layer."""
-    figure = plot.handles["plot"]
-    for legend in figure.legend:
-        legend.click_policy = "hide"
-        legend.label_text_font_size = "12px"
-        legend.spacing = 12
-        legend.padding = 2
-        legend.background_fill_alpha = 0.75
-        legend.border_line_alpha = 0.0
-
-
 class SeriesView(Viewer):
-    """One figure for the whole session; new data go into its sources, nothing is drawn anew."""
+    """One figure that stays; new data go into its sources, nothing is drawn anew.
 
-    def __init__(self, **params: Any) -> None:
+    Parameters
+    ----------
+    name : str
+        Of the figure.
+    time : Range1d, optional
+        Time axis that it shares with other figures [milliseconds since 1970].
+    moves_time : bool
+        Fit the time axis to each new point.
+    slim : bool
+        Small: all missions in one layer, no legend, no other points, short titles.
+    """
+
+    def __init__(
+        self,
+        name: str = "itslive-series",
+        time: Range1d | None = None,
+        *,
+        moves_time: bool = True,
+        slim: bool = False,
+        **params: Any,
+    ) -> None:
         super().__init__(**params)
         self.component = "v"
+        self._title, self._time, self._slim = name, time, slim
+        self._layers = (ALL,) if slim else LAYERS
+        self._shown: tuple[int, int] = (0, 0)
         self._bars: Bars | None = None
         self._others: list[Curve] = []
-        self._limits = Limits()
-        self._plots: dict[str | None, Any] = {}
+        self._rejected: pd.DataFrame | None = None
+        self._limits = Limits(moves_x=moves_time)
+        self._plots: dict[str, Any] = {}
+        self._figure: Any = None
         self._bars_pipe = hv.streams.Pipe(data=None)
         self._curve_pipe = hv.streams.Pipe(data=None)
         self._others_pipe = hv.streams.Pipe(data=[])
-        self.pane = pane_of(self._overlay(), "itslive-series-plot")
+        self._rejected_pipe = hv.streams.Pipe(data=None)
+        self.pane = pane_of(self._overlay(), f"{name}-plot", min_height=120 if slim else 200)
 
     def __panel__(self) -> pn.pane.HoloViews:
         return self.pane
+
+    def present(
+        self, key: int, bars: Bars | None, active: Curve | None, others: Sequence[Curve] = ()
+    ) -> None:
+        """Show a point, and send only what changed: pairs and axes only where the point or the filters did.
+
+        Parameters
+        ----------
+        key : int
+            Of the point; 0 for none.
+        bars : Bars or None
+            Its pairs.
+        active : Curve or None
+            Its estimate.
+        others : sequence of Curve
+            Estimates of other points, drawn as thin lines.
+        """
+        self.show_others(list(others))
+        version = (key, id(bars) if bars is not None else 0)
+        if version == self._shown:
+            self.show_curve(active)
+            return
+        moved = key != self._shown[0]
+        self._shown = version
+        self.show(bars, active, refit_axes=moved)
 
     def show(self, bars: Bars | None, active: Curve | None, *, refit_axes: bool = True) -> None:
         """Send another point: its pairs and its estimate; the axes follow only if asked."""
@@ -91,10 +160,10 @@ class SeriesView(Viewer):
             self._limits.set(limits_of(bars, self.component, curves))
         self._bars_pipe.update(data=bars)
         if self._direct:
-            for mission in LAYERS:
-                plot = self._plots[mission]
-                plot.handles["source"].data = bar_columns(bars, self.component, mission)
-                plot.handles["glyph"].line_alpha = bar_alpha(bars, mission)
+            for layer in self._layers:
+                handles = self._plots[f"bars {layer}"].handles
+                handles["source"].data = self._columns(layer)
+                handles["glyph"].line_alpha = bar_alpha(bars, layer)
             self._limits.apply()
             self._name_axis()
         else:
@@ -104,15 +173,26 @@ class SeriesView(Viewer):
     def show_curve(self, active: Curve | None) -> None:
         """Send the estimate of the active point: the only thing that moves on a refit."""
         self._curve_pipe.update(data=active)
-        if self._direct:
-            data = curve_frame(active.dataset if active else None, self.component)
-            colour = active.colour if active else POINT_COLOURS[0]
-            area, line = self._plots["band"].handles, self._plots["curve"].handles
-            area["glyph"].fill_color = line["glyph"].line_color = colour
-            area["source"].data = band_outline(data)
-            line["source"].data = {name: data[name].to_numpy() for name in ("time", "value", "std")}
-        else:
+        if not self._direct:
             hv.streams.Stream.trigger([self._curve_pipe])
+            return
+        data = curve_frame(active.dataset if active else None, self.component)
+        colour = active.colour if active else POINT_COLOURS[0]
+        for grade in GRADES:
+            handles = self._plots[f"band {grade}"].handles
+            handles["glyph"].fill_color = colour
+            handles["source"].data = band_outline(band_pieces(data, grade))
+        for name, part in (("held", held(data)), ("curve", data)):
+            handles = self._plots[name].handles
+            handles["glyph"].line_color = colour
+            handles["source"].data = {column: part[column].to_numpy() for column in ("time", "value", "std")}
+
+    def _columns(self, layer: str | None) -> dict[str, Any]:
+        """Return the source of a layer of pairs; HoloViews calls what colours come from color."""
+        if layer != ALL:
+            return bar_columns(self._bars, self.component, layer)
+        columns = all_columns(self._bars, self.component)
+        return {**columns, "color": columns["colour"]}
 
     @property
     def _direct(self) -> bool:
@@ -126,18 +206,33 @@ class SeriesView(Viewer):
         return document is not None and document.session_context is not None
 
     def show_others(self, others: list[Curve]) -> None:
-        """Send the estimates of the other points."""
-        if others or self._others:
+        """Send the estimates of the other points; a small figure shows none."""
+        if not self._slim and (others or self._others):
             self._others = others
             self._others_pipe.send(others)
+
+    def show_rejected(self, pairs: pd.DataFrame | None) -> None:
+        """Send ``Diagnosis.pairs``, of which those that are not used are crossed out; None for no crosses."""
+        if pairs is None and self._rejected is None:
+            return
+        self._rejected = pairs
+        self._rejected_pipe.update(data=pairs)
+        if self._direct:
+            handles = self._plots["rejected"].handles
+            columns = cross_columns(pairs, self.component)
+            handles["source"].data = {**columns, "color": columns["colour"]}  # HoloViews calls it so
+            self._name_axis()
+        else:
+            hv.streams.Stream.trigger([self._rejected_pipe])
 
     def set_component(self, component: str) -> None:
         """Switch between speed and components."""
         self.component = component
         self.show(self._bars, self._curve_pipe.data)
-        self._others_pipe.send(self._others)
+        self.show_others(self._others)
+        self.show_rejected(self._rejected)
 
-    def _keep(self, name: str | None) -> Any:
+    def _keep(self, name: str) -> Any:
         """Make a hook that keeps the plot of a layer."""
 
         def hook(plot: Any, _element: Any) -> None:
@@ -146,26 +241,38 @@ class SeriesView(Viewer):
         return hook
 
     def _overlay(self) -> hv.Overlay:
-        def bars(mission: str | None) -> hv.DynamicMap:
-            drawn = live(lambda data: pair_bars(data, self.component, mission), self._bars_pipe)
-            return drawn.opts(
-                hv.opts.Segments(
-                    line_width=2,
-                    tools=[bar_hover(mission)],
-                    apply_ranges=False,
-                    hooks=[self._keep(mission), self._limits.hook],
-                    muted_alpha=0.02,
-                )
+        def bars(layer: str | None) -> hv.DynamicMap:
+            def draw(data: Bars | None) -> hv.Segments:
+                if layer == ALL:
+                    return all_bars(data, self.component)
+                return pair_bars(data, self.component, layer)
+
+            hooks = [self._keep(f"bars {layer}"), self._share_time, self._limits.hook, colour_by_column]
+            style = {"line_width": 2, "apply_ranges": False, "muted_alpha": 0.02}
+            return live(draw, self._bars_pipe).opts(
+                hv.opts.Segments(tools=[bar_hover(layer)], hooks=hooks, **style)
             )
 
-        layers = [bars(mission) for mission in LAYERS]
-        area = live(lambda data: band(data, self.component), self._curve_pipe)
-        layers.append(area.opts(hv.opts.Area(hooks=[self._keep("band")])))
-        layers.append(live(lambda data: other_curves(data, self.component), self._others_pipe))
-        line = live(lambda data: curve(data, self.component), self._curve_pipe)
-        layers.append(
-            line.opts(hv.opts.Curve(tools=[curve_hover()], show_legend=False, hooks=[self._keep("curve")]))
-        )
+        def held_by(grade: int) -> hv.DynamicMap:
+            drawn = live(lambda data: band(data, self.component, grade), self._curve_pipe)
+            return drawn.opts(hv.opts.Area(hooks=[self._keep(f"band {grade}")], show_legend=False))
+
+        def line(draw: Any, name: str, tools: list[Any]) -> hv.DynamicMap:
+            drawn = live(lambda data: draw(data, self.component), self._curve_pipe)
+            return drawn.opts(hv.opts.Curve(tools=tools, show_legend=False, hooks=[self._keep(name)]))
+
+        crosses = live(lambda data: rejected_crosses(data, self.component), self._rejected_pipe)
+        others = live(lambda data: other_curves(data, self.component), self._others_pipe)
+        layers = [
+            *(bars(layer) for layer in self._layers),
+            crosses.opts(
+                hv.opts.Points(tools=[cross_hover()], hooks=[self._keep("rejected"), colour_by_column])
+            ),
+            *(held_by(grade) for grade in GRADES),
+            *([] if self._slim else [others]),
+            line(held_line, "held", []),
+            line(curve, "curve", [curve_hover()]),
+        ]
         return (
             hv.Overlay(layers)
             .collate()
@@ -174,22 +281,47 @@ class SeriesView(Viewer):
                 show_grid=True,
                 xlabel="",
                 ylabel="",
+                show_legend=not self._slim,
                 legend_position="top",
                 legend_cols=len(LAYERS),
                 fontsize=_FONTS,
                 active_tools=["pan", "wheel_zoom"],
-                hooks=[calm, named("itslive-series"), _legend, self._titles],
+                hooks=[calm, named(self._title), self._dress],
                 show_title=False,
             )
         )
 
-    def _titles(self, plot: Any, _element: Any) -> None:
-        self._figure = plot.handles["plot"]
+    def _share_time(self, plot: Any, _element: Any) -> None:
+        """Take over the common time axis before any limits are set; a hook."""
+        if self._time is not None:
+            plot.handles["plot"].x_range = self._time
+
+    def _dress(self, plot: Any, _element: Any) -> None:
+        """Keep the legend small, and name the axis; a hook."""
+        self._figure = figure = plot.handles["plot"]
+        if self._slim:
+            figure.min_border_left = AXIS_ROOM
+            figure.toolbar_location = None
+        for legend in figure.legend:
+            legend.click_policy = "hide"  # a click on a name hides its layer
+            legend.label_text_font_size = "12px"
+            legend.spacing = 12
+            legend.padding = 2
+            legend.background_fill_alpha = 0.75
+            legend.border_line_alpha = 0.0
+            if all(item.label != field("step") for item in legend.items):
+                crosses = self._plots["rejected"].handles["glyph_renderer"]
+                legend.items.append(LegendItem(label=field("step"), renderers=[crosses]))
         self._name_axis()
 
     def _name_axis(self) -> None:
         """Say on the axis what is shown, and in the legend only what is there."""
-        self._figure.yaxis[0].axis_label = _TITLES[self.component]
+        self._figure.yaxis[0].axis_label = (_SHORT if self._slim else _TITLES)[self.component]
         for legend in self._figure.legend:
             for item in legend.items:
-                item.visible = any(len(one.data_source.data.get("start", ())) for one in item.renderers)
+                item.visible = any(
+                    len(column)
+                    for one in item.renderers
+                    for name, column in one.data_source.data.items()
+                    if name in {"start", "step"}
+                )

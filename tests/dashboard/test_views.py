@@ -22,7 +22,7 @@ from dashboard.views.pair_bars import Bars, pair_bars
 from dashboard.views.panels import span_histogram
 from dashboard.views.series import SeriesView, limits_of
 from dashboard.views.world_map import geometry_path, land_patch, marks, to_lonlat, to_mercator
-from itslive_core import ImagePairs, PairSelection, invert, open_cube
+from itslive_core import ImagePairs, InversionSettings, PairSelection, invert, open_cube
 from itslive_core.demo import demo_path
 from itslive_core.errors import SelectionError
 
@@ -114,9 +114,16 @@ def test_limits_hold_the_curve(pairs, series):
 
 
 def test_summary_says_what_is_left(pairs, series):
-    fit = Fit(pairs, pairs, PairSelection(), bars_of(pairs), series)
+    fit = Fit(pairs, pairs, PairSelection(), InversionSettings(), bars_of(pairs), series)
     assert summary_of(fit).startswith("300 of 300 image pairs used")
-    empty = Fit(pairs, pairs, PairSelection(), bars_of(pairs), series.assign_attrs(n_pairs_used=0))
+    empty = Fit(
+        pairs,
+        pairs,
+        PairSelection(),
+        InversionSettings(),
+        bars_of(pairs),
+        series.assign_attrs(n_pairs_used=0),
+    )
     assert summary_of(empty).startswith("All pairs were filtered out: 0 of 300 left")
 
 
