@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from itslive_core.estimators.gaussian_process import fit_gaussian_process, fit_gaussian_process_steps
     from itslive_core.estimators.gp_settings import GaussianProcessSettings
     from itslive_core.estimators.inversion import invert
+    from itslive_core.estimators.season import fit_season
     from itslive_core.estimators.settings import InversionSettings
     from itslive_core.estimators.smoothing import smoothing_curve
     from itslive_core.estimators.warm_up import warm_up
@@ -41,6 +42,7 @@ _HOMES = {
     "diagnose": "estimators.diagnosis",
     "fit_gaussian_process": "estimators.gaussian_process",
     "fit_gaussian_process_steps": "estimators.gaussian_process",
+    "fit_season": "estimators.season",
     "invert": "estimators.inversion",
     "open_cube": "datacube",
     "read_glacier": "jobs.overview",
@@ -64,6 +66,7 @@ __all__ = [
     "diagnose",
     "fit_gaussian_process",
     "fit_gaussian_process_steps",
+    "fit_season",
     "invert",
     "open_cube",
     "read_glacier",

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "VARIABLES",
+    "add_place",
     "common_attributes",
     "filter_attributes",
     "grid_mapping",
@@ -242,6 +243,20 @@ def point_dataset(
     ds["time_bnds"] = (("time", "bnds"), bounds)
     for name, values in columns.items():
         ds[name] = ("time", values, {**VARIABLES[name]})
+    return add_place(ds, pairs, columns)
+
+
+def add_place(ds: xr.Dataset, pairs: ImagePairs, names: Iterable[str]) -> xr.Dataset:
+    """Add where a pixel is: scalar x, y, lon, lat, and the grid mapping of the variables named.
+
+    Parameters
+    ----------
+    ds : xarray.Dataset
+    pairs : ImagePairs
+        Gives the place.
+    names : iterable of str
+        Variables that get the attribute ``grid_mapping``.
+    """
     places = {
         "x": (pairs.x, {"standard_name": "projection_x_coordinate", "units": "m"}),
         "y": (pairs.y, {"standard_name": "projection_y_coordinate", "units": "m"}),
@@ -253,6 +268,6 @@ def point_dataset(
     )
     if pairs.epsg:
         ds["mapping"] = ((), 0, grid_mapping(pairs.epsg))
-        for name in columns:
+        for name in names:
             ds[name].attrs["grid_mapping"] = "mapping"
     return ds

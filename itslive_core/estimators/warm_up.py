@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itslive_core.estimators.inversion import invert
+from itslive_core.estimators.season import fit_season
 from itslive_core.estimators.settings import InversionSettings
 from itslive_core.pairs import ImagePairs
 
@@ -20,11 +21,12 @@ def warm_up() -> None:
     from itslive_core.blocks import Block, PixelBlock, gather_chunk, median_velocity, merge_chunks
 
     rng = np.random.default_rng(0)
-    start = np.sort(rng.uniform(0.0, 700.0, 60))
+    start = np.sort(rng.uniform(0.0, 900.0, 60))
     end = start + rng.uniform(4.0, 90.0, 60)
     pairs = ImagePairs.from_arrays(start, end, rng.normal(100, 5, 60), rng.normal(50, 5, 60))
     for settings in (InversionSettings(), InversionSettings(smoothing=10.0, weights="none", robust=False)):
         invert(pairs, settings)
+    fit_season(pairs)
     marker = np.array([-32767, -32767], dtype=np.int16)
     chunk = np.full((4, 4), 7, dtype=np.int16)
     # Chunks arrive both as fresh arrays and as read-only views of a buffer, which are types of their own.
