@@ -1,4 +1,4 @@
-"""The command `gp`: a Gaussian process at a point."""
+"""The command `gp`: a Gaussian process at a point, or at every pixel of an area."""
 
 from __future__ import annotations
 
@@ -6,14 +6,17 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from itslive_core.cli.arguments import check_ending, read_point, read_selection
-from itslive_core.cli.options import filter_options, output_option, point_options, quiet_option
+from itslive_core.cli.arguments import check_ending, read_selection, read_target
+from itslive_core.cli.invert import estimate_area, executor_for
+from itslive_core.cli.options import filter_options, output_option, target_options, work_options
 from itslive_core.cli.reporting import Reporter
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from itslive_core.cli.arguments import Point
     from itslive_core.estimators.gp_settings import GaussianProcessSettings
+    from itslive_core.selection import PairSelection
 
 __all__ = ["gp"]
 
@@ -27,11 +30,12 @@ Examples:
 \b
   itslive gp demo.zarr --lon -50.1245 --lat 69.3143 -o series.nc
   itslive gp demo.zarr --lon -50.1245 --lat 69.3143 --start 2015-01-01 --no-season -o series.csv
+  itslive gp demo.zarr --bbox -50.13 69.311 -50.128 69.312 --start 2016-01-01 -o box.zarr
 """
 )
 @click.argument("cube", nargs=-1, required=True, metavar="CUBE...")
-@point_options
-@output_option(".nc or .csv")
+@target_options
+@output_option(".nc or .csv of a point, .zarr or .tif of an area")
 @click.option(
     "--method",
     type=click.Choice(["span", "sklearn"]),
@@ -48,27 +52,47 @@ Examples:
     help="Drop long pairs that lock on to what does not move [auto].",
 )
 @filter_options
-@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), help="Where to compute.")
-@quiet_option
-def gp(cube: tuple[str, ...], output: Path, quiet: bool, **options: Any) -> int:
-    """Fit a Gaussian process to the image pairs of CUBE at a point: trend, season, and what is left.
+@work_options
+def gp(
+    cube: tuple[str, ...], output: Path, workers: int | None, dask: str | None, quiet: bool, **options: Any
+) -> int:
+    """Fit a Gaussian process to the image pairs of CUBE: trend, season, and what is left.
 
-    CUBE is a local Zarr folder, or an https:// or s3:// URL; of several, the first that covers the point is
-    used. All cells of the series are filled, with bands that widen in gaps; what was found is said in words.
+    CUBE is a local Zarr folder, or an https:// or s3:// URL; of several, the first that covers a point is
+    used, and all that cover an area. All cells of the series are filled, with bands that widen in gaps; what
+    was found at a point is said in words. In an area the pixels of a block share what is learnt at a few of
+    them. A .zarr that holds the same job is continued.
     """
+    from itslive_core.export import AREA_SUFFIXES, SERIES_SUFFIXES, check_output
+
+    target = read_target(options)
+    suffixes = AREA_SUFFIXES if target.point is None else SERIES_SUFFIXES
+    check_ending(output, suffixes, "an area" if target.point is None else "a point")
+    settings, selection = _read_settings(options), read_selection(options)
+    check_output(output, suffixes)
+    report = Reporter(quiet=quiet)
+    if target.point is not None:
+        _fit_point(cube, target.point, output, settings, selection, report)
+        return 0
+    with executor_for(dask, workers) as executor:
+        return estimate_area(cube, target, output, settings, selection, workers, executor, report)
+
+
+def _fit_point(
+    cubes: tuple[str, ...],
+    point: Point,
+    output: Path,
+    settings: GaussianProcessSettings,
+    selection: PairSelection,
+    report: Reporter,
+) -> None:
     import itslive_core as itslive
     from itslive_core.errors import SelectionError
-    from itslive_core.export import SERIES_SUFFIXES, check_output, write_series
+    from itslive_core.export import write_series
 
-    point = read_point(options)
-    assert point is not None
-    check_ending(output, SERIES_SUFFIXES, "a point")
-    settings, selection = _read_settings(options), read_selection(options)
-    check_output(output, SERIES_SUFFIXES)
-    report = Reporter(quiet=quiet)
-    opened = point.first_cube(cube)
-    report.say(f"Reading {opened.url}")
-    pairs = opened.pairs_at(**point.arguments)
+    cube = point.first_cube(cubes)
+    report.say(f"Reading {cube.url}")
+    pairs = cube.pairs_at(**point.arguments)
     selected = pairs.select(selection)
     if len(selected) == 0:
         raise SelectionError(selected.describe_empty())
@@ -82,7 +106,6 @@ def gp(cube: tuple[str, ...], output: Path, quiet: bool, **options: Any) -> int:
         if sentence:
             report.say(f"  {sentence.rstrip('.')}.")
     report.say(f"Wrote {series.sizes['time']:,} time steps to {output}")
-    return 0
 
 
 def _read_settings(options: dict[str, Any]) -> GaussianProcessSettings:

@@ -24,10 +24,11 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor
 
     from itslive_core.cli.arguments import Point, Target
+    from itslive_core.estimators.gp_settings import GaussianProcessSettings
     from itslive_core.estimators.settings import InversionSettings
     from itslive_core.selection import PairSelection
 
-__all__ = ["invert"]
+__all__ = ["check_device", "estimate_area", "executor_for", "invert"]
 
 SOME_BLOCKS_FAILED, INTERRUPTED = 3, 130
 
@@ -71,8 +72,8 @@ def invert(
     if target.point is not None:
         _invert_point(cube, target.point, output, settings, selection, report)
         return 0
-    with _executor(dask, workers) as executor:
-        return _invert_area(cube, target, output, settings, selection, workers, executor, report)
+    with executor_for(dask, workers) as executor:
+        return estimate_area(cube, target, output, settings, selection, workers, executor, report)
 
 
 def check_device(device: str) -> None:
@@ -129,16 +130,28 @@ def _invert_point(
     report.say(f"Wrote {series.sizes['time']:,} time steps to {output}")
 
 
-def _invert_area(
+def estimate_area(
     cubes: tuple[str, ...],
     target: Target,
     output: Path,
-    settings: InversionSettings,
+    settings: InversionSettings | GaussianProcessSettings,
     selection: PairSelection,
     workers: int | None,
     executor: Executor | None,
     report: Reporter,
 ) -> int:
+    """Estimate every pixel of an area, block by block, and write it.
+
+    Returns
+    -------
+    int
+        The exit code: 0, 3 if some blocks failed, or 130 if interrupted.
+
+    Raises
+    ------
+    ItsliveError
+        If nothing could be estimated.
+    """
     import itslive_core as itslive
     from itslive_core.errors import ItsliveError
     from itslive_core.export import write_area
@@ -205,7 +218,7 @@ def _outline(target: Target) -> Any:
 
 
 @contextmanager
-def _executor(dask: str | None, workers: int | None) -> Iterator[Executor | None]:
+def executor_for(dask: str | None, workers: int | None) -> Iterator[Executor | None]:
     """Executor of a Dask cluster; None computes on threads of this process."""
     if dask is None:
         yield None

@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from itslive_core.solvers.arrowhead import Posterior
+    from itslive_core.solvers.arrowhead import Layout, Posterior
 
-__all__ = ["Fit", "fit_steps", "solve_with"]
+__all__ = ["LEAST_PAIRS", "Fit", "distinct_spans", "fit_steps", "solve_with"]
 
 _LEAST_CELLS = 4
-_LEAST_PAIRS = 8
+LEAST_PAIRS = 8
 """Distinct spans below which only a constant is fitted."""
 _LEAST_SEEN = 30
 """Pairs below which the noise of a mission counts as not learnt in the dense period."""
@@ -125,9 +125,9 @@ def fit_steps(
     """
     shape = KernelShape(interval, trend, harmonics)
     missions = data.offset_missions() if offsets else ()
-    few = len(np.unique(np.stack([data.start, data.end]), axis=1).T)
-    if few < _LEAST_PAIRS:
-        reason = f"a constant: {few} pairs with distinct dates, at least {_LEAST_PAIRS} are needed for more"
+    few = distinct_spans(data)
+    if few < LEAST_PAIRS:
+        reason = f"a constant: {few} pairs with distinct dates, at least {LEAST_PAIRS} are needed for more"
         yield replace(_Learning.constant(data, shape, missions, cancelled).fit(refined=True), reason=reason)
         return
     learning = _Learning(data, shape, missions, cancelled)
@@ -150,10 +150,15 @@ def fit_steps(
         yield replace(learning.fit(refined=True), gain=gain)
 
 
+def distinct_spans(data: PixelData) -> int:
+    """Count the pairs with distinct (start, end)."""
+    return int(np.unique(np.stack([data.start, data.end]), axis=1).shape[1])
+
+
 def solve_with(
     data: PixelData, grid: TimeGrid, shape: KernelShape, units: list[tuple[float, float]],
     values: list[dict[str, float]], offsets: tuple[int, ...], *, robust: NDArray[np.float64] | None = None,
-    turns: int = 3,
+    turns: int = 3, layout: Layout | None = None,
 ) -> Fit:  # fmt: skip
     """Solve a pixel with numbers learnt elsewhere; only robust weights and new noise factors follow.
 
@@ -173,9 +178,11 @@ def solve_with(
         Robust weights to begin with.
     turns : int
         Rounds of robust weights.
+    layout : Layout, optional
+        That of `grid`, for spans at least as long as these; made if not given.
     """
     operator = grid.operator(data.start, data.end)
-    layout = shape.layout(grid, operator.bandwidth)
+    layout = shape.layout(grid, operator.bandwidth) if layout is None else layout
     components = data.components(shape, layout, operator, units, offsets)
     theta = [_theta(c, v) for c, v in zip(components, values, strict=True)]
     u = np.ones(len(data)) if robust is None else robust

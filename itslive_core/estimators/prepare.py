@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from itslive_core.solvers.base import Solver
     from itslive_core.time_grid import SpanOperator, TimeGrid
 
-__all__ = ["SharedPairs", "solve_options", "solve_pixels", "solver_for"]
+__all__ = ["SharedPairs", "filter_block", "solve_options", "solve_pixels", "solver_for"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -182,6 +182,29 @@ def solve_block(pixels: PixelBlock, shared: SharedPairs, settings: InversionSett
     used : ndarray of int, shape (P,)
         Number of used pairs of each pixel.
     """
+    offsets, pair, vx, vy = filter_block(pixels, shared, settings)
+    return solve_pixels(shared, offsets, pair, vx, vy, settings), np.diff(offsets)
+
+
+def filter_block(
+    pixels: PixelBlock, shared: SharedPairs, settings: InversionSettings
+) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float64], NDArray[np.float64]]:
+    """Filter the observations of a block on their values.
+
+    Parameters
+    ----------
+    pixels : PixelBlock
+    shared : SharedPairs
+    settings : InversionSettings
+        Gives the filters.
+
+    Returns
+    -------
+    offsets : ndarray of int64, shape (P + 1,)
+    pair : ndarray of int32, shape (n,)
+        Rows of `shared`.
+    vx, vy : ndarray of float64, shape (n,)
+    """
     pair = shared.renumber[pixels.pair]
     vx, vy = pixels.vx.astype(np.float64), pixels.vy.astype(np.float64)
     offsets = np.asarray(pixels.offsets, dtype=np.int64)
@@ -190,4 +213,4 @@ def solve_block(pixels: PixelBlock, shared: SharedPairs, settings: InversionSett
         if not keep.all():
             offsets = np.concatenate(([0], np.cumsum(keep)))[offsets]
             pair, vx, vy = pair[keep], vx[keep], vy[keep]
-    return solve_pixels(shared, offsets, pair, vx, vy, settings), np.diff(offsets)
+    return offsets, pair, vx, vy

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from itslive_core.estimators.gp_settings import GaussianProcessSettings
     from itslive_core.estimators.settings import InversionSettings
     from itslive_core.jobs.plan import AreaPlan, BlockTask
     from itslive_core.time_grid import TimeGrid
@@ -49,7 +50,7 @@ class AreaStore:
         plan: AreaPlan,
         grid: TimeGrid,
         attributes: Mapping[str, Any],
-        settings: InversionSettings,
+        settings: InversionSettings | GaussianProcessSettings,
     ) -> AreaStore:
         """Create the store, or continue it if it holds the same job.
 
@@ -61,7 +62,7 @@ class AreaStore:
         grid : TimeGrid
         attributes : mapping
             Of the dataset.
-        settings : InversionSettings
+        settings : InversionSettings or GaussianProcessSettings
 
         Raises
         ------
@@ -114,7 +115,10 @@ class AreaStore:
 
 
 def _identity(
-    plan: AreaPlan, grid: TimeGrid, attributes: Mapping[str, Any], settings: InversionSettings
+    plan: AreaPlan,
+    grid: TimeGrid,
+    attributes: Mapping[str, Any],
+    settings: InversionSettings | GaussianProcessSettings,
 ) -> dict[str, Any]:
     """Describe a job by what decides its result; where and how fast it runs is no part of it."""
     return {
@@ -177,8 +181,9 @@ def _create(
         add(name, cube, "float32", np.nan, {**VARIABLES[name], **placed})
     # Readers take a fill value for "missing", and 0 pairs is a number: counts have none.
     add("n_pairs", cube, "int32", None, {**VARIABLES["n_pairs"], **placed})
-    words = {"long_name": "lambda that was used at the pixel", "units": "1", **placed}
-    add("smoothing_used", plane, "float32", np.nan, words)
+    if attributes["method"] == "inversion":
+        words = {"long_name": "lambda that was used at the pixel", "units": "1", **placed}
+        add("smoothing_used", plane, "float32", np.nan, words)
     add(
         "n_pairs_used",
         plane,

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from itslive_core.errors import SettingsError
+from itslive_core.estimators.gp_settings import GaussianProcessSettings
 from itslive_core.estimators.prepare import SharedPairs, solve_block, solve_options, solver_for
 from itslive_core.estimators.settings import InversionSettings
 from itslive_core.jobs.area_store import AreaStore
@@ -99,7 +101,7 @@ class _CubeWork:
     cube: Datacube
     selection: PairSelection
     grid: TimeGrid
-    settings: InversionSettings
+    settings: InversionSettings | GaussianProcessSettings
     cache: bool
     _shared: tuple[SharedPairs, NDArray[np.bool_]] | None = field(default=None, repr=False)
 
@@ -118,12 +120,21 @@ class _CubeWork:
         """Read, filter and solve one block; returns arrays (time, y, x) or (y, x), and the pixels solved."""
         shared, pair_mask = self.shared
         pixels = self.cube.read_block(task.block, cache=self.cache).keep(pair_mask, task.mask)
-        result, used = solve_block(pixels, shared, self.settings)
         shape = (self.grid.size, *task.block.shape)
 
         def cube_of(values: NDArray, dtype: str) -> NDArray:
             return np.ascontiguousarray(values.astype(dtype).T).reshape(shape)
 
+        if isinstance(self.settings, GaussianProcessSettings):
+            from itslive_core.estimators.gp_block import fit_block
+
+            block = fit_block(pixels, shared, self.settings)
+            arrays = {name: cube_of(values, "float32") for name, values in block.columns.items()}
+            arrays["n_pairs"] = cube_of(block.count, "int32")
+            arrays["coverage"] = cube_of(block.covered, "float32")
+            arrays["n_pairs_used"] = block.used.astype("int32").reshape(task.block.shape)
+            return arrays, int(np.sum(block.used[task.mask.ravel()] > 0))
+        result, used = solve_block(pixels, shared, self.settings)
         arrays = {
             "n_pairs": cube_of(result.count, "int32"),
             "coverage": cube_of(result.covered, "float32"),
@@ -142,7 +153,7 @@ class _CubeWork:
 def run_glacier(
     cubes: Datacube | Iterable[Datacube],
     outline: Any = None,
-    settings: InversionSettings | None = None,
+    settings: InversionSettings | GaussianProcessSettings | None = None,
     store: str | os.PathLike[str] | None = None,
     *,
     selection: PairSelection | None = None,
@@ -151,7 +162,7 @@ def run_glacier(
     executor: Executor | None = None,
     should_stop: Callable[[], bool] | None = None,
 ) -> Iterator[BlockResult]:
-    """Invert every pixel of a glacier and give the blocks as they finish.
+    """Estimate every pixel of a glacier and give the blocks as they finish.
 
     Each chunk of the cubes is read once. Work that fails names its block and does not stop the others.
     With a store, a job that was interrupted goes on where it stopped.
@@ -162,8 +173,9 @@ def run_glacier(
         Cubes of one projection.
     outline : Glacier, shapely geometry in lon/lat, or path, optional
         Pixels whose centre is inside are estimated.
-    settings : InversionSettings, optional
-        Default: the recommended ones.
+    settings : InversionSettings or GaussianProcessSettings, optional
+        What to do: an inversion, by default with the recommended settings, or a Gaussian process, whose
+        numbers the pixels of a block share.
     store : path, optional
         A Zarr store (format 2) to write to; without one the blocks are only given.
     selection : PairSelection, optional
@@ -189,13 +201,29 @@ def run_glacier(
     """
     settings = InversionSettings() if settings is None else settings
     selection = PairSelection() if selection is None else selection
-    solver_for(settings.device, solve_options(settings))
+    check_settings(settings)
     plan = plan_area(cubes, outline, bbox)
     grid, steps = _axis(plan, selection, settings.interval)
     attributes = _attributes(plan, settings, selection, steps)
     target = None if store is None else AreaStore.open(store, plan, grid, attributes, settings)
     works = [_CubeWork(cube, selection, grid, settings, cache=False) for cube in plan.cubes]
     return _stream(plan, grid, works, target, attributes, workers, executor, should_stop)
+
+
+def check_settings(settings: InversionSettings | GaussianProcessSettings) -> None:
+    """Find out at once whether an area can be estimated so.
+
+    Raises
+    ------
+    SettingsError
+        If the device is not available, or the method is for single points.
+    """
+    if isinstance(settings, InversionSettings):
+        solver_for(settings.device, solve_options(settings))
+    elif settings.device == "cuda":
+        raise SettingsError("the Gaussian process runs on the CPU: choose device 'cpu' or 'auto'")
+    elif settings.method != "span":
+        raise SettingsError(f"method {settings.method!r} is for single points: use method 'span' for areas")
 
 
 def _axis(
@@ -216,15 +244,24 @@ def _summed(found: list[tuple[NDArray[np.bool_], tuple[FilterStep, ...]]]) -> tu
 
 
 def _attributes(
-    plan: AreaPlan, settings: InversionSettings, selection: PairSelection, steps: Iterable[FilterStep]
+    plan: AreaPlan,
+    settings: InversionSettings | GaussianProcessSettings,
+    selection: PairSelection,
+    steps: Iterable[FilterStep],
 ) -> dict[str, Any]:
     total = sum(cube.n_pairs for cube in plan.cubes)
     read = FilterStep("read", total, 0, "image pairs of the cubes; n_pairs_used(y, x) counts them by pixel")
     history = (read, *steps)
-    fixed = {} if isinstance(settings.smoothing, str) else {"smoothing_used": settings.smoothing}
+    smoothing = getattr(settings, "smoothing", "none")
+    fixed: dict[str, Any] = {} if isinstance(smoothing, str) else {"smoothing_used": smoothing}
+    if isinstance(settings, InversionSettings):
+        own = {"method": "inversion", **settings.to_dict()}
+    else:
+        own = {**settings.to_dict(), "method": "gaussian_process"}
+        fixed = {"settings": settings.to_json()}
     return {
         **common_attributes(
-            {"method": "inversion", **settings.to_dict()},
+            own,
             selection.to_dict(),
             [cube.url for cube in plan.cubes],
             [cube.date_updated or "" for cube in plan.cubes],

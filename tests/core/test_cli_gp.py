@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
 
 TRUNK = DEMO_POINTS["trunk"]
 POINT = ["--lon", str(TRUNK.lon), "--lat", str(TRUNK.lat)]
+BOX = [
+    "--bbox",
+    *(str(v) for v in (TRUNK.lon - 0.005, TRUNK.lat - 0.002, TRUNK.lon + 0.005, TRUNK.lat + 0.002)),
+]
 SOME = ["--start", "2016-01-01", "--end", "2018-12-31"]
 
 
@@ -51,14 +56,33 @@ def test_csv_has_the_columns_of_every_series(cube: str, tmp_path: Path, capfd) -
     assert capfd.readouterr().err == ""
 
 
+def test_an_area_is_filled_and_close_to_its_points(cube: str, tmp_path: Path, capfd) -> None:
+    out, point = tmp_path / "box.zarr", tmp_path / "point.nc"
+    options = [*SOME, "--interval", "20", "--no-season"]
+    assert run(["gp", cube, *BOX, *options, "-o", str(out)]) == 0
+    assert run(["gp", cube, *POINT, *options, "-o", str(point)]) == 0
+    with xr.open_zarr(out) as area, xr.open_dataset(point) as series:
+        assert "smoothing_used" not in area
+        assert GaussianProcessSettings.from_json(area.attrs["settings"]).interval == 20
+        here = area.sel(x=float(series["x"]), y=float(series["y"]), method="nearest")
+        here = here.sel(time=series["time"]).load()
+        assert here["v"].notnull().all()
+        apart = np.abs(here["v"] - series["v"]) / np.hypot(here["v_std"], series["v_std"])
+        assert float(apart.median()) < 1
+        assert int(here["n_pairs_used"]) == series.attrs["n_pairs_used"]
+    assert run(["gp", cube, *BOX, *options, "-o", str(out)]) == 0
+    assert "finished already" in capfd.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
-        (["-o", "x.nc"], 2, "a point is --lon LON --lat LAT"),
+        (["-o", "x.nc"], 2, "one target is needed"),
         ([*POINT, "-o", "x.txt"], 2, "a point is written as .nc or .csv"),
         ([*POINT, "--interval", "0", "-o", "x.nc"], 2, "give a number from 0.5 to 120 days"),
         ([*POINT, "--start", "2035-01-01", "-o", "x.nc"], 1, "all pairs were filtered out"),
         ([*POINT, "--device", "cuda", "-o", "x.nc"], 2, "runs on the CPU"),
+        ([*BOX, "--method", "sklearn", "-o", "x.zarr"], 2, "is for single points"),
     ],
 )
 def test_refusals(cube: str, tmp_path: Path, monkeypatch, capfd, arguments, code, words) -> None:
