@@ -22,7 +22,8 @@ from itslive_core.estimators.inversion import PointSolution, series_of, solve_po
 from itslive_core.estimators.settings import InversionSettings
 from itslive_core.estimators.smoothing import criteria_at, final_weights, penalty_shape
 from itslive_core.missions import MISSIONS
-from itslive_core.outliers import SPAN_CLASSES, span_consistency
+from itslive_core.outliers import SPAN_CLASSES
+from itslive_core.rejections import explain_rejections
 from itslive_core.solvers.band_algebra import PAD, factorise, selected_inverse
 from itslive_core.solvers.band_assembly import assemble
 from itslive_core.solvers.base import smoothing_limits
@@ -149,7 +150,7 @@ def diagnose(
             coords={"smoothing": np.empty(0)},
         )
     criterion = settings.smoothing if isinstance(settings.smoothing, str) else "given"
-    table = _pair_table(pairs, _rejected_by(pairs, settings, selection), fit)
+    table = _pair_table(pairs, explain_rejections(pairs, settings, selection).astype(object), fit)
     return Diagnosis(
         series=series,
         smoothing=curve.assign_attrs(smoothing_used=smoothing, criterion=criterion),
@@ -257,21 +258,6 @@ def _fit(solution: PointSolution) -> _Fit:
     ex = np.divide(mean_x, speed, out=np.ones(n), where=flows)
     ey = np.divide(mean_y, speed, out=np.zeros(n), where=flows)
     return _Fit(result.robust_weights, sigma, rx * ex + ry * ey, ry * ex - rx * ey, resolution)
-
-
-def _rejected_by(
-    pairs: ImagePairs, settings: InversionSettings, selection: PairSelection | None
-) -> NDArray[np.object_]:
-    """Name the filter that took each pair; empty where none did. Shape (n,)."""
-    name = np.full(len(pairs), "", dtype=object)
-    if selection is not None:
-        columns = (pairs.start, pairs.end, pairs.mission, pairs.satellite_1, pairs.satellite_2)
-        for step, keep, _ in selection.masks(*columns):
-            name[(name == "") & ~keep] = step
-    if settings.outliers == "auto":
-        passed = np.flatnonzero(name == "")
-        name[passed[~span_consistency(pairs.take(passed)).keep]] = "span_consistency"
-    return name
 
 
 def _pair_table(pairs: ImagePairs, rejected_by: NDArray[np.object_], fit: _Fit) -> pd.DataFrame:

@@ -23,7 +23,7 @@ import numpy as np
 from itslive_core.estimators.prepare import SharedPairs, solve_pixels
 from itslive_core.estimators.settings import InversionSettings
 from itslive_core.missions import MISSIONS
-from itslive_core.outliers import reject_outliers
+from itslive_core.rejections import reject
 from itslive_core.series import common_attributes, filter_attributes, point_series
 from itslive_core.solvers.base import FAILED, NO_FREEDOM, SOLVED, TOO_FEW, needed_pairs
 from itslive_core.time_grid import TimeGrid
@@ -48,13 +48,13 @@ def use_pairs(
     ----------
     pairs : ImagePairs
     settings : InversionSettings
-        Gives the filter on values.
+        Gives the filters on values.
     selection : PairSelection, optional
         Filters on metadata; a series of `ImagePairs.select` does the same.
     """
     if selection is not None:
         pairs = pairs.select(selection)
-    return reject_outliers(pairs, settings.outliers)
+    return reject(pairs, settings)
 
 
 def reason_for(status: int, used: int, derivative: int) -> str:

@@ -9,7 +9,7 @@ import numpy as np
 
 from itslive_core.estimators.weights import observation_variance, weights_of
 from itslive_core.missions import mission_numbers
-from itslive_core.outliers import span_consistent
+from itslive_core.rejections import Observations, pair_error, rejections
 from itslive_core.solvers.banded import BandedSolver
 from itslive_core.solvers.base import BatchResult, NoiseInputs, PixelBatch, SolveOptions
 from itslive_core.solvers.learning import LearningSolver
@@ -208,9 +208,8 @@ def filter_block(
     pair = shared.renumber[pixels.pair]
     vx, vy = pixels.vx.astype(np.float64), pixels.vy.astype(np.float64)
     offsets = np.asarray(pixels.offsets, dtype=np.int64)
-    if settings.outliers == "auto":
-        keep, _ = span_consistent(offsets, pair, shared.start, shared.end, vx, vy, shared.mission)
-        if not keep.all():
-            offsets = np.concatenate(([0], np.cumsum(keep)))[offsets]
-            pair, vx, vy = pair[keep], vx[keep], vy[keep]
-    return offsets, pair, vx, vy
+    error = pair_error(shared.vx_error, shared.vy_error)
+    left = Observations(offsets, pair, vx, vy, shared.start, shared.end, error, shared.mission)
+    for _, _, after in rejections(left, settings):
+        left = after
+    return left.offsets, left.pair, left.vx, left.vy

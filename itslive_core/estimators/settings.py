@@ -39,6 +39,13 @@ OFFSETS = ("auto", "none", "mission")
 SMOOTHING_IN_TIME = ("auto", "constant", "varying")
 """Choices of how the smoothing changes in time."""
 
+REJECTION_LIMITS = {
+    "max_error": (0.1, 1e5, " m/yr, or None"),
+    "max_angle": (1.0, 180.0, " degrees, or None"),
+    "max_deviation": (1.0, 1e3, " robust standard deviations, or None"),
+}
+"""Least and largest value of each limit of a rejection, and its unit."""
+
 _INTERVALS = (0.5, 3650.0)
 _LAMBDAS = (1e-6, 1e12)
 
@@ -81,6 +88,14 @@ class InversionSettings:
     smoothing_in_time : {"auto", "constant", "varying"}
         One lambda for the whole series, or one that changes by years and months; ``"auto"`` as above. A given
         lambda is then its geometric mean.
+    max_error : float, optional
+        Reject pairs with a larger formal error, sqrt((vx_error^2 + vy_error^2) / 2) [m/yr].
+    max_angle : float, optional
+        Reject pairs whose direction differs by more from the median flow [degrees]; not at pixels whose
+        median flow is not clear of the scatter.
+    max_deviation : float, optional
+        Reject pairs that differ from what the others say over the same span by more than this modified
+        z-score; 3.5 is usual.
 
     Raises
     ------
@@ -100,6 +115,9 @@ class InversionSettings:
     noise: str = "auto"
     offsets: str = "auto"
     smoothing_in_time: str = "auto"
+    max_error: float | None = None
+    max_angle: float | None = None
+    max_deviation: float | None = None
 
     _CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {
         "weights": WEIGHTS,
@@ -136,6 +154,9 @@ class InversionSettings:
         object.__setattr__(self, "spatial_smoothing", self._number("spatial_smoothing", 0.0, math.inf))
         if self.spatial_smoothing != 0.0:
             raise SettingsError("spatial_smoothing is not available yet: leave it at 0")
+        for name, (low, high, unit) in REJECTION_LIMITS.items():
+            if getattr(self, name) is not None:
+                object.__setattr__(self, name, self._number(name, low, high, unit))
 
     @property
     def learns_noise(self) -> bool:
@@ -169,8 +190,8 @@ class InversionSettings:
         return number
 
     def to_dict(self) -> dict[str, Any]:
-        """Return all settings as plain values."""
-        return asdict(self)
+        """Return all settings as plain values; limits of rejections only where they are set."""
+        return {name: value for name, value in asdict(self).items() if value is not None}
 
     def to_json(self) -> str:
         """Return all settings as JSON text."""
