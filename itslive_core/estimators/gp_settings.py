@@ -17,7 +17,7 @@ __all__ = ["METHODS", "GaussianProcessSettings"]
 METHODS = ("span", "sklearn")
 """The span-aware model, or scikit-learn's on mid-dates, for comparison."""
 
-_INTERVALS = (0.5, 120.0)
+_INTERVALS = (1.0, 120.0)
 _HARMONICS = (1, 12)
 
 

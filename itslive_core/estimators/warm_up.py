@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itslive_core.estimators.gaussian_process import fit_gaussian_process
 from itslive_core.estimators.inversion import invert
 from itslive_core.estimators.season import fit_season
 from itslive_core.estimators.settings import InversionSettings
@@ -27,6 +28,7 @@ def warm_up() -> None:
     for settings in (InversionSettings(), InversionSettings(smoothing=10.0, weights="none", robust=False)):
         invert(pairs, settings)
     fit_season(pairs)
+    fit_gaussian_process(pairs)
     marker = np.array([-32767, -32767], dtype=np.int16)
     chunk = np.full((4, 4), 7, dtype=np.int16)
     # Chunks arrive both as fresh arrays and as read-only views of a buffer, which are types of their own.

@@ -79,7 +79,7 @@ def test_an_area_is_filled_and_close_to_its_points(cube: str, tmp_path: Path, ca
     [
         (["-o", "x.nc"], 2, "one target is needed"),
         ([*POINT, "-o", "x.txt"], 2, "a point is written as .nc or .csv"),
-        ([*POINT, "--interval", "0", "-o", "x.nc"], 2, "give a number from 0.5 to 120 days"),
+        ([*POINT, "--interval", "0", "-o", "x.nc"], 2, "give a number from 1 to 120 days"),
         ([*POINT, "--start", "2035-01-01", "-o", "x.nc"], 1, "all pairs were filtered out"),
         ([*POINT, "--device", "cuda", "-o", "x.nc"], 2, "runs on the CPU"),
         ([*BOX, "--method", "sklearn", "-o", "x.zarr"], 2, "is for single points"),

@@ -339,7 +339,7 @@ def test_the_dense_years_and_the_reference_mission() -> None:
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"interval": 0.0}, "interval is 0.0: give a number from 0.5 to 120 days"),
+        ({"interval": 0.0}, "interval is 0.0: give a number from 1 to 120 days"),
         ({"interval": "x"}, "interval is 'x'"),
         ({"harmonics": 0}, "harmonics is 0"),
         ({"harmonics": 2.5}, "give a whole number"),
