@@ -17,6 +17,7 @@ import click
 from itslive_core.cli.cubes import cubes, demo, info, pairs
 from itslive_core.cli.gp import gp
 from itslive_core.cli.invert import invert
+from itslive_core.cli.season import season
 from itslive_core.errors import ItsliveError, SettingsError
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ def itslive(ctx: click.Context, version: bool) -> None:
         ctx.exit()
 
 
-for _command in (demo, cubes, info, pairs, invert, gp):
+for _command in (demo, cubes, info, pairs, season, invert, gp):
     itslive.add_command(_command)
 
 

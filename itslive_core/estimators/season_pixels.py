@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from itslive_core.estimators.prepare import filter_block
 from itslive_core.estimators.weights import observation_weights
-from itslive_core.outliers import span_consistent
 from itslive_core.solvers.season_fit import FACTS, MONTHS, SeasonData, fit_pixels
 
 if TYPE_CHECKING:
@@ -234,7 +234,6 @@ def season_of_block(
     settings: InversionSettings,
     *,
     rows: SeasonRows | None = None,
-    sigma: NDArray[np.float64] | None = None,
     inflation: float | None = None,
 ) -> Seasons:
     """Filter, weight and fit a block whose pairs already passed the filters on metadata.
@@ -242,14 +241,12 @@ def season_of_block(
     Parameters
     ----------
     pixels : PixelBlock
-        P pixels, n observations.
+        P pixels.
     shared : SharedPairs
     settings : InversionSettings
         Gives weights, filter on values, and whether the fit is robust.
     rows : SeasonRows, optional
         Of the pairs of `shared`, where many blocks share them.
-    sigma : ndarray, shape (n,), optional
-        Standard deviation of the noise of each observation [m/yr], instead of the settings' weights.
     inflation : float, optional
         See `season_of_pixels`.
 
@@ -258,20 +255,9 @@ def season_of_block(
     Seasons
     """
     rows = SeasonRows.make(shared.start, shared.end) if rows is None else rows
-    pair = shared.renumber[pixels.pair]
-    vx, vy = pixels.vx.astype(np.float64), pixels.vy.astype(np.float64)
-    offsets = np.asarray(pixels.offsets, dtype=np.int64)
-    if settings.outliers == "auto":
-        keep, _ = span_consistent(offsets, pair, shared.start, shared.end, vx, vy, shared.mission)
-        offsets = np.concatenate(([0], np.cumsum(keep)))[offsets]
-        pair, vx, vy = pair[keep], vx[keep], vy[keep]
-        sigma = None if sigma is None else sigma[keep]
-    if sigma is None:
-        weights = observation_weights(
-            settings.weights, offsets, pair, shared.end - shared.start, shared.vx_error, shared.vy_error,
-            shared.mission,
-        )  # fmt: skip
-    else:
-        one = np.arange(len(pair), dtype=np.int32)
-        weights = observation_weights("error", offsets, one, sigma, sigma, sigma, shared.mission[pair])
+    offsets, pair, vx, vy = filter_block(pixels, shared, settings)
+    weights = observation_weights(
+        settings.weights, offsets, pair, shared.end - shared.start, shared.vx_error, shared.vy_error,
+        shared.mission,
+    )  # fmt: skip
     return season_of_pixels(rows, offsets, pair, vx, vy, weights, robust=settings.robust, inflation=inflation)

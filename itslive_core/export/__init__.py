@@ -7,21 +7,38 @@ file and a failure leaves what was there. An area's Zarr store is written block 
 
 from __future__ import annotations
 
-from itslive_core.export.files import AREA_SUFFIXES, PAIRS_SUFFIXES, SERIES_SUFFIXES, check_output
+from itslive_core.export.files import (
+    AREA_SUFFIXES,
+    PAIRS_SUFFIXES,
+    SEASON_SUFFIXES,
+    SERIES_SUFFIXES,
+    check_output,
+)
 from itslive_core.export.geotiff import write_area
-from itslive_core.export.point import write_pairs, write_series
-from itslive_core.export.tables import PAIRS_COLUMNS, SERIES_COLUMNS, pairs_table, series_table
+from itslive_core.export.point import write_pairs, write_season, write_series
+from itslive_core.export.tables import (
+    PAIRS_COLUMNS,
+    SEASON_COLUMNS,
+    SERIES_COLUMNS,
+    pairs_table,
+    season_table,
+    series_table,
+)
 
 __all__ = [
     "AREA_SUFFIXES",
     "PAIRS_COLUMNS",
     "PAIRS_SUFFIXES",
+    "SEASON_COLUMNS",
+    "SEASON_SUFFIXES",
     "SERIES_COLUMNS",
     "SERIES_SUFFIXES",
     "check_output",
     "pairs_table",
+    "season_table",
     "series_table",
     "write_area",
     "write_pairs",
+    "write_season",
     "write_series",
 ]

@@ -13,9 +13,17 @@ from itslive_core.errors import OutputError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["AREA_SUFFIXES", "PAIRS_SUFFIXES", "SERIES_SUFFIXES", "check_output", "replacing"]
+__all__ = [
+    "AREA_SUFFIXES",
+    "PAIRS_SUFFIXES",
+    "SEASON_SUFFIXES",
+    "SERIES_SUFFIXES",
+    "check_output",
+    "replacing",
+]
 
 PAIRS_SUFFIXES = (".csv",)
+SEASON_SUFFIXES = (".csv",)
 SERIES_SUFFIXES = (".nc", ".csv")
 AREA_SUFFIXES = (".zarr", ".tif")
 

@@ -10,21 +10,23 @@ if TYPE_CHECKING:
 __all__ = ["epsg_of", "wkt_of"]
 
 
-def wkt_of(ds: xr.Dataset) -> str | None:
+def wkt_of(ds: xr.Dataset, variable: str = "v") -> str | None:
     """Give the CRS of a dataset.
 
     Parameters
     ----------
     ds : xarray.Dataset
-        Its variable ``v`` may name a grid mapping with an attribute ``crs_wkt`` (CF, section 5.6) or
+        One of its variables may name a grid mapping with an attribute ``crs_wkt`` (CF, section 5.6) or
         ``spatial_ref`` (GDAL).
+    variable : str
+        Which one.
 
     Returns
     -------
     str or None
         WKT; None without a grid mapping.
     """
-    name = ds["v"].attrs.get("grid_mapping") or ds["v"].encoding.get("grid_mapping")
+    name = ds[variable].attrs.get("grid_mapping") or ds[variable].encoding.get("grid_mapping")
     if name is None or name not in ds.variables:
         return None
     attributes = ds[name].attrs
@@ -32,9 +34,9 @@ def wkt_of(ds: xr.Dataset) -> str | None:
     return wkt
 
 
-def epsg_of(ds: xr.Dataset) -> int | None:
-    """Give the EPSG code of a dataset's CRS; None without one."""
-    wkt = wkt_of(ds)
+def epsg_of(ds: xr.Dataset, variable: str = "v") -> int | None:
+    """Give the EPSG code of a dataset's CRS, as `wkt_of` finds it; None without one."""
+    wkt = wkt_of(ds, variable)
     if wkt is None:
         return None
     from pyproj import CRS

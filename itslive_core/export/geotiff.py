@@ -1,4 +1,4 @@
-"""GeoTIFF of an area: one band a time step."""
+"""GeoTIFF of an area: one band a time step, or a single band of what does not change in time."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def write_area(
 
     The bands are float32, NaN where there is no value, in the cube's CRS, north up, compressed and tiled.
     Each is described by the date of the middle of its cell, and tagged with ``time_start`` and ``time_end``;
-    the attributes of the estimate are tags of the file.
+    the attributes of the estimate are tags of the file. A variable without time is one band of its name.
 
     Parameters
     ----------
@@ -44,7 +44,7 @@ def write_area(
     path : path
         Ends in ``.tif``.
     variable : str
-        Which one: ``v``, ``vx``, ``vy``, ``v_std`` ...
+        Which one: ``v``, ``vx``, ``vy``, ``v_std`` ..., or ``season_amplitude``, ``trend`` ...
 
     Returns
     -------
@@ -63,9 +63,12 @@ def write_area(
     if not isinstance(area, xr.Dataset):
         with xr.open_dataset(os.fspath(area), engine="zarr", chunks=None) as ds:
             return write_area(ds, path, variable=variable)
-    if variable not in area or area[variable].dims != ("time", "y", "x"):
-        raise OutputError(f"cannot write {str(path)!r}: the area has no {variable!r} with time, y and x")
+    if variable not in area or area[variable].dims[-2:] != ("y", "x"):
+        raise OutputError(f"cannot write {str(path)!r}: the area has no {variable!r} with y and x")
     values = area[variable]
+    in_time = "time" in values.dims
+    if not in_time:
+        values = values.expand_dims("time")
     if values.size == 0:
         raise OutputError(f"cannot write {str(path)!r}: the area has no pixel or no time step")
     if values["y"][0] < values["y"][-1]:
@@ -77,14 +80,14 @@ def write_area(
         "tiled": True, "blockxsize": _TILE, "blockysize": _TILE, "interleave": "band", "compress": "deflate",
         "predictor": 3, "bigtiff": "if_safer",
     }  # fmt: skip
-    bounds = area["time_bnds"].values
-    starts, ends = iso_dates(bounds[:, 0]), iso_dates(bounds[:, 1])
     with replacing(path) as partial, _gdal_errors(), rasterio.open(partial, "w", **profile) as file:
-        file.descriptions = _band_names(values["time"].values)
+        file.descriptions = _band_names(values["time"].values) if in_time else (variable,)
         file.units = (values.attrs.get("units", ""),) * n_times
         file.update_tags(**{name: _text(value) for name, value in area.attrs.items()}, variable=variable)
-        for band in range(n_times):
-            file.update_tags(band + 1, time_start=starts[band], time_end=ends[band])
+        if in_time:
+            starts, ends = (iso_dates(bounds) for bounds in area["time_bnds"].values.T)
+            for band in range(n_times):
+                file.update_tags(band + 1, time_start=starts[band], time_end=ends[band])
         for rows, columns in _windows(n_times, n_rows, n_columns):
             piece = values.isel(y=rows, x=columns).values.astype(np.float32, copy=False)
             file.write(piece, window=((rows.start, rows.stop), (columns.start, columns.stop)))

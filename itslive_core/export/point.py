@@ -1,12 +1,18 @@
-"""Files of one point: its series, and its image pairs."""
+"""Files of one point: its series, its image pairs, and its season."""
 
 from __future__ import annotations
 
 import json
 from typing import TYPE_CHECKING, Any
 
-from itslive_core.export.files import PAIRS_SUFFIXES, SERIES_SUFFIXES, check_output, replacing
-from itslive_core.export.tables import pairs_table, series_table
+from itslive_core.export.files import (
+    PAIRS_SUFFIXES,
+    SEASON_SUFFIXES,
+    SERIES_SUFFIXES,
+    check_output,
+    replacing,
+)
+from itslive_core.export.tables import pairs_table, season_table, series_table
 
 if TYPE_CHECKING:
     import os
@@ -18,7 +24,7 @@ if TYPE_CHECKING:
 
     from itslive_core.pairs import ImagePairs
 
-__all__ = ["write_pairs", "write_series"]
+__all__ = ["write_pairs", "write_season", "write_series"]
 
 # Ten digits keep every velocity to a thousandth of a millimetre a year, every coordinate to the millimetre.
 _FLOAT_FORMAT = "%.10g"
@@ -81,6 +87,32 @@ def write_pairs(pairs: ImagePairs, path: str | os.PathLike[str]) -> Path:
     path = check_output(path, PAIRS_SUFFIXES)
     with replacing(path) as partial:
         _write_table(pairs_table(pairs), partial)
+    return path
+
+
+def write_season(ds: xr.Dataset, path: str | os.PathLike[str]) -> Path:
+    """Write the season of one point as a table with the columns `SEASON_COLUMNS`.
+
+    Parameters
+    ----------
+    ds : xarray.Dataset
+        What `itslive_core.fit_season` returned.
+    path : path
+        Ends in ``.csv``.
+
+    Returns
+    -------
+    pathlib.Path
+        The file.
+
+    Raises
+    ------
+    OutputError
+        If the ending is another one, or the file cannot be written.
+    """
+    path = check_output(path, SEASON_SUFFIXES)
+    with replacing(path) as partial:
+        _write_table(season_table(ds), partial)
     return path
 
 

@@ -15,7 +15,15 @@ if TYPE_CHECKING:
 
     from itslive_core.pairs import ImagePairs
 
-__all__ = ["PAIRS_COLUMNS", "SERIES_COLUMNS", "iso_dates", "pairs_table", "series_table"]
+__all__ = [
+    "PAIRS_COLUMNS",
+    "SEASON_COLUMNS",
+    "SERIES_COLUMNS",
+    "iso_dates",
+    "pairs_table",
+    "season_table",
+    "series_table",
+]
 
 SERIES_COLUMNS = (
     "time", "time_start", "time_end", "vx [m/yr]", "vy [m/yr]", "v [m/yr]", "vx_std [m/yr]", "vy_std [m/yr]",
@@ -24,6 +32,11 @@ SERIES_COLUMNS = (
 PAIRS_COLUMNS = (
     "start", "end", "span [d]", "vx [m/yr]", "vy [m/yr]", "v [m/yr]", "vx_error [m/yr]", "vy_error [m/yr]",
     "mission", "satellite_1", "satellite_2", "epsg", "x [m]", "y [m]",
+)  # fmt: skip
+
+SEASON_COLUMNS = (
+    "year", "n_pairs", "speed [m/yr]", "speed_std [m/yr]", "amplitude [m/yr]", "amplitude_std [m/yr]",
+    "day [d]", "day_std [d]", "trend [m/yr2]", "trend_std [m/yr2]", "epsg", "x [m]", "y [m]",
 )  # fmt: skip
 
 
@@ -56,6 +69,37 @@ def series_table(ds: xr.Dataset) -> pd.DataFrame:
     for name in ("x", "y"):
         columns[f"{name} [m]"] = float(ds[name]) if name in ds.coords else np.nan
     return pd.DataFrame(columns, columns=list(SERIES_COLUMNS), index=range(ds.sizes["time"]))
+
+
+def season_table(ds: xr.Dataset) -> pd.DataFrame:
+    """Lay out the season of one point: the mean season in the first row, then that of each year.
+
+    Parameters
+    ----------
+    ds : xarray.Dataset
+        What `itslive_core.fit_season` returned: dimension ``year``, n years.
+
+    Returns
+    -------
+    pandas.DataFrame
+        1 + n rows, the columns `SEASON_COLUMNS`; the year of the first row is "all", and only it has a trend.
+    """
+    import pandas as pd
+
+    def column(mean: str, yearly: str) -> list[float]:
+        return [float(ds[mean]), *ds[yearly].values]
+
+    columns: dict[str, Any] = {"year": ["all", *(str(year) for year in ds["year"].values)]}
+    columns["n_pairs"] = [int(ds.attrs["n_pairs_used"]), *ds["year_n_pairs"].values]
+    for suffix in ("", "_std"):
+        columns[f"speed{suffix} [m/yr]"] = column(f"mean_speed{suffix}", f"year_speed{suffix}")
+        columns[f"amplitude{suffix} [m/yr]"] = column(f"season_amplitude{suffix}", f"year_amplitude{suffix}")
+        columns[f"day{suffix} [d]"] = column(f"season_day{suffix}", f"year_day{suffix}")
+        columns[f"trend{suffix} [m/yr2]"] = [float(ds[f"trend{suffix}"]), *np.full(ds.sizes["year"], np.nan)]
+    columns["epsg"] = epsg_of(ds, "mean_speed")
+    for name in ("x", "y"):
+        columns[f"{name} [m]"] = float(ds[name])
+    return pd.DataFrame(columns, columns=list(SEASON_COLUMNS))
 
 
 def pairs_table(pairs: ImagePairs) -> pd.DataFrame:

@@ -13,6 +13,7 @@ import zarr
 from numcodecs import Blosc
 
 from itslive_core.errors import OutputError
+from itslive_core.estimators.season_pixels import AREA_VARIABLES
 from itslive_core.series import TIME_ATTRIBUTES, VARIABLES, grid_mapping
 
 if TYPE_CHECKING:
@@ -43,6 +44,11 @@ class AreaStore:
         self.finished = finished
         self._group = group
 
+    @property
+    def season(self) -> bool:
+        """The store has room for season and trend of the pixels."""
+        return all(name in self._group for name in AREA_VARIABLES)
+
     @classmethod
     def open(
         cls,
@@ -51,6 +57,8 @@ class AreaStore:
         grid: TimeGrid,
         attributes: Mapping[str, Any],
         settings: InversionSettings | GaussianProcessSettings,
+        *,
+        season: bool = False,
     ) -> AreaStore:
         """Create the store, or continue it if it holds the same job.
 
@@ -63,6 +71,8 @@ class AreaStore:
         attributes : mapping
             Of the dataset.
         settings : InversionSettings or GaussianProcessSettings
+        season : bool
+            Make room for season and trend of the pixels, where the store is made new.
 
         Raises
         ------
@@ -79,7 +89,7 @@ class AreaStore:
             # Made under another name: a crash must not leave a store that belongs to no job.
             partial = path.with_name(f".{path.name}.partial")
             shutil.rmtree(partial, ignore_errors=True)
-            _create(partial, plan, grid, attributes, job)
+            _create(partial, plan, grid, attributes, job, season=season)
             if path.is_dir():
                 path.rmdir()
             partial.rename(path)
@@ -156,7 +166,13 @@ def _continue(path: Path, job: Mapping[str, Any]) -> tuple[zarr.Group, frozenset
 
 
 def _create(
-    path: Path, plan: AreaPlan, grid: TimeGrid, attributes: Mapping[str, Any], job: Mapping[str, Any]
+    path: Path,
+    plan: AreaPlan,
+    grid: TimeGrid,
+    attributes: Mapping[str, Any],
+    job: Mapping[str, Any],
+    *,
+    season: bool,
 ) -> None:
     group = zarr.open_group(str(path), mode="w", zarr_format=2)
     rows, cols = plan.tasks[0].block.shape
@@ -191,6 +207,8 @@ def _create(
         None,
         {"long_name": "number of used image pairs", "units": "1", **placed},
     )
+    for name, words in AREA_VARIABLES.items() if season else ():
+        add(name, plane, "float32", np.nan, {**words, **placed})
     days = {"units": "days since 1970-01-01", "calendar": "standard"}
     line = (grid.size,), (max(grid.size, 1),), ("time",)
     edges = grid.edges

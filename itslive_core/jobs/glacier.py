@@ -14,6 +14,7 @@ import numpy as np
 from itslive_core.errors import SettingsError
 from itslive_core.estimators.gp_settings import GaussianProcessSettings
 from itslive_core.estimators.prepare import SharedPairs, solve_block, solve_options, solver_for
+from itslive_core.estimators.season_pixels import AREA_VARIABLES, SeasonRows, season_of_block
 from itslive_core.estimators.settings import InversionSettings
 from itslive_core.jobs.area_store import AreaStore
 from itslive_core.jobs.plan import AreaPlan, BlockTask, available_workers, plan_area, selected_pairs
@@ -37,9 +38,12 @@ if TYPE_CHECKING:
     import xarray as xr
     from numpy.typing import NDArray
 
+    from itslive_core.blocks import PixelBlock
     from itslive_core.datacube import Datacube
 
 __all__ = ["BlockResult", "run_glacier"]
+
+_WORDS = {**VARIABLES, **AREA_VARIABLES}
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,7 +90,7 @@ class BlockResult:
         if self.error is not None:
             return None
         variables: dict[str, Any] = {
-            name: (("time", "y", "x") if values.ndim == 3 else ("y", "x"), values, VARIABLES.get(name, {}))
+            name: (("time", "y", "x") if values.ndim == 3 else ("y", "x"), values, _WORDS.get(name, {}))
             for name, values in self.arrays.items()
         }
         variables["time_bnds"] = (("time", "bnds"), self.times[1])
@@ -103,10 +107,18 @@ class _CubeWork:
     grid: TimeGrid
     settings: InversionSettings | GaussianProcessSettings
     cache: bool
+    season: bool
     _shared: tuple[SharedPairs, NDArray[np.bool_]] | None = field(default=None, repr=False)
+    _rows: SeasonRows | None = field(default=None, repr=False)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_shared": None}
+        return {**self.__dict__, "_shared": None, "_rows": None}
+
+    def prepare(self) -> None:
+        """Form what all blocks share, once, before the threads that would each form it for themselves."""
+        shared, _ = self.shared
+        if self.season and self._rows is None:
+            self._rows = SeasonRows.make(shared.start, shared.end)
 
     @property
     def shared(self) -> tuple[SharedPairs, NDArray[np.bool_]]:
@@ -118,8 +130,23 @@ class _CubeWork:
 
     def run(self, task: BlockTask) -> tuple[dict[str, NDArray], int]:
         """Read, filter and solve one block; returns arrays (time, y, x) or (y, x), and the pixels solved."""
+        self.prepare()
         shared, pair_mask = self.shared
         pixels = self.cube.read_block(task.block, cache=self.cache).keep(pair_mask, task.mask)
+        arrays, n_solved = self._series(task, pixels, shared)
+        if self.season:
+            filters = self.settings if isinstance(self.settings, InversionSettings) else self.settings.filters
+            found = season_of_block(pixels, shared, filters, rows=self._rows)
+            arrays |= {
+                name: values.astype("float32").reshape(task.block.shape)
+                for name, values in found.variables().items()
+            }
+        return arrays, n_solved
+
+    def _series(
+        self, task: BlockTask, pixels: PixelBlock, shared: SharedPairs
+    ) -> tuple[dict[str, NDArray], int]:
+        """Estimate the series of one block."""
         shape = (self.grid.size, *task.block.shape)
 
         def cube_of(values: NDArray, dtype: str) -> NDArray:
@@ -161,6 +188,7 @@ def run_glacier(
     workers: int | None = None,
     executor: Executor | None = None,
     should_stop: Callable[[], bool] | None = None,
+    season: bool | None = None,
 ) -> Iterator[BlockResult]:
     """Estimate every pixel of a glacier and give the blocks as they finish.
 
@@ -188,6 +216,11 @@ def run_glacier(
         Where to work instead, for instance a Dask client's ``get_executor()``.
     should_stop : callable, optional
         Asked between blocks; when true, no more work is started and the iteration ends.
+    season : bool, optional
+        Estimate season, mean speed and trend of every pixel too, as `itslive_core.fit_season` does: variables
+        ``season_amplitude``, ``season_day``, ``mean_speed`` and ``trend`` with dimensions (y, x), each with
+        its standard deviation. By default where the smoothing is chosen automatically, and with a Gaussian
+        process. A job that is continued goes on as it began.
 
     Yields
     ------
@@ -205,8 +238,13 @@ def run_glacier(
     plan = plan_area(cubes, outline, bbox)
     grid, steps = _axis(plan, selection, settings.interval)
     attributes = _attributes(plan, settings, selection, steps)
-    target = None if store is None else AreaStore.open(store, plan, grid, attributes, settings)
-    works = [_CubeWork(cube, selection, grid, settings, cache=False) for cube in plan.cubes]
+    if season is None:
+        season = not isinstance(settings, InversionSettings) or isinstance(settings.smoothing, str)
+    target = None
+    if store is not None:
+        target = AreaStore.open(store, plan, grid, attributes, settings, season=season)
+        season = target.season
+    works = [_CubeWork(cube, selection, grid, settings, cache=False, season=season) for cube in plan.cubes]
     return _stream(plan, grid, works, target, attributes, workers, executor, should_stop)
 
 
@@ -288,8 +326,8 @@ def _stream(
     running: dict[Future[tuple[dict[str, NDArray], int]], BlockTask] = {}
     times = time_coordinates(grid)
     if executor is None and todo:
-        for work in works:  # once, before the threads that would each prepare it for themselves
-            _ = work.shared
+        for work in works:
+            work.prepare()
     with ThreadPoolExecutor(threads) if executor is None else nullcontext(executor) as pool:
         try:
             while todo or running:

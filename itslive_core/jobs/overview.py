@@ -1,4 +1,4 @@
-"""A first look at a glacier: the median velocity of the pairs, block by block."""
+"""A first look at a glacier: the median velocity of the pairs, and their season, block by block."""
 
 from __future__ import annotations
 
@@ -9,11 +9,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from itslive_core.blocks import median_velocity
+from itslive_core.estimators.prepare import SharedPairs
+from itslive_core.estimators.season_pixels import SeasonRows, season_of_block
+from itslive_core.estimators.settings import InversionSettings
 from itslive_core.jobs.plan import BlockTask, available_workers, plan_area
 from itslive_core.selection import PairSelection
+from itslive_core.time_grid import TimeGrid
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from numpy.typing import NDArray
 
@@ -36,6 +40,8 @@ class MedianBlock:
         Pairs with a value.
     done, total : int
         Blocks read so far, and blocks in all.
+    season : mapping of ndarray of float64, shape (ny, nx)
+        Season, mean speed and trend, `itslive_core.estimators.season.AREA_VARIABLES`; empty unless asked for.
     """
 
     x: NDArray[np.float64]
@@ -46,6 +52,7 @@ class MedianBlock:
     n_pairs: NDArray[np.int64]
     done: int
     total: int
+    season: Mapping[str, NDArray[np.float64]]
 
 
 def read_glacier(
@@ -56,6 +63,8 @@ def read_glacier(
     selection: PairSelection | None = None,
     workers: int | None = None,
     should_stop: Callable[[], bool] | None = None,
+    season: bool = False,
+    settings: InversionSettings | None = None,
 ) -> Iterator[MedianBlock]:
     """Read the blocks of a glacier and give the median velocity vector of each pixel.
 
@@ -72,6 +81,10 @@ def read_glacier(
         Threads; by default one per core.
     should_stop : callable, optional
         Asked between blocks.
+    season : bool
+        Estimate season, mean speed and trend of every pixel too, in a few milliseconds each.
+    settings : InversionSettings, optional
+        Gives weights, filter on values and robustness of the season. Default: the recommended ones.
 
     Yields
     ------
@@ -85,6 +98,9 @@ def read_glacier(
     plan = plan_area(cubes, outline, bbox)
     chosen = PairSelection() if selection is None else selection
     pairs = [cube.pair_table.select(chosen)[0] for cube in plan.cubes]
+    settings = InversionSettings() if settings is None else settings
+    shared = [_shared(cube, mask, settings) for cube, mask in zip(plan.cubes, pairs)] if season else []
+    rows = [SeasonRows.make(each.start, each.end) for each in shared]
 
     def work(task: BlockTask) -> MedianBlock:
         cube = plan.cubes[task.cube]
@@ -95,9 +111,20 @@ def read_glacier(
         x = cube.x[task.block.col0 : task.block.col1]
         y = cube.y[task.block.row0 : task.block.row1]
         counts = np.diff(pixels.offsets).reshape(shape)
-        return MedianBlock(x, y, vx, vy, np.hypot(vx, vy), counts, 0, len(plan.tasks))
+        found: dict[str, NDArray[np.float64]] = {}
+        if season:
+            seasons = season_of_block(pixels, shared[task.cube], settings, rows=rows[task.cube])
+            found = {name: values.reshape(shape) for name, values in seasons.variables().items()}
+        return MedianBlock(x, y, vx, vy, np.hypot(vx, vy), counts, 0, len(plan.tasks), found)
 
     return _stream(plan.tasks, work, workers or available_workers(plan.cubes), should_stop)
+
+
+def _shared(cube: Datacube, mask: NDArray[np.bool_], settings: InversionSettings) -> SharedPairs:
+    """Put the pairs of a cube that pass the filters on a time grid of their own."""
+    table = cube.pair_table
+    grid = TimeGrid.covering(table.start[mask], table.end[mask], settings.interval)
+    return SharedPairs.make(table, mask, grid)
 
 
 def _stream(

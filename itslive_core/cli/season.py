@@ -1,0 +1,126 @@
+"""The command `season`: how fast, since when slower or faster, and when in the year, at one point."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from itslive_core.cli.arguments import check_ending, read_point, read_selection
+from itslive_core.cli.options import filter_options, point_options, quiet_option
+from itslive_core.cli.reporting import Reporter
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+__all__ = ["season"]
+
+
+@click.command(
+    epilog="""\
+Examples:
+
+\b
+  itslive season demo.zarr --lon -50.1245 --lat 69.3143
+  itslive season demo.zarr --lon -50.1245 --lat 69.3143 --start 2015-01-01 --mission S1,S2 -o season.csv
+"""
+)
+@click.argument("cube")
+@point_options
+@click.option(
+    "--output",
+    "-o",
+    type=click.Path(path_type=Path),
+    metavar="OUT",
+    help="Write the table to this file too: .csv.",
+)
+@filter_options
+@quiet_option
+def season(cube: str, output: Path | None, quiet: bool, **options: Any) -> None:
+    """Estimate mean speed, trend and season from the image pairs of CUBE at one point.
+
+    CUBE is a local Zarr folder, or an https:// or s3:// URL. The season is the annual harmonic of the
+    velocity along the flow, averaged exactly over the span of each pair; errors are one standard deviation
+    and count that seasons differ between years. OUT has a line for all years and one for each.
+    """
+    import itslive_core as itslive
+    from itslive_core.errors import SelectionError
+    from itslive_core.export import SEASON_SUFFIXES, check_output, write_season
+
+    point = read_point(options)
+    assert point is not None
+    selection = read_selection(options)
+    if output is not None:
+        check_ending(output, SEASON_SUFFIXES, "a season")
+        check_output(output, SEASON_SUFFIXES)
+    report = Reporter(quiet=quiet)
+    opened = point.first_cube((cube,))
+    report.say(f"Reading {opened.url}")
+    pairs = opened.pairs_at(**point.arguments)
+    found = itslive.fit_season(pairs, selection=selection)
+    if found["mean_speed"].isnull():
+        raise SelectionError(f"no season: {found.attrs['reason']}")
+    for line in describe(found):
+        click.echo(line)
+    report.say(f"{found.attrs['n_pairs_used']:,} of {pairs.n_read:,} pairs used")
+    report.say(
+        "Shadows, snow and terrain errors follow the seasons too: compare with ice-free ground nearby."
+    )
+    if output is not None:
+        write_season(found, output)
+        report.say(f"Wrote {found.sizes['year'] + 1} lines to {output}")
+
+
+def describe(ds: xr.Dataset) -> list[str]:
+    """Say in plain words what was found at a point, and list the years.
+
+    Parameters
+    ----------
+    ds : xarray.Dataset
+        What `itslive_core.fit_season` returned, with an estimate.
+
+    Returns
+    -------
+    list of str
+        Lines.
+    """
+    value = {str(name): float(ds[name]) for name in ds.data_vars if ds[name].ndim == 0}
+    speed, amplitude = value["mean_speed"], value["season_amplitude"]
+    lines = [
+        f"Mean speed  {_number(speed, value['mean_speed_std'])} m/yr",
+        f"Trend       {_number(value['trend'], value['trend_std'], sign=True)} m/yr per year",
+        f"Season      amplitude {_number(amplitude, value['season_amplitude_std'])} m/yr",
+    ]
+    if ds["season_day"].isnull():
+        lines[-1] += ": not significant, so no day is given"
+    else:
+        lines[-1] += f", fastest on {_date(value['season_day'])} ± {value['season_day_std']:.0f} days"
+        lines.append(f"            and changes by about {value['season_change']:.2g} m/yr from year to year")
+    lines += ["", f"{'Year':<6}{'Pairs':>7}{'Speed [m/yr]':>18}{'Amplitude [m/yr]':>20}  Fastest on"]
+    for year in ds["year"].values:
+        here = {str(name): float(ds[name].sel(year=year)) for name in ds.data_vars if ds[name].ndim == 1}
+        line = f"{year:<6}{int(here['year_n_pairs']):>7}"
+        if here["year_speed"] == here["year_speed"]:
+            line += f"{_number(here['year_speed'], here['year_speed_std']):>18}"
+            line += f"{_number(here['year_amplitude'], here['year_amplitude_std']):>20}"
+            certain = here["year_amplitude"] >= 2 * here["year_amplitude_std"]
+            line += f"  {_date(here['year_day'])} ± {here['year_day_std']:.0f} d" if certain else ""
+        lines.append(line)
+    return lines
+
+
+def _number(value: float, std: float, *, sign: bool = False) -> str:
+    """Write a number and its standard deviation with the digits that the latter leaves."""
+    import math
+
+    digits = 1 if not (math.isfinite(std) and std > 0) else max(0, min(6, 1 - math.floor(math.log10(std))))
+    return f"{value:{'+' if sign else ''}.{digits}f} ± {std:.{digits}f}"
+
+
+def _date(day: float) -> str:
+    """Name the day of an average year."""
+    from datetime import UTC, datetime, timedelta
+
+    date = datetime(2001, 1, 1, tzinfo=UTC) + timedelta(days=day * 365.0 / 365.25)
+    return f"{date.day} {date:%B}"
