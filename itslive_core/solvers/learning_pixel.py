@@ -20,7 +20,7 @@ from itslive_core.solvers.noise_model import (
 )
 from itslive_core.solvers.penalty import add_penalty, penalty_trace
 from itslive_core.solvers.pixel_fit import refine, residuals, reweight
-from itslive_core.solvers.roughness import NONZERO, design, fit_roughness, n_columns
+from itslive_core.solvers.roughness import NONZERO, allow, design, fit_roughness, n_columns
 from itslive_core.solvers.smoothing_search import FIXED, GCV, Problem, criterion, search
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ _FIRST_SHAPE, _CHOICE = 2, 4
 _FIRST_STEPS, _STEPS = 8, 3
 """Steps of the fit of the shape, at first and later."""
 _PRICE = 12.0
-"""What a changing penalty, of a dozen numbers and more, must gain in the score of cross-validation."""
+"""What each part of a changing penalty, of a dozen numbers or more, must gain in cross-validation."""
 _MOST_PULL = 0.95
 _TAU_PAIRS = 2.0
 """Offsets' worth of trust in their expected size."""
@@ -115,6 +115,7 @@ class Work(NamedTuple):
     columns: NDArray
     values: NDArray
     theta: NDArray
+    precision: NDArray
     scatter: NDArray
     column: NDArray
     correction: NDArray
@@ -131,8 +132,8 @@ def _make_room(
         np.empty(band), np.empty(band), np.empty(band), np.empty((size + 2) * (2 * width + 1)),
         np.empty((2, size)), np.empty((2, size)), np.empty((2, size)), np.empty(n), np.empty(n), np.empty(n),
         np.empty(n), np.empty(n), np.empty(n), np.empty(2), np.ones(size),
-        np.empty((differences, NONZERO), dtype=np.int64), np.empty((differences, NONZERO)), np.zeros(knots),
-        np.full(2, np.nan), np.full(missions, -1), np.zeros((2, missions)), np.zeros((missions, missions)),
+        np.empty((differences, NONZERO), dtype=np.int64), np.empty((differences, NONZERO)),
+        np.zeros(knots), np.zeros(knots), np.full(2, np.nan), np.full(missions, -1), np.zeros((2, missions)), np.zeros((missions, missions)),
         np.zeros(size),
     )  # fmt: skip
 
@@ -153,15 +154,18 @@ def _load(rows: Rows, found: Found, work: Work) -> float:  # pragma: no cover - 
 
 @kernel(error_model="numpy")
 def _choose(problem: Problem, task: Task, work: Work, vary: bool, level: float) -> float:  # pragma: no cover
-    """Choose between a constant and a changing penalty, and the level of lambda, for good."""
+    """Choose how the penalty changes (not, by months, by years, by both) and lambda, for good."""
     best, chosen = np.inf, np.nan
     shape = problem.shape.copy()
-    for candidate in range(2 if vary else 1):
+    for candidate in range(4 if vary else 1):
         problem.shape[:] = 1.0
+        years, months = candidate >= 2, candidate % 2 == 1
         if candidate == 0:
             x = search(problem, task.low, task.high, level)
         else:
-            x = fit_roughness(problem, work.columns, work.values, level, work.theta, _STEPS)
+            theta = work.theta.copy()
+            allow(years, months, theta, work.precision)
+            x = fit_roughness(problem, work.columns, work.values, work.precision, level, theta, _FIRST_STEPS)
         if np.isnan(x):
             continue
         x = min(max(x, task.low), task.high)
@@ -172,7 +176,7 @@ def _choose(problem: Problem, task: Task, work: Work, vary: bool, level: float) 
         )  # fmt: skip
         if task.guard or task.kind == GCV:
             x = search(judge, x if task.guard else task.low, task.high, x)
-        score = criterion(judge, x) + candidate * _PRICE
+        score = criterion(judge, x) + (years + months) * _PRICE
         if score < best:
             best, chosen = score, x
             shape[:] = problem.shape
@@ -196,7 +200,8 @@ def _smooth(
         return _choose(problem, task, work, vary, choice)
     if vary and turn >= _FIRST_SHAPE:
         steps = _FIRST_STEPS if turn == _FIRST_SHAPE else _STEPS
-        level = fit_roughness(problem, work.columns, work.values, choice, work.theta, steps)
+        allow(True, True, work.theta, work.precision)
+        level = fit_roughness(problem, work.columns, work.values, work.precision, choice, work.theta, steps)
         return min(max(level, task.low), task.high) if choosing else choice
     return search(problem, task.low, task.high, choice) if choosing else choice
 

@@ -28,13 +28,16 @@ if TYPE_CHECKING:
 
     from itslive_core.solvers.smoothing_search import Problem
 
-__all__ = ["MONTHS", "NONZERO", "design", "fit_roughness", "n_columns"]
+__all__ = ["MONTHS", "NONZERO", "allow", "design", "fit_roughness", "n_columns"]
 
 YEAR = 365.25
 MONTHS = 12
 NONZERO = 5
 """Columns that one difference belongs to: the level, two years, two months."""
 _LARGEST_STEP = 1.0
+_FORBIDDEN = 1e9
+_ENOUGH = 6.0
+"""Degrees of freedom that a year must hold to be free to differ from the others."""
 _SETTLED = 0.02
 _STEEPEST = 8.0
 """Largest departure of log alpha from its mean."""
@@ -78,6 +81,37 @@ def design(
         columns[r, 4], values[r, 4] = months + (m + 1) % MONTHS, phase - m
 
 
+@kernel()
+def allow(years: bool, months: bool, theta: NDArray, precision: NDArray) -> None:  # pragma: no cover
+    """Set the prior's precision so that only some parts of theta may differ from 0, and the others to 0."""
+    split = len(theta) - MONTHS
+    precision[0] = 0.0
+    precision[1:split] = 1.0 if years else _FORBIDDEN
+    precision[split:] = 1.0 if months else _FORBIDDEN
+    if not years:
+        theta[1:split] = 0.0
+    if not months:
+        theta[split:] = 0.0
+
+
+@kernel(error_model="numpy")
+def _hold_back(
+    columns: NDArray, values: NDArray, share: NDArray, precision: NDArray
+) -> None:  # pragma: no cover - compiled
+    """Tighten the prior of years that hold few degrees of freedom.
+
+    Where pairs are sparse the evidence leans to the stiff side: roughness that nothing shows costs nothing
+    there. Such years keep the level of the others.
+    """
+    held = np.zeros(len(precision))
+    for r in range(len(columns)):
+        for a in (1, 2):
+            held[columns[r, a]] += values[r, a] * share[r]
+    for c in range(1, len(precision) - MONTHS):
+        if precision[c] < _FORBIDDEN:
+            precision[c] = max(1.0, (_ENOUGH / max(held[c], 1e-3)) ** 2)
+
+
 @kernel(error_model="numpy")
 def _step(
     columns: NDArray, values: NDArray, gradient: NDArray, curvature: NDArray, precision: NDArray,
@@ -101,7 +135,8 @@ def _step(
 
 @kernel(error_model="numpy")
 def fit_roughness(
-    problem: Problem, columns: NDArray, values: NDArray, level: float, theta: NDArray, steps: int
+    problem: Problem, columns: NDArray, values: NDArray, precision: NDArray, level: float, theta: NDArray,
+    steps: int,
 ) -> float:  # pragma: no cover - compiled  # fmt: skip
     """Maximise the evidence over theta; the shape of the problem receives the result.
 
@@ -110,6 +145,8 @@ def fit_roughness(
     problem : Problem
     columns, values : ndarray, shape (M - k, 5)
         Rows of the design.
+    precision : ndarray
+        Of the prior of theta; see `allow`.
     level : float
         log10 lambda to start from.
     theta : ndarray
@@ -124,11 +161,9 @@ def fit_roughness(
     """
     size, width, order, n = problem.size, problem.width, problem.order, problem.n
     rows = size - order
-    precision = np.ones(len(theta))
-    precision[0] = 0.0
     theta[0] = 2.0 * (level * np.log(10.0) - np.log(problem.scale))
     gradient, curvature = np.empty(rows), np.empty(rows)
-    energy, spread = np.empty(rows), np.empty(rows)
+    energy, spread, share = np.empty(rows), np.empty(rows), np.empty(rows)
     shape = problem.shape
     for turn in range(steps + 1):
         mean = 0.0
@@ -165,8 +200,11 @@ def fit_roughness(
                 gradient[r] += alpha * shape[r] * energy[r] / variance
         for r in range(rows):
             held = min(max(1.0 - alpha * shape[r] * spread[r], 1e-6), 1.0)
+            share[r] = held
             curvature[r] = max(1.5 * held, 0.75 * gradient[r])
             gradient[r] -= 2.0 * held
+        if turn == 0:
+            _hold_back(columns, values, share, precision)
         step = _step(columns, values, gradient, curvature, precision, theta)
         largest = np.abs(step).max()
         if largest > _LARGEST_STEP:
