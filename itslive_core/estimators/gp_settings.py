@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from itslive_core.errors import SettingsError
-from itslive_core.estimators.settings import DEVICES, OUTLIERS, InversionSettings
+from itslive_core.estimators.settings import DEVICES, OUTLIERS, REJECTION_LIMITS, InversionSettings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -44,6 +44,8 @@ class GaussianProcessSettings:
         ``"auto"`` rejects long pairs that locked on something that does not move.
     device : {"auto", "cpu", "cuda"}
         Where to compute; the result does not depend on it.
+    max_error, max_angle, max_deviation : float, optional
+        Limits beyond which pairs are rejected, as in `InversionSettings`.
 
     Raises
     ------
@@ -59,6 +61,9 @@ class GaussianProcessSettings:
     offsets: bool = True
     outliers: str = "auto"
     device: str = "auto"
+    max_error: float | None = None
+    max_angle: float | None = None
+    max_deviation: float | None = None
 
     _CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {
         "method": METHODS,
@@ -82,6 +87,8 @@ class GaussianProcessSettings:
             if getattr(getattr(value, "dtype", None), "kind", "") != "b" and not isinstance(value, bool):
                 raise SettingsError(f"{name} is {value!r}: choose True or False")
             object.__setattr__(self, name, bool(value))
+        for name in REJECTION_LIMITS:  # checked by the settings that know them
+            object.__setattr__(self, name, getattr(self.filters, name))
 
     def _number(self, name: str, low: float, high: float, unit: str = "") -> float:
         value = getattr(self, name)
@@ -96,7 +103,12 @@ class GaussianProcessSettings:
     @property
     def filters(self) -> InversionSettings:
         """The same filters on values as settings of the inversion, which `use_pairs` takes."""
-        return InversionSettings(outliers=self.outliers)
+        return InversionSettings(
+            outliers=self.outliers,
+            max_error=self.max_error,
+            max_angle=self.max_angle,
+            max_deviation=self.max_deviation,
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Return all settings as plain values."""

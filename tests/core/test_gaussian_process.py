@@ -346,11 +346,19 @@ def test_the_dense_years_and_the_reference_mission() -> None:
         ({"method": "magic"}, "choose from span, sklearn"),
         ({"season": "yes"}, "choose True or False"),
         ({"outliers": "all"}, "choose from none, auto"),
+        ({"max_angle": 0.0}, "max_angle is 0.0"),
     ],
 )
 def test_impossible_settings_are_refused(changes: dict, words: str) -> None:
     with pytest.raises(SettingsError, match=words):
         GaussianProcessSettings(**changes)
+
+
+def test_rejections_are_those_of_the_inversion(pairs: ImagePairs) -> None:
+    limits = {"max_error": 20.0, "max_deviation": 4.0}
+    ds = itslive.fit_gaussian_process(pairs, GaussianProcessSettings(**limits))
+    other = itslive.invert(pairs, itslive.InversionSettings(**limits))
+    assert ds.attrs["n_pairs_used"] == other.attrs["n_pairs_used"] < len(pairs) - 50
 
 
 def test_settings_travel_as_json() -> None:
