@@ -133,7 +133,8 @@ def _make_room(
         np.empty((2, size)), np.empty((2, size)), np.empty((2, size)), np.empty(n), np.empty(n), np.empty(n),
         np.empty(n), np.empty(n), np.empty(n), np.empty(2), np.ones(size),
         np.empty((differences, NONZERO), dtype=np.int64), np.empty((differences, NONZERO)),
-        np.zeros(knots), np.zeros(knots), np.full(2, np.nan), np.full(missions, -1), np.zeros((2, missions)), np.zeros((missions, missions)),
+        np.zeros(knots), np.zeros(knots), np.full(2, np.nan), np.full(missions, -1), np.zeros((2, missions)),
+        np.zeros((missions, missions)),
         np.zeros(size),
     )  # fmt: skip
 
