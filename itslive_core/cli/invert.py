@@ -40,6 +40,7 @@ Examples:
 \b
   itslive invert demo.zarr --lon -50.1245 --lat 69.3143 -o series.nc
   itslive invert demo.zarr --lon -50.1245 --lat 69.3143 --mission S1,S2 --smoothing 30 -o series.csv
+  itslive invert demo.zarr --lon -50.1245 --lat 69.3143 --max-angle 45 --max-deviation 3.5 -o series.nc
   itslive invert demo.zarr demo_east.zarr --bbox -50.13 69.31 -50.12 69.315 -o box.tif
   itslive invert demo.zarr --outline demo_outlines.geojson --rgi-id RGI2000-v7.0-G-05-90002 -o glacier.zarr
 """

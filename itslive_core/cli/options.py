@@ -15,6 +15,7 @@ __all__ = [
     "output_option",
     "point_options",
     "quiet_option",
+    "rejection_options",
     "target_options",
     "work_options",
 ]
@@ -102,6 +103,25 @@ filter_options = _all_of(
     click.option("--max-span", type=float, metavar="D", help="Longest time between the two images [days]."),
 )
 
+rejection_options = _all_of(
+    click.option(
+        "--max-error", type=float, metavar="M/YR", help="Drop pairs with a larger formal error [off]."
+    ),
+    click.option(
+        "--max-angle",
+        type=float,
+        metavar="DEG",
+        help="Drop pairs that differ more in direction from the median flow [off].",
+    ),
+    click.option(
+        "--max-deviation",
+        type=float,
+        metavar="Z",
+        help="Drop pairs that differ more from what the others say over the same span: a modified z-score,"
+        " 3.5 is usual [off].",
+    ),
+)
+
 # Defaults are named in the help but come from the preset, so that the library has the only copy of them.
 estimate_options = _all_of(
     click.option(
@@ -130,6 +150,7 @@ estimate_options = _all_of(
         type=click.Choice(["none", "auto"]),
         help="Drop long pairs that lock on to what does not move [auto].",
     ),
+    rejection_options,
     click.option(
         "--preset",
         type=click.Choice(["recommended", "itslive-tool"]),

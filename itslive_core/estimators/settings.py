@@ -40,9 +40,9 @@ SMOOTHING_IN_TIME = ("auto", "constant", "varying")
 """Choices of how the smoothing changes in time."""
 
 REJECTION_LIMITS = {
-    "max_error": (0.1, 1e5, " m/yr, or None"),
-    "max_angle": (1.0, 180.0, " degrees, or None"),
-    "max_deviation": (1.0, 1e3, " robust standard deviations, or None"),
+    "max_error": (0.1, 1e5, " m/yr"),
+    "max_angle": (1.0, 180.0, " degrees"),
+    "max_deviation": (1.0, 1e3, " robust standard deviations"),
 }
 """Least and largest value of each limit of a rejection, and its unit."""
 
