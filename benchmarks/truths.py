@@ -8,7 +8,7 @@ of the mission that the formal errors do not know, and 5 % of the pairs are far 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 YEAR = 365.25
 FAMILIES = ("mixed", "seasonal", "surging", "quiet", "accelerating")
 """Shapes of truth. Mixed: trend, sharp drifting season and a surge."""
+OTHER_SHAPES = (
+    "step", "stop", "double surge", "sawtooth", "slow-down", "two harmonics", "brief events", "wandering",
+)  # fmt: skip
+"""Shapes that nothing was tuned on; see `other_speed`."""
 MISSION_SCALES = {"S1": 2.0, "S2": 1.0, "L8_9": 1.4, "L7": 2.5, "L4_5": 2.0, "other": 1.0}
 """Noise over formal error."""
 DIRECTION = np.array([np.cos(0.6), np.sin(0.6)])
@@ -58,11 +62,14 @@ class Simulation:
     pairs : ImagePairs
     time, displacement : ndarray
         Times [days since 1970-01-01] and the truth's running integral along the flow [m/yr days].
+    direction : ndarray, shape (2,)
+        Of the flow.
     """
 
     pairs: itslive.ImagePairs
     time: NDArray[np.float64]
     displacement: NDArray[np.float64]
+    direction: NDArray[np.float64] = field(default_factory=lambda: DIRECTION)
 
     def mean(self, start: NDArray[np.float64], end: NDArray[np.float64]) -> NDArray[np.float64]:
         """Give the true mean speed along the flow over spans [m/yr]."""
@@ -81,6 +88,10 @@ def busiest(cube: itslive.Datacube) -> itslive.ImagePairs:
         best = max(best, (int(n[k]), block.row0 + row, block.col0 + col))
     place = cube.pixel(best[1], best[2])
     return cube.pairs_at(x=place.x, y=place.y)
+
+
+def _logistic(x: NDArray[np.float64]) -> NDArray[np.float64]:
+    return 1 / (1 + np.exp(-np.clip(x, -60, 60)))
 
 
 def speed(family: str, rng: np.random.Generator) -> Callable[[NDArray[np.float64]], NDArray[np.float64]]:
@@ -107,11 +118,8 @@ def speed(family: str, rng: np.random.Generator) -> Callable[[NDArray[np.float64
         return 0.5 * size * np.sin(2 * np.pi * (t - phase))
 
     def surging(t: NDArray[np.float64]) -> NDArray[np.float64]:
-        return (
-            surge
-            / (1 + np.exp(-(t - onset) / (0.2 * rise)))
-            / (1 + np.exp((t - onset - length) / (0.2 * rise)))
-        )
+        since = (t - onset) / (0.2 * rise)
+        return surge * _logistic(since) * _logistic(length / (0.2 * rise) - since)
 
     def accelerating(t: NDArray[np.float64]) -> NDArray[np.float64]:
         return 0.6 * base / (1 + np.exp(-(t - onset) / 1.5))
@@ -132,6 +140,58 @@ def speed(family: str, rng: np.random.Generator) -> Callable[[NDArray[np.float64
     return truth
 
 
+def other_speed(shape: str, rng: np.random.Generator) -> Callable[[NDArray[np.float64]], NDArray[np.float64]]:
+    """Draw a truth of one of `OTHER_SHAPES`: speed along the flow [m/yr] as a function of the year.
+
+    Parameters
+    ----------
+    shape : str
+        ``step``: faster by 30 to 80 % within a day, and for good. ``stop``: a surge that builds up over a
+        year and ends within five days. ``double surge``: two, of other sizes. ``sawtooth``: every year a rise
+        over nine months and a fall over three. ``slow-down``: every year a dip of a month and a half. ``two
+        harmonics``: a year and half a year. ``brief events``: two speed-ups of ten days a year, at random.
+        ``wandering``: a random walk with a memory of half a year.
+    rng : numpy.random.Generator
+    """
+    base = rng.uniform(300, 1500)
+    phase = rng.uniform(0, 1)
+    onset = rng.uniform(2015, 2021)
+    gain = rng.uniform(0.3, 0.8) * base
+    by_year = np.exp(rng.normal(0, 0.3, 60))
+    dates = rng.uniform(1985, 2025, 80)
+    knots = np.arange(1980, 2030, 5 / YEAR)
+    walk = np.zeros(len(knots))
+    memory = np.exp(-5 / YEAR / 0.5)
+    for k, kick in enumerate(rng.normal(0, np.sqrt(1 - memory**2), len(knots) - 1)):
+        walk[k + 1] = memory * walk[k] + kick
+
+    def seasonal(t: NDArray[np.float64]) -> NDArray[np.float64]:
+        return by_year[np.floor(t - phase).astype(int) - 1980]
+
+    def part(t: NDArray[np.float64]) -> NDArray[np.float64]:
+        x = (t - phase) % 1.0
+        if shape == "step":
+            return gain * (t > onset) + 0.08 * base * np.sin(2 * np.pi * x)
+        if shape == "stop":
+            return gain * _logistic((t - onset) / 0.25) * _logistic(-(t - onset - 1.5) * YEAR / 2)
+        if shape == "double surge":
+            both = ((onset, 1.0), (onset + 2.2, 0.6))
+            return gain * sum((h * np.exp(-0.5 * ((t - c) / 0.25) ** 2) for c, h in both), np.zeros_like(t))
+        if shape == "sawtooth":
+            return 0.25 * base * seasonal(t) * np.where(x < 0.75, x / 0.75, (1 - x) / 0.25)
+        if shape == "slow-down":
+            return -0.3 * base * seasonal(t) / 1.3 * np.exp(-0.5 * ((x - 0.5) / 0.05) ** 2)
+        if shape == "two harmonics":
+            return base * (0.15 * np.sin(2 * np.pi * x) + 0.1 * np.sin(4 * np.pi * x + 1.0))
+        if shape == "brief events":
+            return 0.4 * base * np.exp(-0.5 * ((t[:, None] - dates) * YEAR / 5) ** 2).sum(axis=1)
+        if shape == "wandering":
+            return 0.15 * base * np.interp(t, knots, walk)
+        raise ValueError(f"no shape {shape!r}: choose from {', '.join(OTHER_SHAPES)}")
+
+    return lambda t: base + part(t)
+
+
 def simulate(
     at: Acquisitions,
     family: str,
@@ -142,6 +202,8 @@ def simulate(
     offsets: dict[str, float] | None = None,
     shared: float = 0.0,
     formal: str = "shape",
+    direction: NDArray[np.float64] = DIRECTION,
+    heavy: float | None = None,
 ) -> Simulation:
     """Observe a truth.
 
@@ -149,7 +211,7 @@ def simulate(
     ----------
     at : Acquisitions
     family : str
-        One of `FAMILIES`.
+        One of `FAMILIES` or `OTHER_SHAPES`.
     seed : int
     outliers : float
         Share of pairs that are far off.
@@ -161,9 +223,14 @@ def simulate(
         Correlation of the noise of two pairs that share an image.
     formal : {"shape", "flat"}
         Formal errors follow the noise without the factor of the mission, or tell nothing.
+    direction : ndarray, shape (2,)
+        Of the flow, of length 1.
+    heavy : float, optional
+        Draw the noise from a Student t with this many degrees of freedom, of the same variance.
     """
-    rng = np.random.default_rng([seed, FAMILIES.index(family)])
-    truth = speed(family, rng)
+    names = FAMILIES + OTHER_SHAPES
+    rng = np.random.default_rng([seed, names.index(family)])
+    truth = (speed if family in FAMILIES else other_speed)(family, rng)
     time = np.arange(at.start.min() - 40, at.end.max() + 40, _STEP)
     values = truth(1970 + (time[:-1] + _STEP / 2) / YEAR)
     simulation = Simulation(None, time, np.concatenate(([0.0], np.cumsum(values) * _STEP)))  # type: ignore[arg-type]
@@ -177,16 +244,18 @@ def simulate(
     formal_error = 250 / span + 2
     sigma = formal_error * np.array([MISSION_SCALES[m] for m in at.mission])
     noise = rng.normal(size=(2, len(span)))
+    if heavy is not None:
+        noise *= np.sqrt((heavy - 2) / rng.chisquare(heavy, len(span)))
     if shared > 0:
         for dates in (at.start, at.end):
             _, image = np.unique(dates, return_inverse=True)
             noise += np.sqrt(shared / (1 - 2 * shared)) * rng.normal(size=(2, image.max() + 1))[:, image]
         noise *= np.sqrt(1 - 2 * shared)
-    v = along * DIRECTION[:, None] + sigma * noise
+    v = along * direction[:, None] + sigma * noise
     wild = rng.random(len(span)) < outliers
     v[:, wild] += rng.normal(size=(2, int(wild.sum()))) * rng.uniform(5, 60, int(wild.sum())) * sigma[wild]
     error = formal_error if formal == "shape" else np.full(len(span), 10.0)
     pairs = itslive.ImagePairs.from_arrays(
         at.start, at.end, *v, vx_error=error, vy_error=error, mission=at.mission
     )
-    return replace(simulation, pairs=pairs)
+    return replace(simulation, pairs=pairs, direction=direction)
