@@ -11,7 +11,7 @@ from itslive_core import ImagePairs
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["network", "simulate"]
+__all__ = ["image_noise", "network", "simulate"]
 
 
 def network(
@@ -59,3 +59,11 @@ def simulate(
     return ImagePairs.from_arrays(
         start, end, vx, vy, vx_error=error, vy_error=error, mission=mission, **place
     )
+
+
+def image_noise(
+    rng: np.random.Generator, rho: float, first: np.ndarray, second: np.ndarray, images: int
+) -> np.ndarray:
+    """Draw noise of variance 1, shape (2, n), of which each image of a pair brings the share rho."""
+    effect = np.sqrt(rho) * rng.normal(size=(2, images))
+    return effect[:, first] + effect[:, second] + np.sqrt(1 - 2 * rho) * rng.normal(size=(2, len(first)))
