@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 __all__ = ["Point", "Target", "check_ending", "read_point", "read_selection", "read_settings", "read_target"]
 
 _SETTINGS = (
-    "smoothing", "derivative", "interval", "weights", "robust", "outliers", "max_error", "max_angle",
-    "max_deviation", "uncertainty", "device",
+    "smoothing", "derivative", "interval", "weights", "noise", "offsets", "smoothing_in_time",
+    "robust", "outliers", "max_error", "max_angle", "max_deviation", "uncertainty", "device",
 )  # fmt: skip
 _FILTERS = ("start", "end", "mission", "satellite", "min_span", "max_span")
 

@@ -26,18 +26,18 @@ Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 class _AutoOrNumber(click.ParamType):
     """A number above zero, or the name of a way to choose one."""
 
-    name = "X|auto|gcv"
+    name = "X|auto|evidence|gcv"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float | str:
         """Turn the text of the option into its value."""
-        if isinstance(value, float) or value in ("auto", "gcv"):
+        if isinstance(value, float) or value in ("auto", "evidence", "gcv"):
             return value
         try:
             number = float(value)
         except ValueError:
             number = math.nan
         if not (math.isfinite(number) and number > 0):
-            self.fail(f"{value!r} is neither a number above 0 nor auto or gcv.", param, ctx)
+            self.fail(f"{value!r} is neither a number above 0 nor auto, evidence or gcv.", param, ctx)
         return number
 
 
@@ -127,8 +127,9 @@ estimate_options = _all_of(
     click.option(
         "--smoothing",
         type=_AutoOrNumber(),
-        metavar="X|auto|gcv",
-        help="Weight of the smoothness, lambda; or how the pairs decide: evidence, cross-validation [auto].",
+        metavar="X|auto|evidence|gcv",
+        help="Weight of the smoothness, lambda; or how the pairs decide: by evidence, by cross-validation, or"
+        " the larger of both [auto].",
     ),
     click.option(
         "--derivative",
@@ -142,6 +143,22 @@ estimate_options = _all_of(
         help="What a pair counts: all alike, by its span, or by its formal error [error].",
     ),
     click.option(
+        "--noise",
+        type=click.Choice(["auto", "formal", "learnt"]),
+        help="Size of the noise: as formal errors say, or learnt for each mission; auto learns it where the"
+        " smoothing is automatic [auto].",
+    ),
+    click.option(
+        "--offsets",
+        type=click.Choice(["auto", "none", "mission"]),
+        help="Estimate offsets between missions; auto does where the smoothing is automatic [auto].",
+    ),
+    click.option(
+        "--smoothing-in-time",
+        type=click.Choice(["auto", "constant", "varying"]),
+        help="One smoothing, or one that changes by years and months; auto varies an automatic one [auto].",
+    ),
+    click.option(
         "--robust/--no-robust", default=None, help="Turn down pairs that contradict others [robust]."
     ),
     click.option("--uncertainty/--no-uncertainty", default=None, help="Standard deviations [uncertainty]."),
@@ -153,7 +170,7 @@ estimate_options = _all_of(
     rejection_options,
     click.option(
         "--preset",
-        type=click.Choice(["recommended", "itslive-tool"]),
+        type=click.Choice(["recommended", "surging glacier", "slow glacier", "ice sheet", "itslive-tool"]),
         default="recommended",
         show_default=True,
         help="Settings to start from; the options above change them.",

@@ -237,7 +237,7 @@ class InversionSettings:
 
         Parameters
         ----------
-        name : {"recommended", "itslive-tool"}
+        name : {"recommended", "surging glacier", "slow glacier", "ice sheet", "itslive-tool"}
 
         Raises
         ------
@@ -251,6 +251,13 @@ class InversionSettings:
 
 PRESETS: dict[str, dict[str, Any]] = {
     "recommended": {},
+    "surging glacier": {"derivative": 1},
+    "slow glacier": {"derivative": 1, "interval": 24.0},
+    "ice sheet": {"interval": 24.0, "smoothing_in_time": "constant"},
     "itslive-tool": {"smoothing": 10.0, "weights": "none", "robust": False, "outliers": "none"},
 }
-"""What each preset changes of the defaults; "itslive-tool" repeats the choices of ITS_LIVE_TOOL."""
+"""What each preset changes of the defaults; docs/how-we-know-it-is-right.md holds each against the truth.
+
+Surging: velocity may jump (k = 1). Slow: it may wander below what single pairs show, and coarser cells lose
+nothing. Ice sheet: coarse cells and one lambda, for many pixels. "itslive-tool" repeats ITS_LIVE_TOOL.
+"""
