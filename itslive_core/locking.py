@@ -12,7 +12,7 @@ import numpy as np
 from itslive_core.compiled import kernel
 from itslive_core.monthly_series import YEAR, Rows, add_links, fit_series, rows_of_pixel
 from itslive_core.solvers.band_algebra import PAD, factorise, selected_inverse, solve
-from itslive_core.solvers.band_assembly import assemble, predict, project
+from itslive_core.solvers.band_assembly import assemble, predict
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -37,7 +37,7 @@ within the second share, where at least so many do."""
 _CLOSE = 0.3
 """Pairs that are off by a larger share say nothing about an offset."""
 _HELD = 1.0
-"""A month is known where the parts of spans that lie in it add up to this many pairs."""
+"""A month is known where what pairs tell of it adds up to this, see `_hold`."""
 _BIAS = 0.2
 """What the pairs of a mission may have in common, as a share of the noise of one pair."""
 _RELATIVE, _LEAST_SD = 0.05, 1.0
@@ -114,6 +114,19 @@ class _Factor(NamedTuple):
     size: int
     width: int
     common: NDArray
+
+
+@kernel()
+def _hold(pairs: Rows, j: int, held: NDArray) -> None:  # pragma: no cover - compiled
+    """Add what a pair tells of each month: the share of its span there, times the share of the month."""
+    p, q = pairs.first[j], pairs.last[j]
+    if p == q:
+        held[p] += 1.0 / pairs.rate[j]
+        return
+    held[p] += pairs.rate[j] * pairs.head[j] ** 2
+    held[q] += pairs.rate[j] * pairs.tail[j] ** 2
+    for k in range(p + 1, q):
+        held[k] += pairs.rate[j]
 
 
 @kernel()
@@ -195,14 +208,14 @@ def _expect(
     solve(band, size, width, rhs)
     inverse = np.empty(size * (2 * width + 1))
     selected_inverse(band, size, width, inverse)
-    held = np.empty((2, size))
-    ones = np.ones(len(reference.joined))
-    project(pairs.first, pairs.last, pairs.head, pairs.tail, pairs.rate, reference.joined, ones, ones, held)
+    held = np.zeros(size)
+    for j in np.flatnonzero(reference.joined):
+        _hold(pairs, j, held)
     lower = np.empty(size)
-    _standing_still(rhs[0], held[0], first, lower)
+    _standing_still(rhs[0], held, first, lower)
     for series, values in ((rhs[0], out.value), (lower, out.least), (rhs[1], out.doubt)):
         predict(pairs.first, pairs.last, pairs.head, pairs.tail, pairs.rate, series, values)
-    variance = np.empty(len(ones))
+    variance = np.empty(len(pairs.span))
     _variances(pairs, rows, inverse, size, width, variance)
     for j in rows:
         out.least[j] = min(out.least[j], out.value[j])
@@ -236,9 +249,13 @@ def _offset(
 
 @kernel()
 def _reject_singly(
-    rows: NDArray, along: NDArray, expected: _Expected, offset: float, keep: NDArray
+    rows: NDArray, along: NDArray, expected: _Expected, offset: float, so_far: NDArray, keep: NDArray
 ) -> None:  # pragma: no cover - compiled
-    """Reject pairs that read too slow, unless too many others read too fast by the same measure."""
+    """Reject pairs that read too slow, unless too many others read too fast by the same measure.
+
+    Counted in the span class, or in it and the shorter ones: ``so_far`` holds the slow and the fast ones of
+    the mission.
+    """
     slow = np.zeros(len(rows), dtype=np.bool_)
     n_fast = 0
     for i in range(len(rows)):
@@ -248,7 +265,10 @@ def _reject_singly(
         sure = max(_SIGNIFICANT * expected.sd[j], _FLOOR)
         slow[i] = least > 0.0 and least - along[j] > max(_SHARE * least, sure)
         n_fast += most > 0.0 and along[j] - most > max(_SHARE * most, sure)
-    if 1 + n_fast <= _MIRROR * slow.sum():
+    n_slow = slow.sum()
+    so_far[0] += n_slow
+    so_far[1] += n_fast
+    if 1 + n_fast <= _MIRROR * n_slow or 1 + so_far[1] <= _MIRROR * so_far[0]:
         for i in range(len(rows)):
             if slow[i]:
                 keep[rows[i]] = False
@@ -341,6 +361,7 @@ def _filter_pixel(
         value = along[j] - residual[0, j]
         if value > _SIGNIFICANT * reference.noise[j]:
             _note_offset(along[j] / value - 1.0, pairs.mission[j], reference)
+    so_far = np.zeros((n_missions, 2))
     expected = _Expected(np.empty(n), np.empty(n), np.empty(n), np.empty(n))
     for c in range(shortest + 1, n_classes):
         rows = np.flatnonzero(classes == c)
@@ -354,7 +375,7 @@ def _filter_pixel(
             if len(own) == 0:
                 continue
             offset = _offset(own, m, reference, expected)
-            _reject_singly(own, along, expected, offset, keep)
+            _reject_singly(own, along, expected, offset, so_far[m], keep)
             left = own[keep[own]]
             if len(left) >= _LEAST_GROUP and _are_slow(pairs, left, reference, expected, offset, factor):
                 keep[left] = False
