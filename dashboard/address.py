@@ -16,6 +16,11 @@ if TYPE_CHECKING:
 __all__ = ["Place", "apply_query", "place_in", "query_of"]
 
 
+_ALWAYS = ("weights", "outliers")
+_WHERE_CHANGED = ("criterion", "smoothing_in_time", "noise", "offsets")
+"""Choices that a link holds only where they are not the usual ones."""
+
+
 @dataclass(frozen=True)
 class Place:
     """What a link points at.
@@ -66,7 +71,7 @@ def apply_query(session: Session, query: Mapping[str, Any]) -> None:
         values["derivative"] = int(order or 2)
     if (interval := _number(query.get("h"), *settings.param["interval"].bounds)) is not None:
         values["interval"] = interval
-    for name in ("weights", "outliers"):
+    for name in (*_ALWAYS, *_WHERE_CHANGED):
         if query.get(name) in settings.param[name].names.values():
             values[name] = query[name]
     robust = str(query.get("robust", "")).lower()
@@ -82,9 +87,13 @@ def query_of(session: Session) -> dict[str, Any]:
         "lambda": "auto" if settings.auto_smoothing else f"{settings.smoothing:.4g}",
         "k": settings.derivative,
         "h": f"{settings.interval:g}",
-        "weights": settings.weights,
         "robust": int(settings.robust),
-        "outliers": settings.outliers,
+        **{name: getattr(settings, name) for name in _ALWAYS},
+        **{
+            name: value
+            for name in _WHERE_CHANGED
+            if (value := getattr(settings, name)) != settings.param[name].default
+        },
     }
     if point is not None:
         query.update(lon=f"{point.lon:.5f}", lat=f"{point.lat:.5f}")

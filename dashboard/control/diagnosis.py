@@ -100,7 +100,7 @@ class DiagnosisControl:
 
     def _send(self, fit: Fit, found: Diagnosis) -> None:
         if self._open and self.view is not None:
-            self.view.show(found, fit.problem, offsets=str(getattr(fit.settings, "offsets", "")))
+            self.view.show(found, fit.problem, offsets=fit.settings.estimates_offsets)
         if self._crosses:
             self._board.show_rejected(found.pairs)
 

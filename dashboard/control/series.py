@@ -30,11 +30,15 @@ _WIDEN = "Widen the dates, spans or missions under Data."
 FIT_FIELDS = (
     "auto_smoothing",
     "log_smoothing",
+    "criterion",
+    "smoothing_in_time",
     "derivative",
     "interval",
     "weights",
     "robust",
     "outliers",
+    "noise",
+    "offsets",
     "device",
 )
 """Settings that a fit depends on."""

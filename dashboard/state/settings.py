@@ -3,20 +3,31 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import param
 
 from itslive_core import InversionSettings
+from itslive_core.estimators.settings import PRESETS as CORE_PRESETS
 
 __all__ = ["LOG_SMOOTHING_BOUNDS", "PRESETS", "Settings"]
 
 LOG_SMOOTHING_BOUNDS = (-2.0, 6.0)
 """Range of log10(lambda): below it no 1e-8 accuracy is promised, above it every series is a straight line."""
 
-PRESETS = {"Recommended": "recommended", "ITS_LIVE-tool": "itslive-tool"}
+_NAMES = {"itslive-tool": "ITS_LIVE-tool"}
+PRESETS = {_NAMES.get(key, key.replace("-", " ").capitalize()): key for key in CORE_PRESETS}
+"""Names of the core's presets as a person reads them."""
 _CUSTOM = "Custom"
 _FIELDS = ("derivative", "interval", "weights", "robust", "outliers", "device")
+_LEARNT = {
+    "noise": ("learns_noise", "learnt", "formal"),
+    "offsets": ("estimates_offsets", "mission", "none"),
+    "smoothing_in_time": ("varies_smoothing", "varying", "constant"),
+}
+"""Settings that the core couples to the choice of lambda where they are "auto": the property that tells what
+that means, and the two answers. Here they are said outright: a lambda set by hand changes lambda only."""
 
 
 class Settings(param.Parameterized):
@@ -37,6 +48,19 @@ class Settings(param.Parameterized):
         step=0.05,
         label="Smoothing log₁₀ λ",
         doc="Strength of the smoothness penalty, on a logarithmic scale.",
+    )
+    criterion = param.Selector(
+        default="auto",
+        objects={"Evidence and GCV": "auto", "Evidence": "evidence", "GCV": "gcv"},
+        label="λ chosen by",
+        doc="What an automatic λ maximises: the evidence, the generalised cross-validation, or the smoother "
+        "choice of the two.",
+    )
+    smoothing_in_time = param.Selector(
+        default="varying",
+        objects={"Follows the data": "varying", "Same at all times": "constant"},
+        label="Smoothing in time",
+        doc="Let the smoothing differ between years and months, or keep it the same.",
     )
     derivative = param.Selector(
         default=2,
@@ -64,6 +88,18 @@ class Settings(param.Parameterized):
         label="Outliers",
         doc="Drop long pairs that lock onto fixed features.",
     )
+    noise = param.Selector(
+        default="learnt",
+        objects={"Learnt from residuals": "learnt", "Formal errors": "formal"},
+        label="Noise",
+        doc="How large the errors of each mission are taken to be.",
+    )
+    offsets = param.Selector(
+        default="mission",
+        objects={"Estimated": "mission", "None": "none"},
+        label="Offsets between missions",
+        doc="Allow each mission a constant offset from the others.",
+    )
     device = param.Selector(
         default="auto",
         objects={"Automatic": "auto", "CPU": "cpu", "GPU (CUDA)": "cuda"},
@@ -88,18 +124,29 @@ class Settings(param.Parameterized):
         itslive_core.errors.SettingsError
             If a value is impossible or the device is not there.
         """
-        return InversionSettings(
-            smoothing="auto" if self.auto_smoothing else self.smoothing,
+        core = InversionSettings(
+            smoothing=self.criterion if self.auto_smoothing else self.smoothing,
             **{name: getattr(self, name) for name in _FIELDS},
         )
+        # What "auto" means anyway stays "auto": the same choices give the same settings everywhere.
+        said = {
+            name: getattr(self, name)
+            for name, (meaning, yes, no) in _LEARNT.items()
+            if getattr(self, name) != (yes if getattr(core, meaning) else no)
+        }
+        return replace(core, **said)
 
     def from_core(self, settings: InversionSettings) -> None:
         """Take over the core's settings; what lies outside a slider is moved to its end."""
         values: dict[str, Any] = {name: getattr(settings, name) for name in _FIELDS}
         low, high = self.param["interval"].bounds
         values["interval"] = min(max(float(settings.interval), low), high)
-        values["auto_smoothing"] = settings.smoothing == "auto"
-        if settings.smoothing != "auto":
+        for name, (meaning, yes, no) in _LEARNT.items():
+            values[name] = yes if getattr(settings, meaning) else no
+        values["auto_smoothing"] = isinstance(settings.smoothing, str)
+        if isinstance(settings.smoothing, str):
+            values["criterion"] = settings.smoothing
+        else:
             low, high = LOG_SMOOTHING_BOUNDS
             values["log_smoothing"] = min(max(math.log10(float(settings.smoothing)), low), high)
         self._applying = True
@@ -114,13 +161,15 @@ class Settings(param.Parameterized):
         if self.preset in PRESETS and not self._applying:
             self.from_core(InversionSettings.preset(PRESETS[self.preset]))
 
-    @param.depends("auto_smoothing", "log_smoothing", *_FIELDS, watch=True)
+    @param.depends("auto_smoothing", "log_smoothing", "criterion", *_LEARNT, *_FIELDS, watch=True)
     def _name_preset(self) -> None:
         if self._applying:
             return
         current = self.to_core_or_none()
+        now = _meaning(current) if current is not None else None
         name = next(
-            (label for label, key in PRESETS.items() if InversionSettings.preset(key) == current), _CUSTOM
+            (label for label, key in PRESETS.items() if _meaning(InversionSettings.preset(key)) == now),
+            _CUSTOM,
         )
         self._applying = True
         try:
@@ -136,3 +185,11 @@ class Settings(param.Parameterized):
             return self.to_core()
         except SettingsError:
             return None
+
+
+def _meaning(settings: InversionSettings) -> dict[str, Any]:
+    """Return all settings with what their "auto" stands for."""
+    return {
+        **settings.to_dict(),
+        **{name: getattr(settings, meaning) for name, (meaning, *_) in _LEARNT.items()},
+    }

@@ -73,6 +73,12 @@ class EstimatePanel(Viewer):
             **_WIDE,
         )
         self.slider = slider
+        more = [
+            pmui.Select.from_param(
+                settings.param[name], size="small", css_classes=[f"itslive-{name.replace('_', '-')}"], **_WIDE
+            )
+            for name in ("noise", "offsets", "smoothing_in_time", "criterion", "device")
+        ]
         self.layout = pmui.Column(
             pmui.Select.from_param(
                 settings.param.preset, size="small", css_classes=["itslive-preset"], **_WIDE
@@ -108,8 +114,16 @@ class EstimatePanel(Viewer):
             pmui.Select.from_param(
                 settings.param.outliers, size="small", css_classes=["itslive-outliers"], **_WIDE
             ),
-            pmui.Select.from_param(
-                settings.param.device, size="small", css_classes=["itslive-device"], **_WIDE
+            pmui.Accordion(
+                ("More choices", pmui.Column(*more, sizing_mode="stretch_width", margin=0)),
+                active=[],
+                sizing_mode="stretch_width",
+                margin=0,
+                disable_gutters=True,
+                elevation=0,
+                square=True,
+                title_variant="body2",
+                css_classes=["itslive-more"],
             ),
             sizing_mode="stretch_width",
         )

@@ -170,8 +170,8 @@ class SeriesBoard(Viewer):
         self._legend.object = legend_html(points)
         if keys != self._laid_out:
             self._laid_out = keys
-            self._lay_out(points)
             self._fit_time()
+            self._lay_out(points)
 
     def _lay_out(self, points: list[PointSeries]) -> None:
         waiting = iter(points)

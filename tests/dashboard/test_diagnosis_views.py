@@ -22,12 +22,12 @@ from dashboard.state.settings import Settings
 from dashboard.views.diagnosis.criterion import CriterionView, best_marks, criterion_curve, criterion_frame
 from dashboard.views.diagnosis.missions import (
     OffsetsView,
+    about_offsets,
     mission_table,
     noise_words,
     offset_bars,
     offset_marks,
     offset_rows,
-    why_no_offsets,
 )
 from dashboard.views.diagnosis.residuals import GROUPS, median_marks, quantile_bars, residual_quantiles
 from dashboard.views.diagnosis.steps import funnel_html, funnel_rows
@@ -37,7 +37,7 @@ from dashboard.views.layers import LiveLayers, columns_of
 from dashboard.views.rejected import NO_WEIGHT, cross_columns, rejected_crosses
 from dashboard.views.scales import spread_out
 from dashboard.views.series_board import SeriesBoard
-from itslive_core import Diagnosis, ImagePairs, PairSelection, diagnose
+from itslive_core import Diagnosis, ImagePairs, InversionSettings, PairSelection, diagnose
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -68,7 +68,7 @@ def pairs() -> ImagePairs:
 
 @pytest.fixture(scope="module")
 def found(pairs) -> Diagnosis:
-    return diagnose(pairs, selection=PairSelection(min_span=8))
+    return diagnose(pairs, InversionSettings(offsets="none"), selection=PairSelection(min_span=8))
 
 
 def drawn(view) -> object:
@@ -142,9 +142,10 @@ def test_offsets_have_their_interval(found):
 
 def test_without_offsets_it_is_said_why(found):
     assert offset_rows(found.missions).empty
-    assert "switched off" in why_no_offsets(found.missions, "none")
-    assert "Only one mission" in why_no_offsets(found.missions.iloc[:1], "auto")
-    assert why_no_offsets(found.missions, "auto").startswith("No offset")
+    assert "switched off" in about_offsets(found.missions, estimated=False)
+    assert "Only one mission" in about_offsets(found.missions.iloc[:1], estimated=True)
+    assert about_offsets(found.missions, estimated=True).startswith("No offset")
+    assert "held against Landsat 8/9" in about_offsets(with_offsets(found), estimated=True)
 
 
 @pytest.mark.parametrize(
@@ -229,9 +230,9 @@ def resolution_line(pairs: pd.DataFrame) -> hv.Curve:
 def test_the_tab_says_what_to_do_or_why_there_is_nothing(found, pairs):
     view = DiagnosisView(Settings(), lambda _name, _act: None)
     assert "Click a pixel" in view._hint.object
-    view.show(found, offsets="none")
+    view.show(found, offsets=False)
     assert not view._hint.visible
-    assert "switched off" in view._no_offsets.object
+    assert "switched off" in view._about_offsets.object
     view.show(diagnose(pairs.take(np.arange(2))))
     assert view._hint.visible
     assert "too few pairs" in view._hint.object
@@ -241,7 +242,7 @@ def test_the_tab_says_what_to_do_or_why_there_is_nothing(found, pairs):
     with_some = Diagnosis(**{**vars(found), "missions": with_offsets(found)})
     view.show(with_some)
     assert view._offsets_place.visible
-    assert not view._no_offsets.visible
+    assert "held against" in view._about_offsets.object
 
 
 class Cube:

@@ -15,9 +15,10 @@ from dashboard.control.session import Session
 from dashboard.runner import JobRunner
 from dashboard.state.filters import Filters
 from dashboard.state.selection import MAX_POINTS, Point, Selection
-from dashboard.state.settings import Settings
+from dashboard.state.settings import PRESETS, Settings
 from itslive_core import Glacier, InversionSettings
 from itslive_core.errors import SettingsError
+from itslive_core.estimators.settings import PRESETS as CORE_PRESETS
 
 
 def test_state_needs_no_panel():
@@ -136,3 +137,46 @@ def test_a_link_opens_no_file_of_the_server():
     assert place_in({"cube": "/etc/passwd", "lon": "1", "lat": "2"}).cube == ""
     assert place_in({"cube": "file:///etc", "lon": "1", "lat": "200"}) == Place()
     assert SimpleNamespace(**vars(place_in({"lon": "1", "lat": "2"}))).lon == 1.0
+
+
+def test_a_lambda_set_by_hand_changes_lambda_only():
+    settings = Settings()
+    assert settings.to_core() == InversionSettings()
+    settings.param.update(auto_smoothing=False, log_smoothing=2.0)
+    core = settings.to_core()
+    assert (core.learns_noise, core.estimates_offsets, core.varies_smoothing) == (True, True, True)
+    assert core.smoothing == pytest.approx(100.0)
+    settings.auto_smoothing = True
+    assert settings.to_core() == InversionSettings()
+    assert settings.preset == "Recommended"
+
+
+def test_the_plain_preset_stays_plain_when_its_lambda_moves():
+    settings = Settings()
+    settings.preset = "ITS_LIVE-tool"
+    settings.log_smoothing = 3.0
+    core = settings.to_core()
+    assert (core.learns_noise, core.estimates_offsets, core.varies_smoothing) == (False, False, False)
+    assert settings.preset == "Custom"
+
+
+def test_every_preset_of_the_core_is_offered():
+    settings = Settings()
+    assert sorted(PRESETS.values()) == sorted(CORE_PRESETS)
+    for label, key in PRESETS.items():
+        settings.preset = label
+        core, wanted = settings.to_core(), InversionSettings.preset(key)
+        for meaning in ("learns_noise", "estimates_offsets", "varies_smoothing"):
+            assert getattr(core, meaning) == getattr(wanted, meaning), (key, meaning)
+        assert settings.preset == label
+
+
+def test_links_hold_choices_that_are_not_the_usual_ones():
+    session, other = Session(JobRunner()), Session(JobRunner())
+    assert "noise" not in query_of(session)
+    session.settings.param.update(noise="formal", offsets="none", criterion="gcv")
+    query = query_of(session)
+    apply_query(other, query)
+    assert other.settings.to_core() == session.settings.to_core()
+    apply_query(other, {"noise": "<script>", "criterion": "9"})
+    assert other.settings.noise == "formal"

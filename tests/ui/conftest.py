@@ -55,7 +55,7 @@ def server(tmp_path_factory):
         )
         url = f"http://localhost:{port}/app"
         try:
-            for _ in range(200):
+            for _ in range(900):
                 try:
                     urllib.request.urlopen(url, timeout=60)
                     break

@@ -14,6 +14,18 @@ window.itsliveFigure = (name) => {
   }
   return null
 }
+window.itsliveMarker = () => {
+  const figure = itsliveFigure("itslive-criterion")
+  const view = Bokeh.index.find_one_by_id(figure.id)
+  const marker = figure.center.find((one) => one.name == "itslive-marker")
+  const box = view.el.getBoundingClientRect()
+  const {top, height} = view.frame.bbox
+  return {
+    x: box.left + view.frame.x_scale.compute(marker.location),
+    y: box.top + top + 0.4 * height,
+    smoothing: marker.location,
+  }
+}
 window.itsliveLine = (name, column) => {
   const figure = itsliveFigure(name)
   const lines = figure.renderers.filter((one) => one.glyph && one.glyph.type == "Line")
@@ -89,8 +101,19 @@ class Screen:
         self.wait(lambda: glacier.label in self.text(".itslive-title"), what="the glacier is selected")
         self.wait(lambda: abs(self.ranges("itslive-glacier-map")[0]) > 1000, what="its map is shown")
 
-    def curve(self) -> list[float]:
-        return self.page.evaluate("itsliveLine('itslive-series', 'value')")
+    def curve(self, figure: str = "itslive-series") -> list[float]:
+        return self.page.evaluate("(name) => itsliveLine(name, 'value')", figure)
+
+    def has_figure(self, name: str) -> bool:
+        return self.page.evaluate(
+            "(name) => {const f = itsliveFigure(name);"
+            " return f != null && Bokeh.index.find_one_by_id(f.id) != null}",
+            name,
+        )
+
+    def marker(self) -> dict[str, float]:
+        """Where the marker of lambda is: x, y on the screen, and lambda."""
+        return self.page.evaluate("itsliveMarker()")
 
     def text(self, css: str) -> str:
         return " ".join(self.page.locator(css).all_inner_texts()) + " ".join(

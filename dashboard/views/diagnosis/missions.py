@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 
 __all__ = [
     "OffsetsView",
+    "about_offsets",
     "mission_table",
     "noise_words",
     "offset_bars",
     "offset_marks",
     "offset_rows",
-    "why_no_offsets",
 ]
 
 _HEIGHT = 170
@@ -56,22 +56,29 @@ def offset_rows(missions: pd.DataFrame | None) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["offset", "low", "high", "mission", "colour", "place"])
 
 
-def why_no_offsets(missions: pd.DataFrame | None, choice: str) -> str:
-    """Say why there are no offsets to show, and what to do for them.
+def about_offsets(missions: pd.DataFrame | None, *, estimated: bool) -> str:
+    """Say what the offsets are held against; without any, why, and what to do for them.
 
     Parameters
     ----------
     missions : DataFrame or None
         ``Diagnosis.missions``.
-    choice : str
-        The setting ``offsets``; empty where this version has none.
+    estimated : bool
+        Offsets were asked for.
     """
-    used = 0 if missions is None else int((missions["n_used"] > 0).sum())
-    if used < 2:
+    used = missions[missions["n_used"] > 0] if missions is not None else None
+    if used is None or len(used) < 2:
         return "Only one mission is used here: an offset needs a second one to be held against."
-    if choice == "none":
-        return "Offsets are switched off: choose them under Estimate to see by how much missions differ."
-    return "No offset was estimated here."
+    if not estimated:
+        return (
+            "Offsets are switched off: choose them under Estimate, More choices, to see by how much "
+            "missions differ."
+        )
+    rest = [MISSION_LABELS[str(name)] for name in used.index[used["offset"].isna()]]
+    if len(rest) == len(used):
+        return "No offset was estimated here: the missions do not look at the same times."
+    against = f", held against {' and '.join(rest)}" if rest else ""
+    return f"Offset along the flow with its 95 % interval{against}; it is taken off before the estimate."
 
 
 def noise_words(scale: float, floor: float) -> str:

@@ -10,7 +10,7 @@ from bokeh.models import Range1d
 from panel.viewable import Viewer
 
 from dashboard.views.diagnosis.criterion import CRITERIA, CriterionView
-from dashboard.views.diagnosis.missions import OffsetsView, mission_table, offset_rows, why_no_offsets
+from dashboard.views.diagnosis.missions import OffsetsView, about_offsets, mission_table, offset_rows
 from dashboard.views.diagnosis.residuals import ResidualsView
 from dashboard.views.diagnosis.steps import funnel_html
 from dashboard.views.diagnosis.strip import StripView
@@ -26,11 +26,16 @@ if TYPE_CHECKING:
 __all__ = ["DiagnosisView", "smoothing_words"]
 
 _SERIES_HEIGHT = 152
+_CHOSEN = {
+    "auto": "the smoother of both choices",
+    "evidence": "chosen by the evidence",
+    "gcv": "chosen by GCV",
+}
 
 
 def smoothing_words(settings: Settings) -> str:
     """Say which lambda is in use, and who chose it."""
-    chosen = "chosen from the data" if settings.auto_smoothing else "set by hand"
+    chosen = _CHOSEN[settings.criterion] if settings.auto_smoothing else "set by hand"
     return f"λ = {settings.smoothing:,.3g}, {chosen}. Drag to try others."
 
 
@@ -72,7 +77,7 @@ class DiagnosisView(Viewer):
         self._funnel = html("", "itslive-funnel-pane", sizing_mode="stretch_width", margin=0)
         self._table = html("", "itslive-table-pane", sizing_mode="stretch_width", margin=0)
         self._offsets_place = _place()
-        self._no_offsets = html("", "itslive-note", sizing_mode="stretch_width", margin=(4, 0))
+        self._about_offsets = html("", "itslive-note", sizing_mode="stretch_width", margin=(4, 0))
         self._hint = hint(
             "Nothing to look into yet", "Click a pixel of a glacier: its estimate is explained here."
         )
@@ -102,7 +107,7 @@ class DiagnosisView(Viewer):
             place.append(pane)
             self._later("diagnosis figures", self.complete)
 
-    def show(self, diagnosis: Diagnosis | None, problem: str = "", *, offsets: str = "") -> None:
+    def show(self, diagnosis: Diagnosis | None, problem: str = "", *, offsets: bool = True) -> None:
         """Show a diagnosis, or say why there is none.
 
         Parameters
@@ -110,8 +115,8 @@ class DiagnosisView(Viewer):
         diagnosis : Diagnosis or None
         problem : str
             Why there is no estimate, in words.
-        offsets : str
-            The setting of that name.
+        offsets : bool
+            Offsets between missions were asked for.
         """
         estimated = diagnosis is not None and diagnosis.smoothing.sizes["smoothing"] > 0
         if diagnosis is None or not estimated:
@@ -138,8 +143,7 @@ class DiagnosisView(Viewer):
         if self._offsets is not None:
             self._offsets.show(diagnosis.missions)
         self._offsets_place.visible = known
-        self._no_offsets.visible = not known
-        self._no_offsets.object = f"<p>{why_no_offsets(diagnosis.missions, offsets)}</p>"
+        self._about_offsets.object = f"<p>{about_offsets(diagnosis.missions, estimated=offsets)}</p>"
         self._hint.visible = False
 
     def _tell_smoothing(self, *_: Any) -> None:
@@ -165,7 +169,7 @@ class DiagnosisView(Viewer):
                 residuals,
             ),
             _section("Pairs left by each step", "", self._funnel),
-            _section("Missions", "", self._table, self._no_offsets, self._offsets_place),
+            _section("Missions", "", self._table, self._about_offsets, self._offsets_place),
             sizing_mode="stretch_both",
             margin=0,
             css_classes=["itslive-sections"],
