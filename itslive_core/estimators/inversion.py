@@ -75,9 +75,9 @@ def reason_for(status: int, used: int, derivative: int) -> str:
 def learnt_attributes(result: BatchResult) -> dict[str, Any]:
     """Describe what was learnt at the one pixel of a result: attributes of a series.
 
-    ``noise_scale``, ``noise_floor`` [m/yr], ``mission_offset_vx``, ``mission_offset_vy`` and their standard
-    deviations [m/yr] are JSON objects with one number for each mission; ``image_correlation`` is the
-    correlation of the noise of pairs that share an image.
+    ``noise_scale``, ``noise_floor`` [m/yr], ``noise_jitter`` [m], ``mission_offset_vx``,
+    ``mission_offset_vy`` and their standard deviations [m/yr] are JSON objects with one number for each
+    mission; ``image_correlation`` is the correlation of the noise of pairs that share an image.
     """
     learnt = result.learnt
     if learnt is None:
@@ -92,6 +92,7 @@ def learnt_attributes(result: BatchResult) -> dict[str, Any]:
         "image_correlation": round(float(learnt.correlation[0]), 4),
         "noise_scale": by_mission(learnt.scale[0]),
         "noise_floor": by_mission(learnt.floor[0]),
+        "noise_jitter": by_mission(learnt.jitter[0]),
         "mission_offset_vx": by_mission(active[0]),
         "mission_offset_vy": by_mission(active[1]),
         "mission_offset_vx_std": by_mission(learnt.offset_std[0, 0]),

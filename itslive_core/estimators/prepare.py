@@ -43,7 +43,7 @@ class SharedPairs:
     mission : ndarray of int64, shape (T,)
         Positions in `itslive_core.missions.MISSIONS`.
     first_image, second_image : ndarray of int32, shape (T,)
-        Numbers of the images, told apart by their dates.
+        Numbers of the images, told apart by their dates, and by whether they are the earlier or the later.
     images : int
         Number of images.
     renumber : ndarray of int32
@@ -92,8 +92,8 @@ class SharedPairs:
             vy_error=table.vy_error[mask],
             mission=mission_numbers(table.mission[mask]),
             first_image=image[: len(start)],
-            second_image=image[len(start) :],
-            images=len(dates),
+            second_image=image[len(start) :] + np.int32(len(dates)),
+            images=2 * len(dates),
             renumber=renumber,
         )
 

@@ -30,7 +30,7 @@ OUTLIERS = ("none", "auto")
 DEVICES = ("auto", "cpu", "cuda")
 """Choices of the device."""
 SMOOTHINGS = ("auto", "evidence", "gcv")
-"""Ways to choose lambda; ``auto`` takes the larger of the other two."""
+"""Ways to choose lambda; ``auto`` takes that of ``gcv``, but not below a third of that of ``evidence``."""
 
 NOISE = ("auto", "formal", "learnt")
 """Choices of the noise model."""
@@ -62,7 +62,7 @@ class InversionSettings:
     ----------
     smoothing : float or {"auto", "evidence", "gcv"}
         lambda > 0; or chosen at each pixel: ``"evidence"`` takes the one of highest evidence, ``"gcv"`` the
-        one of least generalised cross-validation, ``"auto"`` the larger of the two.
+        one of least generalised cross-validation, ``"auto"`` the latter, but not below a third of the former.
     derivative : {1, 2}
         k: penalise changes of velocity, or of acceleration.
     interval : float

@@ -120,8 +120,8 @@ class SolveOptions:
     derivative : int
         Order k of the penalised difference, 1 or 2.
     smoothing : float or str
-        lambda; or how to choose it for each pixel: ``"evidence"``, ``"gcv"``, or ``"auto"``, the larger of
-        the two.
+        lambda; or how to choose it for each pixel: ``"evidence"``, ``"gcv"``, or ``"auto"``, that of
+        cross-validation but not far below that of the evidence.
     robust : bool
         Reweight by Tukey's bisquare.
     uncertainty : bool
@@ -158,8 +158,9 @@ class Learnt:
         Share of an independent pair that each observation is worth, because of shared images.
     sigma : ndarray, shape (n,)
         Standard deviation of the noise of each observation, per component [m/yr].
-    scale, floor : ndarray, shape (P, missions)
-        sigma^2 = scale^2 (formal^2 + floor^2); floor in m/yr; NaN for missions without pairs.
+    scale, floor, jitter : ndarray, shape (P, missions)
+        sigma^2 = scale^2 (formal^2 + floor^2 + (jitter / span)^2); floor in m/yr, jitter in m; NaN for
+        missions without pairs.
     offset, offset_std : ndarray, shape (P, 2, missions)
         Offset of each mission in vx and vy, 0 for the reference; its standard deviation, NaN there [m/yr].
     correlation : ndarray, shape (P,)
@@ -172,6 +173,7 @@ class Learnt:
     sigma: NDArray[np.float64]
     scale: NDArray[np.float64]
     floor: NDArray[np.float64]
+    jitter: NDArray[np.float64]
     offset: NDArray[np.float64]
     offset_std: NDArray[np.float64]
     correlation: NDArray[np.float64]
@@ -192,6 +194,7 @@ class Learnt:
             sigma=np.full(n, np.nan),
             scale=np.full((pixels, missions), np.nan),
             floor=np.full((pixels, missions), np.nan),
+            jitter=np.full((pixels, missions), np.nan),
             offset=np.zeros((pixels, 2, missions)),
             offset_std=np.full((pixels, 2, missions), np.nan),
             correlation=np.zeros(pixels),

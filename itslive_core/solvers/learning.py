@@ -5,10 +5,10 @@ pass, the robust weights u (Tukey's bisquare), the noise sigma of each mission a
 share images (`noise_model`), the offsets of missions (`mission_offsets`) and the penalty of each difference
 (`roughness`).
 
-An automatic lambda is the larger of two choices, given the shape of the penalty: that of highest evidence and
-that of least generalised cross-validation. Each errs to the rough side where its assumption fails: the
-evidence where the truth is smoother than a random walk, cross-validation where noise is correlated. Of three
-shapes (constant, by years, by years and months) the one of least cross-validation score is taken.
+An automatic lambda is that of least generalised cross-validation, given the shape of the penalty, but not
+below a third of that of highest evidence. The evidence errs to the rough side where the truth is smoother
+than a random walk; cross-validation does where noise is correlated, and may then ask for none at all. Of
+four shapes (constant, by months, by years, by both) the one of least cross-validation score is taken.
 """
 
 from __future__ import annotations
@@ -46,7 +46,8 @@ def _learn_all(
     span_id: NDArray, offsets: NDArray, pair: NDArray, vx: NDArray, vy: NDArray, formal: NDArray,
     mission: NDArray, first_image: NDArray, second_image: NDArray, task: Task, values: NDArray,
     std: NDArray, count: NDArray, covered: NDArray, smoothing: NDArray, freedom: NDArray, passes: NDArray,
-    status: NDArray, u: NDArray, credit: NDArray, sigma: NDArray, scale: NDArray, floor: NDArray,
+    status: NDArray, u: NDArray, credit: NDArray, sigma: NDArray, scale: NDArray,
+    floor: NDArray, jitter: NDArray,
     offset: NDArray, offset_std: NDArray, correlation: NDArray, profile: NDArray,
 ) -> None:  # pragma: no cover - compiled  # fmt: skip
     facts = np.empty(4)
@@ -73,7 +74,7 @@ def _learn_all(
         variance = sigma[i0:i1]
         variance[:] = rows.formal
         found = Found(
-            u[i0:i1], credit[i0:i1], variance, scale[p], floor[p], offset[p], offset_std[p],
+            u[i0:i1], credit[i0:i1], variance, scale[p], floor[p], jitter[p], offset[p], offset_std[p],
             profile[p, cell0 : cell0 + size],
         )  # fmt: skip
         mine = Task(
@@ -139,7 +140,8 @@ class LearningSolver:
             batch.offsets, batch.pair, batch.vx, batch.vy, noise.variance, noise.mission, noise.first_image,
             noise.second_image, task, result.values, result.std, result.count, result.covered,
             result.smoothing, result.freedom, result.passes, result.status, result.robust_weights,
-            learnt.credit, learnt.sigma, learnt.scale, learnt.floor, learnt.offset, learnt.offset_std,
+            learnt.credit, learnt.sigma, learnt.scale, learnt.floor, learnt.jitter,
+            learnt.offset, learnt.offset_std,
             learnt.correlation, learnt.profile,
         )  # fmt: skip
         return replace(result, learnt=learnt)

@@ -36,13 +36,18 @@ _FIRST_STEPS, _STEPS = 8, 3
 """Steps of the fit of the shape, at first and later."""
 _PRICE = 12.0
 """What each part of a changing penalty, of a dozen numbers or more, must gain in cross-validation."""
-_MOST_PULL = 0.95
+_MOST_PULL = 0.75
 _TAU_PAIRS = 2.0
 """Offsets' worth of trust in their expected size."""
 _LEAST_TO_LEARN = 40
 """Pairs below which the noise is taken as the formal errors say and missions are taken to agree."""
-_LEAST_FOR_SHAPE = 60
+_LEAST_FOR_SHAPE = 300, 60
 """Pairs and differences below which the penalty keeps its shape."""
+_BELOW = 0.5
+"""Decades by which cross-validation may ask for less smoothing than the evidence."""
+_START = 1 / 3
+"""Where in its range lambda starts, before outliers are known."""
+_YEAR = 365.25
 
 
 class Task(NamedTuple):
@@ -89,6 +94,7 @@ class Found(NamedTuple):
     variance: NDArray
     scale: NDArray
     floor: NDArray
+    jitter: NDArray
     offset: NDArray
     offset_std: NDArray
     profile: NDArray
@@ -176,7 +182,7 @@ def _choose(problem: Problem, task: Task, work: Work, vary: bool, level: float) 
             problem.n, problem.size, problem.width, problem.order, problem.scale, problem.shape,
         )  # fmt: skip
         if task.guard or task.kind == GCV:
-            x = search(judge, x if task.guard else task.low, task.high, x)
+            x = search(judge, max(x - _BELOW, task.low) if task.guard else task.low, task.high, x)
         score = criterion(judge, x) + (years + months) * _PRICE
         if score < best:
             best, chosen = score, x
@@ -197,14 +203,19 @@ def _smooth(
         task.kind, work.normal, work.spare, work.z, work.rhs, work.solution, work.squares, worth, size, width,
         task.order, task.interval**task.order, work.shape,
     )  # fmt: skip
+    if choosing and turn == 0 and task.robust:
+        # With outliers in, the evidence is best for a straight line.
+        return task.low + _START * (task.high - task.low)
     if choosing and turn >= _CHOICE:
         return _choose(problem, task, work, vary, choice)
+    if choosing and turn <= _FIRST_SHAPE:
+        choice = search(problem, task.low, task.high, np.nan)
     if vary and turn >= _FIRST_SHAPE:
         steps = _FIRST_STEPS if turn == _FIRST_SHAPE else _STEPS
         allow(True, True, work.theta, work.precision)
         level = fit_roughness(problem, work.columns, work.values, work.precision, choice, work.theta, steps)
         return min(max(level, task.low), task.high) if choosing else choice
-    return search(problem, task.low, task.high, choice) if choosing else choice
+    return search(problem, task.low, task.high, choice) if choosing and turn > _FIRST_SHAPE else choice
 
 
 @kernel(error_model="numpy")
@@ -229,14 +240,22 @@ def _solve(
     return True
 
 
+@kernel()
+def _drop_offsets(rows: Rows, found: Found, work: Work) -> int:  # pragma: no cover - compiled
+    """Give numbers to missions with an offset, and forget the offsets of those that lost their pairs."""
+    active = active_missions(rows.mission, found.u, work.column)
+    for m in range(len(work.column)):
+        if work.column[m] < 0:
+            found.offset[:, m] = 0.0
+    work.extra[:] = 0.0
+    return active
+
+
 @kernel(error_model="numpy")
 def _correct_offsets(
-    rows: Rows, found: Found, work: Work, width: int, tau2: float
-) -> int:  # pragma: no cover
-    """Solve for offsets beside the series, and form the residuals anew; return the number of offsets."""
-    active = active_missions(rows.mission, found.u, work.column)
-    if active == 0:
-        return 0
+    rows: Rows, found: Found, work: Work, width: int, active: int, tau2: float
+) -> None:  # pragma: no cover - compiled
+    """Solve for offsets beside the series, and form the residuals anew."""
     first, last, head, tail, rate = rows.first, rows.last, rows.head, rows.tail, rows.rate
     # What is found here corrects the offsets that were taken from dx and dy before.
     solve_offsets(
@@ -246,11 +265,11 @@ def _correct_offsets(
     )  # fmt: skip
     for m in range(len(work.column)):
         c = work.column[m]
-        for k in range(2):
-            found.offset[k, m] = found.offset[k, m] + work.correction[k, c] if c >= 0 else 0.0
+        if c >= 0:
+            for k in range(2):
+                found.offset[k, m] += work.correction[k, c]
     _load(rows, found, work)
     residuals(first, last, head, tail, rate, work.dx, work.dy, work.now, work.rx, work.ry)
-    return active
 
 
 @kernel(error_model="numpy")
@@ -293,7 +312,8 @@ def _judge_pairs(
     if noisy and turn > 0 and noise > 0.0:
         for j in range(n):
             q[j] = 0.5 * (work.rx[j] ** 2 + work.ry[j] ** 2) + noise * q[j]
-        mission_noise(rows.formal, rows.mission, q, u, found.scale, found.floor, variance)
+        span = task.interval / rows.rate
+        mission_noise(rows.formal, span, rows.mission, q, u, found.scale, found.floor, found.jitter, variance)
         if turn in (_CHOICE - 1, _CHOICE + 1):
             rho = image_correlation(
                 rows.first_image, rows.second_image, task.images, work.rx, work.ry, variance, u
@@ -312,8 +332,10 @@ def _write(
 ) -> int:  # pragma: no cover - compiled
     """Write what was learnt in the units of the user, and the standard deviations; return the status."""
     size = work.now.shape[1]
-    for i in range(size):
-        found.profile[i] = 10.0**choice * np.sqrt(work.shape[min(max(i - 1, 0), size - task.order - 1)])
+    found.profile[:] = 10.0**choice
+    if size > task.order:
+        for i in range(size):
+            found.profile[i] *= np.sqrt(work.shape[min(max(i - 1, 0), size - task.order - 1)])
     for m in range(len(work.column)):
         c = work.column[m]
         if c >= 0:
@@ -324,6 +346,7 @@ def _write(
         found.variance[:] /= core
         found.scale[:] = np.sqrt(found.scale / core)
         found.floor[:] = np.sqrt(found.floor)
+        found.jitter[:] = np.sqrt(found.jitter) / _YEAR
     else:
         found.variance[:] *= 0.5 * work.scatter.sum() * np.mean(1.0 / found.variance)
     if not task.uncertainty:
@@ -366,7 +389,7 @@ def learn_pixel(
     """
     size, n, order = now.shape[1], len(rows.first), task.order
     width = max(order, (rows.last - rows.first).max())
-    vary = task.vary and n >= _LEAST_FOR_SHAPE and size - order >= _LEAST_FOR_SHAPE
+    vary = task.vary and n >= _LEAST_FOR_SHAPE[0] and size - order >= _LEAST_FOR_SHAPE[1]
     noisy, offsetting = task.noise and n >= _LEAST_TO_LEARN, task.offsets and n >= _LEAST_TO_LEARN
     moving = task.robust or noisy or offsetting
     differences = size - order if vary else 0
@@ -380,9 +403,15 @@ def learn_pixel(
     tau2, freedom, rho, choice = expected, 0.0, 0.0, task.log_smoothing
     choosing, shaping = task.kind != FIXED, vary
     before = np.zeros((2, size))
+    # After the choice the noise is learnt once more; offsets start in the second pass, settle in the third.
+    least = _CHOICE + 2 if noisy else (2 if offsetting else 0)
     # Where nothing moves from pass to pass, only the passes that choose are made.
     turn = 0 if moving else (_FIRST_SHAPE if vary else _CHOICE)
     while True:
+        # The prior of the offsets is in units of the noise, so they start after the first pass.
+        active = 0
+        if offsetting and turn > 0 and work.scatter.sum() > 0.0:
+            active = _drop_offsets(rows, found, work)
         worth = _load(rows, found, work)
         assemble(
             rows.first, rows.last, rows.head, rows.tail, rows.rate, work.w, work.dx, work.dy, size, width,
@@ -398,17 +427,14 @@ def learn_pixel(
         alpha = min((10.0**choice / task.interval**order) ** 2, _STIFFEST * data)
         if np.isnan(choice) or not _solve(rows, order, work, width, alpha, alpha > _STIFF * data):
             return FAILED
-        # The prior of the offsets is in units of the noise, so they start after the first pass.
-        active = 0
-        if offsetting and turn > 0 and work.scatter.sum() > 0.0:
-            active = _correct_offsets(rows, found, work, width, tau2)
-        freedom = _measure(order, work, width, alpha, active, worth)
         if active > 0:
+            _correct_offsets(rows, found, work, width, active, tau2)
+        freedom = _measure(order, work, width, alpha, active, worth)
+        if active > 0 and work.scatter.sum() > 0.0:
             tau2 = _offset_size(found, work, active, expected)
         moved = np.abs(work.now - before).max() if turn > 0 else np.inf
         before[:] = work.now
-        # After the choice the noise is learnt once more.
-        done = not choosing and not shaping and (not noisy or turn > _CHOICE + 1)
+        done = not choosing and not shaping and turn >= least
         if turn >= MAX_PASSES + 2 or (done and (moved <= MOVE_TOLERANCE or not task.robust)):
             break
         if moving:

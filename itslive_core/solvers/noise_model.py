@@ -1,13 +1,15 @@
-"""What residuals say of the noise: scale and floor of each mission, correlation of pairs that share an image.
+"""What residuals say of the noise: its size in each mission, and how pairs that share an image correlate.
 
-The noise of pair j of mission m has the variance scale_m^2 (formal_j^2 + floor_m^2) in each component.
+The noise of pair j of mission m has the variance scale_m^2 (formal_j^2 + floor_m^2 + (jitter_m / span_j)^2)
+in each component: what the formal error says, what it does not know, and an error of the displacement.
 Residuals are shorter than the noise because the series follows it; the variance of the fitted mean over each
 span, the leverage, makes up for that. Scales are shrunk towards the common one by a few pairs' worth, and a
-floor is taken only if it improves the likelihood.
+floor or a jitter is taken only if it improves the likelihood.
 
-Pairs that share an image share its shadows, snow and geolocation. With correlation rho between two such
-pairs, m pairs of an image hold the information of m / (1 + (m - 1) rho) independent ones (the design effect
-of cluster sampling: Kish, 1965), and each gets that much less credit.
+Pairs that share an image share its shadows, snow and geolocation. An image is counted once as the earlier
+and once as the later of its pairs, as geolocation errors enter both with opposite signs. With correlation rho
+between two such pairs, m pairs of an image hold the information of m / (1 + (m - 1) rho) independent ones
+(the design effect of cluster sampling: Kish, 1965), and each gets that much less credit.
 """
 
 from __future__ import annotations
@@ -30,7 +32,7 @@ u = (1 - x / 18)^2, x = |r|^2 / 2 exponential: (1 - 4/18 + 6/324) / (1 - 2/18 + 
 _PSEUDO_PAIRS = 10.0
 """Pairs' worth of trust in the scale that all missions share."""
 _WORTH = 2.0
-"""A floor must improve -2 log likelihood by this."""
+"""A floor or a jitter must improve -2 log likelihood by this."""
 
 
 @kernel(error_model="numpy")
@@ -80,57 +82,81 @@ def leverage(
 
 
 @kernel(error_model="numpy")
+def _scale_for(
+    formal: NDArray,
+    per_span: NDArray,
+    energy: NDArray,
+    u: NDArray,
+    common: float,
+    floor: float,
+    jitter: float,
+) -> tuple[float, float]:  # pragma: no cover - compiled
+    """Give -2 log likelihood and scale^2 of one mission for a floor^2 and a jitter^2."""
+    logs, z, nu, expected = 0.0, 0.0, 0.0, 0.0
+    for j in range(len(formal)):
+        v = formal[j] + floor + jitter * per_span[j]
+        logs += u[j] * np.log(v)
+        z += u[j] * energy[j] / v
+        expected += u[j] * formal[j] / v
+        nu += u[j]
+    s = (_PSEUDO_PAIRS * common * expected / nu + z) / (_PSEUDO_PAIRS + nu)
+    return 2.0 * (logs + nu * np.log(s)), s
+
+
+@kernel(error_model="numpy")
 def mission_noise(
-    formal: NDArray, mission: NDArray, energy: NDArray, u: NDArray, scale: NDArray, floor: NDArray,
-    variance: NDArray,
+    formal: NDArray, span: NDArray, mission: NDArray, energy: NDArray, u: NDArray, scale: NDArray,
+    floor: NDArray, jitter: NDArray, variance: NDArray,
 ) -> None:  # pragma: no cover - compiled  # fmt: skip
-    """Learn scale and floor of each mission.
+    """Learn scale, floor and jitter of each mission.
 
     Parameters
     ----------
     formal : ndarray, shape (n,)
         Formal variance of each pair [m^2/yr^2].
+    span : ndarray, shape (n,)
+        [days]
     mission : ndarray of int, shape (n,)
     energy : ndarray, shape (n,)
         Mean square of both residual components, plus the leverage's share [m^2/yr^2].
     u : ndarray, shape (n,)
         Robust weights.
-    scale, floor : ndarray, shape (missions,)
-        Receive scale^2 and floor^2; NaN where a mission has no pairs.
+    scale, floor, jitter : ndarray, shape (missions,)
+        Receive scale^2, floor^2 and jitter^2 [m^2/yr^2 days^2]; NaN where a mission has no pairs.
     variance : ndarray, shape (n,)
-        Receives scale^2 (formal^2 + floor^2).
+        Receives scale^2 (formal^2 + floor^2 + (jitter / span)^2).
     """
     n = len(formal)
-    count, seen = 0.0, 0.0
-    for j in range(n):
-        count += u[j]
-        seen += u[j] * energy[j] / formal[j]
-    common = seen / max(count, 1e-300)
+    per_span = 1.0 / (span * span)
+    common = (u * energy / formal).sum() / max(u.sum(), 1e-300)
+    typical = np.median(formal)
     scale[:] = np.nan
     floor[:] = np.nan
-    typical = np.median(formal)
+    jitter[:] = np.nan
     for m in range(len(scale)):
-        best, worth = np.inf, 0.0
-        for step in range(-1, 9):
-            # From half to 128 times the typical formal error, in factors of two.
-            extra = 0.0 if step < 0 else typical * 4.0 ** (step - 1)
-            logs, z, nu = 0.0, 0.0, 0.0
-            for j in range(n):
-                if mission[j] == m and u[j] > 0.0:
-                    v = formal[j] + extra
-                    logs += u[j] * np.log(v)
-                    z += u[j] * energy[j] / v
-                    nu += u[j]
-            if nu == 0.0:
+        here = np.flatnonzero((mission == m) & (u > 0.0))
+        if len(here) == 0:
+            continue
+        f, d, e, t = formal[here], per_span[here], energy[here], u[here]
+        best, scale[m] = _scale_for(f, d, e, t, common, 0.0, 0.0)
+        floor[m] = jitter[m] = 0.0
+        # One after the other, and the floor once more beside the jitter. Floors go from half to 128 times the
+        # typical formal error in factors of two, jitters from 4 to 512 days of it.
+        for part in range(3):
+            for step in range(9 if part != 1 else 8):
+                extra = floor[m] if part == 1 else typical * 4.0 ** (step - 1)
+                moving = typical * 4.0 ** (step + 2) if part == 1 else jitter[m]
+                if part == 2 and step == 0:
+                    extra = 0.0
+                value, s = _scale_for(f, d, e, t, common, extra, moving)
+                if value < best - _WORTH:
+                    best, scale[m], floor[m], jitter[m] = value, s, extra, moving
+            if part == 1 and jitter[m] == 0.0:
                 break
-            s = (_PSEUDO_PAIRS * common * typical / (typical + extra) + z) / (_PSEUDO_PAIRS + nu)
-            value = 2.0 * (logs + nu * np.log(s))
-            if value < best - worth:
-                best, worth = value, _WORTH
-                scale[m], floor[m] = s, extra
     for j in range(n):
         m = mission[j]
-        variance[j] = formal[j] if np.isnan(scale[m]) else scale[m] * (formal[j] + floor[m])
+        if not np.isnan(scale[m]):
+            variance[j] = scale[m] * (formal[j] + floor[m] + jitter[m] * per_span[j])
 
 
 @kernel(error_model="numpy")

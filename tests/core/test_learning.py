@@ -80,10 +80,14 @@ class Noise:
     sigma: np.ndarray
 
     @classmethod
-    def of(cls, formal: np.ndarray, mission: np.ndarray, residual: np.ndarray) -> Noise:
+    def of(
+        cls, formal: np.ndarray, mission: np.ndarray, residual: np.ndarray, span: np.ndarray | None = None
+    ) -> Noise:
         n = len(formal)
-        scale, floor, variance = np.empty(len(MISSIONS)), np.empty(len(MISSIONS)), np.empty(n)
-        mission_noise(formal**2, mission, (residual**2).mean(axis=0), np.ones(n), scale, floor, variance)
+        scale, floor, jitter, variance = *np.empty((3, len(MISSIONS))), np.empty(n)
+        energy = (residual**2).mean(axis=0)
+        span = np.full(n, 40.0) if span is None else span
+        mission_noise(formal**2, span, mission, energy, np.ones(n), scale, floor, jitter, variance)
         return cls(np.sqrt(scale), np.sqrt(floor), np.sqrt(variance))
 
 
@@ -139,10 +143,11 @@ def test_rejected_pairs_say_nothing_of_the_noise() -> None:
     u[wild] = 0.0
 
     def learn(keep: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        scale, floor = np.empty(len(MISSIONS)), np.empty(len(MISSIONS))
-        room = np.empty(int(keep.sum()))
+        scale, floor, jitter = np.empty((3, len(MISSIONS)))
+        room, span = np.empty((2, int(keep.sum())))
+        span[:] = 40.0
         # Floors come in factors of two of the median formal error, so that must stay.
-        mission_noise(formal[keep], mission[keep], energy[keep], u[keep], scale, floor, room)
+        mission_noise(formal[keep], span, mission[keep], energy[keep], u[keep], scale, floor, jitter, room)
         return scale, floor
 
     formal[wild] = np.median(formal)

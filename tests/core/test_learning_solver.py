@@ -307,9 +307,7 @@ def test_below_forty_pairs_the_noise_is_the_formal_one(order: int) -> None:
     "order",
     [
         1,
-        pytest.param(
-            2, marks=pytest.mark.xfail(reason="reads the shape before its first entry", strict=True)
-        ),
+        2,
     ],
 )
 def test_a_series_of_one_cell_has_its_lambda(order: int) -> None:
@@ -327,7 +325,6 @@ def test_a_series_of_one_cell_has_its_lambda(order: int) -> None:
     np.testing.assert_allclose(result.learnt.profile[0], result.smoothing)
 
 
-@pytest.mark.xfail(reason="without any active mission the offsets of the pass before stay", strict=True)
 def test_a_mission_that_loses_its_pairs_loses_its_offset() -> None:
     """A handful of pairs that are rejected as outliers on the way leave no offset behind."""
     lost = 0

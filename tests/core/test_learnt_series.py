@@ -144,7 +144,6 @@ def test_offsets_can_be_switched_off() -> None:
     assert level["none"] > 20.0
 
 
-@pytest.mark.xfail(reason="ends before the pass at which offsets start", strict=True)
 def test_offsets_do_not_need_robust_passes() -> None:
     pairs = observe(1, 500, offset=60.0)
     settings = replace(FORMAL, smoothing=500.0, offsets="mission")
@@ -216,12 +215,7 @@ def coverage(ds: xr.Dataset, truth: Callable[[np.ndarray], np.ndarray]) -> float
     "opposite",
     [
         False,
-        pytest.param(
-            True,
-            marks=pytest.mark.xfail(
-                reason="images at the start and at the end of pairs are mixed", strict=True
-            ),
-        ),
+        True,
     ],
 )
 def test_bands_hold_where_pairs_share_images(opposite: bool) -> None:
