@@ -67,7 +67,7 @@ class Diagnosis:
         component [m/yr]), ``residual`` along the local flow and ``residual_across`` [m/yr], ``normalised``
         (length of the residual over sigma; its median is 1.18 where the noise is as assumed).
     missions : pandas.DataFrame
-        By mission: ``n_used, n_rejected``; ``noise_scale`` and ``floor`` [m/yr] of its noise;
+        By mission: ``n_used, n_rejected``; ``noise_scale``, ``floor`` [m/yr] and ``jitter`` [m] of its noise;
         ``offset, offset_std`` along the flow [m/yr],
         NaN for the reference and where not estimated; ``median_residual`` and
         ``spread`` of the residuals along the flow [m/yr].
@@ -318,9 +318,10 @@ def _by_mission(table: pd.DataFrame, solution: PointSolution) -> pd.DataFrame:
     for m, name in enumerate(MISSIONS):
         here = mission == name
         if here.any():
-            scale, floor, offset, error = 1.0, 0.0, np.nan, np.nan
+            scale, floor, jitter, offset, error = 1.0, 0.0, 0.0, np.nan, np.nan
             if learnt is not None:
                 scale, floor = float(learnt.scale[0, m]), float(learnt.floor[0, m])
+                jitter = float(learnt.jitter[0, m])
                 error = float(np.hypot(*(flow * learnt.offset_std[0, :, m])))
                 offset = float(flow @ learnt.offset[0, :, m]) if np.isfinite(error) else np.nan
             median, mad = _middle(residual[here])
@@ -329,13 +330,14 @@ def _by_mission(table: pd.DataFrame, solution: PointSolution) -> pd.DataFrame:
                 "n_rejected": int((here & ~used).sum()),
                 "noise_scale": scale,
                 "floor": floor,
+                "jitter": jitter,
                 "offset": offset,
                 "offset_std": error,
                 "median_residual": median,
                 "spread": _TO_SIGMA * mad,
             }
     columns = [
-        "n_used", "n_rejected", "noise_scale", "floor", "offset", "offset_std", "median_residual", "spread",
+        "n_used", "n_rejected", "noise_scale", "floor", "jitter", "offset", "offset_std", "median_residual", "spread",
     ]  # fmt: skip
     return pd.DataFrame.from_dict(rows, orient="index", columns=columns).rename_axis("mission")
 
