@@ -337,7 +337,8 @@ def _by_mission(table: pd.DataFrame, solution: PointSolution) -> pd.DataFrame:
                 "spread": _TO_SIGMA * mad,
             }
     columns = [
-        "n_used", "n_rejected", "noise_scale", "floor", "jitter", "offset", "offset_std", "median_residual", "spread",
+        "n_used", "n_rejected", "noise_scale", "floor", "jitter", "offset", "offset_std",
+        "median_residual", "spread",
     ]  # fmt: skip
     return pd.DataFrame.from_dict(rows, orient="index", columns=columns).rename_axis("mission")
 

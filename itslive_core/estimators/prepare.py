@@ -80,8 +80,8 @@ class SharedPairs:
         spans = np.empty(len(start), dtype=np.complex128)
         spans.real, spans.imag = start, end
         span_id = np.unique(spans, return_inverse=True)[1].astype(np.int32)
-        dates, image = np.unique(np.concatenate((start, end)), return_inverse=True)
-        image = np.asarray(image.reshape(-1), dtype=np.int32)
+        dates, number = np.unique(np.concatenate((start, end)), return_inverse=True)
+        image: NDArray[np.int32] = number.reshape(-1).astype(np.int32)
         return cls(
             grid=grid,
             operator=grid.operator(start, end),

@@ -136,12 +136,12 @@ def solve_offsets(
         for k in range(2):
             right[a, k] -= np.dot(c[a], now[k])
     s = np.linalg.inv(schur)
-    b = s @ right
+    found = s @ right
     inverse[:n, :n] = s
     for k in range(2):
         for a in range(n):
-            offset[k, a] = b[a, k]
-            now[k] -= b[a, k] * h[a]
+            offset[k, a] = found[a, k]
+            now[k] -= found[a, k] * h[a]
     extra[:] = 0.0
     for a in range(n):
         for d in range(n):
