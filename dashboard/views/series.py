@@ -6,8 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 import holoviews as hv
 import numpy as np
-from bokeh.core.properties import field
-from bokeh.models import LegendItem
 from panel.viewable import Viewer
 
 from dashboard.colours import POINT_COLOURS
@@ -26,6 +24,7 @@ from dashboard.views.curves import (
 )
 from dashboard.views.figures import AXIS_ROOM, Bounds, Limits, calm, live, named, pane_of
 from dashboard.views.layers import colour_by_column
+from dashboard.views.legends import calm_legend, reasons_legend, show_what_is_there
 from dashboard.views.pair_bars import (
     ALL,
     LAYERS,
@@ -45,7 +44,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
     import panel as pn
-    from bokeh.models import Range1d
+    from bokeh.models import Legend, Range1d
 
 __all__ = ["COMPONENTS", "SeriesView", "limits_of"]
 
@@ -118,6 +117,7 @@ class SeriesView(Viewer):
         self._limits = Limits(moves_x=moves_time)
         self._plots: dict[str, Any] = {}
         self._figure: Any = None
+        self._reasons: Legend | None = None
         self._bars_pipe = hv.streams.Pipe(data=None)
         self._curve_pipe = hv.streams.Pipe(data=None)
         self._others_pipe = hv.streams.Pipe(data=[])
@@ -302,26 +302,18 @@ class SeriesView(Viewer):
         if self._slim:
             figure.min_border_left = AXIS_ROOM
             figure.toolbar_location = None
-        for legend in figure.legend:
-            legend.click_policy = "hide"  # a click on a name hides its layer
-            legend.label_text_font_size = "12px"
-            legend.spacing = 12
-            legend.padding = 2
-            legend.background_fill_alpha = 0.75
-            legend.border_line_alpha = 0.0
-            if all(item.label != field("step") for item in legend.items):
-                crosses = self._plots["rejected"].handles["glyph_renderer"]
-                legend.items.append(LegendItem(label=field("step"), renderers=[crosses]))
+            figure.xaxis[0].ticker.desired_num_ticks = 4
+        for legend in figure.above:
+            calm_legend(legend)
+        if self._reasons is None or self._reasons not in figure.center:
+            self._reasons = reasons_legend(self._plots["rejected"].handles["glyph_renderer"])
+            figure.add_layout(self._reasons)
         self._name_axis()
 
     def _name_axis(self) -> None:
         """Say on the axis what is shown, and in the legend only what is there."""
         self._figure.yaxis[0].axis_label = (_SHORT if self._slim else _TITLES)[self.component]
-        for legend in self._figure.legend:
-            for item in legend.items:
-                item.visible = any(
-                    len(column)
-                    for one in item.renderers
-                    for name, column in one.data_source.data.items()
-                    if name in {"start", "step"}
-                )
+        for legend in self._figure.above:
+            show_what_is_there(legend, "start")
+        if self._reasons is not None:
+            self._reasons.visible = self._rejected is not None
