@@ -1,0 +1,239 @@
+"""The inversion against simulated truths on real acquisitions."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+from truths import FAMILIES, OTHER_SHAPES, Acquisitions, Simulation, simulate
+
+import itslive_core as itslive
+from benchmarks.validation.page import Table
+from itslive_core.estimators.settings import InversionSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    import xarray as xr
+
+__all__ = ["edges_of", "inside", "simulated_tables"]
+
+SEEDS = {"mixed": 12} | dict.fromkeys(FAMILIES[1:], 6) | dict.fromkeys(OTHER_SHAPES, 3)
+"""Truths of each shape."""
+OFFSETS = {"S1": -0.08, "L8_9": 0.02, "L7": -0.03}
+"""Added along the flow, as shares of the speed."""
+
+_TOOL = replace(InversionSettings.preset("itslive-tool"), uncertainty=False)
+_TOOL_LAMBDAS = np.logspace(0, 6, 25)
+_CONSTANT = InversionSettings(
+    noise="learnt", offsets="mission", smoothing_in_time="constant", uncertainty=False
+)
+_ORACLE_LAMBDAS = np.logspace(0, 6, 13)
+_HARD: dict[str, tuple[InversionSettings, dict]] = {
+    "clean": (InversionSettings(), {}),
+    "40 % of long pairs locked, missions offset": (
+        InversionSettings(),
+        {"locked": 0.4, "offsets": OFFSETS},
+    ),
+    "the same, offsets switched off": (
+        InversionSettings(offsets="none"),
+        {"locked": 0.4, "offsets": OFFSETS},
+    ),
+    "noise of shared images correlated by 0.15": (InversionSettings(), {"shared": 0.15}),
+    "the same, noise as the formal errors say": (
+        InversionSettings(noise="formal", offsets="mission", smoothing_in_time="varying"),
+        {"shared": 0.15},
+    ),
+    "formal errors all the same": (InversionSettings(), {"formal": "flat"}),
+    "noise heavy-tailed (Student t, 4)": (InversionSettings(), {"heavy": 4.0}),
+}
+_PRESETS = ("recommended", "surging glacier", "slow glacier", "ice sheet")
+_PRESET_FAMILIES = ("surging", "quiet", "seasonal", "accelerating", "wandering")
+
+
+@dataclass(frozen=True)
+class Score:
+    """An estimate beside the truth.
+
+    Parameters
+    ----------
+    rmse : float
+        Of the velocity along the flow [m/yr].
+    coverage, coverage_along : float
+        Share of the bands of 1.96 standard deviations that hold the truth: of vx and vy; along the flow.
+    band : float
+        Median standard deviation of a component [m/yr].
+    """
+
+    rmse: float
+    coverage: float = np.nan
+    coverage_along: float = np.nan
+    band: float = np.nan
+
+
+def edges_of(series: xr.Dataset) -> np.ndarray:
+    """Give start and end of all cells [days since 1970-01-01], shape (M, 2)."""
+    return series["time_bnds"].values.astype("datetime64[ns]").astype("int64") / 86_400e9
+
+
+def inside(centres: np.ndarray, at: Acquisitions) -> np.ndarray:
+    """Tell which times lie between the 1st and the 99th percentile of all acquisition dates."""
+    low, high = np.quantile(np.concatenate([at.start, at.end]), [0.01, 0.99])
+    return (centres > low) & (centres < high)
+
+
+def score(series: xr.Dataset, simulation: Simulation, at: Acquisitions) -> Score:
+    """Hold a series against the truth, over its cells."""
+    cells = edges_of(series)
+    v = np.stack([series["vx"].values, series["vy"].values])
+    keep = inside(cells.mean(axis=1), at) & np.isfinite(v[0])
+    direction = simulation.direction
+    error = (v - simulation.mean(*cells.T) * direction[:, None])[:, keep]
+    along = direction @ error
+    rmse = float(np.sqrt(np.mean(along**2)))
+    if "vx_std" not in series:
+        return Score(rmse)
+    std = np.stack([series["vx_std"].values, series["vy_std"].values])[:, keep]
+    std_along = np.hypot(*(direction[:, None] * std))
+    return Score(
+        rmse,
+        float(np.mean(np.abs(error) < 1.96 * std)),
+        float(np.mean(np.abs(along) < 1.96 * std_along)),
+        float(np.median(std)),
+    )
+
+
+def simulated_tables(at: Acquisitions) -> dict[str, Table]:
+    """Make all tables of simulated truths.
+
+    Parameters
+    ----------
+    at : Acquisitions
+        All of a pixel; most tables use those since 2013.
+    """
+    dense = at.between(2013, 2030)
+    return {
+        "shapes": _shapes(dense),
+        "hard": _hard(dense),
+        "criteria": _criteria(dense),
+        "presets": _presets(dense),
+        "sparse": _sparse(at),
+    }
+
+
+def _shapes(at: Acquisitions) -> Table:
+    """Compare with ITS_LIVE_TOOL, with its best lambda, and with the best constant lambda of ours."""
+    rows = []
+    for shape, seeds in SEEDS.items():
+        ours, tool, best, oracle = [], [], [], []
+        for seed in range(seeds):
+            simulation = simulate(at, shape, seed)
+            ours.append(_try(simulation, at, InversionSettings()))
+            tool.append(_try(simulation, at, _TOOL).rmse)
+            best.append(_least(simulation, at, _TOOL, _TOOL_LAMBDAS))
+            oracle.append(_least(simulation, at, _CONSTANT, _ORACLE_LAMBDAS))
+        rmse = np.array([s.rmse for s in ours])
+        ratios = rmse / np.array([tool, best, oracle])
+        rows.append(
+            (
+                shape, str(seeds), f"{rmse.mean():.1f}", *_coverages(ours), f"{ratios[0].mean():.3f}",
+                f"{ratios[1].mean():.2f}", f"{ratios[2].mean():.2f}", f"{ratios[2].max():.2f}",
+            )
+        )  # fmt: skip
+    header = (
+        "truth", "n", "RMSE", "coverage", "along flow", "over ITS_LIVE_TOOL", "over its best lambda",
+        "over oracle", "worst",
+    )  # fmt: skip
+    return Table(header, rows)
+
+
+def _hard(at: Acquisitions) -> Table:
+    rows = []
+    clean = np.ones(6)
+    for name, (settings, options) in _HARD.items():
+        scores = [_try(simulate(at, "mixed", seed, **options), at, settings) for seed in range(len(clean))]
+        rmse = np.array([s.rmse for s in scores])
+        if name == "clean":
+            clean = rmse
+        rows.append((name, f"{rmse.mean():.1f}", f"{(rmse / clean).mean():.2f}", *_coverages(scores)))
+    return Table(("mixed truths", "RMSE", "over clean", "coverage", "along flow"), rows)
+
+
+def _criteria(at: Acquisitions) -> Table:
+    choices = {f"{c}, constant": replace(_CONSTANT, smoothing=c) for c in ("evidence", "gcv", "auto")}
+    choices["auto, changing in time"] = InversionSettings(uncertainty=False)
+    rows = []
+    for family in FAMILIES:
+        simulations = [simulate(at, family, seed) for seed in range(6)]
+        oracle = np.array([_least(s, at, _CONSTANT, _ORACLE_LAMBDAS) for s in simulations])
+        ratios = [
+            np.array([_try(s, at, settings).rmse for s in simulations]) / oracle
+            for settings in choices.values()
+        ]
+        rows.append((family, *(f"{r.mean():.2f} ({r.max():.2f})" for r in ratios)))
+    return Table(("RMSE over oracle: mean (worst)", *choices), rows)
+
+
+def _presets(at: Acquisitions) -> Table:
+    rows = []
+    for family in _PRESET_FAMILIES:
+        simulations = [simulate(at, family, seed) for seed in range(6)]
+        for preset in _PRESETS:
+            settings = InversionSettings.preset(preset)
+            _try(simulations[0], at, settings)
+            begin = time.process_time()
+            estimates = [itslive.invert(s.pairs, settings) for s in simulations]
+            took = (time.process_time() - begin) / len(simulations)
+            scores = [score(e, s, at) for e, s in zip(estimates, simulations, strict=True)]
+            rmse = np.mean([s.rmse for s in scores])
+            rows.append((family, preset, f"{rmse:.2f}", *_coverages(scores), f"{1e3 * took:.0f}"))
+    return Table(("truth", "preset", "RMSE", "coverage", "along flow", "CPU ms a pixel"), rows)
+
+
+def _sparse(at: Acquisitions) -> Table:
+    """Try few pairs: real ones before 2013, and a random draw since."""
+    dense = at.between(2013, 2030)
+    draw = np.zeros(len(dense.start), dtype=bool)
+    draw[np.random.default_rng(0).choice(len(draw), min(300, len(draw)), replace=False)] = True
+    networks: Mapping[str, Acquisitions] = {
+        "before 2013": at.between(1980, 2013),
+        "300 drawn, since 2013": dense.take(draw),
+    }
+    rows = []
+    for name, few in networks.items():
+        for family in FAMILIES:
+            scores, oracle = [], []
+            for seed in range(6):
+                simulation = simulate(few, family, seed)
+                scores.append(_try(simulation, few, InversionSettings()))
+                oracle.append(_least(simulation, few, _CONSTANT, _ORACLE_LAMBDAS))
+            rmse = np.array([s.rmse for s in scores])
+            rows.append(
+                (
+                    name, f"{len(few.start):,}", family, f"{rmse.mean():.1f}",
+                    f"{np.mean([s.band for s in scores]):.1f}", *_coverages(scores),
+                    f"{(rmse / oracle).mean():.2f}",
+                )
+            )  # fmt: skip
+    header = ("network", "pairs", "truth", "RMSE", "median std", "coverage", "along flow", "over oracle")
+    return Table(header, rows)
+
+
+def _try(simulation: Simulation, at: Acquisitions, settings: InversionSettings) -> Score:
+    return score(itslive.invert(simulation.pairs, settings), simulation, at)
+
+
+def _least(
+    simulation: Simulation, at: Acquisitions, settings: InversionSettings, lambdas: Iterable[float]
+) -> float:
+    """Give the RMSE of the lambda that suits the truth best."""
+    return min(_try(simulation, at, replace(settings, smoothing=float(x))).rmse for x in lambdas)
+
+
+def _coverages(scores: list[Score]) -> tuple[str, str]:
+    return (
+        f"{np.mean([s.coverage for s in scores]):.3f}",
+        f"{np.mean([s.coverage_along for s in scores]):.3f}",
+    )
