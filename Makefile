@@ -16,7 +16,7 @@ SERVE_STAMP := $(VENV)/.installed-serve
 TEST_STAMP  := $(VENV)/.installed-test
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test lint format bench clean
+.PHONY: help serve test lint format bench validate clean
 
 help: ## show what there is
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/:/' | awk -F: '{printf "make %-8s%s\n", $$1, $$2}'
@@ -64,6 +64,10 @@ bench: $(TEST_STAMP) ## the benchmarks on a cube and its outline (CUBE=cube.zarr
 	$(BIN)/python benchmarks/exactness.py "$(CUBE)"
 	$(BIN)/python benchmarks/remote_requests.py
 	$(BIN)/python benchmarks/app_latency.py --cube "$(CUBE)" --outlines "$(OUTLINE)"
+
+validate: $(TEST_STAMP) ## write docs/how-we-know-it-is-right.md anew (CUBE=cube.zarr; TICOI_PYTHON=... for TICOI)
+	@[ -n "$(CUBE)" ] || { echo 'name a cube: make validate CUBE=cube.zarr'; exit 2; }
+	$(BIN)/python -m benchmarks.validation "$(CUBE)"
 
 clean: ## remove the environment and every cache in the clone
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
