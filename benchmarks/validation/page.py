@@ -1,13 +1,13 @@
-"""Write docs/how-we-know-it-is-right.md."""
+"""Write docs/how-we-know-it-is-right.md: the text of `page_template.md`, with the tables filled in."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
 
 __all__ = ["Table", "write_page"]
 
@@ -37,9 +37,7 @@ class Table:
         return "\n\n".join(part for part in (text, self.note) if part)
 
 
-_PAGE = """\
-PLACEHOLDER
-"""
+_TEMPLATE = Path(__file__).with_name("page_template.md")
 
 
 def write_page(path: Path, tables: Mapping[str, Table], facts: Mapping[str, str]) -> None:
@@ -52,4 +50,6 @@ def write_page(path: Path, tables: Mapping[str, Table], facts: Mapping[str, str]
     facts : mapping of str to str
         Short texts: pixel, pairs, command.
     """
-    path.write_text(_PAGE.format(**{name: t.markdown() for name, t in tables.items()}, **facts))
+    text = _TEMPLATE.read_text(encoding="utf-8")
+    filled = text.format(**{name: table.markdown() for name, table in tables.items()}, **facts)
+    path.write_text(filled, encoding="utf-8")
