@@ -27,7 +27,7 @@ _SIGNIFICANT = 4.0
 """... and by more than this many standard deviations,"""
 _FLOOR = 10.0
 """... and by more than what images can be out of place for long [m/yr]."""
-_MIRROR = 0.2
+_MIRROR = 0.25
 """Single pairs are rejected where those that read as much too fast are at most this share of them."""
 _LEAST_GROUP = 10
 """Fewest pairs that are judged together."""

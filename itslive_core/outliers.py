@@ -7,7 +7,7 @@ read all of it. No robust fit survives that: they are many and agree with each o
 The rule. From short to long spans, each pair is held against a monthly series fitted to the shorter pairs
 that were accepted, averaged over its own span and with an error that grows where none of them looked. A pair
 is rejected if it reads less than four fifths of that along the flow, by more than four standard deviations
-and 10 m/yr, unless the mission's pairs that read as much too fast are a fifth as many: noise errs to both
+and 10 m/yr, unless the mission's pairs that read as much too fast are a quarter as many: noise errs to both
 sides, locking only to one. What is left of a span class of a mission goes as a whole if its median is too
 slow in the same sense.
 

@@ -22,7 +22,9 @@ _RAYLEIGH_MEDIAN = 1.1774
 
 @kernel()
 def flow_and_scatter(offsets: NDArray, vx: NDArray, vy: NDArray) -> NDArray:  # pragma: no cover - compiled
-    """Give the median flow of every pixel, and the robust scatter of its pairs about it.
+    """Give the median flow of every pixel, and the robust scatter of its pairs across it.
+
+    Across, because the flow along it changes with the season and in surges.
 
     Parameters
     ----------
@@ -33,7 +35,8 @@ def flow_and_scatter(offsets: NDArray, vx: NDArray, vy: NDArray) -> NDArray:  # 
     Returns
     -------
     ndarray, shape (P, 3)
-        Median vx and vy, and standard deviation of a component [m/yr]; zero without observations.
+        Median vx and vy, and standard deviation of the component across them [m/yr]; zero without
+        observations.
     """
     out = np.zeros((len(offsets) - 1, 3))
     for p in range(len(offsets) - 1):
@@ -41,7 +44,9 @@ def flow_and_scatter(offsets: NDArray, vx: NDArray, vy: NDArray) -> NDArray:  # 
         if len(x) > 0:
             out[p, 0] = np.median(x)
             out[p, 1] = np.median(y)
-            out[p, 2] = np.median(np.hypot(x - out[p, 0], y - out[p, 1])) / _RAYLEIGH_MEDIAN
+            speed = np.hypot(out[p, 0], out[p, 1])
+            ex, ey = (out[p, 0] / speed, out[p, 1] / speed) if speed > 0.0 else (1.0, 0.0)
+            out[p, 2] = 1.4826 * np.median(np.abs(y * ex - x * ey))
     return out
 
 

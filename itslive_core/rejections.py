@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["Observations", "ValueFilters", "explain_rejections", "pair_error", "reject", "rejections"]
 
 _SIGNIFICANT = 3.0
-"""A median flow slower than this times the scatter has no direction to speak of."""
+"""Where the median flow is slower than this times the scatter across it, directions of pairs are noise."""
 _LEAST_SCATTER = 1.0
 """Values are stored in whole m/yr: scatter below that is not known."""
 
@@ -241,7 +241,7 @@ def _note(name: str, pairs: ImagePairs, keep: NDArray[np.bool_], filters: ValueF
             return f"direction within {filters.max_angle:g} degrees of the median flow of {speed:.3g} m/yr"
         return (
             f"not applied: the median flow of {speed:.3g} m/yr is not clear of the scatter of {scatter:.3g}"
-            " m/yr, so directions are noise"
+            " m/yr across it, so directions are noise"
         )
     if name == "max_deviation":
         return (

@@ -199,7 +199,7 @@ def test_pairs_that_lock_in_winter_only_are_found_one_by_one() -> None:
         case = observe(seed, MIDDLE, share=1.0, keep=modern, offsets=OFFSETS)
         begins, ends = winter(case.pairs.start), winter(case.pairs.end)
         long = case.pairs.span > 48
-        for which, least in ((long & (begins | ends), 0.95), (long & begins & ends, 0.9)):
+        for which, least in ((long & (begins | ends), 0.95), (long & begins & ends, 0.85)):
             # The second are one in nine: in a span class of few pairs they cannot be told from wild ones.
             false, caught = judge(lock(case, seed, which, 0.05, 0.6))
             assert false < 0.01
@@ -266,7 +266,7 @@ def test_span_classes_hold_whole_days() -> None:
 def test_the_history_says_what_was_taken() -> None:
     case = observe(7, FAST, keep=modern)
     ds = itslive.invert(lock(case, 7, case.pairs.span > 63.5, 0.05).pairs)
-    assert "nearly all from this span on: L7 64 d, L8_9 64 d, S2 64 d" in ds.attrs["filters"]
+    assert "nearly all from this span on: S2 64 d, L7 64 d, L8_9 64 d" in ds.attrs["filters"]
     assert ds.attrs["n_pairs_span_consistency"] == ds.attrs["n_pairs_used"]
     ds = itslive.invert(case.pairs, InversionSettings(outliers="none"))
     assert "n_pairs_span_consistency" not in ds.attrs
