@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING
 
 import numpy as np
-from peers.ticoi import Patch, TicoiError, TicoiSeries, best_coef, run_ticoi, window_means
+from peers.ticoi import COEFS, Patch, TicoiError, run_ticoi, run_ticoi_coefs, window_means
 from truths import Acquisitions, Simulation, simulate
 
 import itslive_core as itslive
@@ -58,20 +58,17 @@ def _windows(at: Acquisitions) -> Table:
         ours = itslive.invert(simulation.pairs)
         found = {}
         for whole in (False, True):
-
-            def rmse(series: TicoiSeries, simulation: Simulation = simulation) -> float:
-                return _rmse(series.time_start, np.stack([series.vx, series.vy]), simulation, at)
-
-            best, scores = best_coef(simulation.pairs, rmse, whole_days=whole)
-            usual = run_ticoi(simulation.pairs, coef=DEFAULT, whole_days=whole)
-            found[whole] = (usual, rmse(usual), best.coef, min(scores))
-        starts = found[False][0].time_start
+            series = run_ticoi_coefs(simulation.pairs, COEFS, whole_days=whole)
+            rmse = [_rmse(x.time_start, np.stack([x.vx, x.vy]), simulation, at) for x in series]
+            best = int(np.nanargmin(rmse))
+            found[whole] = (rmse[COEFS.index(DEFAULT)], rmse[best], COEFS[best])
+            starts = series[0].time_start
         cells = edges_of(ours)
         means = window_means(
             np.append(cells[:, 0], cells[-1, 1]), np.stack([ours["vx"].values, ours["vy"].values]), starts
         )
         own = _rmse(starts, means, simulation, at)
-        (_, usual, coef, least), (_, usual_days, coef_days, least_days) = found[False], found[True]
+        (usual, least, coef), (usual_days, least_days, coef_days) = found[False], found[True]
         rows.append(
             (
                 f"{family} {seed}", f"{own:.1f}", f"{usual:.1f}", f"{own / usual:.2f}",
