@@ -128,7 +128,7 @@ def in_time(folder: Path) -> None:
 
 def noise(folder: Path) -> None:
     """Scatter over formal error by mission, and the scale that is learnt."""
-    pairs, truth = pairs_of("trunk")
+    pairs, _ = pairs_of("trunk")
     found = itslive.diagnose(pairs)
     used = found.pairs[found.pairs["rejected_by"] == ""]
     scale = json.loads(found.series.attrs["noise_scale"])

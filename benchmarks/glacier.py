@@ -46,7 +46,20 @@ CASES = {
     "read + invert + std": itslive.InversionSettings(
         smoothing=10.0, weights="none", robust=False, outliers="none"
     ),
+    "robust (8 passes at most)": itslive.InversionSettings(
+        smoothing=10.0, weights="none", outliers="none", uncertainty=False
+    ),
     "robust, std": itslive.InversionSettings(smoothing=10.0, weights="none", outliers="none"),
+    "lambda of highest evidence": itslive.InversionSettings(
+        smoothing="evidence",
+        weights="none",
+        robust=False,
+        outliers="none",
+        uncertainty=False,
+        noise="formal",
+        offsets="none",
+        smoothing_in_time="constant",
+    ),
     "all defaults": itslive.InversionSettings(),
 }
 
