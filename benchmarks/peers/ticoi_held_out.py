@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 
     import itslive_core as itslive
 
-__all__ = ["TicoiPrediction", "predict_ticoi"]
+__all__ = ["LEAST", "TicoiPrediction", "groups", "predict_ticoi"]
 
 FREEDOM = 4.0
 _CLASSES = np.array([16.0, 32.0, 64.0, 128.0])
 """Edges of the span classes [days]."""
-_LEAST = 20
+LEAST = 20
 """A class of fewer training pairs takes the scale of all."""
 
 
@@ -70,10 +70,10 @@ def predict_ticoi(train: itslive.ImagePairs, test: itslive.ImagePairs, **options
     known = np.isfinite(residual)
     everywhere = _scale(residual[known])
     scale = np.full(len(test), everywhere)
-    groups, asked = _groups(train), _groups(test)
+    groups, asked = groups(train), groups(test)
     for group in np.unique(asked):
         own = residual[known & (groups == group)]
-        if len(own) >= _LEAST:
+        if len(own) >= LEAST:
             scale[asked == group] = _scale(own)
     mean = estimate[n:]
     return TicoiPrediction(
@@ -84,7 +84,8 @@ def predict_ticoi(train: itslive.ImagePairs, test: itslive.ImagePairs, **options
     )
 
 
-def _groups(pairs: itslive.ImagePairs) -> NDArray[np.str_]:
+def groups(pairs: itslive.ImagePairs) -> NDArray[np.str_]:
+    """Name the mission and the class of spans of every pair: what gets a scale of its own, shape (n,)."""
     classes = np.searchsorted(_CLASSES, pairs.span).astype(str)
     return np.char.add(pairs.mission, classes)
 

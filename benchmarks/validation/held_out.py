@@ -5,7 +5,7 @@ Ours predicts a pair of span [a, b) and mission m along the flow f by f'(A v + o
     s^2 = c^2 sigma^2 + f'(posterior covariance of the mean over the span) f + f'(variance of the offset) f
 
 with sigma as learnt for the mission and the formal error of that pair. Degrees of freedom nu and the factor c
-of a Student t are fitted to the training residuals over sigma, for spans below and above 60 days each. The
+of a Student t are fitted to the training residuals over sigma, by mission and class of spans as for TICOI. The
 posterior is rebuilt here as one dense system from weights and smoothing of the solution, so that cells inside
 gaps have one too; covariance of series and offset is left out.
 """
@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from peers.sklearn_gp import along_flow, fit_predict, flow_direction
 from peers.ticoi import Patch
-from peers.ticoi_held_out import predict_ticoi
+from peers.ticoi_held_out import LEAST, groups, predict_ticoi
 from scipy.stats import t as student
 
 from benchmarks.validation.page import Table
@@ -148,12 +148,12 @@ def predict_ours(train: itslive.ImagePairs, test: itslive.ImagePairs) -> Foretol
     inside = train.take(_within(train, posterior.solution.pairs))
     fitted, _, assumed = posterior.predict(inside, flow)
     normalised = (along_flow(inside, flow) - fitted) / np.sqrt(assumed)
-    freedom, scale = np.empty(len(test)), np.empty(len(test))
-    for short in (True, False):
-        nu, factor = _fit_student(normalised[(inside.span < SHORT) == short])
-        asked = (test.span < SHORT) == short
-        freedom[asked] = nu
-        scale[asked] = np.sqrt(factor**2 * noise + variance)[asked]
+    freedom, factor = (np.full(len(test), x) for x in _fit_student(normalised))
+    own, asked = groups(inside), groups(test)
+    for group in np.unique(asked):
+        if (own == group).sum() >= LEAST:
+            freedom[asked == group], factor[asked == group] = _fit_student(normalised[own == group])
+    scale = np.sqrt(factor**2 * noise + variance)
     density = student.logpdf(along_flow(test, flow) - mean, freedom, scale=scale)
     return Foretold(mean, student.ppf(0.975, freedom) * scale, density)
 
@@ -215,7 +215,7 @@ def _within(pairs: itslive.ImagePairs, others: itslive.ImagePairs) -> NDArray[np
 def _fit_student(normalised: NDArray[np.float64]) -> tuple[float, float]:
     """Give degrees of freedom and scale of highest likelihood; the scale by the usual reweighting."""
     best = (-np.inf, 4.0, 1.0)
-    for nu in _FREEDOMS if len(normalised) >= 30 else ():
+    for nu in _FREEDOMS:
         variance = float((np.median(np.abs(normalised)) / student.ppf(0.75, nu)) ** 2)
         for _ in range(100):
             variance = float(np.mean((nu + 1) / (nu + normalised**2 / variance) * normalised**2))
