@@ -70,9 +70,9 @@ def predict_ticoi(train: itslive.ImagePairs, test: itslive.ImagePairs, **options
     known = np.isfinite(residual)
     everywhere = _scale(residual[known])
     scale = np.full(len(test), everywhere)
-    groups, asked = groups(train), groups(test)
+    trained, asked = groups(train), groups(test)
     for group in np.unique(asked):
-        own = residual[known & (groups == group)]
+        own = residual[known & (trained == group)]
         if len(own) >= LEAST:
             scale[asked == group] = _scale(own)
     mean = estimate[n:]

@@ -5,7 +5,7 @@ Ours predicts a pair of span [a, b) and mission m along the flow f by f'(A v + o
     s^2 = c^2 sigma^2 + f'(posterior covariance of the mean over the span) f + f'(variance of the offset) f
 
 with sigma as learnt for the mission and the formal error of that pair. Degrees of freedom nu and the factor c
-of a Student t are fitted to the training residuals over sigma, by mission and class of spans as for TICOI. The
+of a Student t are fitted to the training residuals over sigma, by mission and span as for TICOI. The
 posterior is rebuilt here as one dense system from weights and smoothing of the solution, so that cells inside
 gaps have one too; covariance of series and offset is left out.
 """
