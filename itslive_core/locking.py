@@ -349,7 +349,10 @@ def _filter_pixel(
     along = (vx * mx + vy * my) / speed
     length = np.empty(n_missions)
     weights, residual, scale = np.empty(n), np.empty((2, n)), np.empty(size)
-    change = fit_series(pairs, used, along, along, speed, size, False, length, weights, scale, residual)
+    series = np.empty((2, size))
+    change = fit_series(
+        pairs, used, along, along, speed, size, False, length, weights, scale, series, residual
+    )
     reference = _Reference(
         weights, np.zeros(n), along, length[pairs.mission] / pairs.span, change, scale,
         np.zeros(n_missions), np.zeros(n_missions),

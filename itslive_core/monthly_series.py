@@ -194,7 +194,7 @@ def _learn_noise(
 @kernel()
 def fit_series(
     pairs: Rows, used: NDArray, along: NDArray, across: NDArray, speed: float, size: int, vector: bool,
-    noise: NDArray, weights: NDArray, scale: NDArray, residual: NDArray,
+    noise: NDArray, weights: NDArray, scale: NDArray, series: NDArray, residual: NDArray,
 ) -> float:  # pragma: no cover - compiled  # fmt: skip
     """Fit a monthly series to some pairs by reweighted least squares (Tukey's bisquare).
 
@@ -218,6 +218,8 @@ def fit_series(
         Receives 1 / variance times the robust weight; 0 for pairs that are not used.
     scale : ndarray, shape (M,)
         Receives the local speed relative to the typical one.
+    series : ndarray, shape (2, M)
+        Receives the series, along and across [m/yr].
     residual : ndarray, shape (2, n)
         Receives data minus series, of all pairs.
 
@@ -232,7 +234,6 @@ def fit_series(
     normal = np.empty(size * (width + 1 + PAD))
     work = np.empty_like(normal)
     rhs = np.empty((2, size))
-    series = np.zeros((2, size))
     cells = (pairs.first + pairs.last) // 2
     _residuals_of_bins(used, cells, along, residual[0])
     if vector:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from itslive_core.compiled import kernel
-from itslive_core.monthly_series import Rows, fit_series, rows_of_pixel
+from itslive_core.monthly_series import CELL, Rows, fit_series, rows_of_pixel
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -15,7 +15,11 @@ if TYPE_CHECKING:
 __all__ = ["flow_and_scatter", "turned_away", "vector_deviations"]
 
 _LEAST_PAIRS = 20
-_LEAST_GROUP, _LEAST_SPLIT = 10, 40
+_LEAST_GROUP = 10
+_RELATIVE = 0.03
+"""Scatter of pairs that is in proportion to the speed."""
+_WITHIN = 0.1
+"""Scatter of short pairs within a month, as a share of the change of the series over two months."""
 _RAYLEIGH_MEDIAN = 1.1774
 """Median length of a vector whose components are normal with standard deviation 1: sqrt(2 ln 2)."""
 
@@ -88,10 +92,11 @@ def vector_deviations(
 ) -> NDArray:  # pragma: no cover - compiled  # fmt: skip
     """Give for every pair how far it is from what the others say over its own span, as a modified z-score.
 
-    The others are a robust monthly series through all pairs. The length of the deviation vector is divided by
-    its median over the pairs of the same mission and span class, those from faster and those from slower
-    times apart where they are many; where they are fewer than ten, over the span class or over all. It is
-    scaled so that a score of 1 is one standard deviation of a component where the noise is normal.
+    The others are a robust monthly series through all pairs. The length of the deviation vector is held
+    against what is usual: the noise of the mission over the span, a share of the speed, and for short pairs
+    the change within a month; times the median of that ratio over the pairs of the same mission and span
+    class (of the class, or of all, where they are fewer than ten). A score of 1 is one standard deviation of
+    a component where the noise is normal.
 
     Parameters
     ----------
@@ -129,29 +134,30 @@ def vector_deviations(
             mx, speed = 1.0, 1.0
         along = (x * mx + y * my) / speed
         across = (y * mx - x * my) / speed
-        weights = np.empty(n)
-        scale = np.empty(size)
-        residual = np.empty((2, n))
-        fit_series(pairs, np.arange(n), along, across, speed, size, True, noise, weights, scale, residual)
+        weights, residual, scale = np.empty(n), np.empty((2, n)), np.empty(size)
+        series = np.empty((2, size))
+        fit_series(
+            pairs, np.arange(n), along, across, speed, size, True, noise, weights, scale, series, residual
+        )
         length = np.hypot(residual[0], residual[1])
-        pace = np.hypot(along - residual[0], across - residual[1])
-        # Errors grow with speed: where the ice is faster than usual they count relative to it.
-        length /= np.maximum(pace / speed, 1.0)
+        usual = np.empty(n)
+        for j in range(n):
+            pace = np.hypot(along[j] - residual[0, j], across[j] - residual[1, j])
+            middle = (pairs.first[j] + pairs.last[j]) // 2
+            before, after = max(middle - 1, 0), min(middle + 1, size - 1)
+            slope = np.hypot(series[0, after] - series[0, before], series[1, after] - series[1, before])
+            within = _WITHIN * slope * min(1.0, CELL / pairs.span[j])
+            usual[j] = np.sqrt((noise[mission[j]] / pairs.span[j]) ** 2 + (_RELATIVE * pace) ** 2 + within**2)
+        ratio = length / usual
         kind = classes[own]
         for c in range(n_classes):
             alike = np.flatnonzero(kind == c)
             if len(alike) == 0:
                 continue
-            of_class = np.median(length[alike]) if len(alike) >= _LEAST_GROUP else np.median(length)
+            of_class = np.median(ratio[alike]) if len(alike) >= _LEAST_GROUP else np.median(ratio)
             for m in range(n_missions):
                 group = alike[mission[alike] == m]
-                if len(group) == 0:
-                    continue
-                common = np.median(length[group]) if len(group) >= _LEAST_GROUP else of_class
-                middle = np.median(pace[group]) if len(group) >= _LEAST_SPLIT else np.inf
-                for fast in (False, True):
-                    half = group[(pace[group] > middle) == fast]
-                    typical = np.median(length[half]) if len(group) >= _LEAST_SPLIT else common
-                    for j in half:
-                        score[i0 + j] = length[j] / max(typical / _RAYLEIGH_MEDIAN, least)
+                typical = np.median(ratio[group]) if len(group) >= _LEAST_GROUP else of_class
+                for j in group:
+                    score[i0 + j] = length[j] / max(usual[j] * typical / _RAYLEIGH_MEDIAN, least)
     return score
