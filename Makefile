@@ -49,7 +49,7 @@ test: $(TEST_STAMP) ## linter, type checker and all tests (PYTEST_ARGS='-k catal
 	@status=0; \
 	$(BIN)/ruff check . || status=1; \
 	$(BIN)/mypy || status=1; \
-	$(BIN)/python -m pytest $(PYTEST_ARGS) || status=$$?; \
+	$(BIN)/python -m pytest -n auto --dist loadfile $(PYTEST_ARGS) || status=$$?; \
 	exit $$status
 
 lint: $(TEST_STAMP) ## linter and type checker only
