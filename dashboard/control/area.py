@@ -21,12 +21,29 @@ if TYPE_CHECKING:
 
 __all__ = ["MODES", "AreaControl", "Canvas", "Progress", "clock"]
 
-MODES = {"Median of the pairs": "median", "Inverted, mean": "mean", "Inverted, at a date": "date"}
-_TITLES = {
-    "median": "Speed of the median velocity [m/yr]",
-    "mean": "Inverted mean speed [m/yr]",
-    "date": "Speed [m/yr]",
+MODES = {
+    "Median of the pairs": "median",
+    "Inverted, mean": "mean",
+    "Inverted, at a date": "date",
+    "Mean without season": "mean_speed",
+    "Trend": "trend",
+    "Season, amplitude": "season_amplitude",
+    "Season, fastest day": "season_day",
 }
+_SHOWN: dict[str, dict[str, Any]] = {
+    "median": {"title": "Speed of the median velocity [m/yr]"},
+    "mean": {"title": "Inverted mean speed [m/yr]"},
+    "date": {"title": "Speed [m/yr]"},
+    "mean_speed": {"title": "Mean speed without the season [m/yr]"},
+    "trend": {"title": "Trend of the speed [m/yr per year]", "kind": "change", "name": "Trend",
+              "unit": "m/yr per year"},
+    "season_amplitude": {"title": "Amplitude of the season [m/yr]", "name": "Amplitude"},
+    "season_day": {"title": "Day of the year when it is fastest", "kind": "day", "name": "Fastest on",
+                   "unit": ""},
+}  # fmt: skip
+"""How each mode is drawn: fields of `Raster`."""
+_PER_PIXEL = ("mean_speed", "trend", "season_amplitude", "season_day")
+"""Modes that are variables of the estimate, one value a pixel."""
 _DRAW_EVERY = 0.15
 _MAX_STACK = 400_000_000
 
@@ -73,6 +90,7 @@ class Canvas:
     median: NDArray[np.float32] = field(init=False)
     mean: NDArray[np.float32] = field(init=False)
     stack: NDArray[np.float32] | None = field(default=None, init=False)
+    facts: dict[str, NDArray[np.float32]] = field(default_factory=dict, init=False)
     times: NDArray[np.datetime64] | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
@@ -107,7 +125,7 @@ class Canvas:
         self.median[where] = np.where(np.isfinite(new), new, self.median[where])
 
     def put_series(self, dataset: Any) -> None:
-        """Take in the series of a block, dims (time, y, x)."""
+        """Take in the series of a block, dims (time, y, x), and what is known of its pixels, dims (y, x)."""
         where, fits_y, fits_x = self.place(dataset["x"].values, dataset["y"].values)
         keep = (slice(None), *np.ix_(fits_y, fits_x))
         vx, vy = (np.asarray(dataset[name].values, np.float32)[keep] for name in ("vx", "vy"))
@@ -115,6 +133,10 @@ class Canvas:
         with np.errstate(invalid="ignore", divide="ignore"):
             mean = np.hypot(np.nansum(vx, axis=0) / count, np.nansum(vy, axis=0) / count)
         self.mean[where] = np.where(count > 0, mean, self.mean[where])
+        for name in _PER_PIXEL:
+            if name in dataset:
+                whole = self.facts.setdefault(name, np.full_like(self.mean, np.nan))
+                whole[where] = np.asarray(dataset[name].values, np.float32)[keep[1:]]
         times = dataset["time"].values
         if self.times is None and times.size * self.mean.nbytes <= _MAX_STACK:
             self.times = times
@@ -194,10 +216,11 @@ class AreaControl(param.Parameterized):
         canvas, cubes = Canvas(self.canvas.x, self.canvas.y), self.cubes
         canvas.median = self.canvas.median
         self.canvas = canvas
-        self._limits.pop("mean", None)
+        self._limits = {name: limit for name, limit in self._limits.items() if name == "median"}
         self._failed = []
         self._session.runner.cancel("map")
-        self.mode = "mean"
+        if self.mode == "median":
+            self.mode = "mean"
         self.progress.start()
         self._draw()
 
@@ -250,20 +273,40 @@ class AreaControl(param.Parameterized):
             )
         self._draw()
 
+    @param.depends("mode", watch=True)
+    def _explain_mode(self) -> None:
+        """Say what to do where there is nothing to show yet."""
+        canvas = self.canvas
+        if (
+            canvas is None
+            or self.progress.running
+            or self.mode not in _PER_PIXEL
+            or self.mode in canvas.facts
+        ):
+            return
+        self._session.messages.tell(
+            "Season and trend come with the inversion of the glacier: choose λ from the data, then press "
+            "Invert glacier.",
+            "info",
+        )
+
     @param.depends("mode", "date", watch=True)
     def _draw(self) -> None:
         canvas = self.canvas
         if canvas is None:
             return
-        title = _TITLES[self.mode]
-        if self.mode == "date" and canvas.stack is not None and canvas.times is not None:
+        shown = dict(_SHOWN[self.mode])
+        if self.mode in _PER_PIXEL:
+            values = canvas.facts.get(self.mode, np.full_like(canvas.mean, np.nan))
+            scale, sizes = self.mode, np.abs(values)
+        elif self.mode == "date" and canvas.stack is not None and canvas.times is not None:
             index = min(self.date, len(canvas.times) - 1)
-            values = canvas.stack[index]
-            title = f"Speed, {np.datetime_as_string(canvas.times[index], 'D')} [m/yr]"
-            limit = self._limits["mean"] = nice_limit(canvas.mean, self._limits.get("mean", 0.0))
+            values, scale, sizes = canvas.stack[index], "mean", canvas.mean
+            shown["title"] = f"Speed, {np.datetime_as_string(canvas.times[index], 'D')} [m/yr]"
         else:
-            kind = "median" if self.mode == "median" else "mean"
-            values = getattr(canvas, kind)
-            limit = self._limits[kind] = nice_limit(values, self._limits.get(kind, 0.0))
-        self._view.show_raster(Raster(canvas.x, canvas.y, values, title, limit))
+            scale = "median" if self.mode == "median" else "mean"
+            values = sizes = getattr(canvas, scale)
+        smallest = 0.01 if self.mode == "trend" else 1.0
+        limit = self._limits[scale] = nice_limit(sizes, self._limits.get(scale, 0.0), smallest)
+        self._view.show_raster(Raster(canvas.x, canvas.y, values, limit=limit, **shown))
         self._dirty, self._drawn = False, time.monotonic()

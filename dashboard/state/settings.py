@@ -51,10 +51,10 @@ class Settings(param.Parameterized):
     )
     criterion = param.Selector(
         default="auto",
-        objects={"Evidence and GCV": "auto", "Evidence": "evidence", "GCV": "gcv"},
+        objects={"GCV, near the evidence": "auto", "Evidence": "evidence", "GCV": "gcv"},
         label="λ chosen by",
-        doc="What an automatic λ maximises: the evidence, the generalised cross-validation, or the smoother "
-        "choice of the two.",
+        doc="What an automatic λ follows: generalised cross-validation, not far below what the evidence asks "
+        "for; the evidence; or generalised cross-validation alone.",
     )
     smoothing_in_time = param.Selector(
         default="varying",

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
+import colorcet
 import holoviews as hv
 import hvplot.xarray  # noqa: F401 - registers .hvplot
 import numpy as np
 import shapely
 import xarray as xr
-from bokeh.models import HoverTool
+from bokeh.models import FixedTicker, HoverTool
 from panel.viewable import Viewer
 
 from dashboard.colours import OUTLINE, SPEED_MAP
@@ -24,7 +25,26 @@ if TYPE_CHECKING:
 
     from dashboard.state.selection import Point
 
-__all__ = ["GlacierMapView", "Raster", "nice_limit", "outline_lines", "point_marks", "speed_image"]
+__all__ = [
+    "GlacierMapView",
+    "Raster",
+    "colour_labels",
+    "field_image",
+    "nice_limit",
+    "outline_lines",
+    "point_marks",
+]
+
+Kind: TypeAlias = Literal["size", "change", "day"]
+_PALETTES: dict[Kind, Any] = {
+    "size": SPEED_MAP,
+    # Kovesi (2015), "Good colour maps: how to design them", made for the common colour vision deficiencies.
+    "change": list(colorcet.CET_CBD1),
+    "day": list(colorcet.CET_CBC1),
+}
+_FORMATS: dict[Kind, str] = {"size": "@image{0,0.[0]}", "change": "@image{+0,0.[00]}", "day": "day @image{0}"}
+_YEAR = 365.25
+_QUARTERS = {0.0: "Jan", 91.3: "Apr", 182.6: "Jul", 273.9: "Oct", 365.25: "Jan"}
 
 
 # Bokeh must always find the columns that colours and sizes come from, so an
@@ -41,11 +61,15 @@ class Raster:
     x, y : ndarray, shape (nx,), (ny,)
         Pixel centres in the cube's CRS [m].
     values : ndarray, shape (ny, nx)
-        What is shown [m/yr]; NaN where nothing is known yet.
+        What is shown; NaN where nothing is known yet.
     title : str
         What it is, in words.
     limit : float
         Upper end of the colour scale.
+    kind : {"size", "change", "day"}
+        A size from 0 on; a change, from -limit to limit; a day of the year, whose colours come round.
+    name, unit : str
+        What is told of a pixel.
     """
 
     x: NDArray[np.float64]
@@ -53,6 +77,16 @@ class Raster:
     values: NDArray[np.floating]
     title: str = "Speed [m/yr]"
     limit: float = 100.0
+    kind: Kind = "size"
+    name: str = "Speed"
+    unit: str = "m/yr"
+
+    @property
+    def range(self) -> tuple[float, float]:
+        """Both ends of the colour scale."""
+        if self.kind == "day":
+            return 0.0, _YEAR
+        return (-self.limit if self.kind == "change" else 0.0), self.limit
 
     @property
     def bounds(self) -> Bounds:
@@ -67,24 +101,39 @@ class Raster:
         )
 
 
-def nice_limit(values: NDArray[np.floating], at_least: float = 0.0) -> float:
+def nice_limit(values: NDArray[np.floating], at_least: float = 0.0, smallest: float = 1.0) -> float:
     """Return a round upper end of the colour scale, so that it seldom changes while blocks come in.
 
     Parameters
     ----------
     values : ndarray
-        Speeds [m/yr]; NaN is ignored.
+        Sizes; NaN is ignored.
     at_least : float
         The scale so far: it never shrinks while a glacier fills.
+    smallest : float
+        Least scale, a power of ten.
     """
     known = values[np.isfinite(values)]
     top = float(np.percentile(known, 98.0)) if known.size else 10.0
-    exponent = np.floor(np.log10(max(top, 1.0)))
+    exponent = np.floor(np.log10(max(top, smallest)))
     steps = np.array([1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0]) * 10.0**exponent
     return max(float(steps[np.searchsorted(steps, top)]) if top <= steps[-1] else top, at_least)
 
 
-def speed_image(raster: Raster | None) -> hv.Image:
+def colour_labels(raster: Raster) -> dict[float, str]:
+    """Return where the colour scale is labelled, and how: round numbers, or the quarters of the year."""
+    if raster.kind == "day":
+        return dict(_QUARTERS)
+    low, high = raster.range
+    leading = round(high / 10.0 ** np.floor(np.log10(high)), 1)
+    parts = {1.5: 3, 3.0: 3, 6.0: 3, 2.0: 4, 4.0: 4, 8.0: 4}.get(leading, 5)
+    places = np.linspace(0.0, high, parts + 1)
+    if low < 0:
+        places = np.concatenate([-places[:0:-1], places])
+    return {float(place): f"{place:,.6g}".replace("-", "−") for place in places}
+
+
+def field_image(raster: Raster | None) -> hv.Image:
     """Draw a field; pixels without a value are transparent."""
     if raster is None:
         raster = Raster(np.array([0.0, 1.0]), np.array([1.0, 0.0]), np.full((2, 2), np.nan))
@@ -92,14 +141,13 @@ def speed_image(raster: Raster | None) -> hv.Image:
         raster.values,
         coords={"y": raster.y, "x": raster.x},
         dims=("y", "x"),
-        name="speed",
-        attrs={"units": "m/yr"},
+        name="image",
     )
     image = data.hvplot.image(
         x="x",
         y="y",
-        cmap=SPEED_MAP,
-        clim=(0.0, raster.limit),
+        cmap=_PALETTES[raster.kind],
+        clim=raster.range,
         colorbar=True,
         hover=False,
         responsive=True,
@@ -138,9 +186,11 @@ class GlacierMapView(Viewer):
         self._raster_pipe = hv.streams.Pipe(data=None)
         self._outline_pipe = hv.streams.Pipe(data=None)
         self._points_pipe = hv.streams.Pipe(data=[])
-        hover = HoverTool(tooltips=[("Speed", "@image{0,0} m/yr")], visible=False)
-        image = live(speed_image, self._raster_pipe).opts(
-            hv.opts.Image(tools=[hover], colorbar_opts={"width": 10, "padding": 4})
+        self._hover = HoverTool(tooltips=[], visible=False)
+        image = live(field_image, self._raster_pipe).opts(
+            hv.opts.Image(
+                tools=[self._hover], colorbar_opts={"width": 10, "padding": 4}, hooks=[self._explain]
+            )
         )
         overlay = (
             image
@@ -170,6 +220,20 @@ class GlacierMapView(Viewer):
 
     def __panel__(self) -> pn.pane.HoloViews:
         return self.pane
+
+    def _explain(self, plot: Any, _element: Any) -> None:
+        """Label the colours, and tell of a pixel what is shown; a hook."""
+        raster = self.raster or Raster(np.empty(0), np.empty(0), np.empty((0, 0)))
+        self._hover.tooltips = [(raster.name, f"{_FORMATS[raster.kind]} {raster.unit}")]
+        bar = plot.handles.get("colorbar")
+        if bar is None:
+            return
+        # The browser takes over neither another ticker nor the loss of a label; it does follow these.
+        if not isinstance(bar.ticker, FixedTicker):
+            bar.ticker = FixedTicker()
+        labels = colour_labels(raster)
+        bar.ticker.ticks = list(labels)
+        bar.update(title=raster.title, major_label_overrides=labels)
 
     def show_place(self, bounds: Bounds, outline: Any) -> None:
         """Turn to another glacier: empty raster, its outline, its bounds."""

@@ -8,6 +8,7 @@ import holoviews as hv
 import numpy as np
 import pytest
 import shapely
+import xarray as xr
 
 from dashboard.application import Dashboard
 from dashboard.control.area import Canvas, clock
@@ -17,7 +18,14 @@ from dashboard.extension import prepare
 from dashboard.state.selection import Point
 from dashboard.views.curves import Curve, band_outline
 from dashboard.views.figures import fit_box
-from dashboard.views.glacier_map import Raster, nice_limit, outline_lines, speed_image
+from dashboard.views.glacier_map import (
+    GlacierMapView,
+    Raster,
+    colour_labels,
+    field_image,
+    nice_limit,
+    outline_lines,
+)
 from dashboard.views.pair_bars import Bars, pair_bars
 from dashboard.views.panels import span_histogram
 from dashboard.views.series import SeriesView, limits_of
@@ -129,7 +137,7 @@ def test_summary_says_what_is_left(pairs, series):
 
 def test_raster_keeps_its_pixels():
     raster = Raster(np.array([60.0, 180.0]), np.array([180.0, 60.0]), np.array([[1.0, 2.0], [3.0, np.nan]]))
-    image = speed_image(raster)
+    image = field_image(raster)
     assert raster.bounds == (0.0, 0.0, 240.0, 240.0)
     assert image.bounds.lbrt() == pytest.approx((0.0, 0.0, 240.0, 240.0), abs=1e-6)
     assert image[60.0, 180.0] == 1.0
@@ -139,6 +147,51 @@ def test_colour_scale_grows_in_round_steps():
     assert nice_limit(np.array([0.0, 110.0])) == 150.0
     assert nice_limit(np.array([np.nan])) == 10.0
     assert nice_limit(np.array([50.0]), at_least=300.0) == 300.0
+    assert nice_limit(np.array([0.034]), smallest=0.01) == pytest.approx(0.04)
+
+
+@pytest.mark.parametrize(
+    ("kind", "limits"), [("size", (0.0, 5.0)), ("change", (-5.0, 5.0)), ("day", (0.0, 365.25))]
+)
+def test_colours_fit_what_is_shown(kind, limits):
+    axis = np.array([60.0, 180.0])
+    raster = Raster(axis, axis[::-1], np.ones((2, 2)), limit=5.0, kind=kind)
+    assert raster.range == limits
+    mapper = hv.renderer("bokeh").get_plot(field_image(raster)).handles["color_mapper"]
+    assert (mapper.low, mapper.high) == limits
+    view = GlacierMapView(lambda _x, _y: None)
+    figure = figure_of(view)
+    view.show_raster(raster)
+    bar = next(one for one in figure.right if type(one).__name__ == "ColorBar")
+    assert ("Jul" in bar.major_label_overrides.values()) == (kind == "day")
+    assert list(bar.ticker.ticks) == list(colour_labels(raster))
+    assert bar.title == raster.title
+    assert (bar.color_mapper.low, bar.color_mapper.high) == limits
+
+
+@pytest.mark.parametrize(
+    ("limit", "labels"), [(300.0, "0 100 200 300"), (8.0, "0 2 4 6 8"), (0.05, "0 0.01 0.02 0.03 0.04 0.05")]
+)
+def test_colour_scale_has_round_labels(limit, labels):
+    axis = np.array([60.0, 180.0])
+    raster = Raster(axis, axis[::-1], np.ones((2, 2)), limit=limit)
+    assert " ".join(colour_labels(raster).values()) == labels
+    both = Raster(axis, axis[::-1], np.ones((2, 2)), limit=2.0, kind="change")
+    assert list(colour_labels(both)) == [-2.0, -1.5, -1.0, -0.5, 0.0, 0.5, 1.0, 1.5, 2.0]
+
+
+def test_canvas_takes_what_is_known_of_pixels():
+    canvas = Canvas(np.array([60.0, 180.0]), np.array([180.0, 60.0]))
+    values = {"vx": ("time", "y", "x"), "vy": ("time", "y", "x")}
+    block = xr.Dataset(
+        {name: (dims, np.full((1, 1, 1), 3.0)) for name, dims in values.items()}
+        | {"trend": (("y", "x"), [[-2.0]])},
+        coords={"time": np.array(["2020-01-01"], "datetime64[ns]"), "y": [60.0], "x": [180.0]},
+    )
+    canvas.put_series(block)
+    assert canvas.facts["trend"][1, 1] == -2.0
+    assert np.isfinite(canvas.facts["trend"]).sum() == 1
+    assert list(canvas.facts) == ["trend"]
 
 
 def test_outline_shows_holes():

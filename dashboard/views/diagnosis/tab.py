@@ -27,7 +27,7 @@ __all__ = ["DiagnosisView", "smoothing_words"]
 
 _SERIES_HEIGHT = 152
 _CHOSEN = {
-    "auto": "the smoother of both choices",
+    "auto": "chosen from the data",
     "evidence": "chosen by the evidence",
     "gcv": "chosen by GCV",
 }
