@@ -25,7 +25,10 @@ def warm_up() -> None:
     start = np.sort(rng.uniform(0.0, 900.0, 60))
     end = start + rng.uniform(4.0, 90.0, 60)
     pairs = ImagePairs.from_arrays(start, end, rng.normal(100, 5, 60), rng.normal(50, 5, 60))
-    for settings in (InversionSettings(), InversionSettings(smoothing=10.0, weights="none", robust=False)):
+    plain = InversionSettings(
+        smoothing=10.0, weights="none", robust=False, max_angle=180.0, max_deviation=1000.0
+    )
+    for settings in (InversionSettings(), plain):
         invert(pairs, settings)
     fit_season(pairs)
     fit_gaussian_process(pairs)
