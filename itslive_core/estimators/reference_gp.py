@@ -68,8 +68,8 @@ def fit_reference(
         If `cancelled` said so.
     """
     try:
-        from sklearn import gaussian_process  # type: ignore[import-untyped]
-        from sklearn.exceptions import ConvergenceWarning  # type: ignore[import-untyped]
+        from sklearn import gaussian_process
+        from sklearn.exceptions import ConvergenceWarning
     except ImportError as error:
         raise SettingsError(
             "method 'sklearn' needs scikit-learn: pip install scikit-learn, or use method 'span'"
