@@ -30,7 +30,7 @@ Examples:
 \b
   itslive gp demo.zarr --lon -50.1245 --lat 69.3143 -o series.nc
   itslive gp demo.zarr --lon -50.1245 --lat 69.3143 --start 2015-01-01 --no-season -o series.csv
-  itslive gp demo.zarr --bbox -50.13 69.311 -50.128 69.312 --start 2016-01-01 -o box.zarr
+  itslive gp demo.zarr --bbox -50.13 69.31 -50.12 69.315 --start 2016-01-01 -o box.zarr
 """
 )
 @click.argument("cube", nargs=-1, required=True, metavar="CUBE...")
