@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from dashboard.state.settings import LOG_SMOOTHING_BOUNDS
+from dashboard.state.settings import LIMITS, LOG_SMOOTHING_BOUNDS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -74,6 +74,9 @@ def apply_query(session: Session, query: Mapping[str, Any]) -> None:
     for name in (*_ALWAYS, *_WHERE_CHANGED):
         if query.get(name) in settings.param[name].names.values():
             values[name] = query[name]
+    for name in LIMITS:
+        if (limit := _number(query.get(name), *settings.param[name].bounds)) is not None:
+            values[name] = limit
     robust = str(query.get("robust", "")).lower()
     if robust in {"true", "1", "false", "0"}:
         values["robust"] = robust in {"true", "1"}
@@ -89,6 +92,7 @@ def query_of(session: Session) -> dict[str, Any]:
         "h": f"{settings.interval:g}",
         "robust": int(settings.robust),
         **{name: getattr(settings, name) for name in _ALWAYS},
+        **{name: f"{limit:g}" for name in LIMITS if (limit := getattr(settings, name)) is not None},
         **{
             name: value
             for name in _WHERE_CHANGED

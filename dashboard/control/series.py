@@ -9,6 +9,7 @@ import numpy as np
 
 from dashboard.runner import Policy
 from dashboard.state.selection import Point
+from dashboard.state.settings import LIMITS
 from dashboard.views.curves import Curve
 from dashboard.views.pair_bars import Bars
 from dashboard.views.series_board import PointSeries
@@ -37,6 +38,7 @@ FIT_FIELDS = (
     "weights",
     "robust",
     "outliers",
+    *LIMITS,
     "noise",
     "offsets",
     "device",
@@ -101,14 +103,14 @@ def _fit(
     """Estimate a series; the pairs that are shown stay the same object while the filters do."""
     from itslive_core import invert
     from itslive_core.errors import SelectionError
-    from itslive_core.outliers import span_consistency
+    from itslive_core.rejections import explain_rejections
 
     same = before is not None and before.selection == selection
     shown = before.shown if before is not None and same else pairs.select(**asdict(selection))
     if len(shown) == 0:
         problem = f"All pairs were filtered out: 0 of {len(pairs):,} left. {_WIDEN}"
         return Fit(pairs, shown, selection, settings, Bars(shown, np.ones(0, dtype=bool)), problem=problem)
-    keep = np.ones(len(shown), dtype=bool) if settings.outliers == "none" else span_consistency(shown).keep
+    keep = explain_rejections(shown, settings) == ""
     bars = Bars(shown, keep)
     if before is not None and same and np.array_equal(before.bars.keep, keep):
         bars = before.bars

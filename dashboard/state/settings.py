@@ -10,8 +10,9 @@ import param
 
 from itslive_core import InversionSettings
 from itslive_core.estimators.settings import PRESETS as CORE_PRESETS
+from itslive_core.estimators.settings import REJECTION_LIMITS
 
-__all__ = ["LOG_SMOOTHING_BOUNDS", "PRESETS", "Settings"]
+__all__ = ["LIMITS", "LOG_SMOOTHING_BOUNDS", "PRESETS", "Settings"]
 
 LOG_SMOOTHING_BOUNDS = (-2.0, 6.0)
 """Range of log10(lambda): below it no 1e-8 accuracy is promised, above it every series is a straight line."""
@@ -20,7 +21,9 @@ _NAMES = {"itslive-tool": "ITS_LIVE-tool"}
 PRESETS = {_NAMES.get(key, key.replace("-", " ").capitalize()): key for key in CORE_PRESETS}
 """Names of the core's presets as a person reads them."""
 _CUSTOM = "Custom"
-_FIELDS = ("derivative", "interval", "weights", "robust", "outliers", "device")
+LIMITS = tuple(REJECTION_LIMITS)
+"""Limits of rejections by value; None switches them off."""
+_FIELDS = ("derivative", "interval", "weights", "robust", "outliers", *LIMITS, "device")
 _LEARNT = {
     "noise": ("learns_noise", "learnt", "formal"),
     "offsets": ("estimates_offsets", "mission", "none"),
@@ -88,6 +91,24 @@ class Settings(param.Parameterized):
         label="Outliers",
         doc="Drop long pairs that lock onto fixed features.",
     )
+    max_error = param.Number(
+        default=None,
+        bounds=REJECTION_LIMITS["max_error"][:2],
+        label="Largest formal error [m/yr]",
+        doc="Reject pairs whose formal error is larger; empty for no limit.",
+    )
+    max_angle = param.Number(
+        default=None,
+        bounds=REJECTION_LIMITS["max_angle"][:2],
+        label="Largest angle to the flow [°]",
+        doc="Reject pairs that point elsewhere than the median flow; empty for no limit.",
+    )
+    max_deviation = param.Number(
+        default=None,
+        bounds=REJECTION_LIMITS["max_deviation"][:2],
+        label="Largest deviation [robust std]",
+        doc="Reject pairs far from what the others say over the same span; empty for no limit.",
+    )
     noise = param.Selector(
         default="learnt",
         objects={"Learnt from residuals": "learnt", "Formal errors": "formal"},
@@ -110,6 +131,14 @@ class Settings(param.Parameterized):
     def __init__(self, **params: Any) -> None:
         self._applying = False
         super().__init__(**params)
+
+    def limit(self, name: str, value: float | None) -> float | None:
+        """Set the limit of a rejection, or none; what lies outside its bounds is moved to their end."""
+        if value is not None:
+            low, high = self.param[name].bounds
+            value = min(max(float(value), low), high)
+        self.param.update(**{name: value})
+        return value
 
     @property
     def smoothing(self) -> float:

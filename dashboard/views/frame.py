@@ -9,9 +9,10 @@ import panel as pn
 import panel_material_ui as pmui
 
 from dashboard.resources import asset
+from dashboard.views.estimate_panel import EstimatePanel
 from dashboard.views.glacier_card import GlacierCard
 from dashboard.views.header import Header, MessageBar
-from dashboard.views.panels import EstimatePanel, FiltersPanel, SelectionPanel
+from dashboard.views.panels import FiltersPanel, SelectionPanel
 from dashboard.views.parts import card, html, stylesheet
 from dashboard.views.series_card import SeriesCard
 from dashboard.views.sources import SourcesPanel

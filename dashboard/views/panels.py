@@ -1,4 +1,4 @@
-"""The widgets beside the maps: data, estimate, and what is selected."""
+"""The widgets beside the maps: data, and what is selected."""
 
 from __future__ import annotations
 
@@ -23,9 +23,8 @@ if TYPE_CHECKING:
 
     from dashboard.state.filters import Filters
     from dashboard.state.selection import Selection
-    from dashboard.state.settings import Settings
 
-__all__ = ["EstimatePanel", "FiltersPanel", "SelectionPanel", "span_histogram"]
+__all__ = ["FiltersPanel", "SelectionPanel", "span_histogram"]
 
 _WIDE: dict[str, Any] = {"sizing_mode": "stretch_width", "margin": (6, 10)}
 
@@ -56,89 +55,6 @@ def span_histogram(span: Any) -> Any:
         bar_width=0.9,
         hooks=[calm],
     )
-
-
-class EstimatePanel(Viewer):
-    """Widgets of the settings; the slider shows lambda, not its logarithm."""
-
-    def __init__(self, settings: Settings, **params: Any) -> None:
-        super().__init__(**params)
-        self._settings = settings
-        slider = pmui.FloatSlider.from_param(
-            settings.param.log_smoothing,
-            label="Smoothing λ",
-            show_value=False,
-            css_classes=["itslive-lambda"],
-            size="small",
-            **_WIDE,
-        )
-        self.slider = slider
-        more = [
-            pmui.Select.from_param(
-                settings.param[name], size="small", css_classes=[f"itslive-{name.replace('_', '-')}"], **_WIDE
-            )
-            for name in ("noise", "offsets", "smoothing_in_time", "criterion", "device")
-        ]
-        self.layout = pmui.Column(
-            pmui.Select.from_param(
-                settings.param.preset, size="small", css_classes=["itslive-preset"], **_WIDE
-            ),
-            pmui.Switch.from_param(
-                settings.param.auto_smoothing,
-                label="Choose λ from the data",
-                css_classes=["itslive-auto"],
-                size="small",
-                **_WIDE,
-            ),
-            slider,
-            pmui.RadioButtonGroup.from_param(
-                settings.param.derivative,
-                label="Penalise",
-                size="small",
-                css_classes=["itslive-derivative"],
-                **_WIDE,
-            ),
-            pmui.FloatSlider.from_param(
-                settings.param.interval,
-                label="Interval h [days]",
-                size="small",
-                css_classes=["itslive-interval"],
-                **_WIDE,
-            ),
-            pmui.Select.from_param(
-                settings.param.weights, size="small", css_classes=["itslive-weights"], **_WIDE
-            ),
-            pmui.Switch.from_param(
-                settings.param.robust, size="small", css_classes=["itslive-robust"], **_WIDE
-            ),
-            pmui.Select.from_param(
-                settings.param.outliers, size="small", css_classes=["itslive-outliers"], **_WIDE
-            ),
-            pmui.Accordion(
-                ("More choices", pmui.Column(*more, sizing_mode="stretch_width", margin=0)),
-                active=[],
-                sizing_mode="stretch_width",
-                margin=0,
-                disable_gutters=True,
-                elevation=0,
-                square=True,
-                title_variant="body2",
-                css_classes=["itslive-more"],
-            ),
-            sizing_mode="stretch_width",
-        )
-        settings.param.watch(self._relabel, ["log_smoothing", "auto_smoothing"])
-        self._relabel()
-
-    def __panel__(self) -> pmui.Column:
-        return self.layout
-
-    def _relabel(self, *_: Any) -> None:
-        automatic = self._settings.auto_smoothing
-        chosen = " (from the data)" if automatic else ""
-        self.slider.param.update(
-            label=f"Smoothing λ = {self._settings.smoothing:,.3g}{chosen}", disabled=automatic
-        )
 
 
 class FiltersPanel(Viewer):

@@ -180,3 +180,18 @@ def test_links_hold_choices_that_are_not_the_usual_ones():
     assert other.settings.to_core() == session.settings.to_core()
     apply_query(other, {"noise": "<script>", "criterion": "9"})
     assert other.settings.noise == "formal"
+
+
+def test_limits_of_rejections_may_be_empty_and_stay_within_bounds():
+    session, other = Session(JobRunner()), Session(JobRunner())
+    settings = session.settings
+    assert settings.limit("max_angle", 500.0) == 180.0
+    assert settings.limit("max_error", 60.0) == 60.0
+    core = settings.to_core()
+    assert (core.max_error, core.max_angle, core.max_deviation) == (60.0, 180.0, None)
+    assert settings.preset == "Custom"
+    apply_query(other, {**query_of(session), "max_deviation": "-3"})
+    assert other.settings.to_core() == core
+    settings.limit("max_error", None)
+    settings.limit("max_angle", None)
+    assert settings.to_core() == InversionSettings()

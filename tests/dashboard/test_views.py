@@ -16,7 +16,9 @@ from dashboard.control.places import parse_position
 from dashboard.control.series import Fit, summary_of
 from dashboard.extension import prepare
 from dashboard.state.selection import Point
+from dashboard.state.settings import Settings
 from dashboard.views.curves import Curve, band_outline
+from dashboard.views.estimate_panel import EstimatePanel
 from dashboard.views.figures import fit_box
 from dashboard.views.glacier_map import (
     GlacierMapView,
@@ -221,6 +223,18 @@ def test_points_have_colours():
 
 def test_histogram_counts_all_pairs(pairs):
     assert span_histogram(pairs.end - pairs.start).dimension_values("pairs").sum() == len(pairs)
+
+
+def test_fields_of_limits_put_numbers_right():
+    settings = Settings()
+    panel = EstimatePanel(settings)
+    field = panel.limits["max_angle"]
+    field.value = 500.0
+    assert field.value == settings.max_angle == 180.0
+    field.value = None
+    assert settings.max_angle is None
+    settings.from_core(InversionSettings(max_error=40.0))
+    assert panel.limits["max_error"].value == 40.0
 
 
 def test_box_gets_the_frame_s_proportions():
