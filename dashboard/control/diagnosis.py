@@ -46,6 +46,7 @@ class DiagnosisControl:
         self._open = self._crosses = False
         self._asked: Fit | None = None
         self._known: tuple[Fit, Diagnosis] | None = None
+        series.on_fit = self.ask
 
     def open(self, shown: bool) -> None:
         """Show the tab, or leave it."""
@@ -76,12 +77,17 @@ class DiagnosisControl:
             return
         if self._known is not None and self._known[0] is fit:
             self._send(*self._known)
-        elif self._asked is not fit:
-            self._ask(fit)
+        self.ask()
 
-    def _ask(self, fit: Fit) -> None:
+    def ask(self) -> None:
+        """Have the active fit looked into, if somebody wants to see it and it is not known yet."""
         from itslive_core import diagnose
 
+        fit = self._series.fit
+        if fit is None or fit.series is None or not (self._open or self._crosses):
+            return
+        if fit is self._asked or (self._known is not None and self._known[0] is fit):
+            return
         self._asked = fit
         self._session.runner.submit(
             "diagnose",

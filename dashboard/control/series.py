@@ -130,13 +130,15 @@ class SeriesControl:
     view : SeriesBoard
         Where series are shown.
     on_change : callable
-        Told when what is known of a point changed.
+        Told when what is known of a point changed, once it is drawn.
     """
 
     def __init__(self, session: Session, view: SeriesBoard, on_change: Callable[[], None]) -> None:
         self._session = session
         self._view = view
         self._on_change = on_change
+        self.on_fit: Callable[[], None] | None = None
+        """Called at once when there is another fit: the place to start more work."""
         self.fits: dict[int, Fit] = {}
         session.selection.param.watch(self._points_changed, "points")
         session.settings.param.watch(self._settings_changed, list(FIT_FIELDS))
@@ -232,6 +234,8 @@ class SeriesControl:
         if points and self.fit is None:
             return  # still being read: what is shown stays until it is there
         self._view.show([_drawn(point, self.fits[point.key]) for point in points if point.key in self.fits])
+        if self.on_fit is not None:
+            self.on_fit()
         self._session.runner.later("series", self._on_change)
 
 
