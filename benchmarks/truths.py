@@ -25,6 +25,7 @@ FAMILIES = ("mixed", "seasonal", "surging", "quiet", "accelerating")
 """Shapes of truth. Mixed: trend, sharp drifting season and a surge."""
 OTHER_SHAPES = (
     "step", "stop", "double surge", "sawtooth", "slow-down", "two harmonics", "brief events", "wandering",
+    "slow",
 )  # fmt: skip
 """Shapes that nothing was tuned on; see `other_speed`."""
 MISSION_SCALES = {"S1": 2.0, "S2": 1.0, "L8_9": 1.4, "L7": 2.5, "L4_5": 2.0, "other": 1.0}
@@ -150,7 +151,8 @@ def other_speed(shape: str, rng: np.random.Generator) -> Callable[[NDArray[np.fl
         year and ends within five days. ``double surge``: two, of other sizes. ``sawtooth``: every year a rise
         over nine months and a fall over three. ``slow-down``: every year a dip of a month and a half. ``two
         harmonics``: a year and half a year. ``brief events``: two speed-ups of ten days a year, at random.
-        ``wandering``: a random walk with a memory of half a year.
+        ``wandering``: a random walk with a memory of half a year. ``slow``: 20 to 80 m/yr, and 40 % more for
+        some weeks of every spring.
     rng : numpy.random.Generator
     """
     base = rng.uniform(300, 1500)
@@ -161,6 +163,8 @@ def other_speed(shape: str, rng: np.random.Generator) -> Callable[[NDArray[np.fl
     dates = rng.uniform(1985, 2025, 80)
     knots = np.arange(1980, 2030, 5 / YEAR)
     walk = np.zeros(len(knots))
+    if shape == "slow":
+        base = rng.uniform(20, 80)
     memory = np.exp(-5 / YEAR / 0.5)
     for k, kick in enumerate(rng.normal(0, np.sqrt(1 - memory**2), len(knots) - 1)):
         walk[k + 1] = memory * walk[k] + kick
@@ -187,6 +191,8 @@ def other_speed(shape: str, rng: np.random.Generator) -> Callable[[NDArray[np.fl
             return 0.4 * base * np.exp(-0.5 * ((t[:, None] - dates) * YEAR / 5) ** 2).sum(axis=1)
         if shape == "wandering":
             return 0.15 * base * np.interp(t, knots, walk)
+        if shape == "slow":
+            return 0.4 * base * seasonal(t) * np.exp(-0.5 * ((x - 0.5) / 0.075) ** 2)
         raise ValueError(f"no shape {shape!r}: choose from {', '.join(OTHER_SHAPES)}")
 
     return lambda t: base + part(t)

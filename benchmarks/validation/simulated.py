@@ -50,7 +50,7 @@ _HARD: dict[str, tuple[InversionSettings, dict]] = {
     "noise heavy-tailed (Student t, 4)": (InversionSettings(), {"heavy": 4.0}),
 }
 _PRESETS = ("recommended", "surging glacier", "slow glacier", "ice sheet")
-_PRESET_FAMILIES = ("surging", "quiet", "seasonal", "accelerating", "wandering")
+_PRESET_FAMILIES = ("surging", "quiet", "seasonal", "accelerating", "wandering", "slow")
 
 
 @dataclass(frozen=True)
@@ -195,15 +195,20 @@ def _presets(at: Acquisitions) -> Table:
 def _sparse(at: Acquisitions) -> Table:
     """Try few pairs: real ones before 2013, and a random draw since."""
     dense = at.between(2013, 2030)
-    draw = np.zeros(len(dense.start), dtype=bool)
-    draw[np.random.default_rng(0).choice(len(draw), min(300, len(draw)), replace=False)] = True
-    networks: Mapping[str, Acquisitions] = {
-        "before 2013": at.between(1980, 2013),
-        "300 drawn, since 2013": dense.take(draw),
+
+    def drawn(number: int) -> Acquisitions:
+        draw = np.zeros(len(dense.start), dtype=bool)
+        draw[np.random.default_rng(0).choice(len(draw), min(number, len(draw)), replace=False)] = True
+        return dense.take(draw)
+
+    networks: Mapping[str, tuple[Acquisitions, tuple[str, ...]]] = {
+        "before 2013": (at.between(1980, 2013), FAMILIES),
+        "300 drawn, since 2013": (drawn(300), FAMILIES),
+        "600 drawn, since 2013": (drawn(600), ("slow",)),
     }
     rows = []
-    for name, few in networks.items():
-        for family in FAMILIES:
+    for name, (few, families) in networks.items():
+        for family in families:
             scores, oracle = [], []
             for seed in range(6):
                 simulation = simulate(few, family, seed)

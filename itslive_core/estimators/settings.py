@@ -30,7 +30,7 @@ OUTLIERS = ("none", "auto")
 DEVICES = ("auto", "cpu", "cuda")
 """Choices of the device."""
 SMOOTHINGS = ("auto", "evidence", "gcv")
-"""Ways to choose lambda; ``auto`` takes that of ``gcv``, but not below a third of that of ``evidence``."""
+"""Ways to choose lambda; ``auto``: that of ``gcv``, if it is sure or not below a third of ``evidence``'s."""
 
 NOISE = ("auto", "formal", "learnt")
 """Choices of the noise model."""
@@ -62,7 +62,8 @@ class InversionSettings:
     ----------
     smoothing : float or {"auto", "evidence", "gcv"}
         lambda > 0; or chosen at each pixel: ``"evidence"`` takes the one of highest evidence, ``"gcv"`` the
-        one of least generalised cross-validation, ``"auto"`` the latter, but not below a third of the former.
+        one of least generalised cross-validation, ``"auto"`` the latter, but not below a third of the former
+        unless that is nearly a straight line and cross-validation sure that the truth is not.
     derivative : {1, 2}
         k: penalise changes of velocity, or of acceleration.
     interval : float

@@ -44,7 +44,12 @@ _LEAST_TO_LEARN = 40
 _LEAST_FOR_SHAPE = 300, 60
 """Pairs and differences below which the penalty keeps its shape."""
 _BELOW = 0.5
-"""Decades by which cross-validation may ask for less smoothing than the evidence."""
+"""Decades by which cross-validation may ask for less smoothing than the evidence, unless it is sure."""
+_STIFF_CHOICE = 2.5
+"""Decades above the least lambda from which the evidence may have mistaken what is not smooth for noise."""
+_SURE = 12.0
+"""What cross-validation must gain by going below the evidence's lambda; as `_PRICE`, for the correlation that
+is left in the noise gains up to 3."""
 _START = 1 / 3
 """Where in its range lambda starts, before outliers are known."""
 _YEAR = 365.25
@@ -182,13 +187,28 @@ def _choose(problem: Problem, task: Task, work: Work, vary: bool, level: float) 
             problem.n, problem.size, problem.width, problem.order, problem.scale, problem.shape,
         )  # fmt: skip
         if task.guard or task.kind == GCV:
-            x = search(judge, max(x - _BELOW, task.low) if task.guard else task.low, task.high, x)
+            x = _cross_validated(task, judge, x)
         score = criterion(judge, x) + (years + months) * _PRICE
         if score < best:
             best, chosen = score, x
             shape[:] = problem.shape
     problem.shape[:] = shape
     return chosen
+
+
+@kernel(error_model="numpy")
+def _cross_validated(task: Task, judge: Problem, x: float) -> float:  # pragma: no cover - compiled
+    """Give log10 lambda of least cross-validation, near that of the evidence, x, if that is to guard it."""
+    if not task.guard:
+        return search(judge, task.low, task.high, x)
+    near = search(judge, max(x - _BELOW, task.low), task.high, x)
+    if x < task.low + _STIFF_CHOICE:
+        return near
+    # Few pairs and a weak, sharp season: the evidence knows two answers, of which a straight line is one.
+    far = search(judge, task.low, x - _BELOW, np.nan)
+    if np.isfinite(far) and criterion(judge, far) + _SURE < criterion(judge, near):
+        return far
+    return near
 
 
 @kernel(error_model="numpy")

@@ -325,6 +325,25 @@ def test_the_interval_leaves_the_smoothness_as_it_is(name: str) -> None:
         assert freedom == pytest.approx(usual.attrs["effective_degrees_of_freedom"], rel=0.15)
 
 
+def slow(t: np.ndarray) -> np.ndarray:
+    """A slow glacier that hurries for some weeks of the year, by less than the noise of most pairs."""
+    return 40 + 20 * np.exp(-((((t / YEAR) % 1 - 0.5) / 0.08) ** 2))
+
+
+def test_a_weak_season_is_not_taken_for_noise() -> None:
+    """The evidence is highest for a straight line; cross-validation is sure that there is more."""
+    by_evidence = replace(AUTO, smoothing="evidence", noise="learnt", offsets="mission")
+    ratios, inside = [], []
+    for seed in (0, 1, 3, 4):
+        pairs = observe(seed, 400, slow)
+        ours, line = itslive.invert(pairs, AUTO), itslive.invert(pairs, by_evidence)
+        assert ours.attrs["smoothing_used"] < 1e4 < 1e5 < line.attrs["smoothing_used"]
+        ratios.append(rmse(ours, slow) / rmse(line, slow))
+        inside.append(coverage(ours, slow))
+    assert np.mean(ratios) < 0.9
+    assert np.mean(inside) > 0.75
+
+
 # ------------------------------------------------------------------------------------------- a given lambda
 
 
