@@ -21,6 +21,7 @@ from itslive_core.missions import MISSIONS
 from itslive_core.rejections import explain_rejections
 
 mpl.use("Agg")
+import matplotlib.dates as mdates
 import matplotlib.pyplot as plt
 
 if TYPE_CHECKING:
@@ -172,6 +173,8 @@ def bands(folder: Path) -> None:
         axis.plot(series["time"], series["v"], color="#0072B2", lw=1)
         axis.plot(series["time"], true, color="black", lw=0.8)
         axis.set_title(f"{title}: the band holds {100 * inside:.0f} % of 2019-2021", fontsize=9)
+        axis.xaxis.set_major_locator(mdates.YearLocator())
+        axis.xaxis.set_major_formatter(mdates.DateFormatter("%Y"))
     axes[0].set_ylabel("speed [m/yr]")
     figure.savefig(folder / "bands.png", dpi=90)
 
