@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from dashboard.state.estimators import METHODS, PARTS
 from dashboard.state.settings import LIMITS, LOG_SMOOTHING_BOUNDS
 
 if TYPE_CHECKING:
@@ -13,12 +14,19 @@ if TYPE_CHECKING:
 
     from dashboard.control.session import Session
 
-__all__ = ["Place", "apply_query", "place_in", "query_of"]
+__all__ = ["OWN_KEYS", "Place", "apply_query", "place_in", "query_of"]
 
 
 _ALWAYS = ("weights", "outliers")
 _WHERE_CHANGED = ("criterion", "smoothing_in_time", "noise", "offsets")
 """Choices that a link holds only where they are not the usual ones."""
+_OF_PROCESS = ("method", "kernel", "harmonics")
+"""Choices that a link holds only where there is a Gaussian process."""
+
+OWN_KEYS = frozenset(
+    {"lambda", "k", "h", "robust", "lon", "lat", "cube", *_ALWAYS, *_WHERE_CHANGED, *LIMITS, *_OF_PROCESS}
+)
+"""Everything that a link may hold; what `query_of` leaves out has its usual value."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +89,22 @@ def apply_query(session: Session, query: Mapping[str, Any]) -> None:
     if robust in {"true", "1", "false", "0"}:
         values["robust"] = robust in {"true", "1"}
     settings.param.update(**values)
+    _apply_method(session, query)
+
+
+def _apply_method(session: Session, query: Mapping[str, Any]) -> None:
+    estimators = session.estimators
+    values: dict[str, Any] = {}
+    if query.get("method") in METHODS.values():
+        values["method"] = query["method"]
+    if "kernel" in query:
+        parts = str(query["kernel"]).split(",")
+        if set(parts) <= {*PARTS, "none"}:
+            values |= {name: name in parts for name in PARTS}
+    harmonics = _number(query.get("harmonics"), *estimators.param["harmonics"].bounds)
+    if harmonics is not None and harmonics == int(harmonics):
+        values["harmonics"] = int(harmonics)
+    estimators.param.update(**values)
 
 
 def query_of(session: Session) -> dict[str, Any]:
@@ -99,6 +123,12 @@ def query_of(session: Session) -> dict[str, Any]:
             if (value := getattr(settings, name)) != settings.param[name].default
         },
     }
+    estimators = session.estimators
+    if estimators.fits_process:
+        query["method"] = estimators.method
+        query["kernel"] = ",".join(estimators.parts) or "none"
+        if estimators.harmonics != estimators.param["harmonics"].default:
+            query["harmonics"] = estimators.harmonics
     if point is not None:
         query.update(lon=f"{point.lon:.5f}", lat=f"{point.lat:.5f}")
         if point.cube_url.startswith(("https://", "s3://")):

@@ -6,19 +6,21 @@ import asyncio
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
 
 import panel as pn
 from panel.io.document import unlocked
 from panel.io.state import set_curdoc
 from panel.viewable import Viewer
 
-from dashboard.address import Place, apply_query, place_in, query_of
+from dashboard.address import OWN_KEYS, Place, apply_query, place_in, query_of
 from dashboard.control.area import AreaControl
 from dashboard.control.diagnosis import DiagnosisControl
 from dashboard.control.places import PlaceControl
 from dashboard.control.series import FIT_FIELDS, SeriesControl
 from dashboard.control.session import Session
 from dashboard.runner import JobRunner, once
+from dashboard.state.estimators import ESTIMATOR_FIELDS
 from dashboard.views.diagnosis.tab import DiagnosisView
 from dashboard.views.frame import Frame
 from dashboard.views.glacier_map import GlacierMapView
@@ -87,9 +89,11 @@ class Dashboard(Viewer):
         selection.param.watch(self._known_changed, "known")
         selection.param.watch(self._glaciers_changed, "glaciers")
         selection.param.watch(lambda *_: runner.later("points", self._points_changed), ["points", "cube"])
-        self.session.settings.param.watch(
-            lambda *_: runner.later("address", self._write_address), list(FIT_FIELDS)
-        )
+        for state, fields in (
+            (self.session.settings, FIT_FIELDS),
+            (self.session.estimators, ESTIMATOR_FIELDS),
+        ):
+            state.param.watch(lambda *_: runner.later("address", self._write_address), list(fields))
 
     def __panel__(self) -> Any:
         try:
@@ -255,8 +259,10 @@ class Dashboard(Viewer):
 
     def _write_address(self) -> None:
         """Put what a person would want back into the address of the page."""
-        if self.session.selection.points and pn.state.location:
-            pn.state.location.update_query(**query_of(self.session))
+        location = pn.state.location
+        if self.session.selection.points and location:
+            foreign = {key: value for key, value in location.query_params.items() if key not in OWN_KEYS}
+            location.search = "?" + urlencode({**foreign, **query_of(self.session)})
 
 
 def _open_demo() -> tuple[list[Datacube], list[Glacier], list[Any]]:

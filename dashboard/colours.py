@@ -22,6 +22,7 @@ __all__ = [
     "REJECTED_COLOUR",
     "REJECTED_LABEL",
     "SPEED_MAP",
+    "partner_colour",
     "step_colour",
     "step_label",
 ]
@@ -93,6 +94,12 @@ _STEP_LABELS = MappingProxyType(
         "no_weight": "No weight in the robust fit",
     }
 )
+
+
+def partner_colour(colour: str) -> str:
+    """Return the colour of a second curve of a point: far from that of its first one."""
+    blue, crimson, *_, orange = POINT_COLOURS
+    return blue if colour in (crimson, orange) else crimson
 
 
 def step_colour(name: str) -> str:

@@ -1,4 +1,4 @@
-"""The glacier map: the median of the pairs while they are read, and the inversion of the whole glacier."""
+"""The glacier map: the median of the pairs while they are read, and the estimate of the whole glacier."""
 
 from __future__ import annotations
 
@@ -19,12 +19,19 @@ if TYPE_CHECKING:
     from dashboard.views.glacier_map import GlacierMapView
     from itslive_core import Datacube, Glacier
 
-__all__ = ["MODES", "AreaControl", "Canvas", "Progress", "clock"]
+__all__ = ["ACTIONS", "MODES", "NOTES", "AreaControl", "Canvas", "Progress", "clock"]
+
+ACTIONS = {
+    "inversion": ("Invert glacier", "Invert every pixel of the glacier, block by block."),
+    "gp": ("Fit glacier", "Fit a Gaussian process to every pixel; those of a block share what is learnt."),
+    "both": ("Invert glacier", "Invert every pixel. To fit Gaussian processes choose that method alone."),
+}
+"""By method, what the button of the whole glacier says, and what it does."""
 
 MODES = {
     "Median of the pairs": "median",
-    "Inverted, mean": "mean",
-    "Inverted, at a date": "date",
+    "Mean speed": "mean",
+    "Speed at a date": "date",
     "Mean without season": "mean_speed",
     "Trend": "trend",
     "Season, amplitude": "season_amplitude",
@@ -32,7 +39,7 @@ MODES = {
 }
 _SHOWN: dict[str, dict[str, Any]] = {
     "median": {"title": "Speed of the median velocity [m/yr]"},
-    "mean": {"title": "Inverted mean speed [m/yr]"},
+    "mean": {"title": "Mean speed [m/yr]"},
     "date": {"title": "Speed [m/yr]"},
     "mean_speed": {"title": "Mean speed without the season [m/yr]"},
     "trend": {"title": "Trend of the speed [m/yr per year]", "kind": "change", "name": "Trend",
@@ -42,6 +49,11 @@ _SHOWN: dict[str, dict[str, Any]] = {
                    "unit": ""},
 }  # fmt: skip
 """How each mode is drawn: fields of `Raster`."""
+NOTES = {
+    "season_amplitude": "On ground without ice, moving shadows feign a season of some 8 m/yr.",
+    "season_day": "Where the amplitude is below some 8 m/yr this may be the season of moving shadows.",
+}
+"""What to beware of in some modes."""
 _PER_PIXEL = ("mean_speed", "trend", "season_amplitude", "season_day")
 """Modes that are variables of the estimate, one value a pixel."""
 _DRAW_EVERY = 0.15
@@ -158,7 +170,9 @@ class AreaControl(param.Parameterized):
 
     mode = param.Selector(default="median", objects=MODES, label="Map shows")
     date = param.Integer(default=0, bounds=(0, None), doc="Index of the cell shown.")
-    progress = param.Parameter(doc="How far the inversion is.")
+    progress = param.Parameter(doc="How far the estimate of the glacier is.")
+    action = param.Parameter(default=ACTIONS["inversion"], doc="What the button says, and what it does.")
+    note = param.String(default="", doc="What to beware of in what is shown.")
 
     def __init__(self, session: Session, view: GlacierMapView, **params: Any) -> None:
         super().__init__(progress=Progress(), **params)
@@ -170,6 +184,7 @@ class AreaControl(param.Parameterized):
         self._drawn = 0.0
         self._limits: dict[str, float] = {}
         self._failed: list[str] = []
+        session.estimators.param.watch(lambda event: setattr(self, "action", ACTIONS[event.new]), "method")
 
     def show(self, glacier: Glacier, cubes: list[Datacube]) -> None:
         """Turn to a glacier and read its pairs block by block."""
@@ -203,7 +218,7 @@ class AreaControl(param.Parameterized):
         )
 
     def invert(self) -> None:
-        """Invert the whole glacier, block by block."""
+        """Estimate the whole glacier, block by block, with the method that is chosen."""
         from itslive_core import run_glacier
 
         glacier, choices = self._session.selection.glacier, self._session.choices()
@@ -212,7 +227,7 @@ class AreaControl(param.Parameterized):
         if glacier is None or self.canvas is None or not self.cubes:
             self._session.messages.tell("Choose a glacier first: click one on the world map.", "warning")
             return
-        settings, selection = choices
+        settings, selection = choices.of_area, choices.selection
         canvas, cubes = Canvas(self.canvas.x, self.canvas.y), self.cubes
         canvas.median = self.canvas.median
         self.canvas = canvas
@@ -275,7 +290,8 @@ class AreaControl(param.Parameterized):
 
     @param.depends("mode", watch=True)
     def _explain_mode(self) -> None:
-        """Say what to do where there is nothing to show yet."""
+        """Say what to beware of, and what to do where there is nothing to show yet."""
+        self.note = NOTES.get(self.mode, "")
         canvas = self.canvas
         if (
             canvas is None
@@ -285,8 +301,8 @@ class AreaControl(param.Parameterized):
         ):
             return
         self._session.messages.tell(
-            "Season and trend come with the inversion of the glacier: choose λ from the data, then press "
-            "Invert glacier.",
+            "Season and trend come with the inversion of the glacier: under Estimate choose Inversion and "
+            "λ from the data, then press Invert glacier.",
             "info",
         )
 

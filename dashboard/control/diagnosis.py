@@ -9,13 +9,16 @@ from dashboard.runner import Policy, once
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from dashboard.control.series import Fit, SeriesControl
+    from dashboard.control.fit import Fit
+    from dashboard.control.series import SeriesControl
     from dashboard.control.session import Session
     from dashboard.views.diagnosis.tab import DiagnosisView
     from dashboard.views.series_board import SeriesBoard
     from itslive_core import Diagnosis
 
 __all__ = ["DiagnosisControl"]
+
+_OF_INVERSION = "Diagnostics look into the inversion. Choose Inversion or Both under Estimate, Method."
 
 
 class DiagnosisControl:
@@ -70,10 +73,11 @@ class DiagnosisControl:
         if not (self._open or self._crosses):
             return
         if fit is None or fit.series is None:
-            self._asked = None
             reading = fit is None and self._session.selection.point is not None
             if self.view is not None and not reading:
-                self.view.show(None, fit.problem if fit else "")
+                self.view.show(None, fit.problem or _OF_INVERSION if fit else "")
+        if fit is None or not self._wanted(fit):
+            self._asked = None
             return
         if self._known is not None and self._known[0] is fit:
             self._send(*self._known)
@@ -84,7 +88,7 @@ class DiagnosisControl:
         from itslive_core import diagnose
 
         fit = self._series.fit
-        if fit is None or fit.series is None or not (self._open or self._crosses):
+        if fit is None or not self._wanted(fit):
             return
         if fit is self._asked or (self._known is not None and self._known[0] is fit):
             return
@@ -97,6 +101,12 @@ class DiagnosisControl:
             policy=Policy.CONFLATE,
         )
 
+    def _wanted(self, fit: Fit) -> bool:
+        """Whether somebody wants to see a diagnosis; without an inversion it tells only what filters took."""
+        if fit.series is None:
+            return self._crosses and not fit.problem
+        return self._open or self._crosses
+
     def _arrived(self, fit: Fit, found: Diagnosis) -> None:
         now = self._series.fit
         if now is None or now.pairs is not fit.pairs:
@@ -105,10 +115,12 @@ class DiagnosisControl:
         self._session.runner.later("diagnosis", lambda: self._send(fit, found))
 
     def _send(self, fit: Fit, found: Diagnosis) -> None:
-        if self._open and self.view is not None:
+        inverted = fit.series is not None
+        if self._open and self.view is not None and inverted:
             self.view.show(found, fit.problem, offsets=fit.settings.estimates_offsets)
         if self._crosses:
-            self._board.show_rejected(found.pairs)
+            # Weights of the inversion say nothing about another estimate.
+            self._board.show_rejected(found.pairs if inverted else found.pairs.assign(weight=1.0))
 
     def _failed(self, message: str) -> None:
         self._asked = None

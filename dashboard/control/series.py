@@ -2,31 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
+from dashboard.colours import partner_colour
+from dashboard.control.fit import Process, fit_point, fit_process, shown_series
 from dashboard.runner import Policy
+from dashboard.state.estimators import ESTIMATOR_FIELDS
 from dashboard.state.selection import Point
 from dashboard.state.settings import LIMITS
 from dashboard.views.curves import Curve
-from dashboard.views.pair_bars import Bars
 from dashboard.views.series_board import PointSeries
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    import xarray as xr
-
-    from dashboard.control.session import Session
+    from dashboard.control.fit import Fit
+    from dashboard.control.session import Choices, Session
     from dashboard.views.series_board import SeriesBoard
-    from itslive_core import Datacube, ImagePairs, InversionSettings, PairSelection
+    from itslive_core import Datacube
 
-__all__ = ["FIT_FIELDS", "Fit", "SeriesControl", "summary_of"]
-
-_WIDEN = "Widen the dates, spans or missions under Data."
-
+__all__ = ["FIT_FIELDS", "SeriesControl"]
 
 FIT_FIELDS = (
     "auto_smoothing",
@@ -46,82 +42,11 @@ FIT_FIELDS = (
 """Settings that a fit depends on."""
 
 
-@dataclass(frozen=True)
-class Fit:
-    """What is known of a point.
-
-    Parameters
-    ----------
-    pairs : ImagePairs
-        All pairs at its pixel.
-    shown : ImagePairs
-        Those that the filters on metadata leave.
-    selection : PairSelection
-        Those filters.
-    settings : InversionSettings
-        Settings of the estimate.
-    bars : Bars
-        The pairs shown, and which of them the filter on values keeps.
-    series : Dataset or None
-        The estimate.
-    problem : str
-        Why there is none.
-    """
-
-    pairs: ImagePairs
-    shown: ImagePairs
-    selection: PairSelection
-    settings: InversionSettings
-    bars: Bars
-    series: xr.Dataset | None = None
-    problem: str = ""
-
-
-def summary_of(fit: Fit) -> str:
-    """Say in one line what was used and what was chosen."""
-    total = len(fit.pairs)
-    if fit.problem:
-        return fit.problem
-    if fit.series is None:
-        return f"{len(fit.shown):,} of {total:,} image pairs"
-    attributes = fit.series.attrs
-    used = int(attributes.get("n_pairs_used", len(fit.shown)))
-    if used == 0:
-        return f"All pairs were filtered out: 0 of {total:,} left. {_WIDEN}"
-    parts = [f"{used:,} of {total:,} image pairs used"]
-    smoothing = attributes.get("smoothing_used")
-    if isinstance(smoothing, (int, float)) and smoothing == smoothing:
-        parts.append(f"λ = {smoothing:,.3g}")
-    if reason := attributes.get("reason"):
-        parts.append(str(reason))
-    return " · ".join(parts)
-
-
-def _fit(
-    pairs: ImagePairs, settings: InversionSettings, selection: PairSelection, before: Fit | None = None
-) -> Fit:
-    """Estimate a series; the pairs that are shown stay the same object while the filters do."""
-    from itslive_core import invert
-    from itslive_core.errors import SelectionError
-    from itslive_core.rejections import explain_rejections
-
-    same = before is not None and before.selection == selection
-    shown = before.shown if before is not None and same else pairs.select(**asdict(selection))
-    if len(shown) == 0:
-        problem = f"All pairs were filtered out: 0 of {len(pairs):,} left. {_WIDEN}"
-        return Fit(pairs, shown, selection, settings, Bars(shown, np.ones(0, dtype=bool)), problem=problem)
-    keep = explain_rejections(shown, settings) == ""
-    bars = Bars(shown, keep)
-    if before is not None and same and np.array_equal(before.bars.keep, keep):
-        bars = before.bars
-    try:
-        return Fit(pairs, shown, selection, settings, bars, invert(pairs, settings, selection=selection))
-    except SelectionError as error:
-        return Fit(pairs, shown, selection, settings, bars, problem=str(error))
-
-
 class SeriesControl:
     """Reads points, fits them again when a setting moves, and sends both to the view.
+
+    Pairs and inversions come through one lane of the worker, Gaussian processes through another: they take
+    longer, and a new click or another setting stops them.
 
     Parameters
     ----------
@@ -140,15 +65,24 @@ class SeriesControl:
         self.on_fit: Callable[[], None] | None = None
         """Called at once when there is another fit: the place to start more work."""
         self.fits: dict[int, Fit] = {}
+        self.processes: dict[int, Process] = {}
+        self._running: frozenset[int] = frozenset()
         session.selection.param.watch(self._points_changed, "points")
         session.settings.param.watch(self._settings_changed, list(FIT_FIELDS))
         session.filters.param.watch(self.refit, ["start", "end", "missions", "span"])
+        session.estimators.param.watch(self.refit, list(ESTIMATOR_FIELDS))
 
     @property
     def fit(self) -> Fit | None:
         """What is known of the active point."""
         point = self._session.selection.point
         return self.fits.get(point.key) if point else None
+
+    @property
+    def process(self) -> Process | None:
+        """The Gaussian process of the active point, where it is wanted."""
+        point = self._session.selection.point
+        return self.processes.get(point.key) if point else None
 
     def add(self, cube: Datacube, **position: float) -> Point | None:
         """Select the pixel at a position (lon, lat or x, y) of a cube, and read and fit it."""
@@ -171,15 +105,16 @@ class SeriesControl:
             pairs = cube.pairs_at(x=point.x, y=point.y)
             if should_stop():
                 return
-            yield _fit(pairs, *choices)
+            yield fit_point(pairs, choices)
 
+        self._stop_processes()
         self._session.begin("Reading image pairs")
         self._session.runner.submit(
             "read",
             work,
             lambda fit: self._arrived(point, fit, choices),
             self._session.messages.error,
-            on_done=self._session.end,
+            on_done=self._read,
             policy=Policy.ALL if selection.compare else Policy.CANCEL,
         )
         return point
@@ -191,16 +126,19 @@ class SeriesControl:
         choices = self._session.choices()
         if not waiting or choices is None:
             return
+        if not all(self._has_process(key, choices) for key, _ in waiting):
+            self._stop_processes()
 
         def work(_should_stop: Callable[[], bool]) -> Iterator[tuple[int, Fit]]:
             for key, before in waiting:
-                yield key, _fit(before.pairs, *choices, before)
+                yield key, fit_point(before.pairs, choices, before)
 
         self._session.runner.submit(
             "fit",
             work,
             lambda result: self._refitted(*result),
             self._session.messages.error,
+            on_done=lambda _: self._fit_processes(),
             policy=Policy.CONFLATE,
         )
 
@@ -210,7 +148,11 @@ class SeriesControl:
             return
         self.refit()
 
-    def _arrived(self, point: Point, fit: Fit, choices: tuple[Any, Any]) -> None:
+    def _read(self, _stopped: bool) -> None:
+        self._session.end()
+        self._fit_processes()
+
+    def _arrived(self, point: Point, fit: Fit, choices: Choices) -> None:
         if point not in self._session.selection.points:
             return
         self.fits[point.key] = fit
@@ -221,25 +163,113 @@ class SeriesControl:
     def _refitted(self, key: int, fit: Fit) -> None:
         if key in self.fits:
             self.fits[key] = fit
+            if fit.problem:
+                self.processes.pop(key, None)
             self._show()
+
+    def _has_process(self, key: int, choices: Choices) -> bool:
+        """Whether the Gaussian process of a point is as wanted, or will be."""
+        process = self.processes.get(key)
+        if choices.process is None or process is None:
+            return choices.process is None and process is None
+        return process.answers(choices) and (not process.pending or key in self._running)
+
+    def _fit_processes(self) -> None:
+        """Fit the Gaussian processes that are wanted and not there, that of the active point first."""
+        choices = self._session.choices()
+        if choices is None:
+            return
+        if choices.process is None:
+            if self.processes:
+                self._stop_processes()
+                self.processes.clear()
+                self._show()
+            return
+        points = reversed(self._session.selection.points)
+        wanted = [
+            (point.key, fit.pairs)
+            for point in points
+            if (fit := self.fits.get(point.key)) is not None
+            and not fit.problem
+            and not self._has_process(point.key, choices)
+        ]
+        if not wanted:
+            return
+        for key, _ in wanted:
+            before = self.processes.get(key)
+            self.processes[key] = Process(
+                choices.process, choices.selection, before.series if before else None, pending=True
+            )
+
+        def work(should_stop: Callable[[], bool]) -> Iterator[tuple[int, Process]]:
+            for key, pairs in wanted:
+                for process in fit_process(pairs, choices, should_stop):
+                    yield key, process
+
+        self._running = frozenset(key for key, _ in wanted)
+        self._session.begin("Fitting the Gaussian process")
+        self._session.runner.submit(
+            "process",
+            work,
+            lambda result: self._process_arrived(*result),
+            self._process_failed,
+            on_done=self._processes_done,
+            policy=Policy.CANCEL,
+        )
+        self._session.runner.later("series", self._on_change)
+
+    def _stop_processes(self) -> None:
+        """Stop what runs: something else is wanted."""
+        self._session.runner.cancel("process", silent=True)
+        if self._running:
+            self._running = frozenset()
+            self._session.end()
+
+    def _process_arrived(self, key: int, process: Process) -> None:
+        if key in self.fits:
+            self.processes[key] = process
+            self._show()
+
+    def _process_failed(self, message: str) -> None:
+        for key in self._running & set(self.processes):
+            if self.processes[key].pending:
+                known = self.processes[key]
+                self.processes[key] = replace(known, series=None, pending=False, problem=message)
+        self._show()
+        self._session.messages.error(message)
+
+    def _processes_done(self, _stopped: bool) -> None:
+        self._running = frozenset()
+        self._session.end()
 
     def _points_changed(self, *_: Any) -> None:
         keys = {point.key for point in self._session.selection.points}
-        for key in [key for key in self.fits if key not in keys]:
-            del self.fits[key]
+        for known in (self.fits, self.processes):
+            for key in set(known) - keys:
+                del known[key]
         self._show()
 
     def _show(self) -> None:
         points = self._session.selection.points
         if points and self.fit is None:
             return  # still being read: what is shown stays until it is there
-        self._view.show([_drawn(point, self.fits[point.key]) for point in points if point.key in self.fits])
+        self._view.show(
+            [
+                _drawn(point, self.fits[point.key], self.processes.get(point.key))
+                for point in points
+                if point.key in self.fits
+            ]
+        )
         if self.on_fit is not None:
             self.on_fit()
         self._session.runner.later("series", self._on_change)
 
 
-def _drawn(point: Point, fit: Fit) -> PointSeries:
+def _drawn(point: Point, fit: Fit, process: Process | None) -> PointSeries:
     """Say what is drawn of a point."""
-    curve = None if fit.series is None else Curve(fit.series, point.colour, point.label)
-    return PointSeries(point.key, point.label, point.colour, fit.bars, curve)
+    main = shown_series(fit, process)
+    curve = None if main is None else Curve(main, point.colour, point.label)
+    second = None
+    if fit.series is not None and process is not None and process.series is not None:
+        second = Curve(process.series, partner_colour(point.colour), point.label)
+    return PointSeries(point.key, point.label, point.colour, fit.bars, curve, second)

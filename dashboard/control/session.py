@@ -7,15 +7,43 @@ from typing import TYPE_CHECKING, Any
 
 import param
 
+from dashboard.state.estimators import Estimators
 from dashboard.state.filters import Filters
 from dashboard.state.selection import Selection
 from dashboard.state.settings import Settings
 
 if TYPE_CHECKING:
     from dashboard.runner import JobRunner
-    from itslive_core import InversionSettings, PairSelection
+    from itslive_core import GaussianProcessSettings, InversionSettings, PairSelection
 
-__all__ = ["Messages", "Session"]
+__all__ = ["Choices", "Messages", "Session"]
+
+
+@dataclass(frozen=True)
+class Choices:
+    """What the core is asked for, frozen for a worker.
+
+    Parameters
+    ----------
+    settings : InversionSettings
+        Of the inversion; its filters on values hold for the Gaussian process too.
+    selection : PairSelection
+        Filters on metadata.
+    inverts : bool
+        The inversion is wanted.
+    process : GaussianProcessSettings or None
+        Of the Gaussian process, where it is wanted.
+    """
+
+    settings: InversionSettings
+    selection: PairSelection
+    inverts: bool = True
+    process: GaussianProcessSettings | None = None
+
+    @property
+    def of_area(self) -> InversionSettings | GaussianProcessSettings:
+        """Settings for a whole glacier: of both methods the inversion, which is far quicker."""
+        return self.settings if self.inverts or self.process is None else self.process
 
 
 class Messages(param.Parameterized):
@@ -54,14 +82,18 @@ class Session:
     selection: Selection = field(default_factory=Selection)
     filters: Filters = field(default_factory=Filters)
     settings: Settings = field(default_factory=Settings)
+    estimators: Estimators = field(default_factory=Estimators)
     messages: Messages = field(default_factory=Messages)
 
-    def choices(self) -> tuple[InversionSettings, PairSelection] | None:
+    def choices(self) -> Choices | None:
         """Return settings and selection for the core; tells and returns None where they are impossible."""
         from itslive_core.errors import ItsliveError
 
+        estimators = self.estimators
         try:
-            return self.settings.to_core(), self.filters.to_core()
+            settings = self.settings.to_core()
+            process = estimators.to_core(settings) if estimators.fits_process else None
+            return Choices(settings, self.filters.to_core(), estimators.inverts, process)
         except ItsliveError as error:
             self.messages.error(str(error))
             return None

@@ -27,18 +27,24 @@ __all__ = [
     "curve",
     "curve_frame",
     "curve_hover",
+    "gap_line",
     "held",
     "held_line",
+    "in_gaps",
     "other_curves",
+    "second_band",
+    "second_line",
     "support",
+    "without_gaps",
 ]
 
 _Z95 = 1.959963984540054
 
-GRADES = (1, 2, 3)
-"""How well a cell is held by data: hardly, loosely, well. 0 is a gap."""
-BAND_ALPHA = {1: 0.08, 2: 0.16, 3: 0.28}
+GRADES = (0, 1, 2, 3)
+"""How well a cell is held by data: hardly, loosely, well. 0 is a gap, which a Gaussian process fills."""
+BAND_ALPHA = {0: 0.05, 1: 0.08, 2: 0.16, 3: 0.28}
 """Opacity of the band by grade."""
+_SECOND_ALPHA = 0.16
 _FEW, _MANY = 3, 10
 """Pairs that overlap a cell: fewer than three cannot outvote an outlier, ten and more can."""
 _SEASON, _YEAR = 90.0, 365.0
@@ -166,9 +172,13 @@ def _at_edges(values: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray
 def band(one: Curve | None, component: str, grade: int) -> hv.Area:
     """Draw the parts of the 95 % band of an estimate that are of one grade; gaps stay gaps."""
     data = band_pieces(curve_frame(one.dataset if one else None, component), grade)
+    return _area(data, one, BAND_ALPHA[grade])
+
+
+def _area(data: pd.DataFrame, one: Curve | None, alpha: float) -> hv.Area:
     colour = one.colour if one else POINT_COLOURS[0]
     return data.hvplot.area(x="time", y="low", y2="high", hover=False, responsive=True, sort_date=False).opts(
-        color=colour, alpha=BAND_ALPHA[grade], line_alpha=0.0, apply_ranges=False
+        color=colour, alpha=alpha, line_alpha=0.0, apply_ranges=False
     )
 
 
@@ -193,8 +203,15 @@ def band_outline(pieces: pd.DataFrame) -> dict[str, NDArray[Any]]:
 
 
 def curve(one: Curve | None, component: str) -> hv.Curve:
-    """Draw an estimate as a thin line; cells without a pair are gaps."""
-    return _line(curve_frame(one.dataset if one else None, component), one, 1.3)
+    """Draw an estimate as a thin line; cells without a pair are gaps, or are left to `gap_line`."""
+    return _line(without_gaps(curve_frame(one.dataset if one else None, component)), one, 1.3)
+
+
+def gap_line(one: Curve | None, component: str) -> hv.Curve:
+    """Draw what an estimate says where there is no pair as a thin dotted line."""
+    return _line(in_gaps(curve_frame(one.dataset if one else None, component)), one, 1.3).opts(
+        line_dash="dotted", line_alpha=0.8
+    )
 
 
 def held_line(one: Curve | None, component: str) -> hv.Curve:
@@ -205,6 +222,34 @@ def held_line(one: Curve | None, component: str) -> hv.Curve:
 def held(data: pd.DataFrame) -> pd.DataFrame:
     """Keep of a curve what data hold well; the rest becomes NaN."""
     return data.assign(value=data["value"].where(data["grade"] == GRADES[-1]))
+
+
+def without_gaps(data: pd.DataFrame) -> pd.DataFrame:
+    """Keep of a curve the cells that pairs overlap; the rest becomes NaN."""
+    return data.assign(value=data["value"].where(data["grade"] > 0))
+
+
+def in_gaps(data: pd.DataFrame) -> pd.DataFrame:
+    """Keep of a curve the cells without a pair, and their neighbours, so that lines meet."""
+    gap = data["grade"].to_numpy() == 0
+    near = gap.copy()
+    near[1:] |= gap[:-1]
+    near[:-1] |= gap[1:]
+    return data.assign(value=data["value"].where(near))
+
+
+def second_band(one: Curve | None, component: str, *, gaps: bool) -> hv.Area:
+    """Draw the 95 % band of a second estimate of the same point, in gaps or elsewhere."""
+    data = curve_frame(one.dataset if one else None, component)
+    data = data.assign(grade=np.where(data["grade"] == 0, 0, GRADES[-1]))
+    shown = band_pieces(data, 0 if gaps else GRADES[-1])
+    return _area(shown, one, BAND_ALPHA[0] if gaps else _SECOND_ALPHA)
+
+
+def second_line(one: Curve | None, component: str) -> hv.Curve:
+    """Draw a second estimate of the same point as a dashed line."""
+    data = curve_frame(one.dataset if one else None, component)
+    return _line(data, one, 2.0).opts(line_dash=[7, 3])
 
 
 def _line(data: pd.DataFrame, one: Curve | None, width: float) -> hv.Curve:
@@ -235,11 +280,11 @@ def other_curves(others: list[Curve], component: str) -> hv.Contours:
     )
 
 
-def curve_hover() -> HoverTool:
+def curve_hover(name: str = "Estimate") -> HoverTool:
     """Make the tool that tells the estimate of a cell."""
     return HoverTool(
         tooltips=[
-            ("Estimate", "@value{0,0.0} m/yr"),
+            (name, "@value{0,0.0} m/yr"),
             ("± 1 std", "@std{0,0.0} m/yr"),
             ("Cell", "@time{%d %b %Y}"),
         ],

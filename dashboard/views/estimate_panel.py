@@ -7,24 +7,36 @@ from typing import TYPE_CHECKING, Any
 import panel_material_ui as pmui
 from panel.viewable import Viewer
 
+from dashboard.state.estimators import PARTS
 from dashboard.state.settings import LIMITS
 
 if TYPE_CHECKING:
+    from dashboard.state.estimators import Estimators
     from dashboard.state.settings import Settings
 
 __all__ = ["EstimatePanel"]
 
 _WIDE: dict[str, Any] = {"sizing_mode": "stretch_width", "margin": (6, 10)}
+_TIGHT: dict[str, Any] = {"sizing_mode": "stretch_width", "margin": (0, 10)}
+_NONE: dict[str, Any] = {"sizing_mode": "stretch_width", "margin": 0}
 _STEPS = {"max_error": 10.0, "max_angle": 5.0, "max_deviation": 0.5}
 
 
 class EstimatePanel(Viewer):
-    """Widgets of the settings; the slider shows lambda, not its logarithm."""
+    """Widgets of the methods and their settings; the slider shows lambda, not its logarithm.
 
-    def __init__(self, settings: Settings, **params: Any) -> None:
+    Parameters
+    ----------
+    settings : Settings
+        Of the inversion; interval and filters are those of both methods.
+    estimators : Estimators
+        The method, and the parts of the Gaussian process.
+    """
+
+    def __init__(self, settings: Settings, estimators: Estimators, **params: Any) -> None:
         super().__init__(**params)
-        self._settings = settings
-        slider = pmui.FloatSlider.from_param(
+        self._settings, self._estimators = settings, estimators
+        self.slider = pmui.FloatSlider.from_param(
             settings.param.log_smoothing,
             label="Smoothing λ",
             show_value=False,
@@ -32,24 +44,9 @@ class EstimatePanel(Viewer):
             size="small",
             **_WIDE,
         )
-        self.slider = slider
         self.limits = {name: self._limit(name) for name in LIMITS}
-        more = [
-            *self.limits.values(),
-            *(
-                pmui.Select.from_param(
-                    settings.param[name],
-                    size="small",
-                    css_classes=[f"itslive-{name.replace('_', '-')}"],
-                    **_WIDE,
-                )
-                for name in ("noise", "offsets", "smoothing_in_time", "criterion", "device")
-            ),
-        ]
-        self.layout = pmui.Column(
-            pmui.Select.from_param(
-                settings.param.preset, size="small", css_classes=["itslive-preset"], **_WIDE
-            ),
+        self.of_inversion = pmui.Column(
+            self._select("preset"),
             pmui.Switch.from_param(
                 settings.param.auto_smoothing,
                 label="Choose λ from the data",
@@ -57,7 +54,7 @@ class EstimatePanel(Viewer):
                 size="small",
                 **_WIDE,
             ),
-            slider,
+            self.slider,
             pmui.RadioButtonGroup.from_param(
                 settings.param.derivative,
                 label="Penalise",
@@ -65,6 +62,56 @@ class EstimatePanel(Viewer):
                 css_classes=["itslive-derivative"],
                 **_WIDE,
             ),
+            self._select("weights"),
+            pmui.Switch.from_param(
+                settings.param.robust, size="small", css_classes=["itslive-robust"], **_WIDE
+            ),
+            css_classes=["itslive-of-inversion"],
+            **_NONE,
+        )
+        self.harmonics = pmui.IntSlider.from_param(
+            estimators.param.harmonics,
+            label="Harmonics of the season",
+            size="small",
+            css_classes=["itslive-harmonics"],
+            **_WIDE,
+        )
+        self.of_process = pmui.Column(
+            pmui.Typography(
+                "Parts of the Gaussian process", variant="caption", sx={"opacity": 0.75}, **_TIGHT
+            ),
+            *(
+                pmui.Checkbox.from_param(
+                    estimators.param[name],
+                    label=estimators.param[name].label,
+                    size="small",
+                    css_classes=[f"itslive-kernel-{name}"],
+                    **_TIGHT,
+                )
+                for name in PARTS
+            ),
+            self.harmonics,
+            css_classes=["itslive-of-process"],
+            **_NONE,
+        )
+        self._more_of_inversion = pmui.Column(
+            *(
+                self._select(name)
+                for name in ("noise", "offsets", "smoothing_in_time", "criterion", "device")
+            ),
+            **_NONE,
+        )
+        self.layout = pmui.Column(
+            pmui.RadioButtonGroup.from_param(
+                estimators.param.method,
+                label="Method",
+                size="small",
+                css_classes=["itslive-method"],
+                sx={"& .MuiToggleButton-root": {"padding": "5px 8px", "whiteSpace": "nowrap"}},
+                **_WIDE,
+            ),
+            self.of_inversion,
+            self.of_process,
             pmui.FloatSlider.from_param(
                 settings.param.interval,
                 label="Interval h [days]",
@@ -72,17 +119,9 @@ class EstimatePanel(Viewer):
                 css_classes=["itslive-interval"],
                 **_WIDE,
             ),
-            pmui.Select.from_param(
-                settings.param.weights, size="small", css_classes=["itslive-weights"], **_WIDE
-            ),
-            pmui.Switch.from_param(
-                settings.param.robust, size="small", css_classes=["itslive-robust"], **_WIDE
-            ),
-            pmui.Select.from_param(
-                settings.param.outliers, size="small", css_classes=["itslive-outliers"], **_WIDE
-            ),
+            self._select("outliers"),
             pmui.Accordion(
-                ("More choices", pmui.Column(*more, sizing_mode="stretch_width", margin=0)),
+                ("More choices", pmui.Column(*self.limits.values(), self._more_of_inversion, **_NONE)),
                 active=[],
                 sizing_mode="stretch_width",
                 margin=0,
@@ -94,11 +133,17 @@ class EstimatePanel(Viewer):
             ),
             sizing_mode="stretch_width",
         )
+        estimators.param.watch(self._follow_method, ["method", "season"])
+        self._follow_method()
         settings.param.watch(self._relabel, ["log_smoothing", "auto_smoothing"])
         self._relabel()
 
     def __panel__(self) -> pmui.Column:
         return self.layout
+
+    def _select(self, name: str) -> pmui.Select:
+        css = f"itslive-{name.replace('_', '-')}"
+        return pmui.Select.from_param(self._settings.param[name], size="small", css_classes=[css], **_WIDE)
 
     def _limit(self, name: str) -> pmui.FloatInput:
         """Make the field of a limit, which may be empty; a number out of bounds is put right."""
@@ -117,6 +162,13 @@ class EstimatePanel(Viewer):
         field.param.watch(lambda event: field.param.update(value=settings.limit(name, event.new)), "value")
         settings.param.watch(lambda event: field.param.update(value=event.new), name)
         return field
+
+    def _follow_method(self, *_: Any) -> None:
+        """Show the widgets of the methods in use."""
+        estimators = self._estimators
+        self.of_inversion.visible = self._more_of_inversion.visible = estimators.inverts
+        self.of_process.visible = estimators.fits_process
+        self.harmonics.visible = estimators.season
 
     def _relabel(self, *_: Any) -> None:
         automatic = self._settings.auto_smoothing

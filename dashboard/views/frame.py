@@ -20,7 +20,7 @@ from dashboard.views.theme import PAGE_STYLE, THEME
 
 if TYPE_CHECKING:
     from dashboard.application import Dashboard
-    from dashboard.control.series import Fit
+    from dashboard.control.fit import Fit
     from itslive_core import Glacier
 
 __all__ = ["CITATION", "Frame"]
@@ -51,7 +51,7 @@ class Frame:
         self.header = Header(session.messages, app.area.progress, app.places.search, app.area.stop)
         self.filters = FiltersPanel(session.filters)
         self.glacier = GlacierCard(app.area, app.glacier_map)
-        self.series = SeriesCard(session.selection, app.series, app.diagnosis, app.series_view)
+        self.series = SeriesCard(session, app.series, app.diagnosis, app.series_view)
         self.sidebar = self._build_sidebar()
         self.main = self._build_main()
 
@@ -118,7 +118,7 @@ class Frame:
         session = app.session
         accordion = pmui.Accordion(
             ("Selected", SelectionPanel(session.selection, app.places.select, session.runner.later)),
-            ("Estimate", EstimatePanel(session.settings)),
+            ("Estimate", EstimatePanel(session.settings, session.estimators)),
             ("Data", self.filters),
             ("Open", SourcesPanel(app.places, app.world.show_imagery)),
             active=[0, 1],

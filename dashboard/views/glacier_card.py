@@ -1,4 +1,4 @@
-"""The card of the glacier: its name, what its map shows and when, and the button that inverts it all."""
+"""The card of the glacier: its name, what its map shows and when, and the button that estimates it all."""
 
 from __future__ import annotations
 
@@ -43,8 +43,10 @@ class GlacierCard(Viewer):
             margin=(0, 6),
             css_classes=["itslive-mode"],
         )
+        label, description = area.action
         self._invert = pmui.Button(
-            label="Invert glacier",
+            label=label,
+            description=description,
             icon="play_arrow",
             size="small",
             color="primary",
@@ -54,6 +56,9 @@ class GlacierCard(Viewer):
             disabled=True,
         )
         self._invert.on_click(lambda _: area.invert())
+        area.param.watch(self._rename, "action")
+        self._note = html("", "itslive-note", margin=(2, 16), sizing_mode="stretch_width", visible=False)
+        area.param.watch(self._beware, "note")
         self._date = pmui.IntSlider(
             label="Date",
             value=0,
@@ -72,6 +77,7 @@ class GlacierCard(Viewer):
         self.layout = card(
             title_row(self._title, mode, self._invert),
             self.figure.layout,
+            self._note,
             self._date,
             margin=(0, 0, 0, 10),
         )
@@ -84,6 +90,15 @@ class GlacierCard(Viewer):
         self._title.object = f"<h2>{escape(str(glacier.label))}</h2>"
         self._hint.visible = False
         self._invert.disabled = False
+
+    def _rename(self, *_: Any) -> None:
+        """Let the button say which method it uses."""
+        label, description = self._area.action
+        self._invert.param.update(label=label, description=description)
+
+    def _beware(self, *_: Any) -> None:
+        """Say below the map what to beware of in it."""
+        self._note.param.update(object=f"<p>{escape(self._area.note)}</p>", visible=bool(self._area.note))
 
     def _dates_changed(self, *_: Any) -> None:
         """Show the slider over time where there is a time to choose."""

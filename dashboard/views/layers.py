@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import holoviews as hv
 from bokeh.models import Segment
 
+from dashboard.views.curves import band_outline
 from dashboard.views.figures import live
 
 if TYPE_CHECKING:
@@ -21,7 +22,14 @@ _LINES = {"x", "cross", "asterisk"}
 
 
 def columns_of(element: hv.Element) -> dict[str, NDArray[Any]]:
-    """Return the columns of the Bokeh source that HoloViews would make of a curve, points or segments."""
+    """Return the columns of the Bokeh source that HoloViews would make of an element.
+
+    Parameters
+    ----------
+    element : Curve, Points or Segments; or Area with limits ``low`` and ``high``, in pieces.
+    """
+    if isinstance(element, hv.Area):
+        return band_outline(element.dframe())
     data = {dimension.name: element.dimension_values(dimension) for dimension in element.dimensions()}
     if "colour" in data:
         data["color"] = data["colour"]  # the name that HoloViews gives to what colours come from

@@ -1,4 +1,4 @@
-"""Legends of the series: the missions above it, and why pairs are not used inside it."""
+"""Legends of the series: missions above it; inside, why pairs are not used, and which line is which."""
 
 from __future__ import annotations
 
@@ -7,7 +7,10 @@ from typing import Any
 from bokeh.core.properties import field
 from bokeh.models import Legend, LegendItem
 
-__all__ = ["calm_legend", "reasons_legend", "show_what_is_there"]
+__all__ = ["METHOD_NAMES", "calm_legend", "lines_legend", "reasons_legend", "show_what_is_there"]
+
+METHOD_NAMES = ("Inversion", "Gaussian process")
+"""Names of the main and the second curve of a point."""
 
 _STYLE: dict[str, Any] = {
     "label_text_font_size": "12px",
@@ -38,3 +41,28 @@ def reasons_legend(crosses: Any) -> Legend:
     """
     item = LegendItem(label=field("step"), renderers=[crosses])
     return Legend(items=[item], location="top_left", padding=4, visible=False, **_STYLE)
+
+
+def lines_legend(main: Any, second: Any) -> Legend:
+    """Make the legend that tells both estimates of a point apart; hidden at first.
+
+    Parameters
+    ----------
+    main, second : GlyphRenderer
+        Their lines.
+    """
+    items = [
+        LegendItem(label=name, renderers=[line])
+        for name, line in zip(METHOD_NAMES, (main, second), strict=True)
+    ]
+    return Legend(
+        items=items,
+        name="itslive-lines",
+        location="top_right",
+        orientation="horizontal",
+        padding=4,
+        spacing=14,
+        glyph_width=34,
+        visible=False,
+        **_STYLE,
+    )

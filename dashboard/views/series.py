@@ -18,13 +18,24 @@ from dashboard.views.curves import (
     curve,
     curve_frame,
     curve_hover,
+    gap_line,
     held,
     held_line,
+    in_gaps,
     other_curves,
+    second_band,
+    second_line,
+    without_gaps,
 )
 from dashboard.views.figures import AXIS_ROOM, Bounds, Limits, calm, live, named, pane_of
-from dashboard.views.layers import colour_by_column
-from dashboard.views.legends import calm_legend, reasons_legend, show_what_is_there
+from dashboard.views.layers import colour_by_column, columns_of
+from dashboard.views.legends import (
+    METHOD_NAMES,
+    calm_legend,
+    lines_legend,
+    reasons_legend,
+    show_what_is_there,
+)
 from dashboard.views.pair_bars import (
     ALL,
     LAYERS,
@@ -118,8 +129,10 @@ class SeriesView(Viewer):
         self._plots: dict[str, Any] = {}
         self._figure: Any = None
         self._reasons: Legend | None = None
+        self._lines: Legend | None = None
         self._bars_pipe = hv.streams.Pipe(data=None)
         self._curve_pipe = hv.streams.Pipe(data=None)
+        self._second_pipe = hv.streams.Pipe(data=None)
         self._others_pipe = hv.streams.Pipe(data=[])
         self._rejected_pipe = hv.streams.Pipe(data=None)
         self.pane = pane_of(self._overlay(), f"{name}-plot", min_height=120 if slim else 200)
@@ -128,7 +141,12 @@ class SeriesView(Viewer):
         return self.pane
 
     def present(
-        self, key: int, bars: Bars | None, active: Curve | None, others: Sequence[Curve] = ()
+        self,
+        key: int,
+        bars: Bars | None,
+        active: Curve | None,
+        others: Sequence[Curve] = (),
+        second: Curve | None = None,
     ) -> None:
         """Show a point, and send only what changed: pairs and axes only where the point or the filters did.
 
@@ -142,15 +160,32 @@ class SeriesView(Viewer):
             Its estimate.
         others : sequence of Curve
             Estimates of other points, drawn as thin lines.
+        second : Curve, optional
+            Another estimate of the point, drawn as a dashed line.
         """
         self.show_others(list(others))
         version = (key, id(bars) if bars is not None else 0)
         if version == self._shown:
+            late = self._curve_pipe.data is None and active is not None
             self.show_curve(active)
+            if late:
+                self._make_room()
+        else:
+            moved = key != self._shown[0]
+            self._shown = version
+            self.show(bars, active, refit_axes=moved)
+        self.show_second(second)
+
+    def _make_room(self) -> None:
+        """Widen the axes for the first estimate of a point that comes after its pairs, if it needs room."""
+        bars, active, now = self._bars, self._curve_pipe.data, self._limits.bounds
+        if bars is None or now is None or not len(bars.pairs):
             return
-        moved = key != self._shown[0]
-        self._shown = version
-        self.show(bars, active, refit_axes=moved)
+        wanted = limits_of(bars, self.component, [active])
+        if wanted[1] < now[1] or wanted[3] > now[3]:
+            self._limits.set(wanted)
+            if self._direct:
+                self._limits.apply()
 
     def show(self, bars: Bars | None, active: Curve | None, *, refit_axes: bool = True) -> None:
         """Send another point: its pairs and its estimate; the axes follow only if asked."""
@@ -182,10 +217,31 @@ class SeriesView(Viewer):
             handles = self._plots[f"band {grade}"].handles
             handles["glyph"].fill_color = colour
             handles["source"].data = band_outline(band_pieces(data, grade))
-        for name, part in (("held", held(data)), ("curve", data)):
-            handles = self._plots[name].handles
-            handles["glyph"].line_color = colour
-            handles["source"].data = {column: part[column].to_numpy() for column in ("time", "value", "std")}
+        for name, part in (("held", held(data)), ("gap", in_gaps(data)), ("curve", without_gaps(data))):
+            self._write_line(name, part, colour)
+
+    def show_second(self, second: Curve | None) -> None:
+        """Send another estimate of the active point; None for none."""
+        if second is None and self._second_pipe.data is None:
+            return
+        self._second_pipe.update(data=second)
+        if not self._direct:
+            hv.streams.Stream.trigger([self._second_pipe])
+        else:
+            data = curve_frame(second.dataset if second else None, self.component)
+            colour = second.colour if second else POINT_COLOURS[0]
+            for gaps in (True, False):
+                handles = self._plots[_second_name(gaps)].handles
+                handles["glyph"].fill_color = colour
+                handles["source"].data = columns_of(second_band(second, self.component, gaps=gaps))
+            self._write_line("second", data, colour)
+        if self._lines is not None:
+            self._lines.visible = second is not None
+
+    def _write_line(self, name: str, data: pd.DataFrame, colour: str) -> None:
+        handles = self._plots[name].handles
+        handles["glyph"].line_color = colour
+        handles["source"].data = {column: data[column].to_numpy() for column in ("time", "value", "std")}
 
     def _columns(self, layer: str | None) -> dict[str, Any]:
         """Return the source of a layer of pairs; HoloViews calls what colours come from color."""
@@ -229,14 +285,16 @@ class SeriesView(Viewer):
         """Switch between speed and components."""
         self.component = component
         self.show(self._bars, self._curve_pipe.data)
+        self.show_second(self._second_pipe.data)
         self.show_others(self._others)
         self.show_rejected(self._rejected)
 
     def _keep(self, name: str) -> Any:
-        """Make a hook that keeps the plot of a layer."""
+        """Make a hook that keeps the plot of a layer, and names it for scripts in the browser."""
 
         def hook(plot: Any, _element: Any) -> None:
             self._plots[name] = plot
+            plot.handles["glyph_renderer"].name = name
 
         return hook
 
@@ -261,6 +319,18 @@ class SeriesView(Viewer):
             drawn = live(lambda data: draw(data, self.component), self._curve_pipe)
             return drawn.opts(hv.opts.Curve(tools=tools, show_legend=False, hooks=[self._keep(name)]))
 
+        def second_held(gaps: bool) -> hv.DynamicMap:
+            drawn = live(lambda data: second_band(data, self.component, gaps=gaps), self._second_pipe)
+            return drawn.opts(hv.opts.Area(hooks=[self._keep(_second_name(gaps))], show_legend=False))
+
+        def second() -> hv.DynamicMap:
+            drawn = live(lambda data: second_line(data, self.component), self._second_pipe)
+            return drawn.opts(
+                hv.opts.Curve(
+                    tools=[curve_hover(METHOD_NAMES[1])], show_legend=False, hooks=[self._keep("second")]
+                )
+            )
+
         crosses = live(lambda data: rejected_crosses(data, self.component), self._rejected_pipe)
         others = live(lambda data: other_curves(data, self.component), self._others_pipe)
         layers = [
@@ -268,9 +338,13 @@ class SeriesView(Viewer):
             crosses.opts(
                 hv.opts.Points(tools=[cross_hover()], hooks=[self._keep("rejected"), colour_by_column])
             ),
+            second_held(True),
+            second_held(False),
             *(held_by(grade) for grade in GRADES),
             *([] if self._slim else [others]),
             line(held_line, "held", []),
+            second(),
+            line(gap_line, "gap", [curve_hover("No pair here")]),
             line(curve, "curve", [curve_hover()]),
         ]
         return (
@@ -308,6 +382,11 @@ class SeriesView(Viewer):
         if self._reasons is None or self._reasons not in figure.center:
             self._reasons = reasons_legend(self._plots["rejected"].handles["glyph_renderer"])
             figure.add_layout(self._reasons)
+        if not self._slim and (self._lines is None or self._lines not in figure.center):
+            lines = [self._plots[name].handles["glyph_renderer"] for name in ("held", "second")]
+            self._lines = lines_legend(*lines)
+            self._lines.visible = self._second_pipe.data is not None
+            figure.add_layout(self._lines)
         self._name_axis()
 
     def _name_axis(self) -> None:
@@ -317,3 +396,7 @@ class SeriesView(Viewer):
             show_what_is_there(legend, "start")
         if self._reasons is not None:
             self._reasons.visible = self._rejected is not None
+
+
+def _second_name(gaps: bool) -> str:
+    return "second band in gaps" if gaps else "second band"

@@ -11,6 +11,7 @@ from bokeh.models import Range1d
 from panel.viewable import Viewer
 
 from dashboard.colours import MISSION_COLOURS, MISSION_LABELS
+from dashboard.views.legends import METHOD_NAMES
 from dashboard.views.parts import html, stylesheet
 from dashboard.views.series import SeriesView
 
@@ -39,6 +40,8 @@ class PointSeries:
         Its pairs.
     curve : Curve or None
         Its estimate, where there is one.
+    second : Curve or None
+        Its Gaussian process, where `curve` is its inversion.
     """
 
     key: int
@@ -46,6 +49,7 @@ class PointSeries:
     colour: str
     bars: Bars
     curve: Curve | None
+    second: Curve | None = None
 
 
 def rows_of(count: int) -> list[int]:
@@ -55,13 +59,16 @@ def rows_of(count: int) -> list[int]:
 
 
 def legend_html(points: list[PointSeries]) -> str:
-    """Name the colours of the missions that any of the points has pairs of."""
+    """Name the colours of the missions that any point has pairs of, and its lines where it has two."""
     there = {str(mission) for one in points for mission in set(one.bars.pairs.mission)}
     items = [
         f"<li><span style='background:{colour}'></span>{escape(MISSION_LABELS[mission])}</li>"
         for mission, colour in MISSION_COLOURS.items()
         if mission in there
     ]
+    if any(one.second is not None for one in points):
+        styles = zip(METHOD_NAMES, ("solid", "dashed"), strict=True)
+        items += [f"<li><span class='line {style}'></span>{name}</li>" for name, style in styles]
     return f"<ul class='itslive-legend'>{''.join(items)}</ul>"
 
 
@@ -146,7 +153,7 @@ class SeriesBoard(Viewer):
             return
         *rest, active = self._points
         others = [one.curve for one in rest if one.curve] if view is self.overlay else []
-        view.present(active.key, active.bars, active.curve, others)
+        view.present(active.key, active.bars, active.curve, others, active.second)
 
     def _arrange(self) -> None:
         side = self._arrangement == "side" and len(self._points) > 1
@@ -165,7 +172,7 @@ class SeriesBoard(Viewer):
                 view = SeriesView(f"itslive-series-{one.key}", self._time, moves_time=False, slim=True)
                 view.component = self.component
                 self._views[one.key] = view
-            self._views[one.key].present(one.key, one.bars, one.curve)
+            self._views[one.key].present(one.key, one.bars, one.curve, second=one.second)
         self.show_rejected(self._rejected)
         self._legend.object = legend_html(points)
         if keys != self._laid_out:

@@ -12,28 +12,36 @@ import panel as pn
 import panel_material_ui as pmui
 from panel.viewable import Viewer
 
-from dashboard.control.series import summary_of
+from dashboard.control.fit import saved_series, summary_of
+from dashboard.views.decomposition import DecompositionView
 from dashboard.views.parts import Figure, card, hint, hint_text, html, stylesheet, title_row
 from dashboard.views.series import COMPONENTS
 from dashboard.views.series_board import ARRANGEMENTS
 
 if TYPE_CHECKING:
     from dashboard.control.diagnosis import DiagnosisControl
-    from dashboard.control.series import Fit, SeriesControl
-    from dashboard.state.selection import Selection
+    from dashboard.control.fit import Fit
+    from dashboard.control.series import SeriesControl
+    from dashboard.control.session import Session
     from dashboard.views.series_board import SeriesBoard
 
 __all__ = ["SeriesCard"]
 
-_TABS = ("Series", "Diagnostics")
+_TABS = ("Series", "Decomposition", "Diagnostics")
+_SAVED = {
+    "inversion": "Save the inversion of the active point",
+    "gp": "Save the Gaussian process of the active point",
+    "both": "Save the Gaussian process of the active point; for the inversion choose that method alone",
+}
+"""By method, what the files hold."""
 
 
 class SeriesCard(Viewer):
-    """Head, figure of the series, and diagnostics.
+    """Head, figure of the series, decomposition and diagnostics.
 
     Parameters
     ----------
-    selection : Selection
+    session : Session
     series : SeriesControl
     diagnosis : DiagnosisControl
     board : SeriesBoard
@@ -41,21 +49,23 @@ class SeriesCard(Viewer):
 
     def __init__(
         self,
-        selection: Selection,
+        session: Session,
         series: SeriesControl,
         diagnosis: DiagnosisControl,
         board: SeriesBoard,
         **params: Any,
     ) -> None:
         super().__init__(**params)
-        self._selection, self._series, self._diagnosis, self._board = selection, series, diagnosis, board
+        self._session, self._selection = session, session.selection
+        self._series, self._diagnosis, self._board = series, diagnosis, board
+        self._decomposition: DecompositionView | None = None
         self._hint = hint("No series yet", "Click a glacier on the map, then a pixel of the glacier.")
         self.figure = Figure(board.layout, self._hint)
-        self._inside = pn.Column(sizing_mode="stretch_both", margin=0, visible=False)
+        self._inside = {name: self._room() for name in _TABS[1:]}
         # The tabs are only the row of names: both contents stay drawn, one of them hidden.
         self.tabs = pmui.Tabs(
             *((name, pn.Spacer(height=0)) for name in _TABS),
-            width=190,
+            width=310,
             margin=0,
             css_classes=["itslive-tabs"],
             sx={
@@ -64,8 +74,8 @@ class SeriesCard(Viewer):
             },
         )
         self.tabs.param.watch(self._turn, "active")
-        component = self._choice("Component", COMPONENTS, "v", "itslive-component")
-        component.param.watch(lambda event: board.set_component(event.new), "value")
+        self._component = self._choice("Component", COMPONENTS, "v", "itslive-component")
+        self._component.param.watch(lambda event: board.set_component(event.new), "value")
         self._arrangement = self._choice("Points", ARRANGEMENTS, "overlay", "itslive-arrangement")
         self._arrangement.param.watch(lambda event: board.arrange(event.new), "value")
         self._crosses = pmui.Checkbox(
@@ -80,13 +90,14 @@ class SeriesCard(Viewer):
             "", "itslive-summary", margin=(0, 12), sizing_mode="stretch_width", align="center"
         )
         self._downloads = [self._download("csv", "CSV"), self._download("nc", "NetCDF")]
-        self._of_series = [self._arrangement, self._crosses]
+        session.estimators.param.watch(self._explain_files, "method")
+        self._explain_files()
         self.layout = card(
             title_row(
-                self.tabs, component, self._arrangement, self._crosses, self._summary, *self._downloads
+                self.tabs, self._component, self._arrangement, self._crosses, self._summary, *self._downloads
             ),
             self.figure.layout,
-            self._inside,
+            *self._inside.values(),
             margin=(10, 0, 0, 0),
         )
         self._offer()
@@ -104,29 +115,60 @@ class SeriesCard(Viewer):
         """Say what the series rests on, and offer its files."""
         point = self._selection.point
         self._hint.visible = point is None or (fit is None and not self._summary.object)
-        self._summary.object = f"<span>{escape(summary_of(fit))}</span>" if fit else ""
-        ready = fit is not None and fit.series is not None
+        process = self._series.process
+        self._summary.object = f"<span>{escape(summary_of(fit, process))}</span>" if fit else ""
+        ready = saved_series(fit, process) is not None
+        what = "series" if process is None else "gaussian_process"
+        stem = f"{what}_{point.lat:.4f}_{point.lon:.4f}" if point else what
         for button in self._downloads:
             suffix = button.filename.rsplit(".", 1)[1]
-            stem = f"series_{point.lat:.4f}_{point.lon:.4f}" if point else "series"
             button.param.update(disabled=not ready, filename=f"{stem}.{suffix}")
         self._offer()
+        self._show_parts()
 
     def _turn(self, *_: Any) -> None:
         """Show the content of the tab that was chosen."""
-        inside = self.tabs.active == _TABS.index("Diagnostics")
-        self._diagnosis.open(inside)
-        if inside and not self._inside.objects and self._diagnosis.view is not None:
-            self._inside.objects = [self._diagnosis.view.layout]
-        self._inside.visible = inside
-        self.figure.layout.visible = not inside
+        name = _TABS[self.tabs.active]
+        self._diagnosis.open(name == "Diagnostics")
+        if name == "Decomposition" and self._decomposition is None:
+            self._decomposition = DecompositionView(self._session.runner.later)
+            self._session.runner.later("decomposition figures", self._decomposition.complete)
+        views = {"Decomposition": self._decomposition, "Diagnostics": self._diagnosis.view}
+        for title, place in self._inside.items():
+            view = views[title]
+            if title == name and view is not None and not place.objects:
+                place.objects = [view.layout]
+            place.visible = title == name
+        self.figure.layout.visible = name == "Series"
         self._offer()
+        self._show_parts()
+
+    def _show_parts(self) -> None:
+        """Send the Gaussian process of the active point to its tab, while somebody looks at it."""
+        if self._decomposition is None or not self._inside["Decomposition"].visible:
+            return
+        point = self._selection.point
+        if point is None:
+            self._decomposition.show(None, point=None)
+        elif self._series.fit is not None:  # while it is read, the one before stays
+            self._decomposition.show(self._series.process, point=point.key, colour=point.colour)
+
+    def _explain_files(self, *_: Any) -> None:
+        """Say in the tips of the buttons what the files hold."""
+        for button in self._downloads:
+            button.description = _SAVED[self._session.estimators.method]
 
     def _offer(self) -> None:
         """Offer what can be changed about what is seen."""
-        series = self.tabs.active == _TABS.index("Series")
-        self._crosses.visible = series and self._selection.point is not None
-        self._arrangement.visible = series and len(self._selection.points) > 1
+        name = _TABS[self.tabs.active]
+        self._component.visible = name != "Decomposition"
+        self._crosses.visible = name == "Series" and self._selection.point is not None
+        self._arrangement.visible = name == "Series" and len(self._selection.points) > 1
+
+    @staticmethod
+    def _room() -> pn.Column:
+        """Make the place of what another tab shows."""
+        return pn.Column(sizing_mode="stretch_both", margin=0, visible=False)
 
     @staticmethod
     def _choice(label: str, options: dict[str, str], value: str, name: str) -> pmui.RadioButtonGroup:
@@ -158,10 +200,10 @@ class SeriesCard(Viewer):
     def _file(self, suffix: str) -> io.BytesIO:
         from itslive_core.export import write_series
 
-        fit = self._series.fit
-        if fit is None or fit.series is None:
+        saved = saved_series(self._series.fit, self._series.process)
+        if saved is None:
             return io.BytesIO()
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / f"series.{suffix}"
-            write_series(fit.series, path)
+            write_series(saved, path)
             return io.BytesIO(path.read_bytes())

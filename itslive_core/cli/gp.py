@@ -8,7 +8,13 @@ import click
 
 from itslive_core.cli.arguments import check_ending, read_selection, read_target
 from itslive_core.cli.invert import estimate_area, executor_for
-from itslive_core.cli.options import filter_options, output_option, target_options, work_options
+from itslive_core.cli.options import (
+    filter_options,
+    output_option,
+    rejection_options,
+    target_options,
+    work_options,
+)
 from itslive_core.cli.reporting import Reporter
 
 if TYPE_CHECKING:
@@ -20,7 +26,10 @@ if TYPE_CHECKING:
 
 __all__ = ["gp"]
 
-_SETTINGS = ("method", "interval", "trend", "season", "harmonics", "offsets", "outliers", "device")
+_SETTINGS = (
+    "method", "interval", "trend", "season", "harmonics", "offsets", "outliers", "max_error", "max_angle",
+    "max_deviation", "device",
+)  # fmt: skip
 
 
 @click.command(
@@ -30,6 +39,7 @@ Examples:
 \b
   itslive gp demo.zarr --lon -50.1245 --lat 69.3143 -o series.nc
   itslive gp demo.zarr --lon -50.1245 --lat 69.3143 --start 2015-01-01 --no-season -o series.csv
+  itslive gp demo.zarr --lon -50.1245 --lat 69.3143 --max-angle 45 --max-deviation 3.5 -o series.nc
   itslive gp demo.zarr --bbox -50.13 69.31 -50.12 69.315 --start 2016-01-01 -o box.zarr
 """
 )
@@ -51,6 +61,7 @@ Examples:
     type=click.Choice(["none", "auto"]),
     help="Drop long pairs that lock on to what does not move [auto].",
 )
+@rejection_options
 @filter_options
 @work_options
 def gp(

@@ -82,6 +82,7 @@ def test_an_area_is_filled_and_close_to_its_points(cube: str, tmp_path: Path, ca
         ([*POINT, "--interval", "0", "-o", "x.nc"], 2, "give a number from 1 to 120 days"),
         ([*POINT, "--start", "2035-01-01", "-o", "x.nc"], 1, "all pairs were filtered out"),
         ([*POINT, "--device", "cuda", "-o", "x.nc"], 2, "runs on the CPU"),
+        ([*POINT, "--max-angle", "0", "-o", "x.nc"], 2, "give a number from 1 to 180 degrees"),
         ([*BOX, "--method", "sklearn", "-o", "x.zarr"], 2, "is for single points"),
     ],
 )
@@ -92,3 +93,19 @@ def test_refusals(cube: str, tmp_path: Path, monkeypatch, capfd, arguments, code
     assert words in stderr
     assert len(stderr.splitlines()) <= 3
     assert not list(tmp_path.iterdir())
+
+
+def test_rejections_are_options_and_take_pairs(cube: str, tmp_path: Path, capfd) -> None:
+    used = {}
+    few = [*SOME, "--no-season", "--interval", "30", "--quiet"]
+    for name, options in {"all": [], "some": ["--max-error", "20", "--max-deviation", "2"]}.items():
+        out = tmp_path / f"{name}.nc"
+        assert run(["gp", cube, *POINT, *few, *options, "-o", str(out)]) == 0
+        with xr.open_dataset(out) as ds:
+            used[name] = int(ds.attrs["n_pairs_used"])
+            settings = GaussianProcessSettings.from_json(ds.attrs["settings"])
+    assert (settings.max_error, settings.max_angle, settings.max_deviation) == (20, None, 2)
+    assert used["some"] < used["all"]
+    capfd.readouterr()
+    assert run(["gp", "--help"]) == 0
+    assert {"--max-error", "--max-angle", "--max-deviation"} <= set(capfd.readouterr().out.split())

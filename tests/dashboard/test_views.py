@@ -12,9 +12,10 @@ import xarray as xr
 
 from dashboard.application import Dashboard
 from dashboard.control.area import Canvas, clock
+from dashboard.control.fit import Fit, summary_of
 from dashboard.control.places import parse_position
-from dashboard.control.series import Fit, summary_of
 from dashboard.extension import prepare
+from dashboard.state.estimators import Estimators
 from dashboard.state.selection import Point
 from dashboard.state.settings import Settings
 from dashboard.views.curves import Curve, band_outline
@@ -227,7 +228,7 @@ def test_histogram_counts_all_pairs(pairs):
 
 def test_fields_of_limits_put_numbers_right():
     settings = Settings()
-    panel = EstimatePanel(settings)
+    panel = EstimatePanel(settings, Estimators())
     field = panel.limits["max_angle"]
     field.value = 500.0
     assert field.value == settings.max_angle == 180.0

@@ -81,12 +81,26 @@ def about_offsets(missions: pd.DataFrame | None, *, estimated: bool) -> str:
     return f"Offset along the flow with its 95 % interval{against}; it is taken off before the estimate."
 
 
-def noise_words(scale: float, floor: float) -> str:
-    """Say what noise a mission is taken to have: sigma^2 = scale^2 (formal^2 + floor^2)."""
+def noise_words(scale: float, floor: float, jitter: float = 0.0) -> str:
+    """Say what noise a mission is taken to have: scale^2 (formal^2 + floor^2 + (jitter / span)^2).
+
+    Parameters
+    ----------
+    scale : float
+        Factor; NaN where it is not known.
+    floor : float
+        What formal errors do not know [m/yr].
+    jitter : float
+        Error of the displacement [m]: it counts the more, the shorter the span.
+    """
     if not np.isfinite(scale):
         return "not known"
     words = "formal errors as they are" if abs(scale - 1.0) < 5e-3 else f"{scale:.2g} × the formal errors"
-    return f"{words}, but at least {scale * floor:.2g} m/yr" if floor > 0 else words
+    if floor > 0:
+        words += f", but at least {scale * floor:.2g} m/yr"
+    if jitter > 0:
+        words += f", and {scale * jitter:.2g} m over each span"
+    return words
 
 
 def mission_table(missions: pd.DataFrame | None) -> str:
@@ -105,7 +119,7 @@ def mission_table(missions: pd.DataFrame | None) -> str:
         rows.append(
             f"<tr><th scope='row'>{dot}{escape(MISSION_LABELS[key])}</th><td>{int(row['n_used']):,}</td>"
             f"<td>{int(row['n_rejected']):,}</td><td>{spread}</td>"
-            f"<td>{noise_words(row['noise_scale'], row['floor'])}</td></tr>"
+            f"<td>{noise_words(row['noise_scale'], row['floor'], row['jitter'])}</td></tr>"
         )
     head = (
         "<tr><th scope='col'>Mission</th><th scope='col'>used</th><th scope='col'>rejected</th>"
