@@ -1,0 +1,99 @@
+"""Batches that fit into a device's memory, one at a time, and smaller ones where they do not."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from threading import Lock
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from itslive_core.errors import SettingsError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+__all__ = ["device_lock", "in_batches", "memory_for", "to_device"]
+
+_SHARE = 0.7
+"""Part of the free memory that one batch may take; the estimates of what it takes are rough."""
+_CPU_MEMORY = 2**29
+"""Memory of a batch on the CPU [bytes], where large batches gain nothing."""
+
+
+@lru_cache(maxsize=8)
+def device_lock(device: str) -> Lock:  # noqa: ARG001 - one lock is cached for each device
+    """Give the lock of a device: threads that read and filter go on while one of them computes on it."""
+    return Lock()
+
+
+def memory_for(device: str) -> int:
+    """Give the memory that a batch may take [bytes]."""
+    if not device.startswith("cuda"):
+        return _CPU_MEMORY
+    import torch
+
+    free, _ = torch.cuda.mem_get_info(device)
+    unused = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+    return int(_SHARE * (free + unused))
+
+
+def to_device(array: NDArray, device: str) -> Tensor:
+    """Copy a fresh array to a device; to a GPU from pinned memory, so that nobody waits for the copy.
+
+    Parameters
+    ----------
+    array : ndarray
+        Not to be changed afterwards.
+    device : str
+    """
+    import torch
+
+    tensor = torch.from_numpy(np.ascontiguousarray(array))
+    if device.startswith("cuda"):
+        return tensor.pin_memory().to(device, non_blocking=True)
+    return tensor.to(device)
+
+
+def in_batches(needs: NDArray[np.int64], memory: int, work: Callable[[int, int], None], device: str) -> None:
+    """Work on runs of pixels that fit into memory together, and on half of them where they did not.
+
+    Parameters
+    ----------
+    needs : ndarray of int, shape (P,)
+        Estimate of what each pixel takes in the company of others like it [bytes].
+    memory : int
+        What a batch may take [bytes].
+    work : callable
+        Works on pixels i:j; done again from its start if the device's memory is exhausted.
+    device : str
+        For the message.
+
+    Raises
+    ------
+    SettingsError
+        If not even one pixel fits.
+    """
+    import torch
+
+    most, i = len(needs), 0
+    while i < len(needs):
+        company = np.maximum.accumulate(needs[i : i + most]) * np.arange(1, len(needs[i : i + most]) + 1)
+        j = i + max(1, int(np.searchsorted(company, memory, side="right")))
+        try:
+            work(i, j)
+            i = j
+            continue
+        except torch.cuda.OutOfMemoryError:
+            pass  # what the failed work held is freed only outside of this clause
+        if j - i == 1:
+            raise SettingsError(
+                f"one pixel needs about {needs[i] / 2**30:.1f} GB, more than is free on device {device!r}:"
+                " choose a longer interval, a maximum span, or device 'cpu'"
+            )
+        most = (j - i) // 2
+        if device.startswith("cuda"):
+            torch.cuda.empty_cache()
