@@ -8,17 +8,10 @@ from __future__ import annotations
 import importlib.util
 import os
 from dataclasses import dataclass
-from functools import lru_cache
 
 from itslive_core.errors import SettingsError
 
-__all__ = ["GPU_CAN", "Device", "find_devices", "gpu_pays", "pick_device", "require_cuda"]
-
-GPU_CAN = (
-    "smoothing as a number, 'evidence' or 'gcv', with noise 'formal', offsets 'none' and smoothing_in_time"
-    " 'constant'"
-)
-"""The inversions that a GPU can do; numbers mean the rest where the latter three are "auto"."""
+__all__ = ["Device", "find_devices", "gpu_pays", "pick_device", "require_cuda"]
 
 _LEAST_PIXELS = 32
 _LEAST_WORK = 1e10
@@ -119,7 +112,6 @@ def pick_device(device: str, pixels: int, work: float) -> str:
     return "cuda" if device == "auto" and gpu_pays(pixels, work) and _cuda_is_there() else "cpu"
 
 
-@lru_cache(maxsize=1)
 def _cuda_is_there() -> bool:
     if importlib.util.find_spec("torch") is None:
         return False

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from itslive_core.cli.arguments import check_ending, read_selection, read_target
-from itslive_core.cli.invert import estimate_area, executor_for
+from itslive_core.cli.invert import check_device, estimate_area, executor_for
 from itslive_core.cli.options import (
     filter_options,
     output_option,
@@ -85,6 +85,7 @@ def gp(
     if target.point is not None:
         _fit_point(cube, target.point, output, settings, selection, report)
         return 0
+    check_device(settings)
     with executor_for(dask, workers) as executor:
         return estimate_area(cube, target, output, settings, selection, workers, executor, report)
 

@@ -68,7 +68,7 @@ def invert(
     check_ending(output, suffixes, "an area" if target.point is None else "a point")
     settings, selection = read_settings(options), read_selection(options)
     check_output(output, suffixes)
-    check_device(settings.device)
+    check_device(settings)
     report = Reporter(quiet=quiet)
     if target.point is not None:
         _invert_point(cube, target.point, output, settings, selection, report)
@@ -77,26 +77,28 @@ def invert(
         return estimate_area(cube, target, output, settings, selection, workers, executor, report)
 
 
-def check_device(device: str) -> None:
-    """Find out before reading anything whether a GPU that was asked for is there.
+def check_device(settings: InversionSettings | GaussianProcessSettings) -> None:
+    """Find out before reading anything whether a GPU that was asked for is there, and can do the task.
 
     Raises
     ------
     ItsliveError
-        If it is not.
+        If it cannot.
     """
-    from itslive_core.errors import ItsliveError
-
-    if device != "cuda":
+    if settings.device != "cuda":
         return
+    from itslive_core import InversionSettings
+    from itslive_core.devices import require_cuda
+    from itslive_core.errors import ItsliveError, SettingsError
+    from itslive_core.estimators.prepare import solve_options, solver_for
+
     try:
-        import torch
-    except ImportError as error:
-        raise ItsliveError(
-            "--device cuda needs torch: pip install 'itslive-dashboard[gpu]', or use --device cpu"
-        ) from error
-    if not torch.cuda.is_available():
-        raise ItsliveError("--device cuda: torch finds no CUDA device on this machine, use --device cpu")
+        require_cuda()
+    except SettingsError as error:
+        # The command is right, only not on this machine: it fails, but is no wrong usage.
+        raise ItsliveError(str(error)) from error
+    if isinstance(settings, InversionSettings):
+        solver_for(settings.device, solve_options(settings))
 
 
 def _invert_point(

@@ -123,7 +123,9 @@ def fit_gaussian_process_steps(
     """
     settings = GaussianProcessSettings() if settings is None else settings
     if settings.device == "cuda":
-        raise SettingsError("the Gaussian process runs on the CPU: choose device 'cpu' or 'auto'")
+        raise SettingsError(
+            "the Gaussian process of a single point runs on the CPU: choose device 'cpu' or 'auto'"
+        )
     used = use_pairs(pairs, settings.filters, selection)
     factors = np.ones(len(used)) if inflation is None else _follow(pairs, used, inflation)
     chosen = {} if selection is None else selection.to_dict()

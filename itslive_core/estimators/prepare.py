@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
+from itslive_core.devices import pick_device, require_cuda
+from itslive_core.errors import SettingsError
 from itslive_core.estimators.weights import observation_variance, weights_of
 from itslive_core.missions import mission_numbers
 from itslive_core.rejections import Observations, pair_error, rejections
 from itslive_core.solvers.banded import BandedSolver
 from itslive_core.solvers.base import BatchResult, NoiseInputs, PixelBatch, SolveOptions
+from itslive_core.solvers.block_tridiagonal import BlockTridiagonalSolver, multiplications
 from itslive_core.solvers.learning import LearningSolver
 
 if TYPE_CHECKING:
@@ -111,19 +114,38 @@ def solve_options(settings: InversionSettings) -> SolveOptions:
     )
 
 
-def solver_for(device: str, options: SolveOptions) -> Solver:
+def solver_for(device: str, options: SolveOptions, batch: PixelBatch | None = None) -> Solver:
     """Return the solver for a device and a task.
+
+    What is learnt beside lambda is learnt by compiled code on the CPU, pass by pass: with ``"auto"`` such a
+    task stays there.
+
+    Parameters
+    ----------
+    device : {"auto", "cpu", "cuda"}
+    options : SolveOptions
+    batch : PixelBatch, optional
+        The pixels to solve; ``"auto"`` takes a GPU only for a batch for which it should pay.
 
     Raises
     ------
     SettingsError
-        If the device is not available.
+        If the device is not available, or cannot do the task.
     """
     if device == "cuda":
-        from itslive_core.errors import SettingsError
-
-        raise SettingsError("device 'cuda' is not available yet: choose 'cpu' or 'auto'")
-    return LearningSolver() if options.learns else BandedSolver()
+        require_cuda()
+        if options.learns:
+            raise SettingsError(
+                "device 'cuda' cannot learn noise, offsets or smoothing 'auto': choose device 'cpu' or"
+                " 'auto', or smoothing as a number, 'evidence' or 'gcv', with noise 'formal', offsets 'none'"
+                " and smoothing_in_time 'constant'"
+            )
+        return BlockTridiagonalSolver()
+    if options.learns:
+        return LearningSolver()
+    if batch is not None and pick_device(device, batch.n_pixels, multiplications(batch, options)) == "cuda":
+        return BlockTridiagonalSolver()
+    return BandedSolver()
 
 
 def solve_pixels(
@@ -162,7 +184,7 @@ def solve_pixels(
     weights = weights_of(variance, offsets)
     batch = PixelBatch(shared.operator, shared.span_id, offsets, pair, vx, vy, weights, noise)
     options = solve_options(settings)
-    return solver_for(settings.device, options).solve(batch, options)
+    return solver_for(settings.device, options, batch).solve(batch, options)
 
 
 def solve_block(pixels: PixelBlock, shared: SharedPairs, settings: InversionSettings) -> tuple[

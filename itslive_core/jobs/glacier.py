@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from itslive_core.devices import require_cuda
 from itslive_core.errors import SettingsError
 from itslive_core.estimators.gp_settings import GaussianProcessSettings
 from itslive_core.estimators.prepare import SharedPairs, solve_block, solve_options, solver_for
@@ -258,10 +259,10 @@ def check_settings(settings: InversionSettings | GaussianProcessSettings) -> Non
     """
     if isinstance(settings, InversionSettings):
         solver_for(settings.device, solve_options(settings))
-    elif settings.device == "cuda":
-        raise SettingsError("the Gaussian process runs on the CPU: choose device 'cpu' or 'auto'")
     elif settings.method != "span":
         raise SettingsError(f"method {settings.method!r} is for single points: use method 'span' for areas")
+    elif settings.device == "cuda":
+        require_cuda()
 
 
 def _axis(

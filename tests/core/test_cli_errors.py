@@ -191,7 +191,7 @@ def test_a_gpu_that_is_not_there_is_told_before_anything_is_read(folder, monkeyp
         pytest.skip("this machine has a GPU")
     monkeypatch.chdir(folder)
     assert run(invert(*POINT, "--device", "cuda", "-o", "out.nc")) == 1
-    assert "use --device cpu" in capfd.readouterr().err
+    assert "choose device 'cpu'" in capfd.readouterr().err
 
 
 def test_a_gpu_without_torch_says_how_to_install_it(folder, monkeypatch, capfd):

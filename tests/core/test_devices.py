@@ -1,0 +1,120 @@
+"""Where estimates are computed: what there is, what pays, and clear words where it cannot be."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import replace
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+import itslive_core as itslive
+from itslive_core import devices
+from itslive_core.devices import Device, find_devices, gpu_pays, pick_device, require_cuda
+from itslive_core.errors import SettingsError
+from itslive_core.estimators.prepare import solve_options, solver_for
+from itslive_core.solvers.banded import BandedSolver
+from itslive_core.solvers.block_tridiagonal import BlockTridiagonalSolver, multiplications
+from itslive_core.solvers.learning import LearningSolver
+from tests.core.batches import make_batch
+
+PLAIN = itslive.InversionSettings(smoothing=30.0)
+
+
+@pytest.fixture
+def gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pretend that torch finds a GPU."""
+    torch = pytest.importorskip("torch")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    about = SimpleNamespace(name="A fine GPU", total_memory=80 * 2**30)
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda number: about)
+
+
+def test_the_cpu_is_always_there() -> None:
+    cpu = find_devices()[0]
+    assert cpu.kind == "cpu"
+    assert cpu.memory > 2**28
+    assert "core" in str(cpu)
+    assert str(cpu).endswith(" GB")
+    assert str(Device("cpu", "CPU", 0)) == "CPU"
+
+
+def test_a_gpu_is_listed_with_name_and_memory(gpu: None) -> None:
+    assert [str(d) for d in find_devices()[1:]] == ["A fine GPU, 80 GB"]
+
+
+def test_without_torch_there_is_no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "torch", None)
+    assert [d.kind for d in find_devices()] == ["cpu"]
+    assert pick_device("auto", 10**6, 1e15) == "cpu"
+    with pytest.raises(SettingsError, match=r"itslive-dashboard\[gpu\]"):
+        require_cuda()
+
+
+def test_choosing_the_cpu_imports_no_torch() -> None:
+    code = (
+        "import sys; from itslive_core.devices import pick_device;"
+        " pick_device('cpu', 10**6, 1e15); pick_device('auto', 1, 1e15); assert 'torch' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_gpu_that_is_not_there_is_told_in_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    torch = pytest.importorskip("torch")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    pairs = itslive.ImagePairs.from_arrays(np.arange(20.0), np.arange(20.0) + 30, np.ones(20), np.ones(20))
+    with pytest.raises(SettingsError, match="no CUDA device on this machine, choose device 'cpu' or 'auto'"):
+        itslive.invert(pairs, replace(PLAIN, device="cuda"))
+    with pytest.raises(SettingsError, match="of a single point runs on the CPU"):
+        itslive.fit_gaussian_process(pairs, itslive.GaussianProcessSettings(device="cuda"))
+
+
+def test_a_click_stays_on_the_cpu_and_large_work_does_not(gpu: None) -> None:
+    assert not gpu_pays(1, 1e15)
+    assert not gpu_pays(1000, 1e6)
+    assert gpu_pays(1000, 1e11)
+    assert pick_device("auto", 1, 1e15) == "cpu"
+    assert pick_device("auto", 1000, 1e11) == "cuda"
+    assert pick_device("cpu", 1000, 1e11) == "cpu"
+    assert pick_device("cuda", 1, 1.0) == "cuda"
+
+
+def test_each_task_gets_its_solver(gpu: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    batch, options = make_batch(1, 12.0, n=40), solve_options(PLAIN)
+    assert isinstance(solver_for("auto", options, batch), BandedSolver)
+    assert isinstance(solver_for("auto", options), BandedSolver)
+    assert isinstance(solver_for("cuda", options), BlockTridiagonalSolver)
+    monkeypatch.setattr("itslive_core.estimators.prepare.pick_device", lambda *_: "cuda")
+    assert isinstance(solver_for("auto", options, batch), BlockTridiagonalSolver)
+    learning = solve_options(itslive.InversionSettings())
+    assert isinstance(solver_for("auto", learning, batch), LearningSolver)
+    with pytest.raises(SettingsError, match="device 'cuda' cannot learn"):
+        solver_for("cuda", learning)
+    formal = itslive.InversionSettings(
+        smoothing="evidence", noise="formal", offsets="none", smoothing_in_time="constant"
+    )
+    assert isinstance(solver_for("cuda", solve_options(formal)), BlockTridiagonalSolver)
+
+
+def test_work_grows_with_what_is_asked() -> None:
+    coarse, fine = make_batch(1, 24.0), make_batch(1, 6.0)
+    plain = solve_options(replace(PLAIN, robust=False, uncertainty=False))
+    assert multiplications(fine, plain) / multiplications(coarse, plain) == pytest.approx(64, rel=0.3)
+    for more in (replace(PLAIN, uncertainty=False), replace(PLAIN, robust=False)):
+        assert multiplications(fine, solve_options(more)) > multiplications(fine, plain)
+
+
+def test_whole_glaciers_ask_before_they_begin(gpu: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    from itslive_core.jobs.glacier import check_settings
+
+    with pytest.raises(SettingsError, match="cannot learn"):
+        check_settings(itslive.InversionSettings(device="cuda"))
+    check_settings(replace(PLAIN, device="cuda"))
+    process = itslive.GaussianProcessSettings(device="cuda")
+    check_settings(process)
+    monkeypatch.setattr(devices, "_cuda_is_there", lambda: False)
+    with pytest.raises(SettingsError, match="no CUDA device"):
+        check_settings(process)
