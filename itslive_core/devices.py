@@ -5,9 +5,11 @@ Importing this module imports no torch; asking for devices does, where torch is 
 
 from __future__ import annotations
 
+import ctypes
 import importlib.util
 import os
 from dataclasses import dataclass
+from functools import lru_cache
 
 from itslive_core.errors import SettingsError
 
@@ -109,7 +111,8 @@ def pick_device(device: str, pixels: int, work: float) -> str:
     if device == "cuda":
         require_cuda()
         return "cuda"
-    return "cuda" if device == "auto" and gpu_pays(pixels, work) and _cuda_is_there() else "cpu"
+    wanted = device == "auto" and gpu_pays(pixels, work)
+    return "cuda" if wanted and _driver_is_there() and _cuda_is_there() else "cpu"
 
 
 def _cuda_is_there() -> bool:
@@ -118,6 +121,16 @@ def _cuda_is_there() -> bool:
     import torch
 
     return bool(torch.cuda.is_available())
+
+
+@lru_cache(maxsize=1)
+def _driver_is_there() -> bool:
+    """Look for the driver of NVIDIA's GPUs: where there is none, torch need not be imported to be asked."""
+    try:
+        ctypes.CDLL("nvcuda.dll" if os.name == "nt" else "libcuda.so.1")
+    except OSError:
+        return False
+    return True
 
 
 def _cpu_name() -> str:

@@ -12,12 +12,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from itslive_core.devices import pick_device
 from itslive_core.estimators.gaussian_process import harmonics_of
+from itslive_core.estimators.gp_batch import solve_many
 from itslive_core.estimators.gp_data import PixelData
 from itslive_core.estimators.gp_dataset import series_columns
 from itslive_core.estimators.gp_fit import LEAST_PAIRS, Fit, distinct_spans, fit_steps, solve_with
 from itslive_core.estimators.gp_model import KernelShape
 from itslive_core.estimators.prepare import SharedPairs, filter_block
+from itslive_core.solvers.torch_arrowhead import TorchArrowhead
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -34,6 +37,8 @@ _TEACHERS = 3
 _WELL_OBSERVED = 0.5
 """Pixels with at least so large a share of the pairs of the best one can teach."""
 _TURNS = 2
+_MATRICES = 2 * (_TURNS + 1) * 5
+"""Factors that a pixel takes: both components, each turn; a selected inverse counts as four."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,22 +96,35 @@ def fit_block(
 
     harmonics = harmonics_of(settings)
     taught = _learn([data_of(p) for p in _teachers(offsets, vx, vy)], settings, harmonics)
-    layout = None
-    for p in np.flatnonzero(result.used):
-        data = data_of(int(p))
+    able: list[tuple[int, PixelData]] = []
+    for p in map(int, np.flatnonzero(result.used)):
+        data = data_of(p)
         operator = grid.operator(data.start, data.end)
         result.count[p] = operator.overlaps()
         result.covered[p] = grid.coverage(data.start, data.end)
-        if taught is None or distinct_spans(data) < LEAST_PAIRS:
-            *_, found = fit_steps(
-                data, settings.interval, trend=settings.trend, harmonics=harmonics, offsets=settings.offsets
-            )
-            constant = series_columns(found, 1)
-            for name in BLOCK_COLUMNS:
-                result.columns[name][p] = constant[name][0]
+        if taught is not None and distinct_spans(data) >= LEAST_PAIRS:
+            able.append((p, data))
             continue
-        shape = KernelShape(settings.interval, settings.trend, harmonics)
-        layout = shape.layout(grid, shared.operator.bandwidth) if layout is None else layout
+        *_, found = fit_steps(
+            data, settings.interval, trend=settings.trend, harmonics=harmonics, offsets=settings.offsets
+        )
+        constant = series_columns(found, 1)
+        for name in BLOCK_COLUMNS:
+            result.columns[name][p] = constant[name][0]
+    if taught is None or not able:
+        return result
+    shape = KernelShape(settings.interval, settings.trend, harmonics)
+    layout = shape.layout(grid, shared.operator.bandwidth)
+    work = _MATRICES * len(able) * float(layout.unknowns) * layout.width**2
+    if pick_device(settings.device, len(able), work) == "cuda":
+        columns = solve_many(
+            [data for _, data in able], grid, shape, taught, layout, TorchArrowhead(),
+            offsets=settings.offsets, turns=_TURNS,
+        )  # fmt: skip
+        for name in BLOCK_COLUMNS:
+            result.columns[name][[p for p, _ in able]] = columns[name]
+        return result
+    for p, data in able:
         missions = data.offset_missions() if settings.offsets else ()
         found = solve_with(data, grid, shape, data.units(), taught, missions, turns=_TURNS, layout=layout)
         series = series_columns(found, grid.size)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from itslive_core.estimators.gp_fit import Fit
 
-__all__ = ["PART_WORDS", "add_numbers", "describe", "series_columns"]
+__all__ = ["PART_WORDS", "add_numbers", "along_axes", "describe", "series_columns"]
 
 PART_WORDS = {
     "trend": "level and trend of the velocity along the flow",
@@ -73,6 +73,46 @@ def part_moments(fit: Fit, component: int) -> dict[str, tuple[NDArray[np.float64
     return out
 
 
+def along_axes(
+    direction: tuple[Any, Any],
+    along: tuple[NDArray[np.float64], NDArray[np.float64]],
+    across: tuple[NDArray[np.float64], NDArray[np.float64]],
+) -> dict[str, NDArray[np.float64]]:
+    """Turn mean and standard deviation along and across the flow into those along x and y, and of the speed.
+
+    Parameters
+    ----------
+    direction : (cos, sin)
+        Of the flow; numbers, or arrays that go with the series.
+    along, across : (mean, std)
+        Of any shape [m/yr].
+
+    Returns
+    -------
+    dict of ndarray
+        vx, vy, v, their standard deviations [m/yr], and vx_vy_cov [m^2/yr^2].
+    """
+    (c, s), (a, a_std), (b, b_std) = direction, along, across
+    vx, vy = c * a - s * b, s * a + c * b
+    var_x, var_y = (c * a_std) ** 2 + (s * b_std) ** 2, (s * a_std) ** 2 + (c * b_std) ** 2
+    covariance = c * s * (a_std**2 - b_std**2)
+    v = np.hypot(vx, vy)
+    square = vx**2 * var_x + vy**2 * var_y + 2 * vx * vy * covariance
+    still = v == 0
+    v_std = np.where(
+        still, np.sqrt((var_x + var_y) / 2), np.sqrt(np.maximum(square, 0)) / np.where(still, 1, v)
+    )
+    return {
+        "vx": vx,
+        "vy": vy,
+        "v": v,
+        "vx_std": np.sqrt(var_x),
+        "vy_std": np.sqrt(var_y),
+        "v_std": v_std,
+        "vx_vy_cov": covariance,
+    }
+
+
 def series_columns(fit: Fit, size: int) -> dict[str, NDArray[np.float64]]:
     """Turn a fit into the columns of a series along x and y.
 
@@ -88,26 +128,7 @@ def series_columns(fit: Fit, size: int) -> dict[str, NDArray[np.float64]]:
         vx, vy, v, their standard deviations, vx_vy_cov, and the parts along the flow [m/yr].
     """
     along, across = part_moments(fit, 0), part_moments(fit, 1)["whole"]
-    c, s = fit.data.direction
-    (a, a_std), (b, b_std) = along.pop("whole"), across
-    vx, vy = c * a - s * b, s * a + c * b
-    var_x, var_y = (c * a_std) ** 2 + (s * b_std) ** 2, (s * a_std) ** 2 + (c * b_std) ** 2
-    covariance = c * s * (a_std**2 - b_std**2)
-    v = np.hypot(vx, vy)
-    square = vx**2 * var_x + vy**2 * var_y + 2 * vx * vy * covariance
-    still = v == 0
-    v_std = np.where(
-        still, np.sqrt((var_x + var_y) / 2), np.sqrt(np.maximum(square, 0)) / np.where(still, 1, v)
-    )
-    columns = {
-        "vx": vx,
-        "vy": vy,
-        "v": v,
-        "vx_std": np.sqrt(var_x),
-        "vy_std": np.sqrt(var_y),
-        "v_std": v_std,
-        "vx_vy_cov": covariance,
-    }
+    columns = along_axes(fit.data.direction, along.pop("whole"), across)
     for name in PART_WORDS:
         if name in along:
             columns[name], columns[f"{name}_std"] = along[name]

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from itslive_core.solvers.arrowhead import Layout, Posterior
 
-__all__ = ["LEAST_PAIRS", "Fit", "distinct_spans", "fit_steps", "solve_with"]
+__all__ = ["LEAST_PAIRS", "Fit", "distinct_spans", "fit_steps", "new_factors", "solve_with", "theta_of"]
 
 _LEAST_CELLS = 4
 LEAST_PAIRS = 8
@@ -184,13 +184,13 @@ def solve_with(
     operator = grid.operator(data.start, data.end)
     layout = shape.layout(grid, operator.bandwidth) if layout is None else layout
     components = data.components(shape, layout, operator, units, offsets)
-    theta = [_theta(c, v) for c, v in zip(components, values, strict=True)]
+    theta = [theta_of(c, v) for c, v in zip(components, values, strict=True)]
     u = np.ones(len(data)) if robust is None else robust
     for _ in range(turns):
         _, squares = _solve(components, theta, u)
         u = robust_weights(squares)
         for k, (component, given) in enumerate(zip(components, values, strict=True)):
-            theta[k] = _new_factors(component, theta[k], u * squares[k], given)
+            theta[k] = new_factors(component, theta[k], u * squares[k], given)
     posteriors, _ = _solve(components, theta, u)
     return Fit(data, grid, components, theta, u, posteriors, offsets, refined=True)
 
@@ -215,7 +215,7 @@ class _Learning:
         self.components = self.dense.components(shape, layout, operator, self.units, offsets)
         # What fluctuates from cell to cell counts as shared noise until it proves to be motion: the other way
         # round, a short roughness that has taken it does not give it back.
-        self.theta = [_theta(c, {"shared_noise": _START_SHARED}) for c in self.components]
+        self.theta = [theta_of(c, {"shared_noise": _START_SHARED}) for c in self.components]
         self.free = np.ones(len(self.theta[0]), dtype=bool)
         self.u = np.ones(len(self.dense))
 
@@ -316,7 +316,7 @@ def _solve(
     return posteriors, squares
 
 
-def _theta(component: Component, values: dict[str, float]) -> NDArray[np.float64]:
+def theta_of(component: Component, values: dict[str, float]) -> NDArray[np.float64]:
     """Turn numbers into standard deviations of their priors; those not given are at their median."""
     return np.array(
         [
@@ -326,7 +326,7 @@ def _theta(component: Component, values: dict[str, float]) -> NDArray[np.float64
     )
 
 
-def _new_factors(
+def new_factors(
     component: Component, theta: NDArray[np.float64], squares: NDArray[np.float64], given: dict[str, float]
 ) -> NDArray[np.float64]:
     """Estimate noise factors that were not given, from weighted squares; the prior counts as one pair."""

@@ -31,6 +31,7 @@ def gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
     about = SimpleNamespace(name="A fine GPU", total_memory=80 * 2**30)
     monkeypatch.setattr(torch.cuda, "get_device_properties", lambda number: about)
+    monkeypatch.setattr(devices, "_driver_is_there", lambda: True)
 
 
 def test_the_cpu_is_always_there() -> None:
@@ -48,16 +49,19 @@ def test_a_gpu_is_listed_with_name_and_memory(gpu: None) -> None:
 
 def test_without_torch_there_is_no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "torch", None)
+    monkeypatch.setattr(devices, "_driver_is_there", lambda: True)
     assert [d.kind for d in find_devices()] == ["cpu"]
     assert pick_device("auto", 10**6, 1e15) == "cpu"
     with pytest.raises(SettingsError, match=r"itslive-dashboard\[gpu\]"):
         require_cuda()
 
 
-def test_choosing_the_cpu_imports_no_torch() -> None:
+def test_torch_is_imported_only_to_ask_for_a_gpu_that_may_be_there() -> None:
     code = (
-        "import sys; from itslive_core.devices import pick_device;"
-        " pick_device('cpu', 10**6, 1e15); pick_device('auto', 1, 1e15); assert 'torch' not in sys.modules"
+        "import sys; from itslive_core import devices; devices._driver_is_there = lambda: False;"
+        " devices.pick_device('cpu', 10**6, 1e15); devices.pick_device('auto', 10**6, 1e15);"
+        " devices._driver_is_there = lambda: True; devices.pick_device('auto', 1, 1e15);"
+        " assert 'torch' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
 
