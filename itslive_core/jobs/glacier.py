@@ -212,7 +212,7 @@ def run_glacier(
     bbox : (west, south, east, north), optional
         Box in WGS 84 [degrees], instead of the outline.
     workers : int, optional
-        Threads; by default one per core.
+        Threads; by default one per core. With a GPU there is one more.
     executor : concurrent.futures.Executor, optional
         Where to work instead, for instance a Dask client's ``get_executor()``.
     should_stop : callable, optional
@@ -324,6 +324,8 @@ def _stream(
     todo = deque(task for task in plan.tasks if task.name not in finished)
     total, done = len(plan.tasks), len(plan.tasks) - len(todo)
     threads = max(1, workers or available_workers(plan.cubes))
+    # The GPU serves one thread at a time, which waits for it while the others read.
+    threads += any(work.settings.device == "cuda" for work in works)
     running: dict[Future[tuple[dict[str, NDArray], int]], BlockTask] = {}
     times = time_coordinates(grid)
     if executor is None and todo:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -122,3 +123,47 @@ def test_whole_glaciers_ask_before_they_begin(gpu: None, monkeypatch: pytest.Mon
     monkeypatch.setattr(devices, "_cuda_is_there", lambda: False)
     with pytest.raises(SettingsError, match="no CUDA device"):
         check_settings(process)
+
+
+def test_blocks_are_read_while_the_device_works(gpu: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One thread at a time solves; with one worker asked for, another one reads meanwhile."""
+    from itslive_core.demo import demo_path
+    from itslive_core.jobs import glacier as job
+    from itslive_core.solvers import block_tridiagonal
+
+    cube = itslive.open_cube(demo_path().cubes[0])
+    recent = itslive.PairSelection(start="2022")
+    box = (-50.135, 69.31, -50.115, 69.317)
+    settings = itslive.InversionSettings(smoothing=100.0, interval=48.0, outliers="none")
+    expected = {r.name: r for r in itslive.run_glacier([cube], None, settings, selection=recent, bbox=box)}
+    assert len(expected) > 1
+    read_again, working, most = threading.Event(), [0], [0]
+    reads: list[object] = []
+    real_read, real_solve = type(cube).read_block, block_tridiagonal._Group.solve
+
+    def read(self: itslive.Datacube, block: object, **options: bool) -> object:
+        reads.append(block)
+        if len(reads) > 1:
+            read_again.set()
+        return real_read(self, block, **options)
+
+    def solve(self: block_tridiagonal._Group) -> None:
+        working[0] += 1
+        most[0] = max(most[0], working[0])
+        assert read_again.wait(20)
+        real_solve(self)
+        working[0] -= 1
+
+    monkeypatch.setattr(type(cube), "read_block", read)
+    monkeypatch.setattr(block_tridiagonal._Group, "solve", solve)
+    monkeypatch.setattr(
+        "itslive_core.estimators.prepare.BlockTridiagonalSolver", lambda: BlockTridiagonalSolver("cpu")
+    )
+    on_device = replace(settings, device="cuda")
+    found = list(job.run_glacier([cube], None, on_device, selection=recent, bbox=box, workers=1))
+    assert most[0] == 1
+    assert {r.name for r in found} == set(expected)
+    for result in found:
+        assert result.error is None
+        for name, values in result.arrays.items():
+            np.testing.assert_allclose(values, expected[result.name].arrays[name], rtol=1e-5, atol=1e-5)
