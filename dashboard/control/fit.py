@@ -83,14 +83,12 @@ class Process:
 
     @property
     def words(self) -> str:
-        """How far it is, in words."""
-        if self.problem:
-            return f"Gaussian process: {self.problem}"
-        if self.pending:
+        """How far it is, or what went wrong, in words; nothing once it is there."""
+        if self.pending and not self.problem:
             quick = self.series is not None and not self.series.attrs.get("refined", 1)
-            return "Gaussian process: first pass, refining …" if quick else "Gaussian process: fitting …"
-        reason = str(self.series.attrs.get("reason", "")) if self.series is not None else ""
-        return f"Gaussian process: {reason}" if reason else "Gaussian process"
+            return "first pass, refining …" if quick else "fitting …"
+        reason = self.problem or ("" if self.series is None else str(self.series.attrs.get("reason", "")))
+        return f"Gaussian process: {reason}" if reason else ""
 
 
 def shown_series(fit: Fit, process: Process | None) -> xr.Dataset | None:
@@ -111,7 +109,7 @@ def summary_of(fit: Fit, process: Process | None = None) -> str:
     if fit.problem:
         return fit.problem
     series = shown_series(fit, process)
-    how_far = [process.words] if process is not None else []
+    how_far = [process.words] if process is not None and process.words else []
     if series is None:
         return " · ".join([f"{len(fit.shown):,} of {total:,} image pairs", *how_far])
     used = int(series.attrs.get("n_pairs_used", len(fit.shown)))

@@ -12,7 +12,7 @@ import panel as pn
 from bokeh.models import Range1d
 from panel.viewable import Viewer
 
-from dashboard.colours import POINT_COLOURS
+from dashboard.colours import MISSION_LABELS, POINT_COLOURS
 from dashboard.views.curves import GRADES, Curve, band, curve, curve_hover, gap_line
 from dashboard.views.figures import AXIS_ROOM, Bounds, Limits, calm, named, pane_of, zero_line
 from dashboard.views.glacier_map import nice_limit
@@ -30,7 +30,7 @@ __all__ = ["PARTS", "DecompositionView", "findings_html", "part_limits", "senten
 
 PARTS = {"trend": "Trend", "season": "Season", "roughness": "Rest"}
 """Parts of the series along the flow, from top to bottom."""
-_LEAST_HEIGHT = 92
+_LEAST_HEIGHT = 80
 _AXIS_HEIGHT = 24
 _EMPTY = (
     "No decomposition yet",
@@ -230,7 +230,7 @@ class DecompositionView(Viewer):
             part.place.visible = name in series
             if name in series:
                 part.show(Curve(series, colour))
-        state = "First pass, refining … " if process.pending else ""
+        state = f"{process.words.capitalize()} " if process.pending else ""
         self._note.object = (
             f"<p>{state}Speed along the flow [m/yr] with 95 % bands; dotted where no pair holds it.</p>"
         )
@@ -239,8 +239,11 @@ class DecompositionView(Viewer):
 
 
 def findings_html(series: xr.Dataset) -> str:
-    """Write what the fit found as a list, the reason of a fall-back first and marked."""
-    found = sentences(str(series.attrs.get("findings", "")))
+    """Write what the fit found as a list, missions by name; the reason of a fall-back is marked."""
+    text = str(series.attrs.get("findings", ""))
+    for mission, label in MISSION_LABELS.items():
+        text = text.replace(f"Pairs of {mission} are", f"Pairs of {label} are")
+    found = sentences(text)
     marked = " class='reason'" if series.attrs.get("reason") else ""
     items = [f"<li{marked if number == 0 else ''}>{escape(one)}</li>" for number, one in enumerate(found)]
     return f"<ul class='itslive-findings'>{''.join(items)}</ul>"

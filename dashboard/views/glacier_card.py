@@ -51,6 +51,7 @@ class GlacierCard(Viewer):
             size="small",
             color="primary",
             variant="contained",
+            width=113,
             margin=(0, 8),
             css_classes=["itslive-invert"],
             disabled=True,

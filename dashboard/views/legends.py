@@ -1,4 +1,4 @@
-"""Legends of the series: missions above it; inside, why pairs are not used, and which line is which."""
+"""Legends of the series: missions and lines above it, and why pairs are not used inside it."""
 
 from __future__ import annotations
 
@@ -46,6 +46,8 @@ def reasons_legend(crosses: Any) -> Legend:
 def lines_legend(main: Any, second: Any) -> Legend:
     """Make the legend that tells both estimates of a point apart; hidden at first.
 
+    It stands outside the frame: legends are see-through here, in light and in dark.
+
     Parameters
     ----------
     main, second : GlyphRenderer
@@ -58,11 +60,9 @@ def lines_legend(main: Any, second: Any) -> Legend:
     return Legend(
         items=items,
         name="itslive-lines",
-        location="top_right",
+        location="right",
         orientation="horizontal",
-        padding=4,
-        spacing=14,
-        glyph_width=34,
+        padding=2,
         visible=False,
         **_STYLE,
     )

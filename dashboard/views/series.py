@@ -166,26 +166,24 @@ class SeriesView(Viewer):
         self.show_others(list(others))
         version = (key, id(bars) if bars is not None else 0)
         if version == self._shown:
-            late = self._curve_pipe.data is None and active is not None
+            if self._curve_pipe.data is None and active is not None:
+                self._make_room(active)
             self.show_curve(active)
-            if late:
-                self._make_room()
         else:
             moved = key != self._shown[0]
             self._shown = version
             self.show(bars, active, refit_axes=moved)
         self.show_second(second)
 
-    def _make_room(self) -> None:
+    def _make_room(self, active: Curve) -> None:
         """Widen the axes for the first estimate of a point that comes after its pairs, if it needs room."""
-        bars, active, now = self._bars, self._curve_pipe.data, self._limits.bounds
+        bars, now = self._bars, self._limits.bounds
         if bars is None or now is None or not len(bars.pairs):
             return
         wanted = limits_of(bars, self.component, [active])
         if wanted[1] < now[1] or wanted[3] > now[3]:
             self._limits.set(wanted)
-            if self._direct:
-                self._limits.apply()
+            self._limits.apply()
 
     def show(self, bars: Bars | None, active: Curve | None, *, refit_axes: bool = True) -> None:
         """Send another point: its pairs and its estimate; the axes follow only if asked."""
@@ -377,22 +375,29 @@ class SeriesView(Viewer):
             figure.min_border_left = AXIS_ROOM
             figure.toolbar_location = None
             figure.xaxis[0].ticker.desired_num_ticks = 4
-        for legend in figure.above:
+        for legend in self._missions_legends():
             calm_legend(legend)
         if self._reasons is None or self._reasons not in figure.center:
             self._reasons = reasons_legend(self._plots["rejected"].handles["glyph_renderer"])
             figure.add_layout(self._reasons)
-        if not self._slim and (self._lines is None or self._lines not in figure.center):
+        if not self._slim and (self._lines is None or self._lines not in figure.above):
             lines = [self._plots[name].handles["glyph_renderer"] for name in ("held", "second")]
             self._lines = lines_legend(*lines)
             self._lines.visible = self._second_pipe.data is not None
-            figure.add_layout(self._lines)
+            figure.add_layout(self._lines, "above")
+        # HoloViews takes the first legend for its own, and puts that last whenever it draws.
+        figure.above = [one for one in figure.above if one is not self._lines] + [
+            one for one in figure.above if one is self._lines
+        ]
         self._name_axis()
+
+    def _missions_legends(self) -> list[Legend]:
+        return [legend for legend in self._figure.above if legend is not self._lines]
 
     def _name_axis(self) -> None:
         """Say on the axis what is shown, and in the legend only what is there."""
         self._figure.yaxis[0].axis_label = (_SHORT if self._slim else _TITLES)[self.component]
-        for legend in self._figure.above:
+        for legend in self._missions_legends():
             show_what_is_there(legend, "start")
         if self._reasons is not None:
             self._reasons.visible = self._rejected is not None

@@ -65,11 +65,11 @@ class SeriesCard(Viewer):
         # The tabs are only the row of names: both contents stay drawn, one of them hidden.
         self.tabs = pmui.Tabs(
             *((name, pn.Spacer(height=0)) for name in _TABS),
-            width=310,
+            width=272,
             margin=0,
             css_classes=["itslive-tabs"],
             sx={
-                "& .MuiTab-root": {"minHeight": "38px", "padding": "6px 12px"},
+                "& .MuiTab-root": {"minHeight": "38px", "minWidth": 0, "padding": "6px 10px"},
                 "& .MuiTabs-root": {"minHeight": "38px"},
             },
         )
@@ -116,7 +116,8 @@ class SeriesCard(Viewer):
         point = self._selection.point
         self._hint.visible = point is None or (fit is None and not self._summary.object)
         process = self._series.process
-        self._summary.object = f"<span>{escape(summary_of(fit, process))}</span>" if fit else ""
+        words = escape(summary_of(fit, process), quote=True) if fit else ""
+        self._summary.object = f'<span title="{words}">{words}</span>' if words else ""
         ready = saved_series(fit, process) is not None
         what = "series" if process is None else "gaussian_process"
         stem = f"{what}_{point.lat:.4f}_{point.lon:.4f}" if point else what
