@@ -19,6 +19,7 @@ __all__ = ["Point", "Target", "check_ending", "read_point", "read_selection", "r
 _SETTINGS = (
     "smoothing", "derivative", "interval", "weights", "noise", "offsets", "smoothing_in_time",
     "robust", "outliers", "max_error", "max_angle", "max_deviation", "uncertainty", "device",
+    "spatial_smoothing",
 )  # fmt: skip
 _FILTERS = ("start", "end", "mission", "satellite", "min_span", "max_span")
 

@@ -67,6 +67,11 @@ def invert(
     suffixes = AREA_SUFFIXES if target.point is None else SERIES_SUFFIXES
     check_ending(output, suffixes, "an area" if target.point is None else "a point")
     settings, selection = read_settings(options), read_selection(options)
+    if target.point is not None and settings.couples_pixels:
+        raise click.UsageError(
+            "--spatial-smoothing couples the pixels of an area, and a point has no neighbours: leave it out,"
+            " or give --outline, --rgi-id or --bbox"
+        )
     check_output(output, suffixes)
     check_device(settings)
     report = Reporter(quiet=quiet)

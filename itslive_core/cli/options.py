@@ -41,6 +41,24 @@ class _AutoOrNumber(click.ParamType):
         return number
 
 
+class _AutoOrCoupling(click.ParamType):
+    """A number from zero on, or auto."""
+
+    name = "X|auto"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float | str:
+        """Turn the text of the option into its value."""
+        if isinstance(value, float) or value == "auto":
+            return value
+        try:
+            number = float(value)
+        except ValueError:
+            number = math.nan
+        if not (math.isfinite(number) and number >= 0):
+            self.fail(f"{value!r} is neither a number from 0 on nor auto.", param, ctx)
+        return number
+
+
 class _Names(click.ParamType):
     """Names separated by commas."""
 
@@ -157,6 +175,12 @@ estimate_options = _all_of(
         "--smoothing-in-time",
         type=click.Choice(["auto", "constant", "varying"]),
         help="One smoothing, or one that changes by years and months; auto varies an automatic one [auto].",
+    ),
+    click.option(
+        "--spatial-smoothing",
+        type=_AutoOrCoupling(),
+        metavar="X|auto",
+        help="Coupling of neighbouring pixels of an area, mu; auto: what predicts held-out pairs best [0].",
     ),
     click.option(
         "--robust/--no-robust", default=None, help="Turn down pairs that contradict others [robust]."

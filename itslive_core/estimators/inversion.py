@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from itslive_core.errors import SettingsError
 from itslive_core.estimators.prepare import SharedPairs, solve_pixels
 from itslive_core.estimators.settings import InversionSettings
 from itslive_core.missions import MISSIONS
@@ -129,7 +130,7 @@ def invert(
     Raises
     ------
     SettingsError
-        If the device asked for is not available.
+        If the device asked for is not available, or neighbouring pixels were to be coupled.
     """
     settings = InversionSettings() if settings is None else settings
     return series_of(solve_point(pairs, settings, selection), selection)
@@ -160,6 +161,11 @@ def solve_point(
     pairs: ImagePairs, settings: InversionSettings, selection: PairSelection | None = None
 ) -> PointSolution:
     """Filter and solve the pairs of one pixel; parameters as for `invert`."""
+    if settings.couples_pixels:
+        raise SettingsError(
+            f"spatial_smoothing is {settings.spatial_smoothing!r}, but a single point has no neighbours:"
+            " leave it at 0, or estimate an area"
+        )
     used = use_pairs(pairs, settings, selection)
     grid = TimeGrid.covering(used.start, used.end, settings.interval)
     n = len(used)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -48,6 +47,7 @@ REJECTION_LIMITS = {
 
 _INTERVALS = (0.5, 3650.0)
 _LAMBDAS = (1e-6, 1e12)
+_COUPLINGS = (0.0, 1e3)
 
 
 @dataclass(frozen=True)
@@ -76,10 +76,13 @@ class InversionSettings:
         ``"auto"`` rejects long pairs that locked on something that does not move.
     uncertainty : bool
         Compute standard deviations.
-    spatial_smoothing : float
-        Coupling of neighbouring pixels; 0 is none, the only choice so far.
+    spatial_smoothing : float or "auto"
+        mu, for areas only: adds mu^2 times the sum of |v_p - v_q|^2 over neighbouring pixels of the area to
+        the objective, in the units of the weights, which are of mean 1 at each pixel. 0 is none; ``"auto"``
+        chooses one for the whole area from pairs that are held out; see `itslive_core.estimators.spatial`.
     device : {"auto", "cpu", "cuda"}
-        Where to compute; the result does not depend on it.
+        Where to compute; the result does not depend on it. ``"cuda"`` needs torch and a GPU, and leaves noise,
+        offsets and smoothing ``"auto"`` to the CPU; ``"auto"`` takes a GPU for work for which it should pay.
     noise : {"auto", "formal", "learnt"}
         Size of the noise: as the formal errors and `weights` say, or learnt from residuals for each mission,
         with less credit for pairs that share images. ``"auto"`` learns it where lambda is chosen
@@ -111,7 +114,7 @@ class InversionSettings:
     robust: bool = True
     outliers: str = "auto"
     uncertainty: bool = True
-    spatial_smoothing: float = 0.0
+    spatial_smoothing: float | str = 0.0
     device: str = "auto"
     noise: str = "auto"
     offsets: str = "auto"
@@ -152,9 +155,9 @@ class InversionSettings:
             if not (isinstance(value, bool) or numpy_bool):
                 raise SettingsError(f"{name} is {value!r}: choose True or False")
             object.__setattr__(self, name, bool(value))
-        object.__setattr__(self, "spatial_smoothing", self._number("spatial_smoothing", 0.0, math.inf))
-        if self.spatial_smoothing != 0.0:
-            raise SettingsError("spatial_smoothing is not available yet: leave it at 0")
+        if self.spatial_smoothing != "auto":
+            number = self._number("spatial_smoothing", *_COUPLINGS, unit=", or 'auto'")
+            object.__setattr__(self, "spatial_smoothing", number)
         for name, (low, high, unit) in REJECTION_LIMITS.items():
             if getattr(self, name) is not None:
                 object.__setattr__(self, name, self._number(name, low, high, unit))
@@ -173,6 +176,11 @@ class InversionSettings:
     def varies_smoothing(self) -> bool:
         """The smoothing may change in time."""
         return self.smoothing_in_time == "varying" or (self.smoothing_in_time == "auto" and self._automatic)
+
+    @property
+    def couples_pixels(self) -> bool:
+        """Neighbouring pixels are coupled."""
+        return self.spatial_smoothing != 0.0
 
     @property
     def _automatic(self) -> bool:

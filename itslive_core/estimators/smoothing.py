@@ -10,7 +10,7 @@ import xarray as xr
 from itslive_core.errors import SelectionError
 from itslive_core.estimators.inversion import PointSolution, solve_point
 from itslive_core.estimators.settings import InversionSettings
-from itslive_core.estimators.weights import observation_weights, weights_of
+from itslive_core.estimators.weights import entered_weights
 from itslive_core.solvers.band_algebra import PAD
 from itslive_core.solvers.band_assembly import assemble
 from itslive_core.solvers.base import NO_FREEDOM, SOLVED, needed_pairs, smoothing_limits
@@ -67,18 +67,11 @@ def final_weights(solution: PointSolution) -> NDArray[np.float64]:
 
     Shape (n,); of mean 1 before both.
     """
-    result, pairs, shared = solution.result, solution.pairs, solution.shared
-    n = len(pairs)
-    offsets = np.array([0, n])
-    if result.learnt is not None:
-        weights = weights_of(result.learnt.sigma**2, offsets) * result.learnt.credit
-    else:
-        rows = np.arange(n, dtype=np.int32)
-        weights = observation_weights(
-            solution.settings.weights, offsets, rows, pairs.span, pairs.vx_error, pairs.vy_error,
-            shared.mission,
-        )  # fmt: skip
-    return weights * result.robust_weights
+    n = len(solution.pairs)
+    return entered_weights(
+        solution.settings.weights, solution.result, solution.shared, np.array([0, n]),
+        np.arange(n, dtype=np.int32),
+    )  # fmt: skip
 
 
 def penalty_shape(solution: PointSolution) -> NDArray[np.float64]:

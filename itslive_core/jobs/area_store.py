@@ -98,6 +98,28 @@ class AreaStore:
             raise OutputError(f"cannot write to {path}: {error.strerror or error}") from error
         return cls(path, group, frozenset())
 
+    def attributes(self, prefix: str) -> dict[str, Any]:
+        """Return the attributes of the store whose names begin so."""
+        return {name: value for name, value in self._group.attrs.items() if name.startswith(prefix)}
+
+    def note(self, attributes: Mapping[str, Any]) -> None:
+        """Add attributes that were not known when the store was made.
+
+        Parameters
+        ----------
+        attributes : mapping
+
+        Raises
+        ------
+        OutputError
+            If the disk refuses.
+        """
+        try:
+            self._group.attrs.update(attributes)
+            zarr.consolidate_metadata(str(self.path), zarr_format=2)
+        except OSError as error:
+            raise OutputError(f"cannot write to {self.path}: {error.strerror or error}") from error
+
     def write(self, task: BlockTask, arrays: Mapping[str, NDArray]) -> None:
         """Write the values of a block, then note it as done.
 

@@ -18,6 +18,7 @@ from itslive_core.estimators.prepare import SharedPairs, solve_block, solve_opti
 from itslive_core.estimators.season_pixels import AREA_VARIABLES, SeasonRows, season_of_block
 from itslive_core.estimators.settings import InversionSettings
 from itslive_core.jobs.area_store import AreaStore
+from itslive_core.jobs.coupling import CoupledBlocks, apply_choice, choose_for_job
 from itslive_core.jobs.plan import AreaPlan, BlockTask, available_workers, plan_area, selected_pairs
 from itslive_core.selection import FilterStep, PairSelection
 from itslive_core.series import (
@@ -109,6 +110,7 @@ class _CubeWork:
     settings: InversionSettings | GaussianProcessSettings
     cache: bool
     season: bool
+    coupled: CoupledBlocks | None = None
     _shared: tuple[SharedPairs, NDArray[np.bool_]] | None = field(default=None, repr=False)
     _rows: SeasonRows | None = field(default=None, repr=False)
 
@@ -133,7 +135,9 @@ class _CubeWork:
         """Read, filter and solve one block; returns arrays (time, y, x) or (y, x), and the pixels solved."""
         self.prepare()
         shared, pair_mask = self.shared
-        pixels = self.cube.read_block(task.block, cache=self.cache).keep(pair_mask, task.mask)
+        # What is read for a neighbour is read again for the block itself.
+        cache = self.cache or self.coupled is not None
+        pixels = self.cube.read_block(task.block, cache=cache).keep(pair_mask, task.mask)
         arrays, n_solved = self._series(task, pixels, shared)
         if self.season:
             filters = self.settings if isinstance(self.settings, InversionSettings) else self.settings.filters
@@ -162,7 +166,10 @@ class _CubeWork:
             arrays["coverage"] = cube_of(block.covered, "float32")
             arrays["n_pairs_used"] = block.used.astype("int32").reshape(task.block.shape)
             return arrays, int(np.sum(block.used[task.mask.ravel()] > 0))
-        result, used = solve_block(pixels, shared, self.settings)
+        if self.coupled is None:
+            result, used = solve_block(pixels, shared, self.settings)
+        else:
+            result, used = self.coupled.solve(task, shared, self.shared[1], pixels)
         arrays = {
             "n_pairs": cube_of(result.count, "int32"),
             "coverage": cube_of(result.covered, "float32"),
@@ -246,6 +253,10 @@ def run_glacier(
         target = AreaStore.open(store, plan, grid, attributes, settings, season=season)
         season = target.season
     works = [_CubeWork(cube, selection, grid, settings, cache=False, season=season) for cube in plan.cubes]
+    if isinstance(settings, InversionSettings) and settings.couples_pixels:
+        for number, work in enumerate(works):
+            own = [task for task in plan.tasks if task.cube == number]
+            work.coupled = CoupledBlocks(work.cube, own, settings)
     return _stream(plan, grid, works, target, attributes, workers, executor, should_stop)
 
 
@@ -258,6 +269,8 @@ def check_settings(settings: InversionSettings | GaussianProcessSettings) -> Non
         If the device is not available, or the method is for single points.
     """
     if isinstance(settings, InversionSettings):
+        if settings.couples_pixels and settings.device == "cuda":
+            raise SettingsError("spatial smoothing runs on the CPU: choose device 'cpu' or 'auto'")
         solver_for(settings.device, solve_options(settings))
     elif settings.method != "span":
         raise SettingsError(f"method {settings.method!r} is for single points: use method 'span' for areas")
@@ -331,6 +344,8 @@ def _stream(
     if executor is None and todo:
         for work in works:
             work.prepare()
+    if todo and works[0].coupled is not None and not (should_stop is not None and should_stop()):
+        attributes = attributes | _couple(plan, works, target)
     with ThreadPoolExecutor(threads) if executor is None else nullcontext(executor) as pool:
         try:
             while todo or running:
@@ -353,6 +368,19 @@ def _stream(
         finally:
             for future in running:
                 future.cancel()
+
+
+def _couple(plan: AreaPlan, works: list[_CubeWork], target: AreaStore | None) -> dict[str, Any]:
+    """Choose how strongly neighbours are coupled, or go on as the store says; returns attributes."""
+    blocks = [work.coupled for work in works if work.coupled is not None]
+    found = {} if target is None else target.attributes("spatial_")
+    if "spatial_smoothing_used" in found:
+        apply_choice(blocks, found)
+        return found
+    found = choose_for_job(blocks, [work.shared for work in works], plan.tasks)
+    if target is not None:
+        target.note(found)
+    return found
 
 
 def _finish(

@@ -52,8 +52,9 @@ def test_itslive_tool_preset() -> None:
         ({"outliers": "mad"}, "choose from none, auto"),
         ({"robust": 1}, "robust is 1"),
         ({"device": "tpu"}, "choose from auto, cpu, cuda"),
-        ({"spatial_smoothing": 2.0}, "not available yet"),
-        ({"spatial_smoothing": -1.0}, "spatial_smoothing is -1"),
+        ({"spatial_smoothing": -1.0}, "spatial_smoothing is -1.*or 'auto'"),
+        ({"spatial_smoothing": "gcv"}, "spatial_smoothing is 'gcv'"),
+        ({"spatial_smoothing": np.inf}, "spatial_smoothing is inf"),
     ],
 )
 def test_impossible_settings_say_what_is_possible(changes: dict, words: str) -> None:
@@ -69,6 +70,9 @@ def test_settings_cannot_be_changed() -> None:
 def test_json_round_trip() -> None:
     settings = InversionSettings(smoothing=30, derivative=1, interval=6, weights="span", robust=False)
     assert InversionSettings.from_json(settings.to_json()) == settings
+    for coupling in (0.2, "auto"):
+        settings = InversionSettings(spatial_smoothing=coupling)
+        assert InversionSettings.from_json(settings.to_json()) == settings and settings.couples_pixels
     assert InversionSettings.from_json("{}") == InversionSettings()
 
 

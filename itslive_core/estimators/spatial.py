@@ -1,0 +1,327 @@
+"""Spatial smoothing: neighbouring pixels that help each other.
+
+Adds mu^2 times the sum over edges between 4-neighbours of |v_p - v_q|^2 to the objective of the inversion,
+over the cells that both pixels have and both components; mu is in the units of the weights, which are of
+mean 1 over each pixel before robust factors and credit, learnt noise or not. Everything else is that of the
+uncoupled estimate and held: weights, robust factors, noise, offsets, lambda and how it changes in time.
+Neighbours outside the area or without an estimate drop out.
+
+**Standard deviations.** Those of the uncoupled estimate, times the square root of
+
+    rho + (1 - rho) diag(coupled) / diag(uncoupled)
+
+with the diagonals of both posterior covariances (`CoupledPixels.variance_ratio`). rho is the correlation of
+the noise of one pair at two neighbouring pixels, taken from residuals: what neighbours have in common does
+not average out between them.
+
+**Choice of mu.** A fifth of the pairs is held out, each at all pixels at once, because neighbours share
+part of its noise. The mu whose series predict them best is taken, on a few blocks, once for a whole job.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from itslive_core.errors import ItsliveError
+from itslive_core.estimators.prepare import filter_block, solve_pixels
+from itslive_core.estimators.weights import entered_weights
+from itslive_core.solvers.base import NO_FREEDOM, SOLVED
+from itslive_core.solvers.coupled import TOLERANCE, CoupledPixels
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from itslive_core.blocks import Block, PixelBlock
+    from itslive_core.estimators.prepare import SharedPairs
+    from itslive_core.estimators.settings import InversionSettings
+    from itslive_core.solvers.base import BatchResult
+
+__all__ = ["Patch", "PixelFits", "choose_coupling", "couple", "fit_pixels", "neighbour_correlation"]
+
+_SEARCH = np.geomspace(0.003, 3.0, 7)
+"""Candidates for mu, half a decade apart; 0 is one too, and both sides of the best are tried at the end."""
+_SEARCH_TOLERANCE = 1e-3
+_HELD_OUT = 0.2
+_SEED = 20
+_MOST_MEMORY = 4e9
+
+
+@dataclass(frozen=True, eq=False)
+class PixelFits:
+    """The uncoupled estimate of a block, and what it was made from.
+
+    Parameters
+    ----------
+    block : Block
+        P pixels.
+    result : BatchResult
+    offsets : ndarray of int64, shape (P + 1,)
+    pair : ndarray of int32, shape (n,)
+    vx, vy : ndarray, shape (n,)
+        Observations less the offsets of their missions [m/yr].
+    weights : ndarray, shape (n,)
+        With which they entered the solution.
+    """
+
+    block: Block
+    result: BatchResult
+    offsets: NDArray[np.int64]
+    pair: NDArray[np.int32]
+    vx: NDArray[np.float64]
+    vy: NDArray[np.float64]
+    weights: NDArray[np.float64]
+
+    @property
+    def used(self) -> NDArray[np.int64]:
+        """Number of used pairs of each pixel, shape (P,)."""
+        return np.diff(self.offsets)
+
+    @property
+    def nbytes(self) -> int:
+        """Memory it takes [bytes]."""
+        result = self.result
+        arrays: list[NDArray] = [
+            self.offsets,
+            self.pair,
+            self.vx,
+            self.vy,
+            self.weights,
+            result.values,
+            result.std,
+        ]
+        arrays += [result.count, result.covered, result.robust_weights]
+        if result.learnt is not None:
+            arrays += [result.learnt.credit, result.learnt.sigma, result.learnt.profile]
+        return sum(a.nbytes for a in arrays)
+
+
+def fit_pixels(pixels: PixelBlock, shared: SharedPairs, settings: InversionSettings) -> PixelFits:
+    """Filter and solve a block, each pixel for itself.
+
+    Parameters
+    ----------
+    pixels : PixelBlock
+        Pairs already passed the filters on metadata.
+    shared : SharedPairs
+    settings : InversionSettings
+    """
+    offsets, pair, vx, vy = filter_block(pixels, shared, settings)
+    result = solve_pixels(shared, offsets, pair, vx, vy, settings)
+    weights = entered_weights(settings.weights, result, shared, offsets, pair)
+    if result.learnt is not None:
+        pixel = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))
+        vx = vx - result.learnt.offset[pixel, 0, shared.mission[pair]]
+        vy = vy - result.learnt.offset[pixel, 1, shared.mission[pair]]
+    return PixelFits(pixels.block, result, offsets, pair, vx, vy, weights)
+
+
+@dataclass(frozen=True, eq=False)
+class Patch:
+    """Estimated pixels of a rectangle, coupled to each other.
+
+    Parameters
+    ----------
+    pixels : CoupledPixels
+    number : ndarray of int64, shape of the rectangle
+        Number of each pixel; -1 where there is no estimate.
+    window : Block
+        The rectangle.
+    """
+
+    pixels: CoupledPixels
+    number: NDArray[np.int64]
+    window: Block
+
+    @classmethod
+    def join(
+        cls, fits: Sequence[PixelFits], window: Block, shared: SharedPairs, settings: InversionSettings
+    ) -> Patch:
+        """Put the pixels of several blocks that lie in a rectangle into one problem.
+
+        Parameters
+        ----------
+        fits : sequence of PixelFits
+        window : Block
+        shared : SharedPairs
+        settings : InversionSettings
+        """
+        number = np.full(window.shape, -1, dtype=np.int64)
+        picks = []
+        n = 0
+        for fit in fits:
+            rows, cols = np.divmod(np.arange(len(fit.result.status)), fit.block.shape[1])
+            rows, cols = rows + fit.block.row0 - window.row0, cols + fit.block.col0 - window.col0
+            inside = (rows >= 0) & (rows < window.shape[0]) & (cols >= 0) & (cols < window.shape[1])
+            pick = np.flatnonzero(inside & np.isin(fit.result.status, (SOLVED, NO_FREEDOM)))
+            number[rows[pick], cols[pick]] = n + np.arange(len(pick))
+            n += len(pick)
+            picks.append(pick)
+        some = [(fit, pick) for fit, pick in zip(fits, picks, strict=True) if len(pick)]
+        if not some:
+            some = [(fits[0], picks[0])]
+        rows_of = [_observations_of(fit.offsets, pick) for fit, pick in some]
+
+        def gather(name: str) -> NDArray:
+            columns = zip(some, rows_of, strict=True)
+            return np.concatenate([getattr(fit, name)[rows] for (fit, _), rows in columns])
+
+        def result(name: str) -> NDArray:
+            return np.concatenate([getattr(fit.result, name)[pick] for fit, pick in some])
+
+        profiles = [fit.result.learnt.profile[pick] for fit, pick in some if fit.result.learnt is not None]
+        pixels = CoupledPixels.make(
+            shared.operator,
+            np.concatenate(([0], np.cumsum(np.concatenate([fit.used[pick] for fit, pick in some])))),
+            gather("pair"),
+            gather("vx"),
+            gather("vy"),
+            gather("weights"),
+            derivative=settings.derivative,
+            smoothing=result("smoothing"),
+            profile=np.concatenate(profiles) if profiles else None,
+            values=result("values"),
+            neighbours=_neighbours(number, n),
+        )
+        if pixels.nbytes > _MOST_MEMORY:
+            raise ItsliveError(
+                f"spatial smoothing needs {pixels.nbytes / 1e9:.0f} GB for each block at an interval of "
+                f"{settings.interval:g} days: choose a longer interval or a shorter period"
+            )
+        return cls(pixels, number, window)
+
+
+def couple(
+    patch: Patch, core: PixelFits, mu: float, correlation: float, *, uncertainty: bool
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Solve a patch and give the coupled estimate of the block in its middle.
+
+    Parameters
+    ----------
+    patch : Patch
+    core : PixelFits
+        Uncoupled estimate of the block, P pixels.
+    mu : float
+        Above 0.
+    correlation : float
+        rho.
+    uncertainty : bool
+        Compute standard deviations.
+
+    Returns
+    -------
+    values, std : ndarray, shape (P, 2, M)
+        As in `BatchResult`.
+
+    Raises
+    ------
+    ItsliveError
+        If the iterations do not converge.
+    """
+    try:
+        found = patch.pixels.solve(mu)
+    except np.linalg.LinAlgError as error:
+        raise ItsliveError(f"spatial smoothing: {error}; try a larger smoothing") from error
+    if not found.residual <= TOLERANCE:
+        raise ItsliveError(
+            f"spatial smoothing {mu:g} did not converge (residual {found.residual:.1e} after "
+            f"{found.iterations} iterations): choose a smaller one"
+        )
+    rows = slice(core.block.row0 - patch.window.row0, core.block.row1 - patch.window.row0)
+    cols = slice(core.block.col0 - patch.window.col0, core.block.col1 - patch.window.col0)
+    number = patch.number[rows, cols].ravel()
+    here = np.flatnonzero(number >= 0)
+    values, std = core.result.values.copy(), core.result.std.copy()
+    values[here] = np.where(np.isnan(values[here]), np.nan, patch.pixels.values(found.flat, number[here]))
+    if uncertainty:
+        ratio = patch.pixels.variance_ratio(mu, number[here])
+        std[here] *= np.sqrt(correlation + (1.0 - correlation) * ratio)[:, None, :]
+    return values, std
+
+
+def neighbour_correlation(patches: Sequence[Patch]) -> float:
+    """Estimate the correlation of the noise of one pair at two neighbouring pixels, between 0 and 1.
+
+    Parameters
+    ----------
+    patches : sequence of Patch
+    """
+    products, squares = np.sum([patch.pixels.residual_products() for patch in patches], axis=0)
+    return float(np.clip(products / squares, 0.0, 1.0)) if squares > 0.0 else 0.0
+
+
+def choose_coupling(patches: Sequence[Patch]) -> float:
+    """Choose mu by pairs that were held out.
+
+    Parameters
+    ----------
+    patches : sequence of Patch
+        Blocks to choose on.
+
+    Returns
+    -------
+    float
+        0 where neighbours do not help.
+    """
+    candidates = np.concatenate(([0.0], _SEARCH))
+    scores = coupling_scores(patches, candidates)
+    best = int(np.argmin(scores))
+    if best == 0:
+        return 0.0
+    step = np.sqrt(_SEARCH[1] / _SEARCH[0])
+    finer = candidates[best] * np.array([1.0 / step, step])
+    tried = np.concatenate((candidates[: len(scores)], finer))
+    return float(f"{tried[np.argmin(scores + coupling_scores(patches, finer))]:.4g}")
+
+
+def coupling_scores(patches: Sequence[Patch], candidates: NDArray[np.float64]) -> list[float]:
+    """Score candidates for mu, in ascending order, until they get worse twice in a row.
+
+    Parameters
+    ----------
+    patches : sequence of Patch
+    candidates : ndarray
+
+    Returns
+    -------
+    list of float
+        Weighted squared residuals of the held-out pairs; as many as were tried.
+    """
+    held = [
+        np.random.default_rng(_SEED).random(len(patch.pixels.observed.op_first)) < _HELD_OUT
+        for patch in patches
+    ]
+    problems = [patch.pixels.without(some) for patch, some in zip(patches, held, strict=True)]
+    series = [problem.flat for problem in problems]
+    rooms = np.empty(max(problem.layout.place[-1] for problem in problems))
+    scores: list[float] = []
+    for mu in candidates:
+        total = 0.0
+        for k, (patch, problem) in enumerate(zip(patches, problems, strict=True)):
+            room = rooms[: problem.layout.place[-1]]
+            series[k] = problem.solve(mu, start=series[k], tolerance=_SEARCH_TOLERANCE, room=room).flat
+            total += patch.pixels.score(series[k], held[k])
+        scores.append(total)
+        if len(scores) > 3 and scores[-1] > scores[-2] > scores[-3]:
+            break
+    return scores
+
+
+def _observations_of(offsets: NDArray[np.int64], pixels: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Give the numbers of the observations of some pixels, one pixel after the other."""
+    sizes = offsets[pixels + 1] - offsets[pixels]
+    begins = np.cumsum(sizes) - sizes
+    return np.repeat(offsets[pixels] - begins, sizes) + np.arange(sizes.sum())
+
+
+def _neighbours(number: NDArray[np.int64], n: int) -> NDArray[np.int64]:
+    """List the 4-neighbours of each numbered pixel, shape (n, 4); -1 where there is none."""
+    padded = np.pad(number, 1, constant_values=-1)
+    around = np.stack([padded[:-2, 1:-1], padded[2:, 1:-1], padded[1:-1, :-2], padded[1:-1, 2:]], axis=-1)
+    out = np.full((n, 4), -1, dtype=np.int64)
+    out[number[number >= 0]] = around[number >= 0]
+    return out
