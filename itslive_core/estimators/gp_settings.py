@@ -43,7 +43,8 @@ class GaussianProcessSettings:
     outliers : {"none", "auto"}
         ``"auto"`` rejects long pairs that locked on something that does not move.
     device : {"auto", "cpu", "cuda"}
-        Where to compute; the result does not depend on it.
+        Where to compute; the result does not depend on it. ``"cuda"`` needs torch and a GPU: for areas;
+        ``"auto"`` takes a GPU for blocks for which it should pay.
     max_error, max_angle, max_deviation : float, optional
         Limits beyond which pairs are rejected, as in `InversionSettings`.
 
