@@ -81,7 +81,7 @@ class InversionSettings:
         the objective, in the units of the weights, which are of mean 1 at each pixel. 0 is none; ``"auto"``
         chooses one for the whole area from pairs that are held out; see `itslive_core.estimators.spatial`.
     device : {"auto", "cpu", "cuda"}
-        Where to compute; the result does not depend on it. ``"cuda"`` needs torch and a GPU, and leaves noise,
+        Where to compute; the result does not depend on it. ``"cuda"`` needs torch and a GPU, it leaves noise,
         offsets and smoothing ``"auto"`` to the CPU; ``"auto"`` takes a GPU for work for which it should pay.
     noise : {"auto", "formal", "learnt"}
         Size of the noise: as the formal errors and `weights` say, or learnt from residuals for each mission,
