@@ -107,7 +107,7 @@ class BlockTridiagonalSolver:
                 in_batches(
                     feed.needs,
                     memory,
-                    lambda i, j: _Group(feed, i, j, task, memory, result).solve(),
+                    lambda i, j, room: _Group(feed, i, j, room, task, result).solve(),
                     self.device,
                 )
         if not isinstance(options.smoothing, str):
@@ -143,13 +143,13 @@ class _Task:
 
 @dataclass(eq=False)
 class _Group:
-    """Pixels i:j of a feed, while they are solved together."""
+    """Pixels i:j of a feed, while they are solved together; there is room for so many matrices at once."""
 
     feed: Feed
     i: int
     j: int
+    room: int
     task: _Task
-    memory: int
     result: BatchResult
 
     def solve(self) -> None:
@@ -159,7 +159,6 @@ class _Group:
         task, feed = self.task, self.feed
         rows = feed.rows(self.i, self.j)
         here = slice(int(feed.begin[self.i]), int(feed.begin[self.j]))
-        room = max(1, self.memory // int(feed.needs[self.i : self.j].max()))
         data, weights = feed.data[here], feed.weights[here]
         state = _State(
             numbers=torch.arange(self.i, self.j, device=data.device),
@@ -180,7 +179,7 @@ class _Group:
                     state,
                     Criterion(
                         task.kind, band, rhs, squares, rows.total(state.u), rows.sizes, task.order,
-                        task.scale, room,
+                        task.scale, self.room,
                     ),
                 )  # fmt: skip
             alpha = ((10.0**state.choice / task.scale) ** 2).minimum(_STIFFEST * data_part)

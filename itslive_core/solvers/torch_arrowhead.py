@@ -139,7 +139,7 @@ class TorchArrowhead:
         with device_lock(self.device):
             memory = memory_for(self.device) if self.memory is None else self.memory
             shared = _Shared.of(layout, latent, self.device)
-            in_batches(needs, memory, lambda i, j: _solve(shared, data, weights, i, j, out), self.device)
+            in_batches(needs, memory, lambda i, j, _: _solve(shared, data, weights, i, j, out), self.device)
         return out
 
 

@@ -58,7 +58,9 @@ def to_device(array: NDArray, device: str) -> Tensor:
     return tensor.to(device)
 
 
-def in_batches(needs: NDArray[np.int64], memory: int, work: Callable[[int, int], None], device: str) -> None:
+def in_batches(
+    needs: NDArray[np.int64], memory: int, work: Callable[[int, int, int], None], device: str
+) -> None:
     """Work on runs of pixels that fit into memory together, and on half of them where they did not.
 
     Parameters
@@ -68,7 +70,8 @@ def in_batches(needs: NDArray[np.int64], memory: int, work: Callable[[int, int],
     memory : int
         What a batch may take [bytes].
     work : callable
-        Works on pixels i:j; done again from its start if the device's memory is exhausted.
+        Works on pixels i:j, given i, j and how many like them fit at once; done again from its start if the
+        device's memory is exhausted.
     device : str
         For the message.
 
@@ -79,21 +82,23 @@ def in_batches(needs: NDArray[np.int64], memory: int, work: Callable[[int, int],
     """
     import torch
 
-    most, i = len(needs), 0
+    i = 0
     while i < len(needs):
-        company = np.maximum.accumulate(needs[i : i + most]) * np.arange(1, len(needs[i : i + most]) + 1)
+        company = np.maximum.accumulate(needs[i:]) * np.arange(1, len(needs) - i + 1)
         j = i + max(1, int(np.searchsorted(company, memory, side="right")))
+        need = int(needs[i:j].max())
+        room = max(1, memory // need)
         try:
-            work(i, j)
+            work(i, j, room)
             i = j
             continue
         except torch.cuda.OutOfMemoryError:
             pass  # what the failed work held is freed only outside of this clause
-        if j - i == 1:
+        if room == 1:
             raise SettingsError(
-                f"one pixel needs about {needs[i] / 2**30:.1f} GB, more than is free on device {device!r}:"
+                f"one pixel needs about {need / 2**30:.1f} GB, more than is free on device {device!r}:"
                 " choose a longer interval, a maximum span, or device 'cpu'"
             )
-        most = (j - i) // 2
+        memory = need * max(1, (j - i) // 2)
         if device.startswith("cuda"):
             torch.cuda.empty_cache()

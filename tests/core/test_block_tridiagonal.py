@@ -134,6 +134,11 @@ def test_batches_fit_into_memory_and_shrink_when_they_do_not(monkeypatch: pytest
     assert max(sizes) == 7
     assert sizes.count(7) == 1
     sizes.clear()
+    searched = replace(options, smoothing="evidence")
+    found = BlockTridiagonalSolver("cpu").solve(batch, searched)
+    assert_same(found, BandedSolver().solve(batch, searched))
+    assert max(sizes) > 7  # the candidates of all pixels
+    sizes.clear()
     one = BlockTridiagonalSolver("cpu", memory=1).solve(batch, options)
     assert set(sizes) == {1}
     assert_same(one, expected)
