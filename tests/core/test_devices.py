@@ -14,7 +14,7 @@ import pytest
 import itslive_core as itslive
 from itslive_core import devices
 from itslive_core.devices import Device, find_devices, gpu_pays, pick_device, require_cuda
-from itslive_core.errors import SettingsError
+from itslive_core.errors import ItsliveError, SettingsError
 from itslive_core.estimators.prepare import solve_options, solver_for
 from itslive_core.solvers.banded import BandedSolver
 from itslive_core.solvers.block_tridiagonal import BlockTridiagonalSolver, multiplications
@@ -167,3 +167,19 @@ def test_blocks_are_read_while_the_device_works(gpu: None, monkeypatch: pytest.M
         assert result.error is None
         for name, values in result.arrays.items():
             np.testing.assert_allclose(values, expected[result.name].arrays[name], rtol=1e-5, atol=1e-5)
+
+
+def test_the_command_line_asks_before_it_reads(gpu: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    from itslive_core.cli.invert import check_device
+
+    possible = [replace(PLAIN, device="cuda"), itslive.GaussianProcessSettings(device="cuda")]
+    for settings in possible:
+        check_device(settings)
+    with pytest.raises(SettingsError, match="cannot learn"):
+        check_device(itslive.InversionSettings(device="cuda"))
+    monkeypatch.setattr(devices, "_cuda_is_there", lambda: False)
+    check_device(PLAIN)
+    for settings in possible:
+        with pytest.raises(ItsliveError, match="no CUDA device") as caught:
+            check_device(settings)
+        assert not isinstance(caught.value, SettingsError)  # no wrong usage
