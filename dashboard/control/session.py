@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import param
@@ -43,7 +43,9 @@ class Choices:
     @property
     def of_area(self) -> InversionSettings | GaussianProcessSettings:
         """Settings for a whole glacier: of both methods the inversion, which is far quicker."""
-        return self.settings if self.inverts or self.process is None else self.process
+        if self.inverts or self.process is None:
+            return self.settings
+        return replace(self.process, device=self.settings.device)
 
 
 class Messages(param.Parameterized):

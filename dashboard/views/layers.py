@@ -80,6 +80,7 @@ class LiveLayers:
     def _layer(self, name: str) -> hv.DynamicMap:
         def keep(plot: Any, element: hv.Element) -> None:
             self.plots[name] = plot
+            plot.handles["glyph_renderer"].name = name  # for scripts in the browser
             colour_by_column(plot, element)
 
         draw = self._draw[name]

@@ -149,16 +149,17 @@ def test_without_offsets_it_is_said_why(found):
 
 
 @pytest.mark.parametrize(
-    ("scale", "floor", "words"),
+    ("scale", "floor", "jitter", "words"),
     [
-        (1.0, 0.0, "formal errors as they are"),
-        (1.6, 0.0, "1.6 × the formal errors"),
-        (2.0, 3.0, "2 × the formal errors, but at least 6 m/yr"),
-        (float("nan"), 0.0, "not known"),
+        (1.0, 0.0, 0.0, "formal errors as they are"),
+        (1.6, 0.0, 0.0, "1.6 × the formal errors"),
+        (2.0, 3.0, 0.0, "2 × the formal errors, but at least 6 m/yr"),
+        (2.0, 3.0, 0.4, "2 × the formal errors, but at least 6 m/yr, and 0.8 m over each span"),
+        (float("nan"), 0.0, 0.0, "not known"),
     ],
 )
-def test_noise_is_told_in_words(scale, floor, words):
-    assert noise_words(scale, floor) == words
+def test_noise_is_told_in_words(scale, floor, jitter, words):
+    assert noise_words(scale, floor, jitter) == words
 
 
 def test_the_table_of_missions_counts(found):
