@@ -103,11 +103,12 @@ class AreaStore:
         return {name: value for name, value in self._group.attrs.items() if name.startswith(prefix)}
 
     def note(self, attributes: Mapping[str, Any]) -> None:
-        """Add attributes that were not known when the store was made.
+        """Write the attributes anew: some were not known when the store was made.
 
         Parameters
         ----------
         attributes : mapping
+            All of them, in order.
 
         Raises
         ------
@@ -115,7 +116,7 @@ class AreaStore:
             If the disk refuses.
         """
         try:
-            self._group.attrs.update(attributes)
+            self._group.attrs.put({"job": self._group.attrs["job"], **attributes})
             zarr.consolidate_metadata(str(self.path), zarr_format=2)
         except OSError as error:
             raise OutputError(f"cannot write to {self.path}: {error.strerror or error}") from error

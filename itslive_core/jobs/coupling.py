@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from itslive_core.blocks import Block
+from itslive_core.errors import ItsliveError
 from itslive_core.estimators.spatial import (
     Patch,
     PixelFits,
@@ -169,13 +170,25 @@ def choose_for_job(
     dict
         Attributes that say what was chosen, how far around a block the problem reaches, and at which
         relative residual the iterations stop.
+
+    Raises
+    ------
+    ItsliveError
+        If none of the blocks to choose on can be read.
     """
     wanted = blocks[0].settings.spatial_smoothing
-    patches = []
+    patches, failure = list[Patch](), None
     for task in _samples(tasks):
         own = blocks[task.cube]
         shared, mask = pairs[task.cube]
-        patches.append(Patch.join([own.fit(task, shared, mask)], task.block, shared, own.settings))
+        try:
+            fit = own.fit(task, shared, mask)
+        except ItsliveError as error:  # the job names the block when its turn comes, and goes on
+            failure = error
+            continue
+        patches.append(Patch.join([fit], task.block, shared, own.settings))
+    if failure is not None and not patches:
+        raise failure
     mu = choose_coupling(patches) if isinstance(wanted, str) else wanted
     correlation = neighbour_correlation(patches)
     found = {

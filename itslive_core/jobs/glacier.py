@@ -345,7 +345,7 @@ def _stream(
         for work in works:
             work.prepare()
     if todo and works[0].coupled is not None and not (should_stop is not None and should_stop()):
-        attributes = attributes | _couple(plan, works, target)
+        attributes = _couple(plan, works, target, attributes)
     with ThreadPoolExecutor(threads) if executor is None else nullcontext(executor) as pool:
         try:
             while todo or running:
@@ -370,17 +370,23 @@ def _stream(
                 future.cancel()
 
 
-def _couple(plan: AreaPlan, works: list[_CubeWork], target: AreaStore | None) -> dict[str, Any]:
-    """Choose how strongly neighbours are coupled, or go on as the store says; returns attributes."""
+def _couple(
+    plan: AreaPlan, works: list[_CubeWork], target: AreaStore | None, attributes: dict[str, Any]
+) -> dict[str, Any]:
+    """Choose how strongly neighbours are coupled, or go on as the store says; returns all attributes."""
     blocks = [work.coupled for work in works if work.coupled is not None]
     found = {} if target is None else target.attributes("spatial_")
-    if "spatial_smoothing_used" in found:
+    known = "spatial_smoothing_used" in found
+    if known:
         apply_choice(blocks, found)
-        return found
-    found = choose_for_job(blocks, [work.shared for work in works], plan.tasks)
-    if target is not None:
-        target.note(found)
-    return found
+    else:
+        found = choose_for_job(blocks, [work.shared for work in works], plan.tasks)
+    counts = {name: value for name, value in attributes.items() if name.startswith("n_pairs_")}
+    others = {name: value for name, value in attributes.items() if name not in counts}
+    attributes = {**others, **found, **counts}  # what was used stands last
+    if target is not None and not known:
+        target.note(attributes)
+    return attributes
 
 
 def _finish(
