@@ -29,7 +29,7 @@ from itslive_core.blocks import Block, PixelBlock
 from itslive_core.demo import demo_path
 from itslive_core.estimators.prepare import SharedPairs
 from itslive_core.estimators.spatial import Patch, couple
-from itslive_core.jobs.coupling import CoupledBlocks, choose_for_job
+from itslive_core.jobs.coupling import CoupledBlocks, choose_for_job, halo_for
 from itslive_core.jobs.plan import BlockTask, plan_area
 from itslive_core.solvers.coupled_kernels import conjugate_gradients, factor_pixels
 from itslive_core.synthetic.schedule import schedule_pairs
@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 YEAR = 365.25
 CHUNK = 10
 ERAS = {
+    "before 2013": (0, 2013),
     "before 1999": (0, 1999),
     "1999-2012": (1999, 2013),
     "2013-2015": (2013, 2016),
@@ -205,9 +206,11 @@ def report(area: Area) -> None:
     if blocks.mu == 0.0:
         return
     patch = Patch.join(fits, area.window, shared, SETTINGS)
+    reach = max(area.window.shape)
     for mu in sorted({blocks.mu, 0.1}):
         blocks.mu = mu
-        seams(blocks, shared, mask, patch)
+        if reach > CHUNK + 2 * halo_for(mu):  # else block and halo are the whole
+            seams(blocks, shared, mask, patch)
         variances(patch, mu)
 
 
