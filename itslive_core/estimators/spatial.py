@@ -222,6 +222,13 @@ def couple(
     ItsliveError
         If the iterations do not converge.
     """
+    rows = slice(core.block.row0 - patch.window.row0, core.block.row1 - patch.window.row0)
+    cols = slice(core.block.col0 - patch.window.col0, core.block.col1 - patch.window.col0)
+    number = patch.number[rows, cols].ravel()
+    here = np.flatnonzero(number >= 0)
+    values, std = core.result.values.copy(), core.result.std.copy()
+    if len(here) == 0:
+        return values, std
     try:
         found = patch.pixels.solve(mu)
     except np.linalg.LinAlgError as error:
@@ -231,11 +238,6 @@ def couple(
             f"spatial smoothing {mu:g} did not converge (residual {found.residual:.1e} after "
             f"{found.iterations} iterations): choose a smaller one"
         )
-    rows = slice(core.block.row0 - patch.window.row0, core.block.row1 - patch.window.row0)
-    cols = slice(core.block.col0 - patch.window.col0, core.block.col1 - patch.window.col0)
-    number = patch.number[rows, cols].ravel()
-    here = np.flatnonzero(number >= 0)
-    values, std = core.result.values.copy(), core.result.std.copy()
     values[here] = np.where(np.isnan(values[here]), np.nan, patch.pixels.values(found.flat, number[here]))
     if uncertainty:
         ratio = patch.pixels.variance_ratio(mu, number[here])

@@ -17,7 +17,7 @@ from itslive_core.cli import run
 from itslive_core.demo import demo_path
 from itslive_core.errors import SettingsError
 from itslive_core.estimators.prepare import solve_block
-from itslive_core.estimators.spatial import Patch, PixelFits, couple, neighbour_correlation
+from itslive_core.estimators.spatial import Patch, PixelFits, choose_coupling, couple, neighbour_correlation
 from itslive_core.jobs.coupling import CoupledBlocks, choose_for_job, halo_for
 from itslive_core.solvers.coupled import CoupledPixels, graph_quadrature
 from tests.coupled_area import DENSE, SimulatedArea
@@ -163,6 +163,10 @@ def test_pixels_without_estimate_drop_out() -> None:
     assert (patch.number[:, 2] == -1).all()
     values, _ = couple(patch, fits[0], 0.3, 0.0, uncertainty=True)
     assert np.isnan(values.reshape(5, 5, -1)[:, 2]).all()
+    nobody = SimulatedArea((5, 5), present=0.0)
+    empty, nothing, _ = whole(nobody, PLAIN)
+    assert np.isnan(couple(empty, nothing[0], 0.3, 0.0, uncertainty=True)[0]).all()
+    assert neighbour_correlation([empty]) == choose_coupling([empty]) == 0.0
     area.vx[:, 3:] += 5000.0
     other, fits, _ = whole(area, PLAIN)
     moved, _ = couple(other, fits[0], 0.3, 0.0, uncertainty=False)
