@@ -22,11 +22,17 @@ if TYPE_CHECKING:
 __all__ = ["ACTIONS", "MODES", "NOTES", "AreaControl", "Canvas", "Progress", "clock"]
 
 ACTIONS = {
-    "inversion": ("Invert glacier", "Invert every pixel of the glacier, block by block."),
-    "gp": ("Fit glacier", "Fit a Gaussian process to every pixel; those of a block share what is learnt."),
-    "both": ("Invert glacier", "Invert every pixel. To fit Gaussian processes choose that method alone."),
+    "inversion": ("Invert glacier", "Invert glacier: every pixel, block by block"),
+    "gp": (
+        "Fit glacier",
+        "Fit glacier: a Gaussian process at every pixel; those of a block share what is learnt",
+    ),
+    "both": (
+        "Invert glacier",
+        "Invert glacier: of both methods the inversion; the other needs to be chosen alone",
+    ),
 }
-"""By method, what the button of the whole glacier says, and what it does."""
+"""By method, what the button of the whole glacier says, and its tip, which screen readers read instead."""
 
 MODES = {
     "Median of the pairs": "median",

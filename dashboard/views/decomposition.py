@@ -32,6 +32,8 @@ PARTS = {"trend": "Trend", "season": "Season", "roughness": "Rest"}
 """Parts of the series along the flow, from top to bottom."""
 _LEAST_HEIGHT = 80
 _AXIS_HEIGHT = 24
+_ROOM = AXIS_ROOM + 10
+"""Room left of the frames: wider than any labels of the axes, so that the frames line up [pixels]."""
 _EMPTY = (
     "No decomposition yet",
     "Choose Gaussian process or Both under Estimate, Method: it splits the series in trend, season and rest.",
@@ -139,7 +141,7 @@ class PartView(Viewer):
         figure = plot.handles["plot"]
         figure.x_range = self._time
         figure.toolbar_location = None
-        figure.min_border_left = AXIS_ROOM
+        figure.min_border_left = _ROOM
         figure.yaxis[0].ticker.desired_num_ticks = 4
         if self._part != "trend":
             zero_line(figure, "width")

@@ -152,7 +152,10 @@ class SeriesBoard(Viewer):
             view.present(0, None, None)
             return
         *rest, active = self._points
-        others = [one.curve for one in rest if one.curve] if view is self.overlay else []
+        if view is not self.overlay:  # what the inversion rests on is told without another estimate
+            view.present(active.key, active.bars, active.curve)
+            return
+        others = [one.curve for one in rest if one.curve]
         view.present(active.key, active.bars, active.curve, others, active.second)
 
     def _arrange(self) -> None:

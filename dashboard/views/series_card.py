@@ -29,9 +29,9 @@ __all__ = ["SeriesCard"]
 
 _TABS = ("Series", "Decomposition", "Diagnostics")
 _SAVED = {
-    "inversion": "Save the inversion of the active point",
-    "gp": "Save the Gaussian process of the active point",
-    "both": "Save the Gaussian process of the active point; for the inversion choose that method alone",
+    "inversion": "the inversion of the active point",
+    "gp": "the Gaussian process of the active point",
+    "both": "the Gaussian process of the active point; for the inversion choose that method alone",
 }
 """By method, what the files hold."""
 
@@ -157,7 +157,8 @@ class SeriesCard(Viewer):
     def _explain_files(self, *_: Any) -> None:
         """Say in the tips of the buttons what the files hold."""
         for button in self._downloads:
-            button.description = _SAVED[self._session.estimators.method]
+            # The tip is also what readers of the screen hear: it begins with what is written on the button.
+            button.description = f"{button.label}: {_SAVED[self._session.estimators.method]}"
 
     def _offer(self) -> None:
         """Offer what can be changed about what is seen."""
