@@ -30,6 +30,7 @@ def warm_up() -> None:
     )
     for settings in (InversionSettings(), plain):
         invert(pairs, settings)
+    _couple(pairs)
     fit_season(pairs)
     fit_gaussian_process(pairs)
     marker = np.array([-32767, -32767], dtype=np.int16)
@@ -41,3 +42,27 @@ def warm_up() -> None:
         merge_chunks(counts[None, :], offsets, column, np.empty_like(column), 0)
     pixels = PixelBlock(Block(0, 2, 0, 2), offsets, layers, vx, vy, partial)
     median_velocity(pixels.keep(np.ones(4, dtype=bool)))
+
+
+def _couple(pairs: ImagePairs) -> None:
+    """Run the kernels of spatial smoothing, on two pixels with the same pairs."""
+    import numpy as np
+
+    from itslive_core.estimators.prepare import SharedPairs
+    from itslive_core.solvers.coupled import CoupledPixels
+    from itslive_core.time_grid import TimeGrid
+
+    n = len(pairs)
+    grid = TimeGrid.covering(pairs.start, pairs.end, 48.0)
+    shared = SharedPairs.make(pairs, np.ones(n, dtype=bool), grid)
+    pair = np.tile(np.arange(n, dtype=np.int32), 2)
+    vx, vy, weights = (np.tile(values, 2) for values in (pairs.vx, pairs.vy, np.ones(n)))
+    beside = np.array([[1, -1, -1, -1], [0, -1, -1, -1]])
+    two = CoupledPixels.make(
+        shared.operator, np.array([0, n, 2 * n]), pair, vx, vy, weights, derivative=2,
+        smoothing=np.full(2, 100.0), profile=None, values=np.zeros((2, 2, grid.size)), neighbours=beside,
+    )  # fmt: skip
+    held = np.arange(n) % 5 == 0
+    two.score(two.without(held).solve(0.1).flat, held)
+    two.variance_ratio(0.1, np.arange(2))
+    two.residual_products()

@@ -107,8 +107,8 @@ class CoupledBlocks:
 
     def solve(
         self, task: BlockTask, shared: SharedPairs, mask: NDArray[np.bool_], pixels: PixelBlock
-    ) -> tuple[BatchResult, NDArray[np.int64]]:
-        """Give the coupled estimate of a block, and the number of used pairs of each pixel.
+    ) -> tuple[BatchResult, PixelFits]:
+        """Give the coupled estimate of a block, and that of each pixel for itself.
 
         Parameters as for `fit`.
 
@@ -119,12 +119,12 @@ class CoupledBlocks:
         """
         core = self.fit(task, shared, mask, pixels)
         if self.mu == 0.0:
-            return core.result, core.used
+            return core.result, core
         window = self._window(task.block)
         around = [self.fit(other, shared, mask) for other in self.tasks if _meet(other.block, window)]
         patch = Patch.join(around, window, shared, self.settings)
         values, std = couple(patch, core, self.mu, self.correlation, uncertainty=self.settings.uncertainty)
-        return replace(core.result, values=values, std=std), core.used
+        return replace(core.result, values=values, std=std), core
 
     def _window(self, block: Block) -> Block:
         (ny, nx), halo = self.cube.shape, halo_for(self.mu)

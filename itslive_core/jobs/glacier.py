@@ -7,7 +7,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -70,6 +70,9 @@ class BlockResult:
         Of the dataset.
     error : str or None
         Why the block failed.
+    before : mapping of ndarray
+        ``vx`` and ``vy`` of each pixel for itself, shape (time, y, x), where spatial smoothing changed them.
+        They are not written to the store.
     """
 
     name: str
@@ -83,6 +86,7 @@ class BlockResult:
     times: tuple[NDArray[np.datetime64], NDArray[np.datetime64]]
     attributes: Mapping[str, Any]
     error: str | None = None
+    before: Mapping[str, NDArray] = field(default_factory=dict)
 
     @cached_property
     def dataset(self) -> xr.Dataset | None:
@@ -98,6 +102,14 @@ class BlockResult:
         variables["time_bnds"] = (("time", "bnds"), self.times[1])
         coordinates = {"time": ("time", self.times[0], TIME_ATTRIBUTES), "y": self.y, "x": self.x}
         return xr.Dataset(variables, coords=coordinates, attrs=self.attributes)
+
+
+class _Solved(NamedTuple):
+    """What a block gives: arrays to keep, the number of pixels solved, and what `BlockResult` has before."""
+
+    arrays: dict[str, NDArray]
+    n_solved: int = 0
+    before: Mapping[str, NDArray] | None = None
 
 
 @dataclass(eq=False)
@@ -131,26 +143,24 @@ class _CubeWork:
             self._shared = SharedPairs.make(table, mask, self.grid), mask
         return self._shared
 
-    def run(self, task: BlockTask) -> tuple[dict[str, NDArray], int]:
-        """Read, filter and solve one block; returns arrays (time, y, x) or (y, x), and the pixels solved."""
+    def run(self, task: BlockTask) -> _Solved:
+        """Read, filter and solve one block."""
         self.prepare()
         shared, pair_mask = self.shared
         # What is read for a neighbour is read again for the block itself.
         cache = self.cache or self.coupled is not None
         pixels = self.cube.read_block(task.block, cache=cache).keep(pair_mask, task.mask)
-        arrays, n_solved = self._series(task, pixels, shared)
+        solved = self._series(task, pixels, shared)
         if self.season:
             filters = self.settings if isinstance(self.settings, InversionSettings) else self.settings.filters
             found = season_of_block(pixels, shared, filters, rows=self._rows)
-            arrays |= {
-                name: values.astype("float32").reshape(task.block.shape)
+            solved.arrays.update(
+                (name, values.astype("float32").reshape(task.block.shape))
                 for name, values in found.variables().items()
-            }
-        return arrays, n_solved
+            )
+        return solved
 
-    def _series(
-        self, task: BlockTask, pixels: PixelBlock, shared: SharedPairs
-    ) -> tuple[dict[str, NDArray], int]:
+    def _series(self, task: BlockTask, pixels: PixelBlock, shared: SharedPairs) -> _Solved:
         """Estimate the series of one block."""
         shape = (self.grid.size, *task.block.shape)
 
@@ -165,11 +175,14 @@ class _CubeWork:
             arrays["n_pairs"] = cube_of(block.count, "int32")
             arrays["coverage"] = cube_of(block.covered, "float32")
             arrays["n_pairs_used"] = block.used.astype("int32").reshape(task.block.shape)
-            return arrays, int(np.sum(block.used[task.mask.ravel()] > 0))
+            return _Solved(arrays, int(np.sum(block.used[task.mask.ravel()] > 0)))
+        before = None
         if self.coupled is None:
             result, used = solve_block(pixels, shared, self.settings)
         else:
-            result, used = self.coupled.solve(task, shared, self.shared[1], pixels)
+            result, alone = self.coupled.solve(task, shared, self.shared[1], pixels)
+            used, values = alone.used, alone.result.values
+            before = {name: cube_of(values[:, c], "float32") for c, name in enumerate(("vx", "vy"))}
         arrays = {
             "n_pairs": cube_of(result.count, "int32"),
             "coverage": cube_of(result.covered, "float32"),
@@ -182,7 +195,7 @@ class _CubeWork:
         named = {"vx": vx, "vy": vy, "v": v, "vx_std": stds[0], "vy_std": stds[1], "v_std": v_std}
         arrays |= {name: cube_of(values, "float32") for name, values in named.items() if values is not None}
         n_solved = int(np.isin(result.status[task.mask.ravel()], (SOLVED, NO_FREEDOM)).sum())
-        return arrays, n_solved
+        return _Solved(arrays, n_solved, before)
 
 
 def run_glacier(
@@ -339,7 +352,7 @@ def _stream(
     threads = max(1, workers or available_workers(plan.cubes))
     # The GPU serves one thread at a time, which waits for it while the others read.
     threads += any(work.settings.device == "cuda" for work in works)
-    running: dict[Future[tuple[dict[str, NDArray], int]], BlockTask] = {}
+    running: dict[Future[_Solved], BlockTask] = {}
     times = time_coordinates(grid)
     if executor is None and todo:
         for work in works:
@@ -392,7 +405,7 @@ def _couple(
 def _finish(
     plan: AreaPlan,
     task: BlockTask,
-    future: Future[tuple[dict[str, NDArray], int]],
+    future: Future[_Solved],
     times: tuple[NDArray[np.datetime64], NDArray[np.datetime64]],
     target: AreaStore | None,
     attributes: dict[str, Any],
@@ -401,26 +414,26 @@ def _finish(
 ) -> BlockResult:
     rows = slice(task.row, task.row + task.block.shape[0])
     cols = slice(task.col, task.col + task.block.shape[1])
-    arrays: dict[str, NDArray] = {}
-    n_solved, message = 0, None
+    solved, message = _Solved({}), None
     try:
-        arrays, n_solved = future.result()
+        solved = future.result()
     except Exception as error:  # noqa: BLE001 - whatever goes wrong in one block must not lose the others
         words = (str(error).splitlines() or [""])[0] or type(error).__name__
         message = f"block {task.name} (row {task.block.row0}, column {task.block.col0}): {words}"
     if target is not None and message is None:
-        target.write(task, arrays)
+        target.write(task, solved.arrays)
     n_pixels = int(task.mask.sum())
     return BlockResult(
         task.name,
         done,
         total,
         n_pixels,
-        n_solved,
-        arrays,
+        solved.n_solved,
+        solved.arrays,
         plan.x[cols],
         plan.y[rows],
         times,
         attributes,
         message,
+        solved.before or {},
     )

@@ -72,7 +72,8 @@ def test_json_round_trip() -> None:
     assert InversionSettings.from_json(settings.to_json()) == settings
     for coupling in (0.2, "auto"):
         settings = InversionSettings(spatial_smoothing=coupling)
-        assert InversionSettings.from_json(settings.to_json()) == settings and settings.couples_pixels
+        assert InversionSettings.from_json(settings.to_json()) == settings
+        assert settings.couples_pixels
     assert InversionSettings.from_json("{}") == InversionSettings()
 
 

@@ -124,11 +124,12 @@ def test_without_coupling_nothing_changes() -> None:
     blocks, shared, mask = area.prepare(LEARNING)
     blocks.mu = 0.0
     task = blocks.tasks[0]
-    result, used = blocks.solve(task, shared, mask, area.read_block(task.block))
+    result, alone = blocks.solve(task, shared, mask, area.read_block(task.block))
     expected, n = solve_block(area.read_block(task.block), shared, LEARNING)
     np.testing.assert_array_equal(result.values, expected.values)
     np.testing.assert_array_equal(result.std, expected.std)
-    np.testing.assert_array_equal(used, n)
+    np.testing.assert_array_equal(alone.used, n)
+    assert alone.result.values is result.values
 
 
 def test_a_uniform_field_is_not_penalised() -> None:
@@ -230,6 +231,15 @@ def test_a_job_says_what_it_used_and_goes_on_with_it(tmp_path: Path) -> None:
     straight, broken = tmp_path / "straight.zarr", tmp_path / "broken.zarr"
     results = list(itslive.run_glacier(cube, glacier, settings, straight, selection=RECENT))
     assert all(r.error is None for r in results)
+    changed = False
+    for alone in itslive.run_glacier(
+        cube, glacier, replace(settings, spatial_smoothing=0.0), selection=RECENT
+    ):
+        coupled = next(r for r in results if r.name == alone.name)
+        np.testing.assert_array_equal(coupled.before["vx"], alone.arrays["vx"])
+        changed = changed or bool(np.any(np.abs(coupled.before["vx"] - coupled.arrays["vx"]) > 0.0))
+        assert not alone.before
+    assert changed
     job = itslive.run_glacier(cube, glacier, settings, broken, selection=RECENT)
     next(job)
     job.close()
