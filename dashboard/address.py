@@ -24,7 +24,20 @@ _OF_PROCESS = ("method", "kernel", "harmonics")
 """Choices that a link holds only where there is a Gaussian process."""
 
 OWN_KEYS = frozenset(
-    {"lambda", "k", "h", "robust", "lon", "lat", "cube", *_ALWAYS, *_WHERE_CHANGED, *LIMITS, *_OF_PROCESS}
+    {
+        "lambda",
+        "k",
+        "h",
+        "robust",
+        "neighbours",
+        "lon",
+        "lat",
+        "cube",
+        *_ALWAYS,
+        *_WHERE_CHANGED,
+        *LIMITS,
+        *_OF_PROCESS,
+    }
 )
 """Everything that a link may hold; what `query_of` leaves out has its usual value."""
 
@@ -88,6 +101,11 @@ def apply_query(session: Session, query: Mapping[str, Any]) -> None:
     robust = str(query.get("robust", "")).lower()
     if robust in {"true", "1", "false", "0"}:
         values["robust"] = robust in {"true", "1"}
+    neighbours = query.get("neighbours")
+    if neighbours == "auto":
+        values["neighbours"] = "auto"
+    elif (mu := _number(neighbours, *settings.param["mu"].bounds)) is not None:
+        values.update(neighbours="fixed", mu=mu)
     settings.param.update(**values)
     _apply_method(session, query)
 
@@ -123,6 +141,9 @@ def query_of(session: Session) -> dict[str, Any]:
             if (value := getattr(settings, name)) != settings.param[name].default
         },
     }
+    if settings.neighbours != "none":
+        coupling = settings.spatial_smoothing
+        query["neighbours"] = coupling if isinstance(coupling, str) else f"{coupling:.4g}"
     estimators = session.estimators
     if estimators.fits_process:
         query["method"] = estimators.method

@@ -90,7 +90,7 @@ class Dashboard(Viewer):
         selection.param.watch(self._glaciers_changed, "glaciers")
         selection.param.watch(lambda *_: runner.later("points", self._points_changed), ["points", "cube"])
         for state, fields in (
-            (self.session.settings, FIT_FIELDS),
+            (self.session.settings, (*FIT_FIELDS, "neighbours", "mu")),
             (self.session.estimators, ESTIMATOR_FIELDS),
         ):
             state.param.watch(lambda *_: runner.later("address", self._write_address), list(fields))

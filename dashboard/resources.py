@@ -1,10 +1,11 @@
-"""Where the assets are: at the top of a clone, or beside these modules in an installed wheel."""
+"""What the machine offers: assets, at the top of a clone or beside these modules in a wheel, and devices."""
 
 from __future__ import annotations
 
+from functools import lru_cache
 from pathlib import Path
 
-__all__ = ["asset"]
+__all__ = ["asset", "devices_in_words"]
 
 _HERE = Path(__file__).resolve().parent
 _FOLDERS = (_HERE / "assets", _HERE.parent / "assets")
@@ -28,3 +29,13 @@ def asset(name: str) -> Path:
         if path.exists():
             return path
     raise FileNotFoundError(f"the asset {name!r} is missing from the installation: install the package again")
+
+
+@lru_cache(maxsize=1)
+def devices_in_words() -> str:
+    """Name what can compute here, with its memory; it is the same for all sessions."""
+    from itslive_core.devices import find_devices
+
+    found = find_devices()
+    words = "; ".join(str(device) for device in found)
+    return words if any(device.kind == "cuda" for device in found) else f"{words}; no GPU (CUDA) here"

@@ -1,6 +1,6 @@
 """What can compute: this machine's cores, and its CUDA devices, if torch is there to drive them.
 
-Importing this module imports no torch; asking for devices does, where torch is installed.
+Importing this module imports no torch; asking for devices does, where torch and a GPU's driver are installed.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Device:
 
 
 def find_devices() -> tuple[Device, ...]:
-    """List the devices of this machine: the CPU, then CUDA devices; imports torch where it is installed."""
+    """List the devices of this machine: the CPU, then CUDA devices; imports torch where there is a driver."""
     found = [Device("cpu", _cpu_name(), _cpu_memory())]
     if _cuda_is_there():
         import torch
@@ -112,11 +112,11 @@ def pick_device(device: str, pixels: int, work: float) -> str:
         require_cuda()
         return "cuda"
     wanted = device == "auto" and gpu_pays(pixels, work)
-    return "cuda" if wanted and _driver_is_there() and _cuda_is_there() else "cpu"
+    return "cuda" if wanted and _cuda_is_there() else "cpu"
 
 
 def _cuda_is_there() -> bool:
-    if importlib.util.find_spec("torch") is None:
+    if importlib.util.find_spec("torch") is None or not _driver_is_there():
         return False
     import torch
 

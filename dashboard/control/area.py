@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import param
 
+from dashboard.control.canvas import PER_PIXEL, Canvas
 from dashboard.runner import Policy
 from dashboard.views.glacier_map import Raster, nice_limit
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from dashboard.control.session import Session
     from dashboard.views.glacier_map import GlacierMapView
     from itslive_core import Datacube, Glacier
 
-__all__ = ["ACTIONS", "MODES", "NOTES", "AreaControl", "Canvas", "Progress", "clock"]
+__all__ = ["ACTIONS", "MODES", "NOTES", "SIDES", "AreaControl", "Progress", "clock"]
 
 ACTIONS = {
     "inversion": ("Invert glacier", "Invert glacier: every pixel, block by block"),
@@ -53,17 +51,19 @@ _SHOWN: dict[str, dict[str, Any]] = {
     "season_amplitude": {"title": "Amplitude of the season [m/yr]", "name": "Amplitude"},
     "season_day": {"title": "Day of the year when it is fastest", "kind": "day", "name": "Fastest on",
                    "unit": ""},
+    "change": {"title": "Change by spatial smoothing [m/yr]", "kind": "change", "name": "Change"},
 }  # fmt: skip
 """How each mode is drawn: fields of `Raster`."""
+SIDES = {"Neighbours coupled": "after", "Each pixel alone": "before", "Change": "change"}
+"""What spatial smoothing did, before and after."""
+_COMPARED = ("mean", "date")
+"""Modes that can be shown before and after."""
 NOTES = {
     "season_amplitude": "On ground without ice, moving shadows feign a season of some 8 m/yr.",
     "season_day": "Where the amplitude is below some 8 m/yr this may be the season of moving shadows.",
 }
 """What to beware of in some modes."""
-_PER_PIXEL = ("mean_speed", "trend", "season_amplitude", "season_day")
-"""Modes that are variables of the estimate, one value a pixel."""
 _DRAW_EVERY = 0.15
-_MAX_STACK = 400_000_000
 
 
 def clock(seconds: float) -> str:
@@ -99,70 +99,6 @@ class Progress(param.Parameterized):
         self.param.update(running=False, text=text)
 
 
-@dataclass
-class Canvas:
-    """The pixels of a glacier, gathered block by block; a block finds its place by its coordinates."""
-
-    x: NDArray[np.float64]
-    y: NDArray[np.float64]
-    median: NDArray[np.float32] = field(init=False)
-    mean: NDArray[np.float32] = field(init=False)
-    stack: NDArray[np.float32] | None = field(default=None, init=False)
-    facts: dict[str, NDArray[np.float32]] = field(default_factory=dict, init=False)
-    times: NDArray[np.datetime64] | None = field(default=None, init=False)
-
-    def __post_init__(self) -> None:
-        self.median = np.full((len(self.y), len(self.x)), np.nan, np.float32)
-        self.mean = self.median.copy()
-
-    @classmethod
-    def around(cls, cubes: list[Datacube], bounds: tuple[float, float, float, float]) -> Canvas:
-        """Make a canvas of all pixels of cubes on one lattice that lie within bounds, plus one."""
-        axes = []
-        for name, low, high in (("x", bounds[0], bounds[2]), ("y", bounds[1], bounds[3])):
-            centres = np.unique(np.round(np.concatenate([getattr(cube, name) for cube in cubes]), 3))
-            step = float(np.median(np.diff(centres))) if len(centres) > 1 else 120.0
-            axes.append(centres[(centres >= low - step) & (centres <= high + step)])
-        x, y = axes
-        if not (len(x) and len(y)):
-            x, y = np.unique(cubes[0].x), np.unique(cubes[0].y)
-        return cls(x, y[::-1])
-
-    def place(self, x: Any, y: Any) -> tuple[Any, Any, Any]:
-        """Return where a block goes: index arrays, and which of its pixels are on the canvas."""
-        columns = np.searchsorted(self.x, np.asarray(x) - 1.0)
-        rows = len(self.y) - 1 - np.searchsorted(self.y[::-1], np.asarray(y) - 1.0)
-        fits_x = (columns < len(self.x)) & (np.abs(self.x[np.minimum(columns, len(self.x) - 1)] - x) < 2.0)
-        fits_y = (rows >= 0) & (np.abs(self.y[np.maximum(rows, 0)] - y) < 2.0)
-        return np.ix_(rows[fits_y], columns[fits_x]), fits_y, fits_x
-
-    def put_median(self, x: Any, y: Any, speed: Any) -> None:
-        """Take in the median speed of a block, shape (ny, nx)."""
-        where, fits_y, fits_x = self.place(x, y)
-        new = np.asarray(speed, np.float32)[np.ix_(fits_y, fits_x)]
-        self.median[where] = np.where(np.isfinite(new), new, self.median[where])
-
-    def put_series(self, dataset: Any) -> None:
-        """Take in the series of a block, dims (time, y, x), and what is known of its pixels, dims (y, x)."""
-        where, fits_y, fits_x = self.place(dataset["x"].values, dataset["y"].values)
-        keep = (slice(None), *np.ix_(fits_y, fits_x))
-        vx, vy = (np.asarray(dataset[name].values, np.float32)[keep] for name in ("vx", "vy"))
-        count = np.isfinite(vx).sum(axis=0)
-        with np.errstate(invalid="ignore", divide="ignore"):
-            mean = np.hypot(np.nansum(vx, axis=0) / count, np.nansum(vy, axis=0) / count)
-        self.mean[where] = np.where(count > 0, mean, self.mean[where])
-        for name in _PER_PIXEL:
-            if name in dataset:
-                whole = self.facts.setdefault(name, np.full_like(self.mean, np.nan))
-                whole[where] = np.asarray(dataset[name].values, np.float32)[keep[1:]]
-        times = dataset["time"].values
-        if self.times is None and times.size * self.mean.nbytes <= _MAX_STACK:
-            self.times = times
-            self.stack = np.full((times.size, *self.mean.shape), np.nan, np.float32)
-        if self.stack is not None and self.times is not None and len(times) == len(self.times):
-            self.stack[(slice(None), *where)] = np.hypot(vx, vy)
-
-
 class AreaControl(param.Parameterized):
     """Fills the glacier map from the worker.
 
@@ -176,6 +112,8 @@ class AreaControl(param.Parameterized):
 
     mode = param.Selector(default="median", objects=MODES, label="Map shows")
     date = param.Integer(default=0, bounds=(0, None), doc="Index of the cell shown.")
+    side = param.Selector(default="after", objects=SIDES, label="Spatial smoothing")
+    comparable = param.Boolean(default=False, doc="What is shown can be compared with each pixel alone.")
     progress = param.Parameter(doc="How far the estimate of the glacier is.")
     action = param.Parameter(default=ACTIONS["inversion"], doc="What the button says, and what it does.")
     note = param.String(default="", doc="What to beware of in what is shown.")
@@ -202,7 +140,7 @@ class AreaControl(param.Parameterized):
         outline = glacier.outline_in(cubes[0].crs)
         self.canvas = Canvas.around(cubes, outline.bounds)
         self._limits = {}
-        self.mode = "median"
+        self.param.update(mode="median", side="after", comparable=False)
         x0, y0, x1, y1 = outline.bounds
         pad = 0.06 * max(x1 - x0, y1 - y0, 1000.0)
         self._view.show_place((x0 - pad, y0 - pad, x1 + pad, y1 + pad), outline)
@@ -237,6 +175,7 @@ class AreaControl(param.Parameterized):
         canvas, cubes = Canvas(self.canvas.x, self.canvas.y), self.cubes
         canvas.median = self.canvas.median
         self.canvas = canvas
+        self.param.update(side="after", comparable=False)
         self._limits = {name: limit for name, limit in self._limits.items() if name == "median"}
         self._failed = []
         self._session.runner.cancel("map")
@@ -250,6 +189,11 @@ class AreaControl(param.Parameterized):
                 self._failed.append(str(block.error))
             elif block.dataset is not None:
                 canvas.put_series(block.dataset)
+                if block.before:
+                    canvas.put_before(
+                        block.x, block.y, block.times[0], block.before["vx"], block.before["vy"]
+                    )
+                    canvas.coupling = float(block.attributes["spatial_smoothing_used"])
             self.progress.step(block.done, block.total)
             self._dirty = True
 
@@ -297,14 +241,9 @@ class AreaControl(param.Parameterized):
     @param.depends("mode", watch=True)
     def _explain_mode(self) -> None:
         """Say what to beware of, and what to do where there is nothing to show yet."""
-        self.note = NOTES.get(self.mode, "")
+        self._note()
         canvas = self.canvas
-        if (
-            canvas is None
-            or self.progress.running
-            or self.mode not in _PER_PIXEL
-            or self.mode in canvas.facts
-        ):
+        if canvas is None or self.progress.running or self.mode not in PER_PIXEL or self.mode in canvas.facts:
             return
         self._session.messages.tell(
             "Season and trend come with the inversion of the glacier: under Estimate choose Inversion and "
@@ -312,23 +251,46 @@ class AreaControl(param.Parameterized):
             "info",
         )
 
-    @param.depends("mode", "date", watch=True)
+    def _note(self) -> None:
+        coupled = _coupled_words(self.canvas.coupling) if self.comparable and self.canvas else ""
+        self.note = NOTES.get(self.mode, coupled)
+
+    def _cell(self, canvas: Canvas) -> int:
+        """Index of the cell shown."""
+        return min(self.date, len(canvas.times) - 1) if canvas.times is not None else 0
+
+    @param.depends("mode", "date", "side", watch=True)
     def _draw(self) -> None:
         canvas = self.canvas
         if canvas is None:
             return
+        self.comparable = canvas.before is not None and self.mode in _COMPARED
+        self._note()
         shown = dict(_SHOWN[self.mode])
-        if self.mode in _PER_PIXEL:
+        if self.mode in PER_PIXEL:
             values = canvas.facts.get(self.mode, np.full_like(canvas.mean, np.nan))
             scale, sizes = self.mode, np.abs(values)
         elif self.mode == "date" and canvas.stack is not None and canvas.times is not None:
-            index = min(self.date, len(canvas.times) - 1)
-            values, scale, sizes = canvas.stack[index], "mean", canvas.mean
-            shown["title"] = f"Speed, {np.datetime_as_string(canvas.times[index], 'D')} [m/yr]"
+            values, scale, sizes = canvas.stack[self._cell(canvas)], "mean", canvas.mean
+            shown["title"] = f"Speed, {np.datetime_as_string(canvas.times[self._cell(canvas)], 'D')} [m/yr]"
         else:
             scale = "median" if self.mode == "median" else "mean"
             values = sizes = getattr(canvas, scale)
+        if self.comparable and canvas.before is not None and self.side != "after":
+            alone = canvas.before.speed(self.mode, self._cell(canvas))
+            if self.side == "change":
+                values = sizes = values - alone
+                sizes, scale, shown = np.abs(sizes), f"change of {self.mode}", dict(_SHOWN["change"])
+            else:
+                values = alone
         smallest = 0.01 if self.mode == "trend" else 1.0
         limit = self._limits[scale] = nice_limit(sizes, self._limits.get(scale, 0.0), smallest)
         self._view.show_raster(Raster(canvas.x, canvas.y, values, limit=limit, **shown))
         self._dirty, self._drawn = False, time.monotonic()
+
+
+def _coupled_words(mu: float) -> str:
+    """Say how strongly neighbours are coupled."""
+    if mu == 0.0:
+        return "Held-out pairs say that neighbours do not help here: each pixel stands alone (μ = 0)."
+    return f"Neighbours are coupled with μ = {mu:.3g}; where pairs are many that changes little."

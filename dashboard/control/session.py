@@ -33,18 +33,21 @@ class Choices:
         The inversion is wanted.
     process : GaussianProcessSettings or None
         Of the Gaussian process, where it is wanted.
+    spatial_smoothing : float or str
+        Coupling of neighbours where a whole glacier is inverted.
     """
 
     settings: InversionSettings
     selection: PairSelection
     inverts: bool = True
     process: GaussianProcessSettings | None = None
+    spatial_smoothing: float | str = 0.0
 
     @property
     def of_area(self) -> InversionSettings | GaussianProcessSettings:
         """Settings for a whole glacier: of both methods the inversion, which is far quicker."""
         if self.inverts or self.process is None:
-            return self.settings
+            return replace(self.settings, spatial_smoothing=self.spatial_smoothing)
         return replace(self.process, device=self.settings.device)
 
 
@@ -95,7 +98,13 @@ class Session:
         try:
             settings = self.settings.to_core()
             process = estimators.to_core(settings) if estimators.fits_process else None
-            return Choices(settings, self.filters.to_core(), estimators.inverts, process)
+            return Choices(
+                settings,
+                self.filters.to_core(),
+                estimators.inverts,
+                process,
+                self.settings.spatial_smoothing,
+            )
         except ItsliveError as error:
             self.messages.error(str(error))
             return None

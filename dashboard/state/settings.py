@@ -121,6 +121,18 @@ class Settings(param.Parameterized):
         label="Offsets between missions",
         doc="Allow each mission a constant offset from the others.",
     )
+    neighbours = param.Selector(
+        default="none",
+        objects={"Each pixel for itself": "none", "Chosen from the data": "auto", "Set by hand": "fixed"},
+        label="Spatial smoothing",
+        doc="For whole glaciers: let neighbouring pixels help each other, which pays where pairs are few.",
+    )
+    mu = param.Number(
+        default=0.05,
+        bounds=(0.001, 100.0),
+        label="Coupling of neighbours μ",
+        doc="Strength of the coupling, in the units of the weights; some hundredths are usual.",
+    )
     device = param.Selector(
         default="auto",
         objects={"Automatic": "auto", "CPU": "cpu", "GPU (CUDA)": "cuda"},
@@ -145,8 +157,15 @@ class Settings(param.Parameterized):
         """Lambda of the slider, whether in use or not."""
         return float(10.0**self.log_smoothing)
 
+    @property
+    def spatial_smoothing(self) -> float | str:
+        """How strongly neighbours are coupled where a whole glacier is estimated, as the core takes it."""
+        if self.neighbours == "auto":
+            return "auto"
+        return float(self.mu) if self.neighbours == "fixed" else 0.0
+
     def to_core(self) -> InversionSettings:
-        """Return the core's settings.
+        """Return the core's settings of a point, which has no neighbours.
 
         Raises
         ------

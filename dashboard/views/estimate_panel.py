@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import panel_material_ui as pmui
 from panel.viewable import Viewer
 
+from dashboard.resources import devices_in_words
 from dashboard.state.estimators import PARTS
 from dashboard.state.settings import LIMITS
 
@@ -94,13 +95,20 @@ class EstimatePanel(Viewer):
             css_classes=["itslive-of-process"],
             **_NONE,
         )
+        self.mu = pmui.FloatInput.from_param(
+            settings.param.mu, step=0.01, size="small", css_classes=["itslive-mu"], **_WIDE
+        )
         self._more_of_inversion = pmui.Column(
-            *(
-                self._select(name)
-                for name in ("noise", "offsets", "smoothing_in_time", "criterion", "device")
+            *(self._select(name) for name in ("noise", "offsets", "smoothing_in_time", "criterion")),
+            self._select("neighbours"),
+            self.mu,
+            self._select("device"),
+            pmui.Typography(
+                devices_in_words(), variant="caption", sx={"opacity": 0.75},
+                css_classes=["itslive-devices"], **_TIGHT,
             ),
             **_NONE,
-        )
+        )  # fmt: skip
         self.layout = pmui.Column(
             pmui.RadioButtonGroup.from_param(
                 estimators.param.method,
@@ -134,6 +142,8 @@ class EstimatePanel(Viewer):
             sizing_mode="stretch_width",
         )
         estimators.param.watch(self._follow_method, ["method", "season"])
+        settings.param.watch(self._follow_neighbours, "neighbours")
+        self._follow_neighbours()
         self._follow_method()
         settings.param.watch(self._relabel, ["log_smoothing", "auto_smoothing"])
         self._relabel()
@@ -169,6 +179,10 @@ class EstimatePanel(Viewer):
         self.of_inversion.visible = self._more_of_inversion.visible = estimators.inverts
         self.of_process.visible = estimators.fits_process
         self.harmonics.visible = estimators.season
+
+    def _follow_neighbours(self, *_: Any) -> None:
+        """Show the strength of the coupling where it is set by hand."""
+        self.mu.visible = self._settings.neighbours == "fixed"
 
     def _relabel(self, *_: Any) -> None:
         automatic = self._settings.auto_smoothing

@@ -60,6 +60,16 @@ class GlacierCard(Viewer):
         area.param.watch(self._rename, "action")
         self._note = html("", "itslive-note", margin=(2, 16), sizing_mode="stretch_width", visible=False)
         area.param.watch(self._beware, "note")
+        self._side = pmui.RadioButtonGroup.from_param(
+            area.param.side,
+            label="",
+            size="small",
+            visible=False,
+            margin=(2, 16),
+            css_classes=["itslive-side", "itslive-quiet-label"],
+            sx={"& .MuiToggleButton-root": {"padding": "2px 8px", "whiteSpace": "nowrap"}},
+        )
+        area.param.watch(lambda event: setattr(self._side, "visible", event.new), "comparable")
         self._date = pmui.IntSlider(
             label="Date",
             value=0,
@@ -78,6 +88,7 @@ class GlacierCard(Viewer):
         self.layout = card(
             title_row(self._title, mode, self._invert),
             self.figure.layout,
+            self._side,
             self._note,
             self._date,
             margin=(0, 0, 0, 10),

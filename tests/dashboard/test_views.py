@@ -11,7 +11,8 @@ import shapely
 import xarray as xr
 
 from dashboard.application import Dashboard
-from dashboard.control.area import Canvas, clock
+from dashboard.control.area import clock
+from dashboard.control.canvas import Canvas
 from dashboard.control.fit import Fit, summary_of
 from dashboard.control.places import parse_position
 from dashboard.extension import prepare

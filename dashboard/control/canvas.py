@@ -1,0 +1,102 @@
+"""The pixels of a glacier while its blocks come in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from itslive_core import Datacube
+
+__all__ = ["PER_PIXEL", "Canvas"]
+
+PER_PIXEL = ("mean_speed", "trend", "season_amplitude", "season_day")
+"""Variables of the estimate with one value a pixel."""
+_MAX_STACK = 400_000_000
+
+
+@dataclass
+class Canvas:
+    """The pixels of a glacier, gathered block by block; a block finds its place by its coordinates."""
+
+    x: NDArray[np.float64]
+    y: NDArray[np.float64]
+    median: NDArray[np.float32] = field(init=False)
+    mean: NDArray[np.float32] = field(init=False)
+    stack: NDArray[np.float32] | None = field(default=None, init=False)
+    facts: dict[str, NDArray[np.float32]] = field(default_factory=dict, init=False)
+    times: NDArray[np.datetime64] | None = field(default=None, init=False)
+    before: Canvas | None = field(default=None, init=False)
+    """The same with each pixel for itself, where neighbours were coupled."""
+    coupling: float = field(default=0.0, init=False)
+    """How strongly they were, mu."""
+
+    def __post_init__(self) -> None:
+        self.median = np.full((len(self.y), len(self.x)), np.nan, np.float32)
+        self.mean = self.median.copy()
+
+    @classmethod
+    def around(cls, cubes: list[Datacube], bounds: tuple[float, float, float, float]) -> Canvas:
+        """Make a canvas of all pixels of cubes on one lattice that lie within bounds, plus one."""
+        axes = []
+        for name, low, high in (("x", bounds[0], bounds[2]), ("y", bounds[1], bounds[3])):
+            centres = np.unique(np.round(np.concatenate([getattr(cube, name) for cube in cubes]), 3))
+            step = float(np.median(np.diff(centres))) if len(centres) > 1 else 120.0
+            axes.append(centres[(centres >= low - step) & (centres <= high + step)])
+        x, y = axes
+        if not (len(x) and len(y)):
+            x, y = np.unique(cubes[0].x), np.unique(cubes[0].y)
+        return cls(x, y[::-1])
+
+    def place(self, x: Any, y: Any) -> tuple[Any, Any, Any]:
+        """Return where a block goes: index arrays, and which of its pixels are on the canvas."""
+        columns = np.searchsorted(self.x, np.asarray(x) - 1.0)
+        rows = len(self.y) - 1 - np.searchsorted(self.y[::-1], np.asarray(y) - 1.0)
+        fits_x = (columns < len(self.x)) & (np.abs(self.x[np.minimum(columns, len(self.x) - 1)] - x) < 2.0)
+        fits_y = (rows >= 0) & (np.abs(self.y[np.maximum(rows, 0)] - y) < 2.0)
+        return np.ix_(rows[fits_y], columns[fits_x]), fits_y, fits_x
+
+    def put_median(self, x: Any, y: Any, speed: Any) -> None:
+        """Take in the median speed of a block, shape (ny, nx)."""
+        where, fits_y, fits_x = self.place(x, y)
+        new = np.asarray(speed, np.float32)[np.ix_(fits_y, fits_x)]
+        self.median[where] = np.where(np.isfinite(new), new, self.median[where])
+
+    def put_series(self, dataset: Any) -> None:
+        """Take in the series of a block, dims (time, y, x), and what is known of its pixels, dims (y, x)."""
+        x, y = dataset["x"].values, dataset["y"].values
+        self.put_velocity(x, y, dataset["time"].values, dataset["vx"].values, dataset["vy"].values)
+        where, fits_y, fits_x = self.place(x, y)
+        for name in PER_PIXEL:
+            if name in dataset:
+                whole = self.facts.setdefault(name, np.full_like(self.mean, np.nan))
+                whole[where] = np.asarray(dataset[name].values, np.float32)[np.ix_(fits_y, fits_x)]
+
+    def put_before(self, x: Any, y: Any, times: Any, vx: Any, vy: Any) -> None:
+        """Take in the velocity of a block's pixels as each is for itself, shape (time, y, x)."""
+        if self.before is None:
+            self.before = Canvas(self.x, self.y)
+        self.before.put_velocity(x, y, times, vx, vy)
+
+    def put_velocity(self, x: Any, y: Any, times: Any, vx: Any, vy: Any) -> None:
+        """Take in the velocity of a block, shape (time, y, x)."""
+        where, fits_y, fits_x = self.place(x, y)
+        keep = (slice(None), *np.ix_(fits_y, fits_x))
+        vx, vy = (np.asarray(values, np.float32)[keep] for values in (vx, vy))
+        count = np.isfinite(vx).sum(axis=0)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            mean = np.hypot(np.nansum(vx, axis=0) / count, np.nansum(vy, axis=0) / count)
+        self.mean[where] = np.where(count > 0, mean, self.mean[where])
+        if self.times is None and times.size * self.mean.nbytes <= _MAX_STACK:
+            self.times = times
+            self.stack = np.full((times.size, *self.mean.shape), np.nan, np.float32)
+        if self.stack is not None and self.times is not None and len(times) == len(self.times):
+            self.stack[(slice(None), *where)] = np.hypot(vx, vy)
+
+    def speed(self, mode: str, index: int) -> NDArray[np.float32]:
+        """Give the mean speed, or for mode ``date`` that of a cell, where it is kept."""
+        return self.mean if mode != "date" or self.stack is None else self.stack[index]
