@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import panel_material_ui as pmui
@@ -20,7 +21,6 @@ __all__ = ["EstimatePanel"]
 _WIDE: dict[str, Any] = {"sizing_mode": "stretch_width", "margin": (6, 10)}
 _TIGHT: dict[str, Any] = {"sizing_mode": "stretch_width", "margin": (0, 10)}
 _NONE: dict[str, Any] = {"sizing_mode": "stretch_width", "margin": 0}
-_STEPS = {"max_error": 10.0, "max_angle": 5.0, "max_deviation": 0.5}
 
 
 class EstimatePanel(Viewer):
@@ -155,22 +155,40 @@ class EstimatePanel(Viewer):
         css = f"itslive-{name.replace('_', '-')}"
         return pmui.Select.from_param(self._settings.param[name], size="small", css_classes=[css], **_WIDE)
 
-    def _limit(self, name: str) -> pmui.FloatInput:
-        """Make the field of a limit, which may be empty; a number out of bounds is put right."""
+    def _limit(self, name: str) -> pmui.TextInput:
+        """Make the field of a limit, empty for none: a field for numbers would show 0 there.
+
+        A number out of bounds is moved to their end, and what is no number is taken back.
+        """
         settings = self._settings
         of = settings.param[name]
-        field = pmui.FloatInput(
+
+        def shown() -> str:
+            limit = getattr(settings, name)
+            return "" if limit is None else f"{limit:g}"
+
+        field = pmui.TextInput(
             label=of.label,
             description=of.doc,
-            value=getattr(settings, name),
+            value=shown(),
             placeholder="no limit",
-            step=_STEPS[name],
             size="small",
             css_classes=[f"itslive-{name.replace('_', '-')}"],
             **_WIDE,
         )
-        field.param.watch(lambda event: field.param.update(value=settings.limit(name, event.new)), "value")
-        settings.param.watch(lambda event: field.param.update(value=event.new), name)
+
+        def take(event: Any) -> None:
+            text = event.new.strip()
+            try:
+                number = float(text) if text else None
+            except ValueError:
+                number = getattr(settings, name)
+            if number is None or math.isfinite(number):
+                settings.limit(name, number)
+            field.value = shown()
+
+        field.param.watch(take, "value")
+        settings.param.watch(lambda _: field.param.update(value=shown()), name)
         return field
 
     def _follow_method(self, *_: Any) -> None:

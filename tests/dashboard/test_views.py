@@ -231,12 +231,18 @@ def test_fields_of_limits_put_numbers_right():
     settings = Settings()
     panel = EstimatePanel(settings, Estimators())
     field = panel.limits["max_angle"]
-    field.value = 500.0
-    assert field.value == settings.max_angle == 180.0
-    field.value = None
+    assert field.value == ""
+    field.value = "500"
+    assert settings.max_angle == 180.0
+    for text in ("all", "nan"):
+        field.value = text
+        assert settings.max_angle == 180.0
+        assert field.value == "180"
+    field.value = " "
     assert settings.max_angle is None
+    assert field.value == ""
     settings.from_core(InversionSettings(max_error=40.0))
-    assert panel.limits["max_error"].value == 40.0
+    assert panel.limits["max_error"].value == "40"
 
 
 def test_box_gets_the_frame_s_proportions():
