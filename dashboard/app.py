@@ -12,6 +12,8 @@ if _ROOT not in sys.path:
 
 from dashboard.application import Dashboard  # noqa: E402 - needs the path above
 from dashboard.extension import prepare  # noqa: E402 - needs the path above
+from dashboard.resources import one_thread_of_algebra  # noqa: E402 - needs the path above
 
+one_thread_of_algebra()
 prepare(refresh=True)
 Dashboard().servable()

@@ -1,11 +1,11 @@
-"""What the machine offers: assets, at the top of a clone or beside these modules in a wheel, and devices."""
+"""What the machine offers: assets, of a clone or an installed wheel; devices, threads."""
 
 from __future__ import annotations
 
 from functools import lru_cache
 from pathlib import Path
 
-__all__ = ["asset", "devices_in_words"]
+__all__ = ["asset", "devices_in_words", "one_thread_of_algebra"]
 
 _HERE = Path(__file__).resolve().parent
 _FOLDERS = (_HERE / "assets", _HERE.parent / "assets")
@@ -39,3 +39,16 @@ def devices_in_words() -> str:
     found = find_devices()
     words = "; ".join(str(device) for device in found)
     return words if any(device.kind == "cuda" for device in found) else f"{words}; no GPU (CUDA) here"
+
+
+@lru_cache(maxsize=1)
+def one_thread_of_algebra() -> None:
+    """Give each matrix product of this process one thread; for a server, not for somebody's notebook.
+
+    The matrices of a pixel are small: threads that wait for each other only take time from the page and from
+    other sessions.
+    """
+    import scipy.linalg  # noqa: F401 - what is not loaded yet cannot be told
+    from threadpoolctl import threadpool_limits
+
+    threadpool_limits(1, user_api="blas")

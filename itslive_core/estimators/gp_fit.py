@@ -27,9 +27,9 @@ LEAST_PAIRS = 8
 """Distinct spans below which only a constant is fitted."""
 _LEAST_SEEN = 30
 """Pairs below which the noise of a mission counts as not learnt in the dense period."""
-_QUICK = (8, 6)
+_FIRST, _SECOND = 8, 6
 _REFINED = (20, 12, 10, 8)
-"""Evaluations of the evidence in each round."""
+"""Evaluations of the evidence in each round; the quick pass is shown after the first."""
 _START_SHARED = 1.0
 """Shared noise to begin with, in units of the spread."""
 _STILL = 0.03
@@ -132,10 +132,11 @@ def fit_steps(
         return
     learning = _Learning(data, shape, missions, cancelled)
     learning.settle(2)
-    for evaluations in _QUICK:
-        learning.improve(evaluations)
-        learning.settle(1)
+    learning.improve(_FIRST)
+    learning.settle(1)
     yield learning.fit(refined=False)
+    learning.improve(_SECOND)
+    learning.settle(1)
     for evaluations in _REFINED:
         moved = learning.improve(evaluations)
         learning.settle(2)
@@ -237,7 +238,7 @@ class _Learning:
             theta[at] = np.log(1e-3 / prior.median) / prior.spread
         learning.free[[names.index(n) for n in plain.names if n != "shared_noise"]] = False
         learning.settle(2)
-        for evaluations in _QUICK:
+        for evaluations in (_FIRST, _SECOND):
             learning.improve(evaluations)
             learning.settle(2)
         return learning

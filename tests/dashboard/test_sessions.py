@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import panel as pn
@@ -39,3 +41,13 @@ def test_each_request_gets_a_dashboard_of_its_own():
     assert one.session is not two.session
     assert one.session.settings.log_smoothing != two.session.settings.log_smoothing
     assert one.session.selection.param is not two.session.selection.param
+
+
+def test_a_server_gives_matrices_one_thread():
+    code = (
+        "from dashboard.resources import one_thread_of_algebra; one_thread_of_algebra();"
+        "from threadpoolctl import threadpool_info;"
+        "print({lib['num_threads'] for lib in threadpool_info() if lib['user_api'] == 'blas'})"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "{1}"
