@@ -149,16 +149,20 @@ class SeriesControl:
         self.refit()
 
     def _read(self, _stopped: bool) -> None:
-        self._session.end()
+        if not self._running:
+            self._session.end()
         self._fit_processes()
 
     def _arrived(self, point: Point, fit: Fit, choices: Choices) -> None:
         if point not in self._session.selection.points:
             return
         self.fits[point.key] = fit
-        self._show()
         if self._session.choices() != choices:
+            self._show()
             self.refit()
+            return
+        self._fit_processes()  # first: it works while the pairs are drawn
+        self._show()
 
     def _refitted(self, key: int, fit: Fit) -> None:
         if key in self.fits:
