@@ -47,8 +47,10 @@ serve: $(SERVE_STAMP) ## the dashboard on the embedded demo (PORT=5006 ADDRESS=l
 
 test: $(TEST_STAMP) ## linter, type checker and all tests (PYTEST_ARGS='-k catalog')
 	@status=0; \
+	$(BIN)/python -c 'from itslive_core import warm_up; warm_up()' & \
 	$(BIN)/ruff check . || status=1; \
 	$(BIN)/mypy || status=1; \
+	wait $$! || status=1; \
 	$(BIN)/python -m pytest -n auto --dist loadfile $(PYTEST_ARGS) || status=$$?; \
 	exit $$status
 
