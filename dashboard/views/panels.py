@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -155,6 +154,7 @@ class SelectionPanel(Viewer):
         super().__init__(**params)
         self._selection = selection
         self._on_glacier = on_glacier
+        self._rows: list[tuple[Any, pmui.Row]] = []
         self.layout = pmui.Column(sizing_mode="stretch_width", css_classes=["itslive-selected"])
         self._compare = pmui.Switch.from_param(
             selection.param.compare,
@@ -172,27 +172,16 @@ class SelectionPanel(Viewer):
     def update(self) -> None:
         """Write the lists anew."""
         selection = self._selection
-        rows: list[Any] = [
-            self._row(
-                "glacier",
-                glacier.label,
-                None,
-                glacier is selection.glacier,
-                partial(self._on_glacier, glacier),
-                partial(selection.remove_glacier, glacier),
-            )
-            for glacier in reversed(selection.glaciers)
-        ] + [
-            self._row(
-                "point",
-                point.label,
-                point.colour,
-                point is selection.point,
-                partial(self._activate, point),
-                partial(selection.remove_point, point),
-            )
-            for point in reversed(selection.points)
-        ]
+        listed = [("glacier", one) for one in reversed(selection.glaciers)]
+        listed += [("point", one) for one in reversed(selection.points)]
+        # A row stays the same object while its place or point is listed: a click on one that has been
+        # replaced meanwhile would be lost.
+        known = {id(one): row for one, row in self._rows}
+        self._rows = [(one, known.get(id(one)) or self._row(kind, one)) for kind, one in listed]
+        for one, row in self._rows:
+            active = one is selection.glacier or one is selection.point
+            row[0].color = "primary" if active else "default"
+        rows: list[Any] = [row for _, row in self._rows]
         if not rows:
             rows = [
                 pmui.Typography(
@@ -211,21 +200,15 @@ class SelectionPanel(Viewer):
         selection = self._selection
         selection.points = [one for one in selection.points if one is not point] + [point]
 
-    @staticmethod
-    def _row(
-        kind: str,
-        label: str,
-        colour: str | None,
-        active: bool,
-        choose: Callable[[], None],
-        remove: Callable[[], None],
-    ) -> pmui.Row:
+    def _row(self, kind: str, one: Any) -> pmui.Row:
+        """Make the row of a glacier or of a point."""
+        point = kind == "point"
+        colour = one.colour if point else None
         name = pmui.Button(
-            label=label,
+            label=one.label,
             size="small",
             variant="text",
-            color="primary" if active else "default",
-            icon="place" if kind == "point" else "landscape",
+            icon="place" if point else "landscape",
             sizing_mode="stretch_width",
             margin=(0, 0, 0, 6),
             css_classes=[f"itslive-choose-{kind}"],
@@ -236,10 +219,13 @@ class SelectionPanel(Viewer):
         drop = pmui.IconButton(
             icon="close",
             size="small",
-            description=f"Remove {label}",
+            description=f"Remove {one.label}",
             margin=(0, 6, 0, 0),
             css_classes=[f"itslive-remove-{kind}"],
         )
-        name.on_click(lambda _: choose())
-        drop.on_click(lambda _: remove())
+        selection = self._selection
+        choose = self._activate if point else self._on_glacier
+        remove = selection.remove_point if point else selection.remove_glacier
+        name.on_click(lambda _: choose(one))
+        drop.on_click(lambda _: remove(one))
         return pmui.Row(name, drop, sizing_mode="stretch_width", margin=0)

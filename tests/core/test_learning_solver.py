@@ -299,8 +299,9 @@ def test_below_forty_pairs_the_noise_is_the_formal_one(order: int) -> None:
         SolveOptions(order, float(result.smoothing[0]), robust=False, uncertainty=True),
     )
     np.testing.assert_allclose(result.values, plain.values, rtol=1e-9)
-    np.testing.assert_allclose(result.std, plain.std, rtol=1e-8)
-    np.testing.assert_allclose(result.freedom, plain.freedom, rtol=1e-8)
+    # At the stiff end of lambda the selected inverse of the two, compiled apart, keeps some seven digits.
+    np.testing.assert_allclose(result.std, plain.std, rtol=1e-6)
+    np.testing.assert_allclose(result.freedom, plain.freedom, rtol=1e-6)
 
 
 @pytest.mark.parametrize(
