@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 __all__ = ["CoupledBlocks", "apply_choice", "choose_for_job", "halo_for"]
 
-_LEAST_HALO, _HALO_PER_MU, _MOST_HALO = 8, 40.0, 24
+_LEAST_HALO, _HALO_PER_MU, _MOST_HALO = 12, 40.0, 24
 """Pixels around a block that are solved with it: strong coupling reaches further."""
 _SAMPLES = 3
 """Blocks on which a job chooses its coupling."""
