@@ -175,8 +175,12 @@ class SelectionPanel(Viewer):
         listed = [("glacier", one) for one in reversed(selection.glaciers)]
         listed += [("point", one) for one in reversed(selection.points)]
         # A row stays the same object while its place or point is listed: a click on one that has been
-        # replaced meanwhile would be lost.
+        # replaced meanwhile would be lost. One that changes its place loses its styles in the browser, so
+        # that then all are made anew.
         known = {id(one): row for one, row in self._rows}
+        now = [id(one) for _, one in listed]
+        if [key for key in known if key in now] != [key for key in now if key in known]:
+            known = {}
         self._rows = [(one, known.get(id(one)) or self._row(kind, one)) for kind, one in listed]
         for one, row in self._rows:
             active = one is selection.glacier or one is selection.point

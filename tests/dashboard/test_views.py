@@ -17,7 +17,7 @@ from dashboard.control.fit import Fit, summary_of
 from dashboard.control.places import parse_position
 from dashboard.extension import prepare
 from dashboard.state.estimators import Estimators
-from dashboard.state.selection import Point
+from dashboard.state.selection import Point, Selection
 from dashboard.state.settings import Settings
 from dashboard.views.curves import Curve, band_outline
 from dashboard.views.estimate_panel import EstimatePanel
@@ -31,7 +31,7 @@ from dashboard.views.glacier_map import (
     outline_lines,
 )
 from dashboard.views.pair_bars import Bars, pair_bars
-from dashboard.views.panels import span_histogram
+from dashboard.views.panels import SelectionPanel, span_histogram
 from dashboard.views.series import SeriesView, limits_of
 from dashboard.views.world_map import geometry_path, land_patch, marks, to_lonlat, to_mercator
 from itslive_core import ImagePairs, InversionSettings, PairSelection, invert, open_cube
@@ -311,3 +311,24 @@ def test_whole_way_without_a_browser():
     app.session.selection.points = []
     assert app.series.fits == {}
     app.close()
+
+
+def test_rows_of_selected_points_stay_unless_their_order_changes():
+    selection = Selection(compare=True)
+    panel = SelectionPanel(selection, lambda _: None, lambda _name, act: act())
+    first = selection.add_point(Point(0.0, 0.0, 1.0, 1.0, "cube"))
+    (row, _switch) = panel.layout.objects
+    second = selection.add_point(Point(0.0, 0.0, 2.0, 2.0, "cube"))
+    newer, same, _switch = panel.layout.objects
+    assert same is row
+    assert (newer[0].color, same[0].color) == ("primary", "default")
+    newer[1].clicks += 1
+    assert selection.points == [first]
+    assert panel.layout.objects[0] is row
+    assert row[0].color == "primary"
+    second = selection.add_point(second)
+    panel.layout.objects[1][0].clicks += 1
+    assert selection.point is first
+    assert selection.points[0] == second
+    assert row not in panel.layout.objects
+    assert [one[0].color for one in panel.layout.objects[:2]] == ["primary", "default"]
