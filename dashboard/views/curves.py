@@ -260,10 +260,10 @@ def _line(data: pd.DataFrame, one: Curve | None, width: float) -> hv.Curve:
 
 
 def other_curves(others: list[Curve], component: str) -> hv.Contours:
-    """Draw the estimates of the points that are not active, as thin lines in their colours."""
+    """Draw the estimates of the points that are not active, as thin lines in their colours, but for gaps."""
     paths = []
     for one in others:
-        data = curve_frame(one.dataset, component)
+        data = without_gaps(curve_frame(one.dataset, component))
         paths.append(
             {"time": data["time"].to_numpy(), "value": data["value"].to_numpy(), "colour": one.colour}
         )

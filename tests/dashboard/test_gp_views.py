@@ -20,6 +20,7 @@ from dashboard.views.curves import (
     curve_frame,
     gap_line,
     in_gaps,
+    other_curves,
     second_band,
     without_gaps,
 )
@@ -96,6 +97,11 @@ def test_in_gaps_the_line_is_dotted_and_the_band_faint(process):
     assert inside.min() == data["begin"][first]
     assert inside.max() == data["end"][last]
     assert gap_line(Curve(process, "#123456"), "v").opts.get().kwargs["line_dash"] == "dotted"
+
+
+def test_points_beside_the_active_one_are_not_drawn_through_gaps(process):
+    drawn = other_curves([Curve(process, "#123456")], "v").split()[0].dimension_values("value")
+    assert np.array_equal(np.isnan(drawn), (process["coverage"] == 0).values)
 
 
 def test_an_inversion_has_nothing_in_gaps(inversion):
