@@ -220,7 +220,7 @@ def seams(blocks: CoupledBlocks, shared: SharedPairs, mask: NDArray[np.bool_], p
     for task in sorted(blocks.tasks, key=lambda task: -int(task.mask.sum()))[:4]:
         fit = blocks.fit(task, shared, mask)
         result, _ = blocks.solve(task, shared, mask, blocks.cube.read_block(task.block).keep(mask, task.mask))
-        values, std = couple(patch, fit, blocks.mu, blocks.correlation, uncertainty=True)
+        [(values, std)] = couple(patch, [fit], blocks.mu, blocks.correlation, uncertainty=True)
         off.append((np.abs(result.values - values) / std).ravel())
     all_off = np.concatenate(off)
     all_off = all_off[np.isfinite(all_off)]

@@ -25,11 +25,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from itslive_core.devices import pick_device
 from itslive_core.errors import ItsliveError
 from itslive_core.estimators.prepare import filter_block, solve_pixels
 from itslive_core.estimators.weights import entered_weights
-from itslive_core.solvers.base import NO_FREEDOM, SOLVED
+from itslive_core.solvers.base import NO_FREEDOM, SOLVED, observations_of
 from itslive_core.solvers.coupled import TOLERANCE, CoupledPixels
+from itslive_core.solvers.torch_coupled import TorchCoupledPixels
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,7 +43,15 @@ if TYPE_CHECKING:
     from itslive_core.estimators.settings import InversionSettings
     from itslive_core.solvers.base import BatchResult
 
-__all__ = ["Patch", "PixelFits", "choose_coupling", "couple", "fit_pixels", "neighbour_correlation"]
+__all__ = [
+    "Patch",
+    "PixelFits",
+    "choose_coupling",
+    "couple",
+    "engine_for",
+    "fit_pixels",
+    "neighbour_correlation",
+]
 
 _SEARCH = np.geomspace(0.003, 3.0, 7)
 """Candidates for mu, half a decade apart; 0 is one too, and both sides of the best are tried at the end."""
@@ -131,11 +141,14 @@ class Patch:
         Number of each pixel; -1 where there is no estimate.
     window : Block
         The rectangle.
+    settings : InversionSettings
+        Say where to compute.
     """
 
     pixels: CoupledPixels
     number: NDArray[np.int64]
     window: Block
+    settings: InversionSettings
 
     @classmethod
     def join(
@@ -164,7 +177,7 @@ class Patch:
         some = [(fit, pick) for fit, pick in zip(fits, picks, strict=True) if len(pick)]
         if not some:
             some = [(fits[0], picks[0])]
-        rows_of = [_observations_of(fit.offsets, pick) for fit, pick in some]
+        rows_of = [observations_of(fit.offsets, pick) for fit, pick in some]
 
         def gather(name: str) -> NDArray:
             columns = zip(some, rows_of, strict=True)
@@ -187,24 +200,50 @@ class Patch:
             values=result("values"),
             neighbours=_neighbours(number, n),
         )
-        if pixels.nbytes > _MOST_MEMORY:
-            raise ItsliveError(
-                f"spatial smoothing needs {pixels.nbytes / 1e9:.0f} GB for each block at an interval of "
-                f"{settings.interval:g} days: choose a longer interval or a shorter period"
-            )
-        return cls(pixels, number, window)
+        return cls(pixels, number, window, settings)
+
+    def number_in(self, block: Block) -> NDArray[np.int64]:
+        """Give the numbers of the pixels of a block inside the rectangle; -1 where there is no estimate."""
+        rows = slice(block.row0 - self.window.row0, block.row1 - self.window.row0)
+        cols = slice(block.col0 - self.window.col0, block.col1 - self.window.col0)
+        return self.number[rows, cols].ravel()
+
+
+def engine_for(pixels: CoupledPixels, settings: InversionSettings) -> CoupledPixels | TorchCoupledPixels:
+    """Return what solves a coupled problem on the device that the settings name.
+
+    Parameters
+    ----------
+    pixels : CoupledPixels
+    settings : InversionSettings
+
+    Raises
+    ------
+    SettingsError
+        If the device is not available.
+    ItsliveError
+        If the problem is too large for the memory of the CPU.
+    """
+    if pick_device(settings.device, len(pixels.layout.size), pixels.multiplications) == "cuda":
+        return TorchCoupledPixels(pixels)
+    if pixels.nbytes > _MOST_MEMORY:
+        raise ItsliveError(
+            f"spatial smoothing needs {pixels.nbytes / 1e9:.0f} GB for each block at an interval of "
+            f"{settings.interval:g} days: choose a longer interval or a shorter period"
+        )
+    return pixels
 
 
 def couple(
-    patch: Patch, core: PixelFits, mu: float, correlation: float, *, uncertainty: bool
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Solve a patch and give the coupled estimate of the block in its middle.
+    patch: Patch, cores: Sequence[PixelFits], mu: float, correlation: float, *, uncertainty: bool
+) -> list[tuple[NDArray[np.float64], NDArray[np.float64]]]:
+    """Solve a patch and give the coupled estimates of the blocks in its middle.
 
     Parameters
     ----------
     patch : Patch
-    core : PixelFits
-        Uncoupled estimate of the block, P pixels.
+    cores : sequence of PixelFits
+        Uncoupled estimates of the blocks, of P pixels each.
     mu : float
         Above 0.
     correlation : float
@@ -214,23 +253,17 @@ def couple(
 
     Returns
     -------
-    values, std : ndarray, shape (P, 2, M)
-        As in `BatchResult`.
+    list of (values, std), ndarray, shape (P, 2, M)
+        As in `BatchResult`, for each block.
 
     Raises
     ------
     ItsliveError
         If the iterations do not converge.
     """
-    rows = slice(core.block.row0 - patch.window.row0, core.block.row1 - patch.window.row0)
-    cols = slice(core.block.col0 - patch.window.col0, core.block.col1 - patch.window.col0)
-    number = patch.number[rows, cols].ravel()
-    here = np.flatnonzero(number >= 0)
-    values, std = core.result.values.copy(), core.result.std.copy()
-    if len(here) == 0:
-        return values, std
+    engine = engine_for(patch.pixels, patch.settings)
     try:
-        found = patch.pixels.solve(mu)
+        found = engine.solve(mu)
     except np.linalg.LinAlgError as error:
         raise ItsliveError(f"spatial smoothing: {error}; try a larger smoothing") from error
     if not found.residual <= TOLERANCE:
@@ -238,11 +271,22 @@ def couple(
             f"spatial smoothing {mu:g} did not converge (residual {found.residual:.1e} after "
             f"{found.iterations} iterations): choose a smaller one"
         )
-    values[here] = np.where(np.isnan(values[here]), np.nan, patch.pixels.values(found.flat, number[here]))
-    if uncertainty:
-        ratio = patch.pixels.variance_ratio(mu, number[here])
-        std[here] *= np.sqrt(correlation + (1.0 - correlation) * ratio)[:, None, :]
-    return values, std
+    places = [patch.number_in(core.block) for core in cores]
+    wanted = np.concatenate([place[place >= 0] for place in places])
+    series = patch.pixels.values(found.flat, wanted)
+    less = np.ones_like(series[:, 0])
+    if uncertainty and len(wanted):
+        less = np.sqrt(correlation + (1.0 - correlation) * engine.variance_ratio(mu, wanted))
+    out = []
+    for core, place in zip(cores, places, strict=True):
+        here = np.flatnonzero(place >= 0)
+        values, std = core.result.values.copy(), core.result.std.copy()
+        values[here] = np.where(np.isnan(values[here]), np.nan, series[: len(here)])
+        if uncertainty:
+            std[here] *= less[: len(here), None, :]
+        series, less = series[len(here) :], less[len(here) :]
+        out.append((values, std))
+    return out
 
 
 def neighbour_correlation(patches: Sequence[Patch]) -> float:
@@ -299,25 +343,17 @@ def coupling_scores(patches: Sequence[Patch], candidates: NDArray[np.float64]) -
     ]
     problems = [patch.pixels.without(some) for patch, some in zip(patches, held, strict=True)]
     series = [problem.flat for problem in problems]
-    rooms = np.empty(max(problem.layout.place[-1] for problem in problems))
     scores: list[float] = []
     for mu in candidates:
         total = 0.0
         for k, (patch, problem) in enumerate(zip(patches, problems, strict=True)):
-            room = rooms[: problem.layout.place[-1]]
-            series[k] = problem.solve(mu, start=series[k], tolerance=_SEARCH_TOLERANCE, room=room).flat
+            engine = engine_for(problem, patch.settings)
+            series[k] = engine.solve(mu, start=series[k], tolerance=_SEARCH_TOLERANCE).flat
             total += patch.pixels.score(series[k], held[k])
         scores.append(total)
         if len(scores) > 3 and scores[-1] > scores[-2] > scores[-3]:
             break
     return scores
-
-
-def _observations_of(offsets: NDArray[np.int64], pixels: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Give the numbers of the observations of some pixels, one pixel after the other."""
-    sizes = offsets[pixels + 1] - offsets[pixels]
-    begins = np.cumsum(sizes) - sizes
-    return np.repeat(offsets[pixels] - begins, sizes) + np.arange(sizes.sum())
 
 
 def _neighbours(number: NDArray[np.int64], n: int) -> NDArray[np.int64]:

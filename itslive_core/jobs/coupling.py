@@ -123,7 +123,9 @@ class CoupledBlocks:
         window = self._window(task.block)
         around = [self.fit(other, shared, mask) for other in self.tasks if _meet(other.block, window)]
         patch = Patch.join(around, window, shared, self.settings)
-        values, std = couple(patch, core, self.mu, self.correlation, uncertainty=self.settings.uncertainty)
+        [(values, std)] = couple(
+            patch, [core], self.mu, self.correlation, uncertainty=self.settings.uncertainty
+        )
         return replace(core.result, values=values, std=std), core
 
     def _window(self, block: Block) -> Block:

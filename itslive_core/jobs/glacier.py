@@ -282,8 +282,6 @@ def check_settings(settings: InversionSettings | GaussianProcessSettings) -> Non
         If the device is not available, or the method is for single points.
     """
     if isinstance(settings, InversionSettings):
-        if settings.couples_pixels and settings.device == "cuda":
-            raise SettingsError("spatial smoothing runs on the CPU: choose device 'cpu' or 'auto'")
         solver_for(settings.device, solve_options(settings))
     elif settings.method != "span":
         raise SettingsError(f"method {settings.method!r} is for single points: use method 'span' for areas")

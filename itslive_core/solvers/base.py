@@ -28,6 +28,7 @@ __all__ = [
     "SolveOptions",
     "Solver",
     "needed_pairs",
+    "observations_of",
 ]
 
 SOLVED, TOO_FEW, FAILED, NO_FREEDOM = 0, 1, 2, 3
@@ -49,6 +50,20 @@ RAYLEIGH_MEDIAN = 1.1774
 def needed_pairs(derivative: int) -> int:
     """Fewest pairs with distinct (start, end) for which a pixel is estimated: k + 3."""
     return derivative + 3
+
+
+def observations_of(offsets: NDArray[np.int64], pixels: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Give the numbers of the observations of some pixels, one pixel after the other.
+
+    Parameters
+    ----------
+    offsets : ndarray of int64, shape (P + 1,)
+        Pixel p owns observations offsets[p]:offsets[p + 1].
+    pixels : ndarray of int, shape (q,)
+    """
+    sizes = offsets[pixels + 1] - offsets[pixels]
+    begins = np.cumsum(sizes) - sizes
+    return np.repeat(offsets[pixels] - begins, sizes) + np.arange(sizes.sum())
 
 
 @dataclass(frozen=True, eq=False)

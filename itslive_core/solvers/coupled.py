@@ -36,16 +36,27 @@ from itslive_core.solvers.coupled_kernels import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
     from itslive_core.time_grid import SpanOperator
 
-__all__ = ["TOLERANCE", "CoupledPixels", "CoupledSolution", "graph_quadrature"]
+__all__ = [
+    "MOST_ITERATIONS",
+    "TOLERANCE",
+    "CoupledPixels",
+    "CoupledSolution",
+    "graph_quadrature",
+    "in_rounds",
+]
 
 TOLERANCE = 1e-5
 """Residual at which the iterations stop, as a share of what coupling starts from."""
 
-_MOST_ITERATIONS = 500
+MOST_ITERATIONS = 500
+"""Most iterations of conjugate gradients between two times that the residual is formed from the data."""
+
 _ROUNDS = 4
 """Times that the residual is formed anew from the data, in case rounding held the iterations up."""
 _STIFFEST = 1e12
@@ -163,6 +174,12 @@ class CoupledPixels:
         """Memory that the factors take [bytes]."""
         return int(8 * self.layout.place[-1])
 
+    @property
+    def multiplications(self) -> float:
+        """Work of the factors and of the variances: rows times squared half-bandwidth, over all matrices."""
+        # Four nodes, of which each takes a factor and a selected inverse, which is about four factors.
+        return float((1 + 4 * 5) * np.sum(self.layout.size * self.layout.width**2.0))
+
     def values(self, flat: NDArray[np.float64], pixels: NDArray[np.int64]) -> NDArray[np.float64]:
         """Unpack series.
 
@@ -188,7 +205,6 @@ class CoupledPixels:
         *,
         start: NDArray[np.float64] | None = None,
         tolerance: float = TOLERANCE,
-        room: NDArray[np.float64] | None = None,
     ) -> CoupledSolution:
         """Solve for the series of all pixels together.
 
@@ -200,30 +216,25 @@ class CoupledPixels:
             Series to start from; by default the uncoupled ones.
         tolerance : float
             Stop at this residual, see `CoupledSolution`.
-        room : ndarray, optional
-            Where to keep the factors; of `nbytes`.
 
         Raises
         ------
         numpy.linalg.LinAlgError
             If the matrix of a pixel cannot be factorised.
         """
-        bands = np.empty(self.layout.place[-1]) if room is None else room
+        bands = np.empty(self.layout.place[-1])
         if factor_pixels(self.observed, self.layout, mu * mu, bands) >= 0:
             raise np.linalg.LinAlgError("the equations of a pixel are singular")
         x = (self.flat if start is None else start).copy()
-        residual = np.empty_like(x)
-        reference, after, total = 0.0, 0.0, 0
-        for _ in range(_ROUNDS):
-            form_residual(self.observed, self.layout, mu * mu, x, residual)
-            before, after, made = conjugate_gradients(
-                self.layout, bands, mu * mu, residual, x, tolerance, reference, _MOST_ITERATIONS
+        r = np.empty_like(x)
+
+        def turn(reference: float) -> tuple[float, float, int]:
+            form_residual(self.observed, self.layout, mu * mu, x, r)
+            return conjugate_gradients(
+                self.layout, bands, mu * mu, r, x, tolerance, reference, MOST_ITERATIONS
             )
-            reference = max(reference, before)
-            total += made
-            if made == 0:
-                break
-        return CoupledSolution(x, after / reference if reference > 0.0 else 0.0, total)
+
+        return CoupledSolution(x, *in_rounds(turn))
 
     def variance_ratio(self, mu: float, pixels: NDArray[np.int64]) -> NDArray[np.float64]:
         """Give the variance of each cell over that without neighbours.
@@ -274,6 +285,31 @@ class CoupledPixels:
         out = np.zeros(2)
         neighbour_products(self.observed, self.layout, self.flat, out)
         return out
+
+
+def in_rounds(turn: Callable[[float], tuple[float, float, int]]) -> tuple[float, int]:
+    """Iterate until the residual, formed anew from the data, needs no more iterations.
+
+    Parameters
+    ----------
+    turn : callable
+        Corrects the series, given the largest residual so far; returns the norms of the residual before and
+        after, and the iterations made.
+
+    Returns
+    -------
+    residual : float
+        At the end, over the largest one.
+    iterations : int
+    """
+    reference, after, total = 0.0, 0.0, 0
+    for _ in range(_ROUNDS):
+        before, after, made = turn(reference)
+        reference = max(reference, before)
+        total += made
+        if made == 0:
+            break
+    return after / reference if reference > 0.0 else 0.0, total
 
 
 def graph_quadrature(

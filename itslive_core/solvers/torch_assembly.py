@@ -13,7 +13,15 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["SpanRows", "add_penalty", "difference_energy", "penalty_gradient", "penalty_trace"]
+__all__ = [
+    "SpanRows",
+    "add_differences",
+    "add_penalty",
+    "difference_energy",
+    "difference_gradient",
+    "penalty_gradient",
+    "penalty_trace",
+]
 
 
 @dataclass(frozen=True, eq=False)
@@ -211,11 +219,25 @@ def add_penalty(band: Tensor, sizes: Tensor, order: int, alpha: Tensor) -> None:
     import torch
 
     cells = band.shape[1]
-    a = _factors(sizes, cells, order, alpha)
-    diagonal = band[..., -1]
-    diagonal += torch.arange(cells, device=sizes.device) >= sizes[:, None]
+    band[..., -1] += torch.arange(cells, device=sizes.device) >= sizes[:, None]
+    add_differences(band, order, _factors(sizes, cells, order, alpha))
+
+
+def add_differences(band: Tensor, order: int, a: Tensor) -> None:
+    """Add D_k' diag(a) D_k to lower bands.
+
+    Parameters
+    ----------
+    band : Tensor, shape (P, M, b + 1)
+        Changed in place; b >= k.
+    order : int
+        k, 1 or 2.
+    a : Tensor, shape (P, max(M - k, 0))
+        Factor of each difference.
+    """
     if a.shape[1] == 0:
         return
+    diagonal = band[..., -1]
     if order == 1:
         diagonal[:, :-1] += a
         diagonal[:, 1:] += a
@@ -236,11 +258,15 @@ def _differences(series: Tensor, order: int) -> Tensor:
 
 def penalty_gradient(series: Tensor, sizes: Tensor, order: int, alpha: Tensor) -> Tensor:
     """Give alpha D_k'D_k v for series of shape (P, M, c); other parameters as for `add_penalty`."""
+    return difference_gradient(series, order, _factors(sizes, series.shape[1], order, alpha))
+
+
+def difference_gradient(series: Tensor, order: int, a: Tensor) -> Tensor:
+    """Give D_k' diag(a) D_k v for series of shape (P, M, c); other parameters as for `add_differences`."""
     out = series.new_zeros(series.shape)
-    a = _factors(sizes, series.shape[1], order, alpha)[..., None]
     if a.shape[1] == 0:
         return out
-    d = a * _differences(series, order)
+    d = a[..., None] * _differences(series, order)
     if order == 1:
         out[:, :-1] -= d
         out[:, 1:] += d

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor
 
 __all__ = ["BlockCholesky", "block_rows"]
@@ -87,6 +88,22 @@ class BlockCholesky:
             lower[n], info = torch.linalg.cholesky_ex(diagonal)
             good &= info == 0
         return cls(lower, below, size, good)
+
+    @property
+    def pixels(self) -> int:
+        """P."""
+        return self.lower.shape[1]
+
+    @property
+    def nbytes(self) -> int:
+        """Memory it takes [bytes]."""
+        return self.lower.nbytes + self.below.nbytes
+
+    def to(self, device: torch.device | str) -> BlockCholesky:
+        """Give them on a device; these themselves if they are there."""
+        return BlockCholesky(
+            self.lower.to(device), self.below.to(device), self.size, self.good.to(device)
+        )  # fmt: skip
 
     def take(self, index: Tensor) -> BlockCholesky:
         """Keep some of the matrices; index of shape (q,)."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from itslive_core.solvers.band_assembly import cover
-from itslive_core.solvers.base import TOO_FEW, needed_pairs
+from itslive_core.solvers.base import TOO_FEW, needed_pairs, observations_of
 from itslive_core.solvers.pixel_fit import enough
 from itslive_core.solvers.torch_assembly import SpanRows
 from itslive_core.solvers.torch_band import block_rows
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from itslive_core.solvers.base import BatchResult, PixelBatch
 
-__all__ = ["Feed"]
+__all__ = ["Feed", "memory_of_pixel"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,16 +78,13 @@ class Feed:
         widths, sizes, pixels, cell0s = np.array(able, dtype=np.int64).reshape(-1, 4).T
         counts = offsets[pixels + 1] - offsets[pixels]
         begin = np.concatenate(([0], np.cumsum(counts)))
-        index = np.repeat(offsets[pixels] - begin[:-1], counts) + np.arange(begin[-1])
+        index = observations_of(offsets, pixels)
         pair, start = batch.pair[index], np.repeat(cell0s, counts)
         arrays = (
             a.first[pair] - start, a.last[pair] - start, a.head[pair], a.tail[pair], a.rate[pair],
         )  # fmt: skip
         data = np.stack([batch.vx[index], batch.vy[index]], axis=1)
-        longest = int(sizes.max(initial=0))
-        needs = np.array(
-            [_bytes(longest, int(w), int(n)) for w, n in zip(widths, counts, strict=True)], dtype=np.int64
-        )
+        needs = memory_of_pixel(int(sizes.max(initial=0)), widths, counts)
         return cls(
             pixels, begin, index, cell0s, sizes, widths, needs,
             tuple(to_device(x, device) for x in arrays), to_device(data, device),
@@ -107,7 +104,20 @@ class Feed:
         )  # fmt: skip
 
 
-def _bytes(cells: int, reach: int, pairs: int) -> int:
-    """Estimate what a pixel takes: four arrays like its band, three like its blocks, 20 like its pairs."""
-    edge = block_rows(cells, reach)
-    return 8 * ((cells + edge) * (4 * (reach + 1) + 3 * edge) + 20 * pairs)
+def memory_of_pixel(cells: int, widths: NDArray[np.int64], pairs: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Estimate what pixels take: four arrays like their band, three like their blocks, 20 like their pairs.
+
+    Parameters
+    ----------
+    cells : int
+        M.
+    widths, pairs : ndarray of int, shape (q,)
+        Half-bandwidth and number of pairs of each.
+
+    Returns
+    -------
+    ndarray of int, shape (q,)
+        Bytes.
+    """
+    edges = np.array([block_rows(cells, int(width)) for width in widths], dtype=np.int64)
+    return 8 * ((cells + edges) * (4 * (widths + 1) + 3 * edges) + 20 * pairs)

@@ -4,24 +4,26 @@ from __future__ import annotations
 
 from functools import lru_cache
 from threading import Lock
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
 from itslive_core.errors import SettingsError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from numpy.typing import NDArray
     from torch import Tensor
 
-__all__ = ["device_lock", "in_batches", "memory_for", "to_device"]
+__all__ = ["device_lock", "in_batches", "memory_for", "runs", "to_device", "with_less_memory"]
 
 _SHARE = 0.7
 """Part of the free memory that one batch may take; the estimates of what it takes are rough."""
 _CPU_MEMORY = 2**29
 """Memory of a batch on the CPU [bytes], where large batches gain nothing."""
+
+_T = TypeVar("_T")
 
 
 @lru_cache(maxsize=8)
@@ -84,8 +86,7 @@ def in_batches(
 
     i = 0
     while i < len(needs):
-        company = np.maximum.accumulate(needs[i:]) * np.arange(1, len(needs) - i + 1)
-        j = i + max(1, int(np.searchsorted(company, memory, side="right")))
+        j = _end_of_run(needs, i, memory)
         need = int(needs[i:j].max())
         room = max(1, memory // need)
         try:
@@ -95,10 +96,67 @@ def in_batches(
         except torch.cuda.OutOfMemoryError:
             pass  # what the failed work held is freed only outside of this clause
         if room == 1:
-            raise SettingsError(
-                f"one pixel needs about {need / 2**30:.1f} GB, more than is free on device {device!r}:"
-                " choose a longer interval, a maximum span, or device 'cpu'"
-            )
+            raise _too_large(need, device)
         memory = need * max(1, (j - i) // 2)
-        if device.startswith("cuda"):
-            torch.cuda.empty_cache()
+        _give_back(device)
+
+
+def runs(needs: NDArray[np.int64], memory: int) -> Iterator[tuple[int, int]]:
+    """Cut pixels into runs i:j, of at least one, that fit into memory together; see `in_batches`."""
+    i = 0
+    while i < len(needs):
+        j = _end_of_run(needs, i, memory)
+        yield i, j
+        i = j
+
+
+def with_less_memory(work: Callable[[int], _T], memory: int, least: int, device: str) -> _T:
+    """Work, and once more with half of the memory where the device's was exhausted.
+
+    Parameters
+    ----------
+    work : callable
+        Given the memory that it may take [bytes]; done again from its start.
+    memory : int
+        To begin with [bytes].
+    least : int
+        What it needs at least [bytes].
+    device : str
+        For the message.
+
+    Raises
+    ------
+    SettingsError
+        If what it needs at least is not there.
+    """
+    import torch
+
+    while True:
+        try:
+            return work(memory)
+        except torch.cuda.OutOfMemoryError:
+            pass  # as above
+        if memory <= least:
+            raise _too_large(least, device)
+        memory //= 2
+        _give_back(device)
+
+
+def _end_of_run(needs: NDArray[np.int64], i: int, memory: int) -> int:
+    company = np.maximum.accumulate(needs[i:]) * np.arange(1, len(needs) - i + 1)
+    return i + max(1, int(np.searchsorted(company, memory, side="right")))
+
+
+def _too_large(need: int, device: str) -> SettingsError:
+    return SettingsError(
+        f"one pixel needs about {need / 2**30:.1f} GB, more than is free on device {device!r}:"
+        " choose a longer interval, a maximum span, or device 'cpu'"
+    )
+
+
+def _give_back(device: str) -> None:
+    """Return memory that torch keeps for later to the device."""
+    import torch
+
+    if device.startswith("cuda"):
+        torch.cuda.empty_cache()

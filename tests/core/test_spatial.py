@@ -141,7 +141,7 @@ def test_a_uniform_field_is_not_penalised() -> None:
     constant = SimulatedArea((4, 5), noise=0.0, slope=0.0)
     constant.vx[:], constant.vy[:] = 123.0, -45.0
     patch, fits, _ = whole(constant, PLAIN)
-    values, _ = couple(patch, fits[0], 30.0, 0.0, uncertainty=False)
+    [(values, _)] = couple(patch, [fits[0]], 30.0, 0.0, uncertainty=False)
     np.testing.assert_allclose(values[:, 0][np.isfinite(values[:, 0])], 123.0, atol=1e-6)
     np.testing.assert_array_equal(np.isnan(values), np.isnan(fits[0].result.values))
 
@@ -162,15 +162,15 @@ def test_pixels_without_estimate_drop_out() -> None:
     area.seen[2, :2, 3:] = False
     patch, fits, _ = whole(area, PLAIN)
     assert (patch.number[:, 2] == -1).all()
-    values, _ = couple(patch, fits[0], 0.3, 0.0, uncertainty=True)
+    [(values, _)] = couple(patch, [fits[0]], 0.3, 0.0, uncertainty=True)
     assert np.isnan(values.reshape(5, 5, -1)[:, 2]).all()
     nobody = SimulatedArea((5, 5), present=0.0)
     empty, nothing, _ = whole(nobody, PLAIN)
-    assert np.isnan(couple(empty, nothing[0], 0.3, 0.0, uncertainty=True)[0]).all()
+    assert np.isnan(couple(empty, nothing, 0.3, 0.0, uncertainty=True)[0][0]).all()
     assert neighbour_correlation([empty]) == choose_coupling([empty]) == 0.0
     area.vx[:, 3:] += 5000.0
     other, fits, _ = whole(area, PLAIN)
-    moved, _ = couple(other, fits[0], 0.3, 0.0, uncertainty=False)
+    [(moved, _)] = couple(other, [fits[0]], 0.3, 0.0, uncertainty=False)
     same = (values.reshape(5, 5, 2, -1)[:, :2], moved.reshape(5, 5, 2, -1)[:, :2])
     np.testing.assert_allclose(*same, atol=0.05)
 
@@ -190,7 +190,7 @@ def test_sparse_years_gain_and_the_choice_finds_it() -> None:
     for fit in fits:
         block = fit.block
         here = truth[block.row0 : block.row1, block.col0 : block.col1].reshape(25, -1)
-        values, std = couple(patch, fit, mu, found["spatial_noise_correlation"], uncertainty=True)
+        [(values, std)] = couple(patch, [fit], mu, found["spatial_noise_correlation"], uncertainty=True)
         wrong["alone"].append((fit.result.values[:, 0] - here)[:, sparse])
         wrong["coupled"].append((values[:, 0] - here)[:, sparse])
         assert (std[np.isfinite(std)] <= fit.result.std[np.isfinite(std)]).all()
@@ -216,7 +216,7 @@ def test_blocks_join_without_seams() -> None:
     area.reads.clear()
     for task, fit in list(zip(blocks.tasks, fits, strict=True))[1:4]:
         result, _ = blocks.solve(task, shared, mask, area.read_block(task.block))
-        values, std = couple(patch, fit, 0.1, blocks.correlation, uncertainty=True)
+        [(values, std)] = couple(patch, [fit], 0.1, blocks.correlation, uncertainty=True)
         assert np.nanmax(np.abs(result.values - values) / std) < 0.01
         np.testing.assert_allclose(result.std, std, rtol=0.01)
     assert len(area.reads) <= len(blocks.tasks) + 3  # neighbours are read and solved once
@@ -254,15 +254,12 @@ def test_a_job_says_what_it_used_and_goes_on_with_it(tmp_path: Path) -> None:
     assert InversionSettings.from_dict({**job_of, "device": "auto"}) == settings
 
 
-def test_not_for_points_nor_on_a_gpu(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_not_for_points(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     cube = itslive.open_cube(demo_path().cubes[0])
     coupled = InversionSettings(spatial_smoothing=0.1)
     pairs = cube.pairs_at(lon=-50.1245, lat=69.3143)
     with pytest.raises(SettingsError, match="no neighbours: leave it at 0"):
         itslive.invert(pairs, coupled)
-    gpu = InversionSettings(spatial_smoothing=0.1, device="cuda")
-    with pytest.raises(SettingsError, match="runs on the CPU"):
-        itslive.run_glacier(cube, settings=gpu, bbox=(-50.2, 69.3, -50.1, 69.32))
     point = ["invert", cube.url, "--lon", "-50.1245", "--lat", "69.3143", "-o", str(tmp_path / "s.nc")]
     assert run([*point, "--spatial-smoothing", "auto"]) == 2
     assert "a point has no neighbours" in capsys.readouterr().err
