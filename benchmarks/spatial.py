@@ -31,7 +31,6 @@ from itslive_core.estimators.prepare import SharedPairs
 from itslive_core.estimators.spatial import Patch, couple
 from itslive_core.jobs.coupling import CoupledBlocks, choose_for_job, halo_for
 from itslive_core.jobs.plan import BlockTask, plan_area
-from itslive_core.solvers.coupled_kernels import conjugate_gradients, factor_pixels
 from itslive_core.synthetic.schedule import schedule_pairs
 from itslive_core.synthetic.truth import Flow
 from itslive_core.time_grid import TimeGrid
@@ -234,23 +233,13 @@ def variances(patch: Patch, mu: float, n: int = 16) -> None:
     """Print approximate over exact standard deviation at random cells."""
     pixels = patch.pixels
     layout = pixels.layout
-    bands = np.empty(layout.place[-1])
-    factor_pixels(pixels.observed, layout, mu * mu, bands)
-    alone = np.empty_like(bands)
-    factor_pixels(pixels.observed, layout, 0.0, alone)
     rng = np.random.default_rng(0)
     chosen = rng.choice(np.flatnonzero(layout.size), n)
     ratio = pixels.variance_ratio(mu, chosen)
     errors, gains = [], []
     for row, p in enumerate(chosen):
         cell = int(rng.integers(layout.size[p]))
-        place = 2 * layout.start[p] + cell
-        exact = []
-        for factors, strength in ((bands, mu * mu), (alone, 0.0)):
-            unit, x = np.zeros(len(pixels.flat)), np.zeros(len(pixels.flat))
-            unit[place] = 1.0
-            conjugate_gradients(layout, factors, strength, unit, x, 1e-6, 0.0, 2000)
-            exact.append(x[place])
+        exact = [pixels.covariance(strength, p, cell, tolerance=1e-6) for strength in (mu, 0.0)]
         errors.append(np.sqrt(ratio[row, layout.cell0[p] + cell] / (exact[0] / exact[1])))
         gains.append(np.sqrt(exact[0] / exact[1]))
     low, middle, high = np.percentile(errors, [5, 50, 95])

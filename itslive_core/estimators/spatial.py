@@ -199,6 +199,7 @@ class Patch:
             profile=np.concatenate(profiles) if profiles else None,
             values=result("values"),
             neighbours=_neighbours(number, n),
+            red=_chequerboard(number, n),
         )
         return cls(pixels, number, window, settings)
 
@@ -362,4 +363,12 @@ def _neighbours(number: NDArray[np.int64], n: int) -> NDArray[np.int64]:
     around = np.stack([padded[:-2, 1:-1], padded[2:, 1:-1], padded[1:-1, :-2], padded[1:-1, 2:]], axis=-1)
     out = np.full((n, 4), -1, dtype=np.int64)
     out[number[number >= 0]] = around[number >= 0]
+    return out
+
+
+def _chequerboard(number: NDArray[np.int64], n: int) -> NDArray[np.bool_]:
+    """Colour the numbered pixels so that neighbours differ, shape (n,)."""
+    rows, cols = np.nonzero(number >= 0)
+    out = np.zeros(n, dtype=bool)
+    out[number[rows, cols]] = (rows + cols) % 2 == 0
     return out

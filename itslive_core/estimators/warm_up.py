@@ -61,6 +61,7 @@ def _couple(pairs: ImagePairs) -> None:
     two = CoupledPixels.make(
         shared.operator, np.array([0, n, 2 * n]), pair, vx, vy, weights, derivative=2,
         smoothing=np.full(2, 100.0), profile=None, values=np.zeros((2, 2, grid.size)), neighbours=beside,
+        red=np.array([True, False]),
     )  # fmt: skip
     held = np.arange(n) % 5 == 0
     two.score(two.without(held).solve(0.1).flat, held)

@@ -2,7 +2,10 @@
 
 Pixel p holds ``size[p]`` cells from ``cell0[p]`` on, none if it takes no part. Its vx and vy lie one after
 the other in flat vectors, from ``2 * start[p]`` on; its band factor from ``place[p]`` on, with half-
-bandwidth ``width[p]``. ``neighbours``, shape (P, 4), holds pixel numbers, -1 where there is none.
+bandwidth ``width[p]``. ``neighbours``, shape (P, 4), holds pixel numbers, -1 where there is none. ``red``
+tells the pixels of one colour of a chequerboard: all neighbours of a red one are black.
+
+Kernels that work on pixels low:high may run side by side on other pixels.
 """
 
 from __future__ import annotations
@@ -12,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from itslive_core.compiled import kernel
-from itslive_core.solvers.band_algebra import PAD, factorise, selected_inverse, solve
+from itslive_core.solvers.band_algebra import FAST, PAD, factorise, selected_inverse, solve
 from itslive_core.solvers.band_assembly import assemble, project
 from itslive_core.solvers.penalty import add_penalty, penalty_gradient
 from itslive_core.solvers.pixel_fit import residuals
@@ -23,11 +26,14 @@ if TYPE_CHECKING:
 __all__ = [
     "Layout",
     "Observed",
-    "conjugate_gradients",
+    "correct_red",
+    "eliminate",
     "factor_pixels",
     "find_ranges",
     "form_residual",
     "neighbour_products",
+    "next_direction",
+    "red_product",
     "score_pixels",
     "spread_ratio",
 ]
@@ -60,6 +66,7 @@ class Layout(NamedTuple):
     alpha: NDArray
     shape: NDArray
     neighbours: NDArray
+    red: NDArray
 
 
 @kernel()
@@ -125,9 +132,9 @@ def _tie(layout: Layout, p: int, amount: float, band: NDArray) -> None:  # pragm
 
 @kernel()
 def factor_pixels(
-    seen: Observed, layout: Layout, mu2: float, bands: NDArray
+    seen: Observed, layout: Layout, mu2: float, bands: NDArray, low: int, high: int
 ) -> int:  # pragma: no cover - compiled
-    """Factorise N_p + mu^2 deg_p of every pixel; return the pixel where that fails, or -1.
+    """Factorise N_p + mu^2 deg_p of pixels low:high; return the number of those where that fails.
 
     Parameters
     ----------
@@ -136,8 +143,10 @@ def factor_pixels(
     mu2 : float
     bands : ndarray
         Receives the factors.
+    low, high : int
     """
-    for p in range(len(layout.size)):
+    failed = 0
+    for p in range(low, high):
         size, width = layout.size[p], layout.width[p]
         if size == 0:
             continue
@@ -145,32 +154,34 @@ def factor_pixels(
         _normal(seen, layout, p, band)
         _tie(layout, p, mu2, band)
         if not factorise(band, size, width):
-            return p
-    return -1
+            failed += 1
+    return failed
 
 
-@kernel()
+@kernel(fastmath=FAST)
 def _add_neighbours(
-    layout: Layout, factor: float, own: float, x: NDArray, out: NDArray
+    layout: Layout, p: int, factor: float, own: float, x: NDArray, out: NDArray
 ) -> None:  # pragma: no cover - compiled
-    """Add factor * sum over neighbours of (x_q - own x_p), cell by cell, to out."""
-    for p in range(len(layout.size)):
-        size, at = layout.size[p], 2 * layout.start[p]
-        for q in layout.neighbours[p]:
-            low, high = _overlap(layout, p, q)
-            if high <= low:
-                continue
-            shift = layout.cell0[p] - layout.cell0[q]
-            there, size_q = 2 * layout.start[q], layout.size[q]
-            for k in range(2):
-                mine, other = at + k * size, there + k * size_q + shift
-                for i in range(low, high):
-                    out[mine + i] += factor * (x[other + i] - own * x[mine + i])
+    """Add factor * sum over the neighbours of p of (x_q - own x_p), cell by cell, to out."""
+    size, at = layout.size[p], 2 * layout.start[p]
+    for q in layout.neighbours[p]:
+        low, high = _overlap(layout, p, q)
+        if high <= low:
+            continue
+        shift = layout.cell0[p] - layout.cell0[q]
+        there, size_q = 2 * layout.start[q], layout.size[q]
+        for k in range(2):
+            mine = out[at + k * size + low : at + k * size + high]
+            now = x[at + k * size + low : at + k * size + high]
+            first = there + k * size_q + shift + low
+            other = x[first : first + high - low]
+            for i in range(high - low):
+                mine[i] += factor * (other[i] - own * now[i])
 
 
 @kernel()
 def form_residual(
-    seen: Observed, layout: Layout, mu2: float, x: NDArray, out: NDArray
+    seen: Observed, layout: Layout, mu2: float, x: NDArray, out: NDArray, low: int, high: int
 ) -> None:  # pragma: no cover - compiled
     """Write b - A x, from residuals of the observations and differences: nothing large cancels.
 
@@ -180,8 +191,9 @@ def form_residual(
     layout : Layout
     mu2 : float
     x, out : ndarray, shape (2 * sum of sizes,)
+    low, high : int
     """
-    for p in range(len(layout.size)):
+    for p in range(low, high):
         size, at = layout.size[p], 2 * layout.start[p]
         if size == 0:
             continue
@@ -193,79 +205,125 @@ def form_residual(
         shape = layout.shape[layout.start[p] : layout.start[p] + size]
         for k in range(2):
             penalty_gradient(now[k], layout.order, layout.alpha[p], shape, step[k])
-    _add_neighbours(layout, mu2, 1.0, x, out)
+        _add_neighbours(layout, p, mu2, 1.0, x, out)
 
 
-@kernel()
-def _precondition(layout: Layout, bands: NDArray, r: NDArray, z: NDArray) -> None:  # pragma: no cover
-    z[:] = r
-    for p in range(len(layout.size)):
-        size, at = layout.size[p], 2 * layout.start[p]
-        if size > 0:
-            solve(bands[layout.place[p] :], size, layout.width[p], z[at : at + 2 * size].reshape(2, size))
-
-
-@kernel()
-def conjugate_gradients(
-    layout: Layout, bands: NDArray, mu2: float, r: NDArray, x: NDArray, tolerance: float, reference: float,
-    most: int,
-) -> tuple[float, float, int]:  # pragma: no cover - compiled  # fmt: skip
-    """Correct x so that A x = b, by conjugate gradients preconditioned with the factor of each pixel.
-
-    With P the preconditioner, A = P - mu^2 (sum over neighbours). The direction d = z + beta d has
-    P d = r + beta P d, so that A d costs no product with a band matrix.
+@kernel(fastmath=FAST)
+def eliminate(
+    layout: Layout, bands: NDArray, mu2: float, share: float, r: NDArray, d: NDArray, w: NDArray, low: int,
+    high: int,
+) -> float:  # pragma: no cover - compiled  # fmt: skip
+    """Solve black pixels for given red ones: w = P^-1 (share r + mu^2 sum of d over neighbours).
 
     Parameters
     ----------
     layout : Layout
     bands : ndarray
-        From `factor_pixels`.
-    mu2 : float
-    r : ndarray, shape (2 * sum of sizes,)
-        b - A x; used up.
-    x : ndarray, shape (2 * sum of sizes,)
-        Corrected in place.
-    tolerance : float
-        Stop when the norm of the residual, sqrt(r' P^-1 r), is below this share of what it began with.
-    reference : float
-        What it began with in an earlier call, if that is more.
-    most : int
-        Most iterations.
+        From `factor_pixels`; P is N_p + mu^2 deg_p.
+    mu2, share : float
+    r, d : ndarray, shape (2 * sum of sizes,)
+    w : ndarray, shape (2 * sum of sizes,)
+        Written at black pixels.
+    low, high : int
 
     Returns
     -------
-    before, after : float
-        Norm of the residual.
-    iterations : int
+    float
+        r . w over them.
     """
-    z, product = np.empty_like(r), np.empty_like(r)
-    _precondition(layout, bands, r, z)
-    rho = np.dot(r, z)
-    before = np.sqrt(max(rho, 0.0))
-    goal = tolerance * max(before, reference)
-    d, pd = z.copy(), r.copy()
-    for turn in range(most):
-        if not rho > goal * goal:
-            return before, np.sqrt(max(rho, 0.0)), turn
-        product[:] = pd
-        _add_neighbours(layout, -mu2, 0.0, d, product)
-        step = rho / np.dot(d, product)
-        for i in range(len(r)):
-            x[i] += step * d[i]
-            r[i] -= step * product[i]
-        _precondition(layout, bands, r, z)
-        old, rho = rho, np.dot(r, z)
-        beta = rho / old
-        for i in range(len(r)):
+    total = 0.0
+    for p in range(low, high):
+        size, at = layout.size[p], 2 * layout.start[p]
+        if layout.red[p] or size == 0:
+            continue
+        own, mine = w[at : at + 2 * size], r[at : at + 2 * size]
+        for i in range(2 * size):
+            own[i] = share * mine[i]
+        _add_neighbours(layout, p, mu2, 0.0, d, w)
+        solve(bands[layout.place[p] :], size, layout.width[p], own.reshape(2, size))
+        for i in range(2 * size):
+            total += mine[i] * own[i]
+    return total
+
+
+@kernel(fastmath=FAST)
+def red_product(
+    layout: Layout, mu2: float, q: NDArray, w: NDArray, d: NDArray, out: NDArray, low: int, high: int
+) -> float:  # pragma: no cover - compiled
+    """Write q - mu^2 sum of w over neighbours at red pixels, and return its product with d over them.
+
+    Parameters
+    ----------
+    layout : Layout
+    mu2 : float
+    q, w, d : ndarray, shape (2 * sum of sizes,)
+    out : ndarray, shape (2 * sum of sizes,)
+    low, high : int
+    """
+    total = 0.0
+    for p in range(low, high):
+        size, at = layout.size[p], 2 * layout.start[p]
+        if not layout.red[p] or size == 0:
+            continue
+        out[at : at + 2 * size] = q[at : at + 2 * size]
+        _add_neighbours(layout, p, -mu2, 0.0, w, out)
+        mine, other = out[at : at + 2 * size], d[at : at + 2 * size]
+        for i in range(2 * size):
+            total += mine[i] * other[i]
+    return total
+
+
+@kernel(fastmath=FAST)
+def correct_red(
+    layout: Layout, bands: NDArray, step: float, d: NDArray, product: NDArray, x: NDArray, g: NDArray,
+    z: NDArray, low: int, high: int,
+) -> float:  # pragma: no cover - compiled  # fmt: skip
+    """Go a step at red pixels: x + step d, g - step product, z = P^-1 g; return g . z over them.
+
+    Parameters
+    ----------
+    layout : Layout
+    bands : ndarray
+    step : float
+    d, product : ndarray, shape (2 * sum of sizes,)
+    x, g, z : ndarray, shape (2 * sum of sizes,)
+        Changed in place.
+    low, high : int
+    """
+    total = 0.0
+    for p in range(low, high):
+        size, at = layout.size[p], 2 * layout.start[p]
+        if not layout.red[p] or size == 0:
+            continue
+        here = slice(at, at + 2 * size)
+        dp, pp, xp, gp, zp = d[here], product[here], x[here], g[here], z[here]
+        for i in range(2 * size):
+            xp[i] += step * dp[i]
+            gp[i] -= step * pp[i]
+            zp[i] = gp[i]
+        solve(bands[layout.place[p] :], size, layout.width[p], zp.reshape(2, size))
+        for i in range(2 * size):
+            total += gp[i] * zp[i]
+    return total
+
+
+@kernel(fastmath=FAST)
+def next_direction(
+    layout: Layout, beta: float, z: NDArray, g: NDArray, d: NDArray, q: NDArray, low: int, high: int
+) -> None:  # pragma: no cover - compiled
+    """Write d = z + beta d and q = g + beta q, which is P d, at red pixels; parameters as above."""
+    for p in range(low, high):
+        if not layout.red[p]:
+            continue
+        for i in range(2 * layout.start[p], 2 * (layout.start[p] + layout.size[p])):
             d[i] = z[i] + beta * d[i]
-            pd[i] = r[i] + beta * pd[i]
-    return before, np.sqrt(max(rho, 0.0)), most
+            q[i] = g[i] + beta * q[i]
 
 
 @kernel(error_model="numpy")
 def spread_ratio(
     seen: Observed, layout: Layout, mu2: float, wanted: NDArray, nodes: NDArray, shares: NDArray,
-    ratio: NDArray,
+    ratio: NDArray, low: int, high: int,
 ) -> None:  # pragma: no cover - compiled  # fmt: skip
     """Write the variance of each cell over that without neighbours.
 
@@ -283,8 +341,10 @@ def spread_ratio(
         Quadrature over the eigenvalues of the pixels' graph, see `coupled`.
     ratio : ndarray, shape (W, M)
         Receives the ratio in the cells of each pixel.
+    low, high : int
+        Rows to work on.
     """
-    for row in range(len(wanted)):
+    for row in range(low, high):
         p = wanted[row]
         size, width = layout.size[p], layout.width[p]
         if size == 0:

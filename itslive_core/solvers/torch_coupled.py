@@ -78,13 +78,9 @@ class TorchCoupledPixels:
 
         def work(memory: int) -> CoupledSolution:
             pixels = self._pixels
-            parts = list(runs(pixels.needs, int(_FOR_WORK * memory)))
-            factors = _factorise(pixels, parts, mu * mu, int(_FOR_FACTORS * memory))
-            x = pixels.unpack(flat)
-            residual, iterations = in_rounds(
-                lambda reference: _correct(pixels, parts, factors, mu * mu, x, tolerance, reference)
-            )
-            return CoupledSolution(pixels.pack(x), residual, iterations)
+            red = _RedPixels.of(pixels, mu * mu, pixels.unpack(flat), memory)
+            residual, iterations = in_rounds(lambda reference: red.improve(tolerance, reference))
+            return CoupledSolution(pixels.pack(red.x), residual, iterations)
 
         return self._with_device(work)
 
@@ -128,7 +124,7 @@ class TorchCoupledPixels:
 
 @dataclass(frozen=True, eq=False)
 class _Pixels:
-    """The Q pixels that take part, the widest last, on M common cells.
+    """The Q pixels that take part, red ones first and the widest of either colour last, on M common cells.
 
     Parameters
     ----------
@@ -136,6 +132,8 @@ class _Pixels:
         Place of each pixel of the problem among the Q; -1 for those that take no part.
     needs : ndarray of int, shape (Q,)
         Memory to work on each [bytes].
+    red : int
+        Number of red pixels.
     low, cells : int
         First common cell, and M.
     begin : ndarray of int, shape (Q + 1,)
@@ -162,6 +160,7 @@ class _Pixels:
 
     number: NDArray[np.int64]
     needs: NDArray[np.int64]
+    red: int
     low: int
     cells: int
     begin: NDArray[np.int64]
@@ -182,7 +181,7 @@ class _Pixels:
         """Send a problem to a device."""
         seen, layout = problem.observed, problem.layout
         chosen = np.flatnonzero(layout.size)
-        chosen = chosen[np.argsort(layout.width[chosen], kind="stable")]
+        chosen = chosen[np.lexsort((layout.width[chosen], ~layout.red[chosen]))]
         number = np.full(len(layout.size), -1, dtype=np.int64)
         number[chosen] = np.arange(len(chosen))
         sizes, cell0 = layout.size[chosen], layout.cell0[chosen]
@@ -212,6 +211,7 @@ class _Pixels:
         return cls(
             number,
             memory_of_pixel(cells, widths, counts),
+            int(layout.red[chosen].sum()),
             low,
             cells,
             np.concatenate(([0], np.cumsum(counts))),
@@ -269,84 +269,106 @@ class _Pixels:
             flat[position + k * sizes] = series[pixel, cell, k]
         return flat
 
-    def around(self, x: Tensor, own: Tensor | None = None) -> Tensor:
-        """Sum x, less the pixel's own values if given, over its neighbours, cell by cell."""
-        total = x.new_zeros(x.shape)
-        for other, both in zip(self.neighbours, self.both, strict=True):
+    def around(self, x: Tensor, at: slice, own: Tensor | None = None) -> Tensor:
+        """Sum x, less their own values if given, over the neighbours of some pixels, cell by cell."""
+        total = x.new_zeros(x[at].shape)
+        for other, both in zip(self.neighbours[:, at], self.both[:, at], strict=True):
             values = x[other] if own is None else x[other] - own
             total += values.where(both[..., None], 0.0)
         return total
 
 
 @dataclass(frozen=True, eq=False)
-class _Factors:
-    """Factors of runs of pixels, one after the other."""
+class _RedPixels:
+    """The problem of the red pixels, with the black ones eliminated; see `coupled`. x is corrected in place.
 
-    parts: list[BlockCholesky]
+    Parameters
+    ----------
+    pixels : _Pixels
+    parts : list of (int, int)
+        Runs of pixels of one colour that are worked on at once.
+    factors : list of BlockCholesky
+        Of each run.
+    mu2 : float
+    x : Tensor, shape (Q, M, 2)
+    """
 
-    def solve(self, r: Tensor) -> Tensor:
+    pixels: _Pixels
+    parts: list[tuple[int, int]]
+    factors: list[BlockCholesky]
+    mu2: float
+    x: Tensor
+
+    @classmethod
+    def of(cls, pixels: _Pixels, mu2: float, x: Tensor, memory: int) -> _RedPixels:
+        """Factorise N_p + mu^2 deg_p of every pixel, and keep on the device what there is room for."""
+        room, step = int(_FOR_FACTORS * memory), int(_FOR_WORK * memory)
+        parts = list(runs(pixels.needs[: pixels.red], step))
+        parts += [(i + pixels.red, j + pixels.red) for i, j in runs(pixels.needs[pixels.red :], step)]
+        factors = []
+        for i, j in parts:
+            some = slice(i, j)
+            weights = pixels.weights[int(pixels.begin[i]) : int(pixels.begin[j])]
+            band = pixels.normal(pixels.rows(i, j), weights, some)
+            band[..., -1] += mu2 * pixels.ties(some)
+            factor = BlockCholesky.of(band)
+            if not bool(factor.good.all()):
+                raise np.linalg.LinAlgError("the equations of a pixel are singular")
+            room -= factor.nbytes
+            factors.append(factor if room >= 0 else factor.to("cpu"))
+        return cls(pixels, parts, factors, mu2, x)
+
+    def improve(self, tolerance: float, reference: float) -> tuple[float, float, int]:
+        """Form the residual from the data and correct x by conjugate gradients; see `coupled`."""
+        pixels, mu2 = self.pixels, self.mu2
+        red, black = slice(0, pixels.red), slice(pixels.red, None)
+        r = self._residual()
+        # Whole arrays, of which one colour holds zeros, because neighbours are of the other one.
+        w, d = self.x.new_zeros(r.shape), self.x.new_zeros(r.shape)
+        w[black] = self._solve(r[black], red=False)
+        g = r[red] + mu2 * pixels.around(w, red)
+        z = self._solve(g, red=True)
+        rho = float((g * z).sum())
+        before = max(float((r[black] * w[black]).sum()) + rho, 0.0) ** 0.5
+        goal = tolerance * max(before, reference)
+        d[red], q, change = z, g, self.x.new_zeros(r.shape)
+        made = 0
+        while rho > goal * goal and made < MOST_ITERATIONS:
+            w[black] = self._solve(mu2 * pixels.around(d, black), red=False)
+            product = q - mu2 * pixels.around(w, red)
+            step = rho / float((d[red] * product).sum())
+            change[red] += step * d[red]
+            g = g - step * product
+            z = self._solve(g, red=True)
+            old, rho = rho, float((g * z).sum())
+            d[red] = z + (rho / old) * d[red]
+            q = g + (rho / old) * q
+            made += 1
+        change[black] = self._solve(r[black] + mu2 * pixels.around(change, black), red=False)
+        self.x.add_(change)
+        return before, max(rho, 0.0) ** 0.5, made
+
+    def _solve(self, r: Tensor, *, red: bool) -> Tensor:
+        """Give P^-1 r for all pixels of a colour, r being given for these."""
         import torch
 
-        split = r.split([part.pixels for part in self.parts])
-        return torch.cat([part.to(r.device).solve(s) for part, s in zip(self.parts, split, strict=True)])
+        out, begin = [], 0 if red else self.pixels.red
+        for (i, j), factor in zip(self.parts, self.factors, strict=True):
+            if (i < self.pixels.red) == red:
+                out.append(factor.to(r.device).solve(r[i - begin : j - begin]))
+        return torch.cat(out) if out else r
 
-
-def _factorise(pixels: _Pixels, parts: list[tuple[int, int]], mu2: float, room: int) -> _Factors:
-    """Factorise N_p + mu^2 deg_p of every pixel, and keep on the device what there is room for."""
-    found: list[BlockCholesky] = []
-    for i, j in parts:
-        some = slice(i, j)
-        weights = pixels.weights[int(pixels.begin[i]) : int(pixels.begin[j])]
-        band = pixels.normal(pixels.rows(i, j), weights, some)
-        band[..., -1] += mu2 * pixels.ties(some)
-        factor = BlockCholesky.of(band)
-        if not bool(factor.good.all()):
-            raise np.linalg.LinAlgError("the equations of a pixel are singular")
-        room -= factor.nbytes
-        found.append(factor if room >= 0 else factor.to("cpu"))
-    return _Factors(found)
-
-
-def _correct(
-    pixels: _Pixels,
-    parts: list[tuple[int, int]],
-    factors: _Factors,
-    mu2: float,
-    x: Tensor,
-    tolerance: float,
-    reference: float,
-) -> tuple[float, float, int]:
-    """Correct x in place by conjugate gradients; see `coupled_kernels.conjugate_gradients`."""
-    r = _residual(pixels, parts, mu2, x)
-    z = factors.solve(r)
-    rho = float((r * z).sum())
-    before = max(rho, 0.0) ** 0.5
-    goal = tolerance * max(before, reference)
-    d, product = z, r
-    for turn in range(MOST_ITERATIONS):
-        if not rho > goal * goal:
-            return before, max(rho, 0.0) ** 0.5, turn
-        change = product - mu2 * pixels.around(d)
-        step = rho / float((d * change).sum())
-        x += step * d
-        r = r - step * change
-        z = factors.solve(r)
-        old, rho = rho, float((r * z).sum())
-        d = z + (rho / old) * d
-        product = r + (rho / old) * product
-    return before, max(rho, 0.0) ** 0.5, MOST_ITERATIONS
-
-
-def _residual(pixels: _Pixels, parts: list[tuple[int, int]], mu2: float, x: Tensor) -> Tensor:
-    """Give b - A x, from residuals of the observations and differences: nothing large cancels."""
-    out = mu2 * pixels.around(x, x)
-    for i, j in parts:
-        here = slice(int(pixels.begin[i]), int(pixels.begin[j]))
-        rows, now = pixels.rows(i, j), x[i:j]
-        left = pixels.data[here] - rows.predict(now)
-        out[i:j] += rows.project(pixels.weights[here], left)
-        out[i:j] -= difference_gradient(now, pixels.order, pixels.penalty[i:j])
-    return out
+    def _residual(self) -> Tensor:
+        """Give b - A x, from residuals of the observations and differences: nothing large cancels."""
+        pixels, x = self.pixels, self.x
+        out = self.mu2 * pixels.around(x, slice(None), x)
+        for i, j in self.parts:
+            here = slice(int(pixels.begin[i]), int(pixels.begin[j]))
+            rows, now = pixels.rows(i, j), x[i:j]
+            left = pixels.data[here] - rows.predict(now)
+            out[i:j] += rows.project(pixels.weights[here], left)
+            out[i:j] -= difference_gradient(now, pixels.order, pixels.penalty[i:j])
+        return out
 
 
 def _spread_ratio(

@@ -91,8 +91,13 @@ def test_equals_a_dense_joint_solve(settings: InversionSettings, derivative: int
     np.testing.assert_allclose(in_order(pixels, found.flat), expected, rtol=1e-8, atol=1e-8)
     assert np.abs(expected - alone).max() > 1.0
     loose = in_order(pixels, pixels.solve(mu).flat)
-    bars = np.sqrt(np.diag(np.linalg.inv(normal + ties)))[:, None] * 40.0  # the least noise of a pair
+    variances = np.diag(np.linalg.inv(normal + ties))
+    bars = np.sqrt(variances)[:, None] * 40.0  # the least noise of a pair
     assert np.abs(loose - expected).max() < 1e-3 * bars.min()
+    shared = replace(pixels, threads=3).solve(mu).flat
+    np.testing.assert_allclose(in_order(pixels, shared), loose, rtol=1e-9)
+    place = pixels.layout.start[5] + 7
+    assert pixels.covariance(mu, 5, 7, tolerance=1e-9) == pytest.approx(variances[place], rel=1e-8)
 
 
 def test_std_is_near_that_of_the_dense_inverse() -> None:

@@ -55,7 +55,7 @@ def test_equals_the_compiled_engine(settings: InversionSettings, interval: float
     device = TorchCoupledPixels(pixels, "cpu")
     for tolerance in (1e-5, 1e-12):
         expected, found = (engine.solve(MU, tolerance=tolerance) for engine in (pixels, device))
-        assert found.iterations > 3
+        assert found.iterations > 1
         assert abs(found.iterations - expected.iterations) <= 2  # at the tighter one rounding decides
         assert found.residual <= tolerance
         assert_same(found.flat, expected.flat)
@@ -92,11 +92,20 @@ def test_factors_without_room_on_the_device_stay_with_the_machine(monkeypatch: p
     assert_same(few.variance_ratio(MU, wanted), pixels.variance_ratio(MU, wanted))
 
 
-@pytest.mark.parametrize("name", ["_factorise", "_correct", "_spread_ratio"])
-def test_halves_what_it_takes_when_memory_is_exhausted(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+@pytest.mark.parametrize(
+    ("where", "name"),
+    [
+        (torch_coupled._Pixels, "normal"),
+        (torch_coupled._RedPixels, "improve"),
+        (torch_coupled, "_spread_ratio"),
+    ],
+)
+def test_halves_what_it_takes_when_memory_is_exhausted(
+    monkeypatch: pytest.MonkeyPatch, where: object, name: str
+) -> None:
     pixels = problem(replace(PLAIN, interval=48.0))
     device = TorchCoupledPixels(pixels, "cpu", memory=2**24)
-    real: Callable[..., object] = getattr(torch_coupled, name)
+    real: Callable[..., object] = getattr(where, name)
     failures = iter([True, True])
     memory: list[int] = []
     cut = torch_coupled.runs
@@ -112,7 +121,7 @@ def test_halves_what_it_takes_when_memory_is_exhausted(monkeypatch: pytest.Monke
             raise torch.cuda.OutOfMemoryError("none left")
         return real(*arguments)
 
-    monkeypatch.setattr(torch_coupled, name, fail)
+    monkeypatch.setattr(where, name, fail)
     assert_same(device.solve(MU).flat, pixels.solve(MU).flat)
     assert_same(device.variance_ratio(MU, np.arange(19)), pixels.variance_ratio(MU, np.arange(19)))
     assert min(memory) * 4 == max(memory)
@@ -133,7 +142,7 @@ def test_says_when_not_even_one_pixel_fits(monkeypatch: pytest.MonkeyPatch) -> N
     def fail(*_: object) -> None:
         raise torch.cuda.OutOfMemoryError("none left")
 
-    monkeypatch.setattr(torch_coupled, "_factorise", fail)
+    monkeypatch.setattr(torch_coupled.BlockCholesky, "of", fail)
     with pytest.raises(SettingsError, match=r"one pixel needs about .* choose a longer interval"):
         TorchCoupledPixels(pixels, "cpu", memory=2**24).solve(MU)
 
