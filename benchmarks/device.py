@@ -125,7 +125,7 @@ def main() -> None:
             found = solver.solve(few, options).values
             apart = np.nanmax(np.abs(found - expected)) / np.nanmax(np.abs(expected))
             rates = few.n_pixels / cpu, many.n_pixels / device_time
-            automatic = gpu_pays(many.n_pixels, multiplications(many, options))
+            automatic = gpu_pays(many.n_pixels, multiplications(many.n_pixels, many.operator, options))
             print(
                 f"{interval:8g} {grid.size:6d} {shared.operator.bandwidth:5d}  {name:<22} {rates[0]:10.1f}"
                 f" {rates[1]:10.1f}  x{rates[1] / rates[0]:.2f}, apart {apart:.0e},"

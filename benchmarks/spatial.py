@@ -30,7 +30,7 @@ from itslive_core.demo import demo_path
 from itslive_core.estimators.prepare import SharedPairs
 from itslive_core.estimators.spatial import Patch, couple
 from itslive_core.jobs.coupling import CoupledBlocks, choose_for_job, halo_for
-from itslive_core.jobs.plan import BlockTask, plan_area
+from itslive_core.jobs.plan import BlockTask, group_tasks, plan_area
 from itslive_core.synthetic.schedule import schedule_pairs
 from itslive_core.synthetic.truth import Flow
 from itslive_core.time_grid import TimeGrid
@@ -168,16 +168,16 @@ def report(area: Area) -> None:
     """Print the rows of one glacier."""
     blocks, shared, mask = area.blocks, area.shared, area.mask
     begin = time.process_time()
-    fits = [blocks.fit(task, shared, mask) for task in blocks.tasks]
+    fits = blocks.fit(blocks.tasks, shared, mask)
     plain = time.process_time() - begin
     begin = time.process_time()
     choose_for_job([blocks], [(shared, mask)], blocks.tasks)
     chosen = time.process_time() - begin
     begin = time.process_time()
-    read = [blocks.cube.read_block(task.block).keep(mask, task.mask) for task in blocks.tasks]
-    reading = time.process_time() - begin
-    begin = time.process_time()
-    coupled = [blocks.solve(t, shared, mask, px)[0] for t, px in zip(blocks.tasks, read, strict=True)]
+    groups = group_tasks(blocks.tasks, blocks.group_side(shared, whole=True))
+    solved = [found for group in groups for found in blocks.solve(group, shared, mask)]
+    order = {id(task): k for k, task in enumerate(task for group in groups for task in group)}
+    coupled = [solved[order[id(task)]][0] for task in blocks.tasks]
     solving = time.process_time() - begin
     pixels = sum(int(task.mask.sum()) for task in blocks.tasks)
     print(f"\n{area.name}: {pixels} pixels, mu {blocks.mu:g}, noise correlation {blocks.correlation:.2f}")
@@ -197,7 +197,7 @@ def report(area: Area) -> None:
         alone, inside, together, now_inside = cells
         words = f"{era:14}{alone:12.2f}{together:10.2f}{together / alone:8.2f}"
         print(f"{words}{inside:20.3f}{now_inside:10.3f}")
-    total = plain + reading + chosen + solving
+    total = plain + chosen + solving
     print(
         f"CPU: uncoupled {plain:.1f} s; choosing mu {chosen:.1f} s, coupling {solving:.1f} s: "
         f"{total / plain:.2f} times the uncoupled run"
@@ -217,8 +217,8 @@ def seams(blocks: CoupledBlocks, shared: SharedPairs, mask: NDArray[np.bool_], p
     """Print how far blocks are from the whole glacier solved at once, in standard deviations."""
     off = []
     for task in sorted(blocks.tasks, key=lambda task: -int(task.mask.sum()))[:4]:
-        fit = blocks.fit(task, shared, mask)
-        result, _ = blocks.solve(task, shared, mask, blocks.cube.read_block(task.block).keep(mask, task.mask))
+        [fit] = blocks.fit([task], shared, mask)
+        [(result, _)] = blocks.solve([task], shared, mask)
         [(values, std)] = couple(patch, [fit], blocks.mu, blocks.correlation, uncertainty=True)
         off.append((np.abs(result.values - values) / std).ravel())
     all_off = np.concatenate(off)
@@ -273,7 +273,7 @@ def report_warm_up(seed: int) -> None:
     choose_for_job([area.blocks], [(shared, area.mask)], area.blocks.tasks)
     task = area.blocks.tasks[0]
     area.blocks.mu = 0.1
-    area.blocks.solve(task, shared, area.mask, area.blocks.cube.read_block(task.block))
+    area.blocks.solve([task], shared, area.mask)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import numpy as np
 
@@ -18,6 +19,8 @@ from itslive_core.solvers.block_tridiagonal import BlockTridiagonalSolver, multi
 from itslive_core.solvers.learning import LearningSolver
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from itslive_core.blocks import PixelBlock
@@ -27,7 +30,18 @@ if TYPE_CHECKING:
     from itslive_core.solvers.base import Solver
     from itslive_core.time_grid import SpanOperator, TimeGrid
 
-__all__ = ["SharedPairs", "filter_block", "solve_options", "solve_pixels", "solver_for"]
+__all__ = [
+    "SharedPairs",
+    "UsedPairs",
+    "filter_block",
+    "pixels_at_once",
+    "solve_blocks",
+    "solve_options",
+    "solve_pixels",
+    "solver_for",
+]
+
+_ON_A_GPU = 1024
 
 
 @dataclass(frozen=True, eq=False)
@@ -143,9 +157,29 @@ def solver_for(device: str, options: SolveOptions, batch: PixelBatch | None = No
         return BlockTridiagonalSolver()
     if options.learns:
         return LearningSolver()
-    if batch is not None and pick_device(device, batch.n_pixels, multiplications(batch, options)) == "cuda":
-        return BlockTridiagonalSolver()
+    if batch is not None:
+        work = multiplications(batch.n_pixels, batch.operator, options)
+        if pick_device(device, batch.n_pixels, work) == "cuda":
+            return BlockTridiagonalSolver()
     return BandedSolver()
+
+
+def pixels_at_once(shared: SharedPairs, settings: InversionSettings) -> int:
+    """Give the number of pixels worth collecting from several blocks: many for a GPU, 1 for the CPU.
+
+    A GPU is filled by some thousand pixels, and chunks of cubes hold a hundred; 1,024 is an estimate, as in
+    `itslive_core.devices.gpu_pays`.
+
+    Parameters
+    ----------
+    shared : SharedPairs
+    settings : InversionSettings
+    """
+    options = solve_options(settings)
+    work = multiplications(_ON_A_GPU, shared.operator, options)
+    if options.learns or pick_device(settings.device, _ON_A_GPU, work) == "cpu":
+        return 1
+    return _ON_A_GPU
 
 
 def solve_pixels(
@@ -187,31 +221,52 @@ def solve_pixels(
     return solver_for(settings.device, options, batch).solve(batch, options)
 
 
-def solve_block(pixels: PixelBlock, shared: SharedPairs, settings: InversionSettings) -> tuple[
-    BatchResult, NDArray[np.int64]
-]:  # fmt: skip
-    """Filter, weight and solve a block whose pairs already passed the filters on metadata.
+class UsedPairs(NamedTuple):
+    """The observations of a block that are used, with P pixels.
 
     Parameters
     ----------
-    pixels : PixelBlock
+    offsets : ndarray of int64, shape (P + 1,)
+    pair : ndarray of int32, shape (n,)
+        Rows of `SharedPairs`.
+    vx, vy : ndarray of float64, shape (n,)
+    """
+
+    offsets: NDArray[np.int64]
+    pair: NDArray[np.int32]
+    vx: NDArray[np.float64]
+    vy: NDArray[np.float64]
+
+
+def solve_blocks(
+    shared: SharedPairs, blocks: Sequence[UsedPairs], settings: InversionSettings
+) -> list[BatchResult]:
+    """Solve the pixels of several blocks in one batch.
+
+    Parameters
+    ----------
     shared : SharedPairs
+    blocks : sequence of UsedPairs
     settings : InversionSettings
 
     Returns
     -------
-    result : BatchResult
-    used : ndarray of int, shape (P,)
-        Number of used pairs of each pixel.
+    list of BatchResult
+        Of each block.
     """
-    offsets, pair, vx, vy = filter_block(pixels, shared, settings)
-    return solve_pixels(shared, offsets, pair, vx, vy, settings), np.diff(offsets)
+    if len(blocks) == 1:
+        return [solve_pixels(shared, *blocks[0], settings)]
+    begins = np.cumsum([0, *(len(block.pair) for block in blocks)])
+    offsets = [block.offsets[1:] + begin for block, begin in zip(blocks, begins, strict=False)]
+    pair, vx, vy = (np.concatenate(columns) for columns in list(zip(*blocks, strict=True))[1:])
+    whole = solve_pixels(shared, np.concatenate([[0], *offsets]), pair, vx, vy, settings)
+    pixels = np.cumsum([0, *(len(block.offsets) - 1 for block in blocks)])
+    ends = zip(pairwise(pixels.tolist()), pairwise(begins.tolist()), strict=True)
+    return [whole.part(slice(*ours), slice(*their_pairs)) for ours, their_pairs in ends]
 
 
-def filter_block(
-    pixels: PixelBlock, shared: SharedPairs, settings: InversionSettings
-) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float64], NDArray[np.float64]]:
-    """Filter the observations of a block on their values.
+def filter_block(pixels: PixelBlock, shared: SharedPairs, settings: InversionSettings) -> UsedPairs:
+    """Filter the observations of a block, whose pairs passed the filters on metadata, on their values.
 
     Parameters
     ----------
@@ -219,13 +274,6 @@ def filter_block(
     shared : SharedPairs
     settings : InversionSettings
         Gives the filters.
-
-    Returns
-    -------
-    offsets : ndarray of int64, shape (P + 1,)
-    pair : ndarray of int32, shape (n,)
-        Rows of `shared`.
-    vx, vy : ndarray of float64, shape (n,)
     """
     pair = shared.renumber[pixels.pair]
     vx, vy = pixels.vx.astype(np.float64), pixels.vy.astype(np.float64)
@@ -234,4 +282,4 @@ def filter_block(
     left = Observations(offsets, pair, vx, vy, shared.start, shared.end, error, shared.mission)
     for _, _, after in rejections(left, settings):
         left = after
-    return left.offsets, left.pair, left.vx, left.vy
+    return UsedPairs(left.offsets, left.pair, left.vx, left.vy)

@@ -20,14 +20,14 @@ part of its noise. The mu whose series predict them best is taken, on a few bloc
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from itslive_core.devices import pick_device
 from itslive_core.errors import ItsliveError
-from itslive_core.estimators.prepare import filter_block, solve_pixels
+from itslive_core.estimators.prepare import filter_block, solve_blocks
 from itslive_core.estimators.weights import entered_weights
 from itslive_core.solvers.base import NO_FREEDOM, SOLVED, observations_of
 from itslive_core.solvers.coupled import TOLERANCE, CoupledPixels
@@ -49,7 +49,7 @@ __all__ = [
     "choose_coupling",
     "couple",
     "engine_for",
-    "fit_pixels",
+    "fit_blocks",
     "neighbour_correlation",
 ]
 
@@ -70,6 +70,7 @@ class PixelFits:
     block : Block
         P pixels.
     result : BatchResult
+        Less what belongs to single observations.
     offsets : ndarray of int64, shape (P + 1,)
     pair : ndarray of int32, shape (n,)
     vx, vy : ndarray, shape (n,)
@@ -104,30 +105,40 @@ class PixelFits:
             result.values,
             result.std,
         ]
-        arrays += [result.count, result.covered, result.robust_weights]
+        arrays += [result.count, result.covered]
         if result.learnt is not None:
-            arrays += [result.learnt.credit, result.learnt.sigma, result.learnt.profile]
+            arrays.append(result.learnt.profile)
         return sum(a.nbytes for a in arrays)
 
 
-def fit_pixels(pixels: PixelBlock, shared: SharedPairs, settings: InversionSettings) -> PixelFits:
-    """Filter and solve a block, each pixel for itself.
+def fit_blocks(
+    blocks: Sequence[PixelBlock], shared: SharedPairs, settings: InversionSettings
+) -> list[PixelFits]:
+    """Filter and solve blocks in one batch, each pixel for itself.
 
     Parameters
     ----------
-    pixels : PixelBlock
+    blocks : sequence of PixelBlock
         Pairs already passed the filters on metadata.
     shared : SharedPairs
     settings : InversionSettings
     """
-    offsets, pair, vx, vy = filter_block(pixels, shared, settings)
-    result = solve_pixels(shared, offsets, pair, vx, vy, settings)
-    weights = entered_weights(settings.weights, result, shared, offsets, pair)
-    if result.learnt is not None:
-        pixel = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))
-        vx = vx - result.learnt.offset[pixel, 0, shared.mission[pair]]
-        vy = vy - result.learnt.offset[pixel, 1, shared.mission[pair]]
-    return PixelFits(pixels.block, result, offsets, pair, vx, vy, weights)
+    used = [filter_block(pixels, shared, settings) for pixels in blocks]
+    found = []
+    for pixels, (offsets, pair, vx, vy), result in zip(
+        blocks, used, solve_blocks(shared, used, settings), strict=True
+    ):
+        weights = entered_weights(settings.weights, result, shared, offsets, pair)
+        learnt = result.learnt
+        if learnt is not None:
+            pixel = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))
+            vx = vx - learnt.offset[pixel, 0, shared.mission[pair]]
+            vy = vy - learnt.offset[pixel, 1, shared.mission[pair]]
+            learnt = replace(learnt, credit=np.empty(0), sigma=np.empty(0))
+        # The weights are all that is needed of each observation from here on.
+        result = replace(result, robust_weights=np.empty(0), learnt=learnt)
+        found.append(PixelFits(pixels.block, result, offsets, pair, vx, vy, weights))
+    return found
 
 
 @dataclass(frozen=True, eq=False)
@@ -210,13 +221,17 @@ class Patch:
         return self.number[rows, cols].ravel()
 
 
-def engine_for(pixels: CoupledPixels, settings: InversionSettings) -> CoupledPixels | TorchCoupledPixels:
+def engine_for(
+    pixels: CoupledPixels, settings: InversionSettings, threads: int = 1
+) -> CoupledPixels | TorchCoupledPixels:
     """Return what solves a coupled problem on the device that the settings name.
 
     Parameters
     ----------
     pixels : CoupledPixels
     settings : InversionSettings
+    threads : int
+        How many may work on it, on the CPU.
 
     Raises
     ------
@@ -232,11 +247,17 @@ def engine_for(pixels: CoupledPixels, settings: InversionSettings) -> CoupledPix
             f"spatial smoothing needs {pixels.nbytes / 1e9:.0f} GB for each block at an interval of "
             f"{settings.interval:g} days: choose a longer interval or a shorter period"
         )
-    return pixels
+    return replace(pixels, threads=threads)
 
 
 def couple(
-    patch: Patch, cores: Sequence[PixelFits], mu: float, correlation: float, *, uncertainty: bool
+    patch: Patch,
+    cores: Sequence[PixelFits],
+    mu: float,
+    correlation: float,
+    *,
+    uncertainty: bool,
+    threads: int = 1,
 ) -> list[tuple[NDArray[np.float64], NDArray[np.float64]]]:
     """Solve a patch and give the coupled estimates of the blocks in its middle.
 
@@ -251,6 +272,8 @@ def couple(
         rho.
     uncertainty : bool
         Compute standard deviations.
+    threads : int
+        How many may work on it.
 
     Returns
     -------
@@ -262,7 +285,7 @@ def couple(
     ItsliveError
         If the iterations do not converge.
     """
-    engine = engine_for(patch.pixels, patch.settings)
+    engine = engine_for(patch.pixels, patch.settings, threads)
     try:
         found = engine.solve(mu)
     except np.linalg.LinAlgError as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -11,18 +12,19 @@ import numpy as np
 
 from itslive_core.blocks import Block
 from itslive_core.errors import ItsliveError
+from itslive_core.estimators.prepare import pixels_at_once
 from itslive_core.estimators.spatial import (
     Patch,
     PixelFits,
     choose_coupling,
     couple,
-    fit_pixels,
+    fit_blocks,
     neighbour_correlation,
 )
 from itslive_core.solvers.coupled import TOLERANCE
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -39,8 +41,10 @@ _LEAST_HALO, _HALO_PER_MU, _MOST_HALO = 12, 40.0, 24
 """Pixels around a block that are solved with it: strong coupling reaches further."""
 _SAMPLES = 3
 """Blocks on which a job chooses its coupling."""
-_KEPT = 1e9
+_KEPT = 2e9
 """Memory for the estimates of blocks that others will need again [bytes]."""
+_PATCH_MEMORY = 2e9
+"""Memory for the factors of pixels that are solved together [bytes]."""
 
 
 @dataclass(eq=False)
@@ -75,66 +79,131 @@ class CoupledBlocks:
         self.__dict__.update(state, _fits=OrderedDict(), _locks={}, _lock=threading.Lock())
 
     def fit(
-        self, task: BlockTask, shared: SharedPairs, mask: NDArray[np.bool_], pixels: PixelBlock | None = None
-    ) -> PixelFits:
-        """Give the uncoupled estimate of a block, from memory if it is there.
+        self,
+        tasks: Sequence[BlockTask],
+        shared: SharedPairs,
+        mask: NDArray[np.bool_],
+        read: Mapping[Block, PixelBlock] | None = None,
+    ) -> list[PixelFits]:
+        """Give the uncoupled estimates of blocks, from memory if they are there.
 
         Parameters
         ----------
-        task : BlockTask
+        tasks : sequence of BlockTask
         shared : SharedPairs
         mask : ndarray of bool
             Rows of the cube's pair table that pass the filters on metadata.
-        pixels : PixelBlock, optional
-            Its observations, if they are at hand.
+        read : mapping of PixelBlock, optional
+            Observations that are at hand.
         """
+        out = dict[Block, PixelFits]()
+        at_once = pixels_at_once(shared, self.settings)
+        for some in _runs(sorted(tasks, key=lambda task: (task.block.row0, task.block.col0)), at_once):
+            with self._lock:
+                locks = [self._locks.setdefault(task.block, threading.Lock()) for task in some]
+            with ExitStack() as held:
+                for own in locks:  # whoever comes second waits for the first instead of solving again
+                    held.enter_context(own)
+                out |= self._fit(some, shared, mask, read or {})
+        return [out[task.block] for task in tasks]
+
+    def _fit(
+        self,
+        tasks: Sequence[BlockTask],
+        shared: SharedPairs,
+        mask: NDArray[np.bool_],
+        read: Mapping[Block, PixelBlock],
+    ) -> dict[Block, PixelFits]:
+        """Do the work of `fit` for blocks that nobody else works on."""
         with self._lock:
-            own = self._locks.setdefault(task.block, threading.Lock())
-        with own:  # whoever comes second waits for the first instead of solving again
+            out = {task.block: self._fits[task.block] for task in tasks if task.block in self._fits}
+            for block in out:
+                self._fits.move_to_end(block)
+        missing = [task for task in tasks if task.block not in out]
+        if not missing:
+            return out
+        pixels = [
+            read[task.block] if task.block in read else self.cube.read_block(task.block).keep(mask, task.mask)
+            for task in missing
+        ]
+        for found in fit_blocks(pixels, shared, self.settings):
+            out[found.block] = found
             with self._lock:
-                found = self._fits.get(task.block)
-                if found is not None:
-                    self._fits.move_to_end(task.block)
-                    return found
-            if pixels is None:
-                pixels = self.cube.read_block(task.block).keep(mask, task.mask)
-            found = fit_pixels(pixels, shared, self.settings)
-            with self._lock:
-                self._fits[task.block] = found
+                self._fits[found.block] = found
                 while len(self._fits) > 1 and sum(fit.nbytes for fit in self._fits.values()) > _KEPT:
                     self._fits.popitem(last=False)
-            return found
+        return out
+
+    def reach(self, tasks: Sequence[BlockTask]) -> list[BlockTask]:
+        """List the blocks that are solved together with some of them: these, and those around."""
+        window = self._window(tasks)
+        return [task for task in self.tasks if _meet(task.block, window)]
 
     def solve(
-        self, task: BlockTask, shared: SharedPairs, mask: NDArray[np.bool_], pixels: PixelBlock
-    ) -> tuple[BatchResult, PixelFits]:
-        """Give the coupled estimate of a block, and that of each pixel for itself.
+        self,
+        tasks: Sequence[BlockTask],
+        shared: SharedPairs,
+        mask: NDArray[np.bool_],
+        read: Mapping[Block, PixelBlock] | None = None,
+        *,
+        threads: int = 1,
+    ) -> list[tuple[BatchResult, PixelFits]]:
+        """Give the coupled estimates of neighbouring blocks, and those of each pixel for itself.
 
-        Parameters as for `fit`.
+        Parameters
+        ----------
+        tasks, shared, mask, read
+            As for `fit`.
+        threads : int
+            How many may work on one problem.
 
         Raises
         ------
         ItsliveError
             If the coupled problem cannot be solved.
         """
-        core = self.fit(task, shared, mask, pixels)
+        around = self.reach(tasks) if self.mu else tasks
+        fits = {fit.block: fit for fit in self.fit(around, shared, mask, read)}
+        cores = [fits[task.block] for task in tasks]
         if self.mu == 0.0:
-            return core.result, core
-        window = self._window(task.block)
-        around = [self.fit(other, shared, mask) for other in self.tasks if _meet(other.block, window)]
-        patch = Patch.join(around, window, shared, self.settings)
-        [(values, std)] = couple(
-            patch, [core], self.mu, self.correlation, uncertainty=self.settings.uncertainty
+            return [(core.result, core) for core in cores]
+        patch = Patch.join(list(fits.values()), self._window(tasks), shared, self.settings)
+        coupled = couple(
+            patch, cores, self.mu, self.correlation, uncertainty=self.settings.uncertainty, threads=threads
         )
-        return replace(core.result, values=values, std=std), core
+        return [
+            (replace(core.result, values=values, std=std), core)
+            for core, (values, std) in zip(cores, coupled, strict=True)
+        ]
 
-    def _window(self, block: Block) -> Block:
+    def group_side(self, shared: SharedPairs, *, whole: bool) -> int:
+        """Give the side of the squares of pixels that are solved together [pixels].
+
+        Pixels around a square are solved with it and thrown away: the larger it is, the less is wasted.
+
+        Parameters
+        ----------
+        shared : SharedPairs
+        whole : bool
+            As large as memory allows; else as wide as what is solved around it on both sides.
+        """
+        halo = halo_for(self.mu)
+        if self.mu == 0.0:
+            return 1
+        if not whole:
+            return 2 * halo
+        pixels = _PATCH_MEMORY / (8.0 * shared.grid.size * (shared.operator.bandwidth + 1))
+        if sum(int(task.mask.sum()) for task in self.tasks) <= pixels:
+            return max(self.cube.shape)
+        return max(int(np.sqrt(pixels)) - 2 * halo, 1)
+
+    def _window(self, tasks: Sequence[BlockTask]) -> Block:
         (ny, nx), halo = self.cube.shape, halo_for(self.mu)
         return Block(
-            max(block.row0 - halo, 0),
-            min(block.row1 + halo, ny),
-            max(block.col0 - halo, 0),
-            min(block.col1 + halo, nx),
+            max(min(task.block.row0 for task in tasks) - halo, 0),
+            min(max(task.block.row1 for task in tasks) + halo, ny),
+            max(min(task.block.col0 for task in tasks) - halo, 0),
+            min(max(task.block.col1 for task in tasks) + halo, nx),
         )
 
 
@@ -184,7 +253,7 @@ def choose_for_job(
         own = blocks[task.cube]
         shared, mask = pairs[task.cube]
         try:
-            fit = own.fit(task, shared, mask)
+            [fit] = own.fit([task], shared, mask)
         except ItsliveError as error:  # the job names the block when its turn comes, and goes on
             failure = error
             continue
@@ -225,3 +294,17 @@ def _meet(block: Block, window: Block) -> bool:
         and block.col0 < window.col1
         and window.col0 < block.col1
     )
+
+
+def _runs(tasks: Sequence[BlockTask], pixels: int) -> Iterator[list[BlockTask]]:
+    """Cut blocks into runs of at least so many wanted pixels; the last one may have fewer."""
+    run: list[BlockTask] = []
+    held = 0
+    for task in tasks:
+        run.append(task)
+        held += int(task.mask.sum())
+        if held >= pixels:
+            yield run
+            run, held = [], 0
+    if run:
+        yield run

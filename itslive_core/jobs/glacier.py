@@ -7,18 +7,18 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from itslive_core.devices import require_cuda
 from itslive_core.errors import SettingsError
-from itslive_core.estimators.gp_settings import GaussianProcessSettings
-from itslive_core.estimators.prepare import SharedPairs, solve_block, solve_options, solver_for
-from itslive_core.estimators.season_pixels import AREA_VARIABLES, SeasonRows, season_of_block
+from itslive_core.estimators.prepare import solve_options, solver_for
+from itslive_core.estimators.season_pixels import AREA_VARIABLES
 from itslive_core.estimators.settings import InversionSettings
 from itslive_core.jobs.area_store import AreaStore
 from itslive_core.jobs.coupling import CoupledBlocks, apply_choice, choose_for_job
+from itslive_core.jobs.cube_work import CubeWork, GivenUpError, Solved
 from itslive_core.jobs.plan import AreaPlan, BlockTask, available_workers, plan_area, selected_pairs
 from itslive_core.selection import FilterStep, PairSelection
 from itslive_core.series import (
@@ -26,10 +26,8 @@ from itslive_core.series import (
     VARIABLES,
     common_attributes,
     filter_attributes,
-    speed_and_std,
     time_coordinates,
 )
-from itslive_core.solvers.base import NO_FREEDOM, SOLVED
 from itslive_core.time_grid import TimeGrid
 
 if TYPE_CHECKING:
@@ -40,8 +38,8 @@ if TYPE_CHECKING:
     import xarray as xr
     from numpy.typing import NDArray
 
-    from itslive_core.blocks import PixelBlock
     from itslive_core.datacube import Datacube
+    from itslive_core.estimators.gp_settings import GaussianProcessSettings
 
 __all__ = ["BlockResult", "run_glacier"]
 
@@ -102,100 +100,6 @@ class BlockResult:
         variables["time_bnds"] = (("time", "bnds"), self.times[1])
         coordinates = {"time": ("time", self.times[0], TIME_ATTRIBUTES), "y": self.y, "x": self.x}
         return xr.Dataset(variables, coords=coordinates, attrs=self.attributes)
-
-
-class _Solved(NamedTuple):
-    """What a block gives: arrays to keep, the number of pixels solved, and what `BlockResult` has before."""
-
-    arrays: dict[str, NDArray]
-    n_solved: int = 0
-    before: Mapping[str, NDArray] | None = None
-
-
-@dataclass(eq=False)
-class _CubeWork:
-    """All that the blocks of one cube share; it travels to another process as the recipe, not the result."""
-
-    cube: Datacube
-    selection: PairSelection
-    grid: TimeGrid
-    settings: InversionSettings | GaussianProcessSettings
-    cache: bool
-    season: bool
-    coupled: CoupledBlocks | None = None
-    _shared: tuple[SharedPairs, NDArray[np.bool_]] | None = field(default=None, repr=False)
-    _rows: SeasonRows | None = field(default=None, repr=False)
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_shared": None, "_rows": None}
-
-    def prepare(self) -> None:
-        """Form what all blocks share, once, before the threads that would each form it for themselves."""
-        shared, _ = self.shared
-        if self.season and self._rows is None:
-            self._rows = SeasonRows.make(shared.start, shared.end)
-
-    @property
-    def shared(self) -> tuple[SharedPairs, NDArray[np.bool_]]:
-        if self._shared is None:
-            table = self.cube.pair_table
-            mask, _ = table.select(self.selection)
-            self._shared = SharedPairs.make(table, mask, self.grid), mask
-        return self._shared
-
-    def run(self, task: BlockTask) -> _Solved:
-        """Read, filter and solve one block."""
-        self.prepare()
-        shared, pair_mask = self.shared
-        # What is read for a neighbour is read again for the block itself.
-        cache = self.cache or self.coupled is not None
-        pixels = self.cube.read_block(task.block, cache=cache).keep(pair_mask, task.mask)
-        solved = self._series(task, pixels, shared)
-        if self.season:
-            filters = self.settings if isinstance(self.settings, InversionSettings) else self.settings.filters
-            found = season_of_block(pixels, shared, filters, rows=self._rows)
-            solved.arrays.update(
-                (name, values.astype("float32").reshape(task.block.shape))
-                for name, values in found.variables().items()
-            )
-        return solved
-
-    def _series(self, task: BlockTask, pixels: PixelBlock, shared: SharedPairs) -> _Solved:
-        """Estimate the series of one block."""
-        shape = (self.grid.size, *task.block.shape)
-
-        def cube_of(values: NDArray, dtype: str) -> NDArray:
-            return np.ascontiguousarray(values.astype(dtype).T).reshape(shape)
-
-        if isinstance(self.settings, GaussianProcessSettings):
-            from itslive_core.estimators.gp_block import fit_block
-
-            block = fit_block(pixels, shared, self.settings)
-            arrays = {name: cube_of(values, "float32") for name, values in block.columns.items()}
-            arrays["n_pairs"] = cube_of(block.count, "int32")
-            arrays["coverage"] = cube_of(block.covered, "float32")
-            arrays["n_pairs_used"] = block.used.astype("int32").reshape(task.block.shape)
-            return _Solved(arrays, int(np.sum(block.used[task.mask.ravel()] > 0)))
-        before = None
-        if self.coupled is None:
-            result, used = solve_block(pixels, shared, self.settings)
-        else:
-            result, alone = self.coupled.solve(task, shared, self.shared[1], pixels)
-            used, values = alone.used, alone.result.values
-            before = {name: cube_of(values[:, c], "float32") for c, name in enumerate(("vx", "vy"))}
-        arrays = {
-            "n_pairs": cube_of(result.count, "int32"),
-            "coverage": cube_of(result.covered, "float32"),
-            "smoothing_used": result.smoothing.astype("float32").reshape(task.block.shape),
-            "n_pairs_used": used.astype("int32").reshape(task.block.shape),
-        }
-        vx, vy = result.values[:, 0], result.values[:, 1]
-        stds = (result.std[:, 0], result.std[:, 1]) if self.settings.uncertainty else (None, None)
-        v, v_std = speed_and_std(vx, vy, *stds)
-        named = {"vx": vx, "vy": vy, "v": v, "vx_std": stds[0], "vy_std": stds[1], "v_std": v_std}
-        arrays |= {name: cube_of(values, "float32") for name, values in named.items() if values is not None}
-        n_solved = int(np.isin(result.status[task.mask.ravel()], (SOLVED, NO_FREEDOM)).sum())
-        return _Solved(arrays, n_solved, before)
 
 
 def run_glacier(
@@ -265,7 +169,7 @@ def run_glacier(
     if store is not None:
         target = AreaStore.open(store, plan, grid, attributes, settings, season=season)
         season = target.season
-    works = [_CubeWork(cube, selection, grid, settings, cache=False, season=season) for cube in plan.cubes]
+    works = [CubeWork(cube, selection, grid, settings, season=season) for cube in plan.cubes]
     if isinstance(settings, InversionSettings) and settings.couples_pixels:
         for number, work in enumerate(works):
             own = [task for task in plan.tasks if task.cube == number]
@@ -337,7 +241,7 @@ def _attributes(
 def _stream(
     plan: AreaPlan,
     grid: TimeGrid,
-    works: list[_CubeWork],
+    works: list[CubeWork],
     target: AreaStore | None,
     attributes: dict[str, Any],
     workers: int | None,
@@ -345,25 +249,36 @@ def _stream(
     should_stop: Callable[[], bool] | None,
 ) -> Iterator[BlockResult]:
     finished = target.finished if target else frozenset()
-    todo = deque(task for task in plan.tasks if task.name not in finished)
-    total, done = len(plan.tasks), len(plan.tasks) - len(todo)
+    left = [task for task in plan.tasks if task.name not in finished]
+    total, done = len(plan.tasks), len(plan.tasks) - len(left)
     threads = max(1, workers or available_workers(plan.cubes))
-    # The GPU serves one thread at a time, which waits for it while the others read.
-    threads += any(work.settings.device == "cuda" for work in works)
-    running: dict[Future[_Solved], BlockTask] = {}
+    running: dict[Future[list[Solved]], tuple[BlockTask, ...]] = {}
     times = time_coordinates(grid)
-    if executor is None and todo:
+    stopping = should_stop is not None and should_stop()
+    if executor is None and left:
         for work in works:
             work.prepare()
-    if todo and works[0].coupled is not None and not (should_stop is not None and should_stop()):
+    if left and works[0].coupled is not None and not stopping:
         attributes = _couple(plan, works, target, attributes)
+        if executor is None:
+            # All threads work on one group: the larger it is, the less is solved twice.
+            for work in works:
+                work.share(threads, should_stop)
+            threads = 1
+    # The GPU serves one thread at a time, which waits for it while the others read.
+    threads += any(work.settings.device == "cuda" for work in works)
+    todo = deque(
+        group
+        for number, work in enumerate(works)
+        for group in work.groups([t for t in left if t.cube == number], whole=executor is None)
+    )
     with ThreadPoolExecutor(threads) if executor is None else nullcontext(executor) as pool:
         try:
             while todo or running:
                 stopping = should_stop is not None and should_stop()
                 while todo and not stopping and len(running) < 2 * threads:
-                    task = todo.popleft()
-                    running[pool.submit(works[task.cube].run, task)] = task
+                    group = todo.popleft()
+                    running[pool.submit(works[group[0].cube].run, group)] = group
                 if stopping and not running:
                     return
                 if stopping:
@@ -373,16 +288,29 @@ def _stream(
                             del running[future]
                 ready, _ = wait(running, timeout=0.2, return_when=FIRST_COMPLETED)
                 for future in ready:
-                    task = running.pop(future)
-                    done += 1
-                    yield _finish(plan, task, future, times, target, attributes, done, total)
+                    for task, solved in _results(running.pop(future), future):
+                        done += 1
+                        yield _finish(plan, task, solved, times, target, attributes, done, total)
         finally:
             for future in running:
                 future.cancel()
 
 
+def _results(
+    group: tuple[BlockTask, ...], future: Future[list[Solved]]
+) -> Iterator[tuple[BlockTask, Solved]]:
+    """Give what each block of a group got; nothing if the work was given up."""
+    try:
+        found = future.result()
+    except GivenUpError:
+        return
+    except Exception as error:  # noqa: BLE001 - whatever goes wrong in one block must not lose the others
+        found = [Solved(error=error)] * len(group)
+    yield from zip(group, found, strict=True)
+
+
 def _couple(
-    plan: AreaPlan, works: list[_CubeWork], target: AreaStore | None, attributes: dict[str, Any]
+    plan: AreaPlan, works: list[CubeWork], target: AreaStore | None, attributes: dict[str, Any]
 ) -> dict[str, Any]:
     """Choose how strongly neighbours are coupled, or go on as the store says; returns all attributes."""
     blocks = [work.coupled for work in works if work.coupled is not None]
@@ -403,7 +331,7 @@ def _couple(
 def _finish(
     plan: AreaPlan,
     task: BlockTask,
-    future: Future[_Solved],
+    solved: Solved,
     times: tuple[NDArray[np.datetime64], NDArray[np.datetime64]],
     target: AreaStore | None,
     attributes: dict[str, Any],
@@ -412,13 +340,11 @@ def _finish(
 ) -> BlockResult:
     rows = slice(task.row, task.row + task.block.shape[0])
     cols = slice(task.col, task.col + task.block.shape[1])
-    solved, message = _Solved({}), None
-    try:
-        solved = future.result()
-    except Exception as error:  # noqa: BLE001 - whatever goes wrong in one block must not lose the others
-        words = (str(error).splitlines() or [""])[0] or type(error).__name__
+    message = None
+    if solved.error is not None:
+        words = (str(solved.error).splitlines() or [""])[0] or type(solved.error).__name__
         message = f"block {task.name} (row {task.block.row0}, column {task.block.col0}): {words}"
-    if target is not None and message is None:
+    elif target is not None:
         target.write(task, solved.arrays)
     n_pixels = int(task.mask.sum())
     return BlockResult(
@@ -433,5 +359,5 @@ def _finish(
         times,
         attributes,
         message,
-        solved.before or {},
+        solved.before,
     )

@@ -12,14 +12,14 @@ import numpy as np
 from itslive_core.errors import CoverageError, SelectionError, SettingsError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from numpy.typing import NDArray
 
     from itslive_core.blocks import Block
     from itslive_core.datacube import Datacube
 
-__all__ = ["AreaPlan", "BlockTask", "available_workers", "plan_area"]
+__all__ = ["AreaPlan", "BlockTask", "available_workers", "group_tasks", "plan_area"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,6 +85,28 @@ def available_workers(cubes: Iterable[Datacube]) -> int:
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     remote = any("://" in cube.url and not cube.url.startswith("file://") for cube in cubes)
     return 4 * cores if remote else cores
+
+
+def group_tasks(tasks: Sequence[BlockTask], side: int) -> list[tuple[BlockTask, ...]]:
+    """Put blocks of one cube together that lie in one square; the squares are in the order of their blocks.
+
+    Parameters
+    ----------
+    tasks : sequence of BlockTask
+        Blocks of a cube.
+    side : int
+        Side of the squares [pixels]: as many blocks as fit, at least one.
+    """
+    if not tasks:
+        return []
+    height, width = (max(task.block.shape[axis] for task in tasks) for axis in (0, 1))
+    rows, cols = max(side // height, 1) * height, max(side // width, 1) * width
+    row0, col0 = min(t.block.row0 for t in tasks), min(t.block.col0 for t in tasks)
+    groups: dict[tuple[int, int], list[BlockTask]] = {}
+    for task in tasks:
+        square = (task.block.row0 - row0) // rows, (task.block.col0 - col0) // cols
+        groups.setdefault(square, []).append(task)
+    return [tuple(group) for group in groups.values()]
 
 
 def plan_area(

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, Protocol
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
 
@@ -278,6 +278,20 @@ class BatchResult:
             status=np.zeros(pixels, dtype=np.int8),
             robust_weights=np.ones(len(batch.pair)),
         )
+
+    def part(self, pixels: slice, observations: slice) -> BatchResult:
+        """Give the results of some pixels, whose observations are given too."""
+        of_observations = {"robust_weights", "credit", "sigma"}
+
+        def cut(whole: BatchResult | Learnt) -> dict[str, Any]:
+            arrays = {f.name: getattr(whole, f.name) for f in fields(whole) if f.name != "learnt"}
+            return {
+                name: values[observations if name in of_observations else pixels]
+                for name, values in arrays.items()
+            }
+
+        learnt = None if self.learnt is None else Learnt(**cut(self.learnt))
+        return BatchResult(**cut(self), learnt=learnt)
 
 
 class Solver(Protocol):

@@ -38,27 +38,30 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
+    from itslive_core.time_grid import SpanOperator
+
 __all__ = ["BlockTridiagonalSolver", "multiplications"]
 
 _REFINEMENTS = 5
 _USUAL_PASSES, _USUAL_CANDIDATES = 5, 20
 
 
-def multiplications(batch: PixelBatch, options: SolveOptions) -> float:
+def multiplications(pixels: int, operator: SpanOperator, options: SolveOptions) -> float:
     """Estimate the work of a batch: rows times squared half-bandwidth, over all matrices.
 
     Parameters
     ----------
-    batch : PixelBatch
+    pixels : int
+    operator : SpanOperator
+        Rows of their pairs.
     options : SolveOptions
     """
-    operator = batch.operator
     matrices = _USUAL_PASSES if options.robust else 1
     if isinstance(options.smoothing, str):
         matrices += _USUAL_CANDIDATES * (4 if options.smoothing == "gcv" else 1)
     # A selected inverse takes about as long as four factors.
     matrices += 4 if options.uncertainty else 0
-    return float(batch.n_pixels * matrices * operator.grid.size) * operator.bandwidth**2
+    return float(pixels * matrices * operator.grid.size) * operator.bandwidth**2
 
 
 class BlockTridiagonalSolver:

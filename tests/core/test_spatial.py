@@ -16,7 +16,7 @@ from itslive_core.blocks import Block
 from itslive_core.cli import run
 from itslive_core.demo import demo_path
 from itslive_core.errors import SettingsError
-from itslive_core.estimators.prepare import solve_block
+from itslive_core.estimators.prepare import filter_block, solve_blocks
 from itslive_core.estimators.spatial import Patch, PixelFits, choose_coupling, couple, neighbour_correlation
 from itslive_core.jobs.coupling import CoupledBlocks, choose_for_job, halo_for
 from itslive_core.solvers.coupled import CoupledPixels, graph_quadrature
@@ -33,7 +33,7 @@ RECENT = PairSelection(start="2023")
 def whole(area: SimulatedArea, settings: InversionSettings) -> tuple[Patch, list[PixelFits], CoupledBlocks]:
     """All pixels of an area in one problem."""
     blocks, shared, mask = area.prepare(settings)
-    fits = [blocks.fit(task, shared, mask) for task in blocks.tasks]
+    fits = blocks.fit(blocks.tasks, shared, mask)
     ny, nx = area.shape
     return Patch.join(fits, Block(0, ny, 0, nx), shared, settings), fits, blocks
 
@@ -129,11 +129,12 @@ def test_without_coupling_nothing_changes() -> None:
     blocks, shared, mask = area.prepare(LEARNING)
     blocks.mu = 0.0
     task = blocks.tasks[0]
-    result, alone = blocks.solve(task, shared, mask, area.read_block(task.block))
-    expected, n = solve_block(area.read_block(task.block), shared, LEARNING)
+    [(result, alone)] = blocks.solve([task], shared, mask)
+    used = filter_block(area.read_block(task.block), shared, LEARNING)
+    [expected] = solve_blocks(shared, [used], LEARNING)
     np.testing.assert_array_equal(result.values, expected.values)
     np.testing.assert_array_equal(result.std, expected.std)
-    np.testing.assert_array_equal(alone.used, n)
+    np.testing.assert_array_equal(alone.used, np.diff(used.offsets))
     assert alone.result.values is result.values
 
 
@@ -220,7 +221,7 @@ def test_blocks_join_without_seams() -> None:
     choose_for_job([blocks], [(shared, mask)], blocks.tasks)
     area.reads.clear()
     for task, fit in list(zip(blocks.tasks, fits, strict=True))[1:4]:
-        result, _ = blocks.solve(task, shared, mask, area.read_block(task.block))
+        [(result, _)] = blocks.solve([task], shared, mask)
         [(values, std)] = couple(patch, [fit], 0.1, blocks.correlation, uncertainty=True)
         assert np.nanmax(np.abs(result.values - values) / std) < 0.01
         np.testing.assert_allclose(result.std, std, rtol=0.01)

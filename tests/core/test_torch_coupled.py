@@ -35,7 +35,7 @@ def problem(settings: InversionSettings, shape: tuple[int, int] = (4, 5)) -> Cou
     area.seen[3, :2, :60] = False
     area.seen[0, 4, area.pairs.end > np.median(area.pairs.end)] = False
     blocks, shared, mask = area.prepare(settings)
-    fits = [blocks.fit(task, shared, mask) for task in blocks.tasks]
+    fits = blocks.fit(blocks.tasks, shared, mask)
     return Patch.join(fits, Block(0, shape[0], 0, shape[1]), shared, settings).pixels
 
 

@@ -1,0 +1,266 @@
+"""The work of a glacier job at one cube: blocks are read, filtered and solved, alone or in groups."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+
+from itslive_core.estimators.gp_settings import GaussianProcessSettings
+from itslive_core.estimators.prepare import SharedPairs, filter_block, pixels_at_once, solve_blocks
+from itslive_core.estimators.season_pixels import SeasonRows, season_of_block
+from itslive_core.estimators.settings import InversionSettings
+from itslive_core.jobs.plan import group_tasks
+from itslive_core.series import speed_and_std
+from itslive_core.solvers.base import NO_FREEDOM, SOLVED
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from itslive_core.blocks import PixelBlock
+    from itslive_core.datacube import Datacube
+    from itslive_core.jobs.coupling import CoupledBlocks
+    from itslive_core.jobs.plan import BlockTask
+    from itslive_core.selection import PairSelection
+    from itslive_core.solvers.base import BatchResult
+    from itslive_core.time_grid import TimeGrid
+
+__all__ = ["CubeWork", "GivenUpError", "Solved"]
+
+_T = TypeVar("_T")
+_R = TypeVar("_R")
+
+
+class GivenUpError(Exception):
+    """A group was given up because the job is to stop."""
+
+
+@dataclass(frozen=True, eq=False)
+class Solved:
+    """What a block gives.
+
+    Parameters
+    ----------
+    arrays : dict of ndarray
+        To keep, see `BlockResult`.
+    n_solved : int
+        Number of pixels with an estimate.
+    before : mapping of ndarray
+        See `BlockResult`.
+    error : Exception, optional
+        Why there is nothing.
+    """
+
+    arrays: dict[str, NDArray] = field(default_factory=dict)
+    n_solved: int = 0
+    before: Mapping[str, NDArray] = field(default_factory=dict)
+    error: Exception | None = None
+
+
+@dataclass(eq=False)
+class CubeWork:
+    """All that the blocks of one cube share; it travels to another process as the recipe, not the result.
+
+    Parameters
+    ----------
+    cube : Datacube
+    selection : PairSelection
+    grid : TimeGrid
+    settings : InversionSettings or GaussianProcessSettings
+    season : bool
+        Estimate season, mean and trend of every pixel too.
+    coupled : CoupledBlocks, optional
+        Where pixels are coupled to their neighbours.
+    """
+
+    cube: Datacube
+    selection: PairSelection
+    grid: TimeGrid
+    settings: InversionSettings | GaussianProcessSettings
+    season: bool
+    coupled: CoupledBlocks | None = None
+    _threads: int = field(default=1, repr=False)
+    _should_stop: Callable[[], bool] | None = field(default=None, repr=False)
+    _shared: tuple[SharedPairs, NDArray[np.bool_]] | None = field(default=None, repr=False)
+    _rows: SeasonRows | None = field(default=None, repr=False)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out what another process makes for itself."""
+        return {**self.__dict__, "_shared": None, "_rows": None, "_should_stop": None}
+
+    def prepare(self) -> None:
+        """Form what all blocks share, once, before the threads that would each form it for themselves."""
+        shared, _ = self.shared
+        if self.season and self._rows is None:
+            self._rows = SeasonRows.make(shared.start, shared.end)
+
+    def share(self, threads: int, should_stop: Callable[[], bool] | None) -> None:
+        """Let several threads work on a group, and give it up when the job is to stop.
+
+        Parameters
+        ----------
+        threads : int
+        should_stop : callable, optional
+        """
+        self._threads, self._should_stop = threads, should_stop
+
+    @property
+    def shared(self) -> tuple[SharedPairs, NDArray[np.bool_]]:
+        """The pairs of the cube, and the mask of those that pass the filters on metadata."""
+        if self._shared is None:
+            table = self.cube.pair_table
+            mask, _ = table.select(self.selection)
+            self._shared = SharedPairs.make(table, mask, self.grid), mask
+        return self._shared
+
+    def groups(self, tasks: Sequence[BlockTask], *, whole: bool) -> list[tuple[BlockTask, ...]]:
+        """Put blocks together that are better worked on at once.
+
+        Parameters
+        ----------
+        tasks : sequence of BlockTask
+            Of this cube.
+        whole : bool
+            Groups of coupled blocks may be as large as memory allows; else they are small enough to be
+            worked on in several places.
+        """
+        shared, _ = self.shared
+        if isinstance(self.settings, GaussianProcessSettings) or not tasks:
+            return [(task,) for task in tasks]
+        if self.coupled is not None:
+            return group_tasks(tasks, self.coupled.group_side(shared, whole=whole))
+        share = np.mean([task.mask.mean() for task in tasks])
+        return group_tasks(tasks, int(np.sqrt(pixels_at_once(shared, self.settings) / share)))
+
+    def run(self, tasks: Sequence[BlockTask]) -> list[Solved]:
+        """Read, filter and solve blocks; one that cannot be read does not stop the others.
+
+        Raises
+        ------
+        GivenUpError
+            If the job is to stop.
+        """
+        self.prepare()
+        read = self._side_by_side(self._read, tasks)
+        good = [(t, p) for t, p in zip(tasks, read, strict=True) if not isinstance(p, Exception)]
+        solved = dict(zip([t.name for t, _ in good], self._solve(good), strict=True))
+        return [
+            Solved(error=p) if isinstance(p, Exception) else solved[t.name]
+            for t, p in zip(tasks, read, strict=True)
+        ]
+
+    def _side_by_side(self, work: Callable[[_T], _R], items: Sequence[_T]) -> list[_R]:
+        """Map, by as many threads as there are, until the job is to stop."""
+
+        def careful(item: _T) -> _R:
+            if self._should_stop is not None and self._should_stop():
+                raise GivenUpError
+            return work(item)
+
+        if self._threads == 1 or len(items) < 2:
+            return [careful(item) for item in items]
+        with ThreadPoolExecutor(self._threads) as pool:
+            return list(pool.map(careful, items))
+
+    def _read(self, task: BlockTask) -> PixelBlock | Exception:
+        try:
+            return self.cube.read_block(task.block, cache=self.coupled is not None).keep(
+                self.shared[1], task.mask
+            )
+        except Exception as error:  # noqa: BLE001 - told with the result of the block
+            return error
+
+    def _solve(self, blocks: Sequence[tuple[BlockTask, PixelBlock]]) -> list[Solved]:
+        """Solve blocks together, and if that fails, each for itself, to tell which one is at fault."""
+        if not blocks:
+            return []
+        try:
+            solved = self._series(blocks)
+        except Exception as error:
+            if isinstance(error, GivenUpError):
+                raise
+            if len(blocks) == 1:
+                return [Solved(error=error)]
+            return [found for block in blocks for found in self._solve([block])]
+        if not self.season:
+            return solved
+        seasons = self._side_by_side(lambda pair: self._season(*pair), blocks)
+        for found, season in zip(solved, seasons, strict=True):
+            found.arrays.update(season)
+        return solved
+
+    def _series(self, blocks: Sequence[tuple[BlockTask, PixelBlock]]) -> list[Solved]:
+        """Estimate the series of blocks."""
+        shared, mask = self.shared
+        if isinstance(self.settings, GaussianProcessSettings):
+            return [self._process(task, pixels, self.settings) for task, pixels in blocks]
+        if self.coupled is None:
+            used = [filter_block(pixels, shared, self.settings) for _, pixels in blocks]
+            results = solve_blocks(shared, used, self.settings)
+            return [
+                self._solved(task, result, np.diff(own.offsets))
+                for (task, _), result, own in zip(blocks, results, used, strict=True)
+            ]
+        tasks = [task for task, _ in blocks]
+        read = {task.block: pixels for task, pixels in blocks}
+        coupled = self.coupled
+        if pixels_at_once(shared, self.settings) == 1:  # else the GPU takes them together
+            self._side_by_side(lambda task: coupled.fit([task], shared, mask, read), coupled.reach(tasks))
+        out = []
+        for task, (result, alone) in zip(
+            tasks, coupled.solve(tasks, shared, mask, read, threads=self._threads), strict=True
+        ):
+            vx, vy = np.moveaxis(alone.result.values, 1, 0)
+            before = {"vx": _cube_of(task, vx), "vy": _cube_of(task, vy)}
+            out.append(self._solved(task, result, alone.used, before))
+        return out
+
+    def _process(self, task: BlockTask, pixels: PixelBlock, settings: GaussianProcessSettings) -> Solved:
+        from itslive_core.estimators.gp_block import fit_block
+
+        block = fit_block(pixels, self.shared[0], settings)
+        arrays = {name: _cube_of(task, values) for name, values in block.columns.items()}
+        arrays["n_pairs"] = _cube_of(task, block.count, "int32")
+        arrays["coverage"] = _cube_of(task, block.covered)
+        arrays["n_pairs_used"] = block.used.astype("int32").reshape(task.block.shape)
+        return Solved(arrays, int(np.sum(block.used[task.mask.ravel()] > 0)))
+
+    def _solved(
+        self,
+        task: BlockTask,
+        result: BatchResult,
+        used: NDArray[np.int64],
+        before: Mapping[str, NDArray] | None = None,
+    ) -> Solved:
+        """Name the results of an inversion."""
+        arrays = {
+            "n_pairs": _cube_of(task, result.count, "int32"),
+            "coverage": _cube_of(task, result.covered),
+            "smoothing_used": result.smoothing.astype("float32").reshape(task.block.shape),
+            "n_pairs_used": used.astype("int32").reshape(task.block.shape),
+        }
+        vx, vy = result.values[:, 0], result.values[:, 1]
+        known = result.std.shape[2] > 0
+        stds = (result.std[:, 0], result.std[:, 1]) if known else (None, None)
+        v, v_std = speed_and_std(vx, vy, *stds)
+        named = {"vx": vx, "vy": vy, "v": v, "vx_std": stds[0], "vy_std": stds[1], "v_std": v_std}
+        arrays |= {name: _cube_of(task, values) for name, values in named.items() if values is not None}
+        n_solved = int(np.isin(result.status[task.mask.ravel()], (SOLVED, NO_FREEDOM)).sum())
+        return Solved(arrays, n_solved, before or {})
+
+    def _season(self, task: BlockTask, pixels: PixelBlock) -> dict[str, NDArray]:
+        filters = self.settings if isinstance(self.settings, InversionSettings) else self.settings.filters
+        found = season_of_block(pixels, self.shared[0], filters, rows=self._rows)
+        return {
+            name: values.astype("float32").reshape(task.block.shape)
+            for name, values in found.variables().items()
+        }
+
+
+def _cube_of(task: BlockTask, values: NDArray, dtype: str = "float32") -> NDArray:
+    """Turn series of pixels, shape (P, M), into shape (M, rows, columns)."""
+    return np.ascontiguousarray(values.astype(dtype).T).reshape(-1, *task.block.shape)
