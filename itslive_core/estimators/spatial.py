@@ -55,6 +55,8 @@ __all__ = [
 
 _SEARCH = np.geomspace(0.003, 3.0, 7)
 """Candidates for mu, half a decade apart; 0 is one too, and both sides of the best are tried at the end."""
+_START = 2
+"""From here it is downhill to the best candidate."""
 _SEARCH_TOLERANCE = 1e-3
 _HELD_OUT = 0.2
 _SEED = 20
@@ -324,60 +326,68 @@ def neighbour_correlation(patches: Sequence[Patch]) -> float:
     return float(np.clip(products / squares, 0.0, 1.0)) if squares > 0.0 else 0.0
 
 
-def choose_coupling(patches: Sequence[Patch]) -> float:
+def choose_coupling(patches: Sequence[Patch], threads: int = 1) -> float:
     """Choose mu by pairs that were held out.
 
     Parameters
     ----------
     patches : sequence of Patch
         Blocks to choose on.
+    threads : int
+        How many may work on them.
 
     Returns
     -------
     float
         0 where neighbours do not help.
     """
-    candidates = np.concatenate(([0.0], _SEARCH))
-    scores = coupling_scores(patches, candidates)
-    best = int(np.argmin(scores))
-    if best == 0:
+    score = _HeldOut.make(patches, threads)
+    known = {0.0: score(0.0)}
+
+    def at(k: int) -> float:
+        mu = float(_SEARCH[k])
+        if mu not in known:
+            known[mu] = score(mu)
+        return known[mu]
+
+    best = _START
+    step = 1 if at(best + 1) < at(best) else -1
+    while 0 <= best + step < len(_SEARCH) and at(best + step) < at(best):
+        best += step
+    if known[0.0] <= at(best):
         return 0.0
-    step = np.sqrt(_SEARCH[1] / _SEARCH[0])
-    finer = candidates[best] * np.array([1.0 / step, step])
-    tried = np.concatenate((candidates[: len(scores)], finer))
-    return float(f"{tried[np.argmin(scores + coupling_scores(patches, finer))]:.4g}")
+    half = np.sqrt(_SEARCH[1] / _SEARCH[0])
+    for mu in (_SEARCH[best] / half, _SEARCH[best] * half):
+        known[float(mu)] = score(float(mu))
+    return float(f"{min(known, key=lambda mu: known[mu]):.4g}")
 
 
-def coupling_scores(patches: Sequence[Patch], candidates: NDArray[np.float64]) -> list[float]:
-    """Score candidates for mu, in ascending order, until they get worse twice in a row.
+@dataclass(frozen=True, eq=False)
+class _HeldOut:
+    """Weighted squared residuals of pairs that were held out, for any mu."""
 
-    Parameters
-    ----------
-    patches : sequence of Patch
-    candidates : ndarray
+    patches: Sequence[Patch]
+    held: list[NDArray[np.bool_]]
+    problems: list[CoupledPixels]
+    series: list[NDArray[np.float64]]
+    threads: int
 
-    Returns
-    -------
-    list of float
-        Weighted squared residuals of the held-out pairs; as many as were tried.
-    """
-    held = [
-        np.random.default_rng(_SEED).random(len(patch.pixels.observed.op_first)) < _HELD_OUT
-        for patch in patches
-    ]
-    problems = [patch.pixels.without(some) for patch, some in zip(patches, held, strict=True)]
-    series = [problem.flat for problem in problems]
-    scores: list[float] = []
-    for mu in candidates:
+    @classmethod
+    def make(cls, patches: Sequence[Patch], threads: int) -> _HeldOut:
+        held = [
+            np.random.default_rng(_SEED).random(len(patch.pixels.observed.op_first)) < _HELD_OUT
+            for patch in patches
+        ]
+        problems = [patch.pixels.without(some) for patch, some in zip(patches, held, strict=True)]
+        return cls(patches, held, problems, [problem.flat for problem in problems], threads)
+
+    def __call__(self, mu: float) -> float:
         total = 0.0
-        for k, (patch, problem) in enumerate(zip(patches, problems, strict=True)):
-            engine = engine_for(problem, patch.settings)
-            series[k] = engine.solve(mu, start=series[k], tolerance=_SEARCH_TOLERANCE).flat
-            total += patch.pixels.score(series[k], held[k])
-        scores.append(total)
-        if len(scores) > 3 and scores[-1] > scores[-2] > scores[-3]:
-            break
-    return scores
+        for k, (patch, problem) in enumerate(zip(self.patches, self.problems, strict=True)):
+            engine = engine_for(problem, patch.settings, self.threads)
+            self.series[k] = engine.solve(mu, start=self.series[k], tolerance=_SEARCH_TOLERANCE).flat
+            total += patch.pixels.score(self.series[k], self.held[k])
+        return total
 
 
 def _neighbours(number: NDArray[np.int64], n: int) -> NDArray[np.int64]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -224,6 +225,7 @@ def choose_for_job(
     blocks: Sequence[CoupledBlocks],
     pairs: Sequence[tuple[SharedPairs, NDArray[np.bool_]]],
     tasks: Sequence[BlockTask],
+    threads: int = 1,
 ) -> dict[str, Any]:
     """Choose the coupling of a job, one for all blocks, and learn the correlation of neighbours' noise.
 
@@ -235,6 +237,8 @@ def choose_for_job(
         Of each cube.
     tasks : sequence of BlockTask
         Of the job.
+    threads : int
+        How many may work on it.
 
     Returns
     -------
@@ -248,28 +252,31 @@ def choose_for_job(
         If none of the blocks to choose on can be read.
     """
     wanted = blocks[0].settings.spatial_smoothing
-    patches, failure = list[Patch](), None
-    for task in _samples(tasks):
-        own = blocks[task.cube]
-        shared, mask = pairs[task.cube]
+
+    def sample(task: BlockTask) -> Patch | ItsliveError:
+        own, (shared, mask) = blocks[task.cube], pairs[task.cube]
         try:
-            [fit] = own.fit([task], shared, mask)
+            fits = own.fit([task], shared, mask)
         except ItsliveError as error:  # the job names the block when its turn comes, and goes on
-            failure = error
-            continue
-        patches.append(Patch.join([fit], task.block, shared, own.settings))
-    if failure is not None and not patches:
-        raise failure
-    mu = choose_coupling(patches) if isinstance(wanted, str) else wanted
+            return error
+        return Patch.join(fits, task.block, shared, own.settings)
+
+    with ThreadPoolExecutor(threads) as pool:
+        found = list(pool.map(sample, _samples(tasks)))
+    patches = [patch for patch in found if isinstance(patch, Patch)]
+    failures = [error for error in found if isinstance(error, ItsliveError)]
+    if failures and not patches:
+        raise failures[-1]
+    mu = choose_coupling(patches, threads) if isinstance(wanted, str) else wanted
     correlation = neighbour_correlation(patches)
-    found = {
+    chosen = {
         "spatial_smoothing_used": float(mu),
         "spatial_noise_correlation": round(correlation, 4),
         "spatial_halo": halo_for(mu),
         "spatial_residual": TOLERANCE,
     }
-    apply_choice(blocks, found)
-    return found
+    apply_choice(blocks, chosen)
+    return chosen
 
 
 def apply_choice(blocks: Sequence[CoupledBlocks], found: Mapping[str, Any]) -> None:

@@ -259,7 +259,7 @@ def _stream(
         for work in works:
             work.prepare()
     if left and works[0].coupled is not None and not stopping:
-        attributes = _couple(plan, works, target, attributes)
+        attributes = _couple(plan, works, target, attributes, threads)
         if executor is None:
             # All threads work on one group: the larger it is, the less is solved twice.
             for work in works:
@@ -288,9 +288,13 @@ def _stream(
                             del running[future]
                 ready, _ = wait(running, timeout=0.2, return_when=FIRST_COMPLETED)
                 for future in ready:
-                    for task, solved in _results(running.pop(future), future):
-                        done += 1
-                        yield _finish(plan, task, solved, times, target, attributes, done, total)
+                    # All of a group are written before the first is given: whoever stops then loses none.
+                    finished_now = [
+                        _finish(plan, task, solved, times, target, attributes, done + number, total)
+                        for number, (task, solved) in enumerate(_results(running.pop(future), future), 1)
+                    ]
+                    done += len(finished_now)
+                    yield from finished_now
         finally:
             for future in running:
                 future.cancel()
@@ -310,7 +314,11 @@ def _results(
 
 
 def _couple(
-    plan: AreaPlan, works: list[CubeWork], target: AreaStore | None, attributes: dict[str, Any]
+    plan: AreaPlan,
+    works: list[CubeWork],
+    target: AreaStore | None,
+    attributes: dict[str, Any],
+    threads: int,
 ) -> dict[str, Any]:
     """Choose how strongly neighbours are coupled, or go on as the store says; returns all attributes."""
     blocks = [work.coupled for work in works if work.coupled is not None]
@@ -319,7 +327,7 @@ def _couple(
     if known:
         apply_choice(blocks, found)
     else:
-        found = choose_for_job(blocks, [work.shared for work in works], plan.tasks)
+        found = choose_for_job(blocks, [work.shared for work in works], plan.tasks, threads)
     counts = {name: value for name, value in attributes.items() if name.startswith("n_pairs_")}
     others = {name: value for name, value in attributes.items() if name not in counts}
     attributes = {**others, **found, **counts}  # what was used stands last
