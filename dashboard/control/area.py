@@ -64,6 +64,8 @@ NOTES = {
 }
 """What to beware of in some modes."""
 _DRAW_EVERY = 0.15
+_OF_PREVIEW = 0.8
+"""Part of the work on a block that is done when its pixels are estimated and not yet coupled to others."""
 
 
 def clock(seconds: float) -> str:
@@ -80,19 +82,22 @@ class Progress(param.Parameterized):
     running = param.Boolean(default=False)
     done = param.Integer(default=0, bounds=(0, None))
     total = param.Integer(default=0, bounds=(0, None))
+    share = param.Magnitude(default=0.0, doc="Of the work that is done.")
     text = param.String(default="")
 
     def start(self) -> None:
         """Begin to count."""
         self._since = time.monotonic()
-        self.param.update(running=True, done=0, total=0, text="Starting …")
+        self.param.update(running=True, done=0, total=0, share=0.0, text="Starting …")
 
-    def step(self, done: int, total: int) -> None:
-        """Count, and estimate the time left."""
+    def step(self, done: int, total: int, previews: int = 0) -> None:
+        """Count blocks, and those that were shown before they are done; estimate the time left."""
         spent = time.monotonic() - self._since
-        left = clock(spent / done * (total - done)) if done else "--:--"
-        percent = round(100 * done / total) if total else 0
-        self.param.update(done=done, total=total, text=f"{percent} % · {left} left")
+        share = done / total if total else 0.0
+        if previews:
+            share = _OF_PREVIEW * previews / total + (1.0 - _OF_PREVIEW) * share
+        left = clock(spent / share * (1.0 - share)) if share else "--:--"
+        self.param.update(done=done, total=total, share=share, text=f"{round(100 * share)} % · {left} left")
 
     def finish(self, text: str) -> None:
         """Stop counting."""
@@ -184,7 +189,10 @@ class AreaControl(param.Parameterized):
         self.progress.start()
         self._draw()
 
+        done = previews = 0
+
         def take(block: Any) -> None:
+            nonlocal done, previews
             if block.error:
                 self._failed.append(str(block.error))
             elif block.dataset is not None:
@@ -194,12 +202,18 @@ class AreaControl(param.Parameterized):
                         block.x, block.y, block.times[0], block.before["vx"], block.before["vy"]
                     )
                     canvas.coupling = float(block.attributes["spatial_smoothing_used"])
-            self.progress.step(block.done, block.total)
+            if block.preview:
+                previews = block.done
+            else:
+                done = block.done
+            self.progress.step(done, block.total, previews)
             self._dirty = True
 
         self._session.runner.submit(
             "glacier",
-            lambda stop: run_glacier(cubes, glacier, settings, None, selection=selection, should_stop=stop),
+            lambda stop: run_glacier(
+                cubes, glacier, settings, None, selection=selection, should_stop=stop, previews=True
+            ),
             take,
             self._stopped_by,
             on_done=self._done_inverting,

@@ -86,7 +86,7 @@ class Header(Viewer):
         )
         self._stop.on_click(lambda _: on_stop())
         messages.param.watch(self._tell, "activity")
-        progress.param.watch(self._tell, ["running", "done", "total", "text"])
+        progress.param.watch(self._tell, ["running", "share", "text"])
         self.layout = pmui.Row(
             self.search,
             pn.layout.HSpacer(),
@@ -114,7 +114,7 @@ class Header(Viewer):
         self._activity.object = f"<span class='{'busy' if text else 'idle'}'>{escape(text) or 'Ready'}</span>"
         self._bar.param.update(
             visible=progress.running,
-            value=round(100 * progress.done / progress.total) if progress.total else 0,
+            value=round(100 * progress.share),
         )
         self._stop.visible = progress.running
 

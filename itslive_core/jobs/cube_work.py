@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from itslive_core.blocks import PixelBlock
+    from itslive_core.blocks import Block, PixelBlock
     from itslive_core.datacube import Datacube
     from itslive_core.jobs.coupling import CoupledBlocks
     from itslive_core.jobs.plan import BlockTask
@@ -85,12 +85,14 @@ class CubeWork:
     coupled: CoupledBlocks | None = None
     _threads: int = field(default=1, repr=False)
     _should_stop: Callable[[], bool] | None = field(default=None, repr=False)
+    _preview: Callable[[tuple[BlockTask, Solved]], None] | None = field(default=None, repr=False)
+    _previewed: set[str] = field(default_factory=set, repr=False)
     _shared: tuple[SharedPairs, NDArray[np.bool_]] | None = field(default=None, repr=False)
     _rows: SeasonRows | None = field(default=None, repr=False)
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave out what another process makes for itself."""
-        return {**self.__dict__, "_shared": None, "_rows": None, "_should_stop": None}
+        return {**self.__dict__, "_shared": None, "_rows": None, "_should_stop": None, "_preview": None}
 
     def prepare(self) -> None:
         """Form what all blocks share, once, before the threads that would each form it for themselves."""
@@ -98,15 +100,22 @@ class CubeWork:
         if self.season and self._rows is None:
             self._rows = SeasonRows.make(shared.start, shared.end)
 
-    def share(self, threads: int, should_stop: Callable[[], bool] | None) -> None:
+    def share(
+        self,
+        threads: int,
+        should_stop: Callable[[], bool] | None,
+        preview: Callable[[tuple[BlockTask, Solved]], None] | None = None,
+    ) -> None:
         """Let several threads work on a group, and give it up when the job is to stop.
 
         Parameters
         ----------
         threads : int
         should_stop : callable, optional
+        preview : callable, optional
+            Called by them, once for each block, with its estimate before it is coupled to others.
         """
-        self._threads, self._should_stop = threads, should_stop
+        self._threads, self._should_stop, self._preview = threads, should_stop, preview
 
     @property
     def shared(self) -> tuple[SharedPairs, NDArray[np.bool_]]:
@@ -209,7 +218,7 @@ class CubeWork:
         read = {task.block: pixels for task, pixels in blocks}
         coupled = self.coupled
         if pixels_at_once(shared, self.settings) == 1:  # else the GPU takes them together
-            self._side_by_side(lambda task: coupled.fit([task], shared, mask, read), coupled.reach(tasks))
+            self._side_by_side(lambda task: self._alone(coupled, task, read), coupled.reach(tasks))
         out = []
         for task, (result, alone) in zip(
             tasks, coupled.solve(tasks, shared, mask, read, threads=self._threads), strict=True
@@ -218,6 +227,13 @@ class CubeWork:
             before = {"vx": _cube_of(task, vx), "vy": _cube_of(task, vy)}
             out.append(self._solved(task, result, alone.used, before))
         return out
+
+    def _alone(self, coupled: CoupledBlocks, task: BlockTask, read: Mapping[Block, PixelBlock]) -> None:
+        """Estimate the pixels of a block for themselves, and show them."""
+        [alone] = coupled.fit([task], *self.shared, read)
+        if self._preview is not None and task.name not in self._previewed:
+            self._previewed.add(task.name)
+            self._preview((task, self._solved(task, alone.result, alone.used)))
 
     def _process(self, task: BlockTask, pixels: PixelBlock, settings: GaussianProcessSettings) -> Solved:
         from itslive_core.estimators.gp_block import fit_block

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections import deque
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
+from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -71,6 +72,9 @@ class BlockResult:
     before : mapping of ndarray
         ``vx`` and ``vy`` of each pixel for itself, shape (time, y, x), where spatial smoothing changed them.
         They are not written to the store.
+    preview : bool
+        With spatial smoothing: this is a block of pixels that were estimated each for itself; it comes again
+        when they are coupled. `done` counts previews.
     """
 
     name: str
@@ -85,6 +89,7 @@ class BlockResult:
     attributes: Mapping[str, Any]
     error: str | None = None
     before: Mapping[str, NDArray] = field(default_factory=dict)
+    preview: bool = False
 
     @cached_property
     def dataset(self) -> xr.Dataset | None:
@@ -114,6 +119,7 @@ def run_glacier(
     executor: Executor | None = None,
     should_stop: Callable[[], bool] | None = None,
     season: bool | None = None,
+    previews: bool = False,
 ) -> Iterator[BlockResult]:
     """Estimate every pixel of a glacier and give the blocks as they finish.
 
@@ -146,6 +152,9 @@ def run_glacier(
         ``season_amplitude``, ``season_day``, ``mean_speed`` and ``trend`` with dimensions (y, x), each with
         its standard deviation. By default where the smoothing is chosen automatically, and with a Gaussian
         process. A job that is continued goes on as it began.
+    previews : bool
+        With spatial smoothing, give blocks also before they are coupled to their neighbours, which takes
+        until these are estimated; not with an executor.
 
     Yields
     ------
@@ -174,7 +183,7 @@ def run_glacier(
         for number, work in enumerate(works):
             own = [task for task in plan.tasks if task.cube == number]
             work.coupled = CoupledBlocks(work.cube, own, settings)
-    return _stream(plan, grid, works, target, attributes, workers, executor, should_stop)
+    return _stream(plan, grid, works, target, attributes, workers, executor, should_stop, previews)
 
 
 def check_settings(settings: InversionSettings | GaussianProcessSettings) -> None:
@@ -247,6 +256,7 @@ def _stream(
     workers: int | None,
     executor: Executor | None,
     should_stop: Callable[[], bool] | None,
+    previews: bool,
 ) -> Iterator[BlockResult]:
     finished = target.finished if target else frozenset()
     left = [task for task in plan.tasks if task.name not in finished]
@@ -254,6 +264,8 @@ def _stream(
     threads = max(1, workers or available_workers(plan.cubes))
     running: dict[Future[list[Solved]], tuple[BlockTask, ...]] = {}
     times = time_coordinates(grid)
+    early: SimpleQueue[tuple[BlockTask, Solved]] = SimpleQueue()
+    shown = 0
     stopping = should_stop is not None and should_stop()
     if executor is None and left:
         for work in works:
@@ -263,7 +275,7 @@ def _stream(
         if executor is None:
             # All threads work on one group: the larger it is, the less is solved twice.
             for work in works:
-                work.share(threads, should_stop)
+                work.share(threads, should_stop, early.put if previews else None)
             threads = 1
     # The GPU serves one thread at a time, which waits for it while the others read.
     threads += any(work.settings.device == "cuda" for work in works)
@@ -287,6 +299,11 @@ def _stream(
                         if future.cancel():
                             del running[future]
                 ready, _ = wait(running, timeout=0.2, return_when=FIRST_COMPLETED)
+                while not early.empty():
+                    task, solved = early.get()
+                    shown += 1
+                    found = _finish(plan, task, solved, times, None, attributes, shown, total)
+                    yield replace(found, preview=True)
                 for future in ready:
                     # All of a group are written before the first is given: whoever stops then loses none.
                     finished_now = [

@@ -219,6 +219,22 @@ def test_a_group_is_given_up_when_the_job_is_to_stop() -> None:
     assert len(asked) < 15
 
 
+def test_blocks_can_be_seen_before_they_are_coupled() -> None:
+    cube = itslive.open_cube(demo_path().cubes[0])
+    coupled = replace(PLAIN, spatial_smoothing=0.1)
+    options = {"selection": RECENT, "bbox": BOX, "workers": 2}
+    every = list(itslive.run_glacier(cube, None, coupled, previews=True, **options))
+    early, late = ([r for r in every if r.preview == preview] for preview in (True, False))
+    assert len(early) == len(late) == early[0].total
+    assert [r.done for r in early] == [r.done for r in late] == list(range(1, len(late) + 1))
+    assert all(r.preview for r in every[: len(early)])
+    for result in late:
+        shown = next(r for r in early if r.name == result.name)
+        np.testing.assert_array_equal(shown.arrays["vx"], result.before["vx"])
+        assert shown.dataset is not None
+    assert not any(r.preview for r in itslive.run_glacier(cube, None, PLAIN, previews=True, **options))
+
+
 def test_coupled_work_can_go_elsewhere() -> None:
     coupled = replace(PLAIN, spatial_smoothing=0.03)
     with ThreadPoolExecutor(2) as pool:

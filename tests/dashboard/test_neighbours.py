@@ -81,6 +81,9 @@ def test_a_coupled_glacier_is_shown_before_and_after(session):
     session.filters.start = dt.date(2023, 1, 1)
     area.show(glacier, [cube])
     area.invert()
+    shares, drawn = [], []
+    area.progress.param.watch(lambda event: shares.append(event.new), "share")
+    area.progress.param.watch(lambda _: drawn.append(np.isfinite(area.canvas.mean).sum()), "share")
     end = time.monotonic() + 60
     while area.progress.running and time.monotonic() < end:
         session.runner.drain()
@@ -88,6 +91,9 @@ def test_a_coupled_glacier_is_shown_before_and_after(session):
     area.flush()
     assert session.messages.text == ""
     assert area.progress.text == "Done"
+    assert shares == sorted(shares)  # goes on while pixels are estimated, before any is coupled
+    assert shares[-1] == 1.0
+    assert max(pixels for pixels, share in zip(drawn, shares, strict=True) if share < 0.8) > 50
     assert area.mode == "mean"
     assert area.comparable
     assert "μ = 0.5" in area.note
