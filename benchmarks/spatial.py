@@ -1,12 +1,15 @@
 """Spatial smoothing against the truth: accuracy, standard deviations, seams between blocks, cost.
 
-    python benchmarks/spatial.py [--side 16] [--seed 1]
+    python benchmarks/spatial.py [--side 16] [--seed 1] [--cube CUBE --outline OUTLINE]
 
 Three glaciers with the acquisitions of the demo, few before 2013: one as wide as large glaciers are, whose
 speed changes little from pixel to pixel, and both of the demo: a narrow fast one, whose speed changes by
 hundreds of m/yr from pixel to pixel, and a slow one. A part of the noise is common to all pixels of a pair.
 All with default settings beside ``spatial_smoothing="auto"``, on one thread; seconds are of the CPU. The
 exact variance is that of the joint problem at random cells, one column of its inverse each.
+
+With a cube and an outline, whole jobs are timed too, with smoothing that takes little time to solve, so that
+neighbours cost the most beside it: wall seconds, on all cores.
 """
 
 from __future__ import annotations
@@ -256,12 +259,44 @@ def main() -> None:
     )
     parser.add_argument("--side", type=int, default=16, help="pixels along each side of the wide glacier")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--cube", help="a datacube, for timings of whole jobs")
+    parser.add_argument("--outline", help="outline of a glacier in it")
     arguments = parser.parse_args()
+    if arguments.cube:
+        time_jobs(itslive.open_cube(arguments.cube), arguments.outline)
     report_warm_up(arguments.seed)
     report(wide(arguments.side, arguments.seed))
     glaciers = sorted(Glacier.list_from_file(demo_path().outlines), key=lambda g: g.area_km2 or 0)
     report(demo("demo, slow and surging", glaciers[0]))
     report(demo("demo, fast and narrow", glaciers[-1]))
+
+
+def time_jobs(cube: itslive.Datacube, outline: str) -> None:
+    """Print what neighbours cost beside cheap estimates of the same glacier."""
+    plain = InversionSettings(smoothing=10.0, noise="formal", offsets="none", smoothing_in_time="constant")
+    cases = {
+        "lambda 10, no robust passes, no std": replace(plain, robust=False, uncertainty=False),
+        "lambda 10, no robust passes": replace(plain, robust=False),
+        "lambda 10": plain,
+        "lambda from the evidence": replace(plain, smoothing="evidence"),
+    }
+
+    def run(settings: InversionSettings) -> tuple[float, float]:
+        begin = time.perf_counter()
+        for result in itslive.run_glacier(cube, outline, settings, season=False):
+            assert result.error is None, result.error
+        return time.perf_counter() - begin, float(result.attributes.get("spatial_smoothing_used", 0.0))
+
+    run(replace(plain, interval=48.0, spatial_smoothing="auto"))
+    print(f"\n{cube.url}: wall seconds of the whole job")
+    for name, settings in cases.items():
+        alone, _ = run(settings)
+        print(f"{name:36} alone {alone:.2f}", end="")
+        for wanted in (0.03, 0.1, "auto"):
+            seconds, mu = run(replace(settings, spatial_smoothing=wanted))
+            words = wanted if wanted == mu else f"auto ({mu:g})"
+            print(f"; mu {words}: {seconds:.2f} = {seconds / alone:.1f}x", end="")
+        print(flush=True)
 
 
 def report_warm_up(seed: int) -> None:
