@@ -5,7 +5,9 @@
 Pixels that hold data are read beforehand, and taken again and again until there are enough; what is timed is
 solving them, with copies to the device and back. Each contestant runs once to warm up and then `--rounds`
 times, in turn; the best round counts. The CPU solver gets `--cpu-pixels` of them, shared between its two
-threads, because it is linear in pixels and slow at short intervals. Results of both are compared.
+threads, because it is linear in pixels and slow at short intervals. Results of both are compared. Last comes
+spatial smoothing, mu = 0.1, of all pixels of the cube's blocks that hold those pixels, by two threads and by
+the device; the CPU solves the same problem.
 
 With `--device cpu` the batched solver runs on torch's CPU device, which shows that the script works and
 nothing else. This repository claims no figure of a GPU: it was written where there was none.
@@ -17,21 +19,27 @@ import argparse
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 import itslive_core as itslive
+from itslive_core.blocks import Block
 from itslive_core.devices import find_devices, gpu_pays, require_cuda
 from itslive_core.estimators.prepare import SharedPairs
+from itslive_core.estimators.spatial import Patch, fit_blocks
 from itslive_core.solvers.banded import BandedSolver
 from itslive_core.solvers.base import PixelBatch, SolveOptions
 from itslive_core.solvers.block_tridiagonal import BlockTridiagonalSolver, multiplications
+from itslive_core.solvers.torch_coupled import TorchCoupledPixels
 from itslive_core.time_grid import TimeGrid
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from itslive_core.solvers.coupled import CoupledPixels
 
 CASES = {
     "lambda 10": SolveOptions(2, 10.0, robust=False, uncertainty=False),
@@ -93,6 +101,43 @@ def best(work: Callable[[], object], rounds: int) -> float:
     return min(times)
 
 
+def coupled(cube: itslive.Datacube, usable: np.ndarray, shared: SharedPairs, pixels: int) -> CoupledPixels:
+    """Make the problem of coupled pixels: whole blocks, until there are so many pixels."""
+    settings = itslive.InversionSettings(
+        smoothing=10.0, robust=False, noise="formal", offsets="none", smoothing_in_time="constant"
+    )
+    blocks, held = [], 0
+    for block in cube.blocks():
+        blocks.append(cube.read_block(block).keep(usable))
+        held += len(blocks[-1].n_partial)
+        if held >= pixels:
+            break
+    fits = fit_blocks(blocks, shared, settings)
+    return Patch.join(fits, Block(0, cube.shape[0], 0, cube.shape[1]), shared, settings).pixels
+
+
+def compare_coupled(
+    problem: CoupledPixels, interval: float, shared: SharedPairs, given: argparse.Namespace
+) -> None:
+    """Print the pixels per second of both engines for coupled pixels."""
+    every = np.arange(len(problem.layout.size))
+    engines = replace(problem, threads=CORES), TorchCoupledPixels(problem, given.device)
+    cases: dict[str, Callable[..., np.ndarray]] = {
+        "mu 0.1": lambda engine: engine.solve(0.1).flat,
+        "mu 0.1, variances": lambda engine: engine.variance_ratio(0.1, every),
+    }
+    for name, work in cases.items():
+        cpu, device = (best(partial(work, engine), given.rounds) for engine in engines)
+        expected, found = (work(engine) for engine in engines)
+        apart = np.nanmax(np.abs(found - expected)) / np.nanmax(np.abs(expected))
+        print(
+            f"{interval:8g} {shared.grid.size:6d} {shared.operator.bandwidth:5d}  {name:<22}"
+            f" {len(every) / cpu:10.1f} {len(every) / device:10.1f}  x{cpu / device:.2f}, apart {apart:.0e},"
+            f" {len(every)} pixels",
+            flush=True,
+        )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -102,14 +147,16 @@ def main() -> None:
     parser.add_argument("--pixels", type=int, default=2048)
     parser.add_argument("--cpu-pixels", type=int, default=32)
     parser.add_argument("--intervals", type=float, nargs="+", default=[12.0, 6.0, 3.0, 1.0])
+    parser.add_argument("--coupled-pixels", type=int, default=500)
     parser.add_argument("--rounds", type=int, default=3)
     given = parser.parse_args()
     if given.device == "cuda":
         require_cuda()
     for device in find_devices():
         print(f"{device.kind}: {device}")
-    usable, pixels = read_pixels(itslive.open_cube(given.cube), given.pixels)
-    table = itslive.open_cube(given.cube).pair_table
+    cube = itslive.open_cube(given.cube)
+    usable, pixels = read_pixels(cube, given.pixels)
+    table = cube.pair_table
     pairs = np.mean([len(pair) for pair, *_ in pixels])
     print(f"{len(pixels)} pixels with {pairs:,.0f} pairs on average; solved at once: {given.pixels}")
     print(f"{'interval':>8} {'cells':>6} {'band':>5}  {'task':<22} {'2 cores':>10} {given.device:>10}  px/s")
@@ -132,6 +179,7 @@ def main() -> None:
                 f" 'auto' takes {'a GPU' if automatic else 'the CPU'}",
                 flush=True,
             )
+        compare_coupled(coupled(cube, usable, shared, given.coupled_pixels), interval, shared, given)
 
 
 if __name__ == "__main__":

@@ -137,6 +137,8 @@ class CoupledBlocks:
 
     def reach(self, tasks: Sequence[BlockTask]) -> list[BlockTask]:
         """List the blocks that are solved together with some of them: these, and those around."""
+        if self.mu == 0.0:
+            return list(tasks)
         window = self._window(tasks)
         return [task for task in self.tasks if _meet(task.block, window)]
 
@@ -163,8 +165,7 @@ class CoupledBlocks:
         ItsliveError
             If the coupled problem cannot be solved.
         """
-        around = self.reach(tasks) if self.mu else tasks
-        fits = {fit.block: fit for fit in self.fit(around, shared, mask, read)}
+        fits = {fit.block: fit for fit in self.fit(self.reach(tasks), shared, mask, read)}
         cores = [fits[task.block] for task in tasks]
         if self.mu == 0.0:
             return [(core.result, core) for core in cores]

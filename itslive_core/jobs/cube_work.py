@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
@@ -103,7 +103,7 @@ class CubeWork:
     def share(
         self,
         threads: int,
-        should_stop: Callable[[], bool] | None,
+        should_stop: Callable[[], bool] | None = None,
         preview: Callable[[tuple[BlockTask, Solved]], None] | None = None,
     ) -> None:
         """Let several threads work on a group, and give it up when the job is to stop.
@@ -197,10 +197,7 @@ class CubeWork:
             return [found for block in blocks for found in self._solve([block])]
         if not self.season:
             return solved
-        seasons = self._side_by_side(lambda pair: self._season(*pair), blocks)
-        for found, season in zip(solved, seasons, strict=True):
-            found.arrays.update(season)
-        return solved
+        return self._side_by_side(self._with_season, list(zip(blocks, solved, strict=True)))
 
     def _series(self, blocks: Sequence[tuple[BlockTask, PixelBlock]]) -> list[Solved]:
         """Estimate the series of blocks."""
@@ -268,13 +265,16 @@ class CubeWork:
         n_solved = int(np.isin(result.status[task.mask.ravel()], (SOLVED, NO_FREEDOM)).sum())
         return Solved(arrays, n_solved, before or {})
 
-    def _season(self, task: BlockTask, pixels: PixelBlock) -> dict[str, NDArray]:
+    def _with_season(self, both: tuple[tuple[BlockTask, PixelBlock], Solved]) -> Solved:
+        """Add season, mean and trend to what a block gives."""
+        (task, pixels), solved = both
         filters = self.settings if isinstance(self.settings, InversionSettings) else self.settings.filters
-        found = season_of_block(pixels, self.shared[0], filters, rows=self._rows)
-        return {
-            name: values.astype("float32").reshape(task.block.shape)
-            for name, values in found.variables().items()
-        }
+        try:
+            found = season_of_block(pixels, self.shared[0], filters, rows=self._rows).variables()
+        except Exception as error:  # noqa: BLE001 - told with the result of the block
+            return Solved(error=error)
+        of_pixels = {name: v.astype("float32").reshape(task.block.shape) for name, v in found.items()}
+        return replace(solved, arrays=solved.arrays | of_pixels)
 
 
 def _cube_of(task: BlockTask, values: NDArray, dtype: str = "float32") -> NDArray:

@@ -284,6 +284,9 @@ def _stream(
         for number, work in enumerate(works)
         for group in work.groups([t for t in left if t.cube == number], whole=executor is None)
     )
+    if executor is None and works[0].coupled is None:
+        for work in works:  # a few large groups are read by several threads each
+            work.share(max(threads // max(len(todo), 1), 1))
     with ThreadPoolExecutor(threads) if executor is None else nullcontext(executor) as pool:
         try:
             while todo or running:

@@ -126,6 +126,7 @@ def test_whole_glaciers_ask_before_they_begin(gpu: None, monkeypatch: pytest.Mon
     with pytest.raises(SettingsError, match="cannot learn"):
         check_settings(itslive.InversionSettings(device="cuda"))
     check_settings(replace(PLAIN, device="cuda"))
+    check_settings(replace(PLAIN, device="cuda", spatial_smoothing="auto"))
     process = itslive.GaussianProcessSettings(device="cuda")
     check_settings(process)
     monkeypatch.setattr(devices, "_cuda_is_there", lambda: False)
