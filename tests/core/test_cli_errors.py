@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import dask
 import pytest
 
 from itslive_core.cli import run
@@ -167,6 +168,7 @@ def test_bad_input_gets_a_clear_message(folder, monkeypatch, capfd, arguments, c
         assert word in stderr
     left = [path.name for path in folder.iterdir() if path.name.startswith((".", "out."))]
     assert not left
+    assert dask.base.get_scheduler() is None  # a cluster that failed is not what later work goes to
 
 
 def test_bad_input_to_the_real_command(folder):
