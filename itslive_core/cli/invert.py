@@ -238,9 +238,9 @@ def executor_for(dask: str | None, workers: int | None) -> Iterator[Executor | N
 
         # One thread a worker: the kernels run without Python's lock, but many threads fight for one cache.
         local = {"n_workers": workers, "threads_per_worker": 1, "dashboard_address": None}
-        where = local if dask == "local" else {"address": dask, "timeout": 10}
         # A default that fails would stay the default: whatever used Dask later would fail too.
-        client = Client(**where, set_as_default=False)
+        alone: dict[str, Any] = {"set_as_default": False}
+        client = Client(**local, **alone) if dask == "local" else Client(dask, timeout=10, **alone)
     except (OSError, ValueError, ImportError) as error:
         raise ServiceError(
             f"cannot use the Dask cluster {dask!r}: {error}; start it, or leave out --dask"

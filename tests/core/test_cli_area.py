@@ -170,3 +170,4 @@ def test_a_cluster_gives_its_executor(invert, monkeypatch):
     assert made[0].closed
     assert invert(work, "--dask", "local", "--workers", "2", "--quiet") == 0
     assert made[1].given[1]["n_workers"] == 2
+    assert not any(client.given[1]["set_as_default"] for client in made)
