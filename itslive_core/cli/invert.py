@@ -183,8 +183,12 @@ def estimate_area(
                 workers=workers,
                 executor=executor,
                 should_stop=stop.is_set,
+                previews=True,
             )
             for result in results:
+                if result.preview:
+                    progress.update(result.done, result.total, "blocks before neighbours are coupled")
+                    continue
                 progress.update(result.done, result.total)
                 n_new += 1
                 n_solved += result.n_solved

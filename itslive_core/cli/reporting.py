@@ -52,13 +52,15 @@ class Reporter:
 class BlockProgress:
     """Progress of blocks that nobody looks at; base of those that are shown."""
 
-    def update(self, done: int, total: int) -> None:
+    def update(self, done: int, total: int, what: str = "blocks") -> None:
         """Take note that so many blocks are done.
 
         Parameters
         ----------
         done, total : int
             Blocks.
+        what : str
+            What is counted; another count begins where it changes.
         """
 
 
@@ -69,16 +71,19 @@ class _Lines(BlockProgress):
         self._begin = time.monotonic()
         self._first: int | None = None
         self._last = self._begin
+        self._what = ""
 
-    def update(self, done: int, total: int) -> None:
+    def update(self, done: int, total: int, what: str = "blocks") -> None:
         now = time.monotonic()
+        if what != self._what:
+            self._what, self._first, self._begin = what, None, self._last if self._what else self._begin
         if self._first is None:
             self._first = done - 1  # a continued job starts with blocks that took no time now
         if done < total and now - self._last < _SECONDS_BETWEEN_LINES:
             return
         self._last = now
         left = (now - self._begin) / (done - self._first) * (total - done)
-        click.echo(f"{done} of {total} blocks, {_clock(left)} left", err=True)
+        click.echo(f"{done} of {total} {what}, {_clock(left)} left", err=True)
 
 
 class _Bar(BlockProgress):
@@ -88,7 +93,7 @@ class _Bar(BlockProgress):
         from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-        columns = (TextColumn("blocks"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
         self._progress: Any = Progress(*columns, TextColumn("left"), console=Console(stderr=True))
         self._task = self._progress.add_task("blocks", total=None)
         self._progress.start()
@@ -97,8 +102,8 @@ class _Bar(BlockProgress):
     def __exit__(self, *error: object) -> None:
         self._progress.stop()
 
-    def update(self, done: int, total: int) -> None:
-        self._progress.update(self._task, completed=done, total=total)
+    def update(self, done: int, total: int, what: str = "blocks") -> None:
+        self._progress.update(self._task, completed=done, total=total, description=what)
 
 
 @contextmanager

@@ -44,7 +44,7 @@ _SAMPLES = 3
 """Blocks on which a job chooses its coupling."""
 _KEPT = 2e9
 """Memory for the estimates of blocks that others will need again [bytes]."""
-_PATCH_MEMORY = 2e9
+_PATCH_MEMORY = 1.5e9
 """Memory for the factors of pixels that are solved together [bytes]."""
 
 

@@ -28,6 +28,7 @@ class Result:
     n_pixels: int = 9
     n_solved: int = 9
     error: str | None = None
+    preview: bool = False
 
 
 class Work:
@@ -74,6 +75,17 @@ def test_progress_is_lines_where_there_is_no_terminal(invert, capfd, monkeypatch
     assert work.options["store"] == Path("out.zarr")
     assert work.options["bbox"] == (-50.13, 69.31, -50.12, 69.3135)
     assert work.options["outline"] is None
+
+
+def test_pixels_that_are_not_coupled_yet_are_counted_apart(invert, capfd, monkeypatch):
+    monkeypatch.setattr(reporting, "_SECONDS_BETWEEN_LINES", 0.0)
+    work = Work(*(Result(n, 2, preview=preview) for preview in (True, False) for n in (1, 2)))
+    assert invert(work) == 0
+    lines = capfd.readouterr().err.splitlines()
+    assert lines[0].startswith("1 of 2 blocks before neighbours are coupled, ")
+    assert lines[1] == "2 of 2 blocks before neighbours are coupled, 00:00 left"
+    assert lines[3] == "2 of 2 blocks, 00:00 left"
+    assert lines[-1] == "18 pixels solved in 2 blocks; wrote out.zarr"
 
 
 def test_progress_is_a_bar_on_a_terminal(capfd, monkeypatch):
