@@ -121,10 +121,11 @@ def compare_coupled(
 ) -> None:
     """Print the pixels per second of both engines for coupled pixels."""
     every = np.arange(len(problem.layout.size))
-    engines = replace(problem, threads=CORES), TorchCoupledPixels(problem, given.device)
+    # Made anew each time: the copies to the device count.
+    engines = (lambda: replace(problem, threads=CORES)), (lambda: TorchCoupledPixels(problem, given.device))
     cases: dict[str, Callable[..., np.ndarray]] = {
-        "mu 0.1": lambda engine: engine.solve(0.1).flat,
-        "mu 0.1, variances": lambda engine: engine.variance_ratio(0.1, every),
+        "mu 0.1": lambda engine: engine().solve(0.1).flat,
+        "mu 0.1, variances": lambda engine: engine().variance_ratio(0.1, every),
     }
     for name, work in cases.items():
         cpu, device = (best(partial(work, engine), given.rounds) for engine in engines)

@@ -39,7 +39,7 @@ from itslive_core.synthetic.truth import Flow
 from itslive_core.time_grid import TimeGrid
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
@@ -167,6 +167,11 @@ def demo(name: str, glacier: Glacier) -> Area:
     return Area(name, CoupledBlocks(cube, plan.tasks, SETTINGS), shared, mask, window, truth)
 
 
+def solve(blocks: CoupledBlocks, tasks: Sequence[BlockTask], shared: SharedPairs, mask: NDArray) -> list:
+    """Solve neighbouring blocks with what is around them."""
+    return blocks.solve(tasks, shared, blocks.fit(blocks.reach(tasks), shared, mask))
+
+
 def report(area: Area) -> None:
     """Print the rows of one glacier."""
     blocks, shared, mask = area.blocks, area.shared, area.mask
@@ -178,7 +183,7 @@ def report(area: Area) -> None:
     chosen = time.process_time() - begin
     begin = time.process_time()
     groups = group_tasks(blocks.tasks, blocks.group_side(shared, whole=True))
-    solved = [found for group in groups for found in blocks.solve(group, shared, mask)]
+    solved = [found for group in groups for found in solve(blocks, group, shared, mask)]
     order = {id(task): k for k, task in enumerate(task for group in groups for task in group)}
     coupled = [solved[order[id(task)]][0] for task in blocks.tasks]
     solving = time.process_time() - begin
@@ -221,7 +226,7 @@ def seams(blocks: CoupledBlocks, shared: SharedPairs, mask: NDArray[np.bool_], p
     off = []
     for task in sorted(blocks.tasks, key=lambda task: -int(task.mask.sum()))[:4]:
         [fit] = blocks.fit([task], shared, mask)
-        [(result, _)] = blocks.solve([task], shared, mask)
+        [(result, _)] = solve(blocks, [task], shared, mask)
         [(values, std)] = couple(patch, [fit], blocks.mu, blocks.correlation, uncertainty=True)
         off.append((np.abs(result.values - values) / std).ravel())
     all_off = np.concatenate(off)
@@ -308,7 +313,7 @@ def report_warm_up(seed: int) -> None:
     choose_for_job([area.blocks], [(shared, area.mask)], area.blocks.tasks)
     task = area.blocks.tasks[0]
     area.blocks.mu = 0.1
-    area.blocks.solve([task], shared, area.mask)
+    solve(area.blocks, [task], shared, area.mask)
 
 
 if __name__ == "__main__":

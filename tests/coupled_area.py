@@ -13,7 +13,7 @@ from itslive_core.jobs.coupling import CoupledBlocks
 from itslive_core.jobs.plan import BlockTask
 from itslive_core.time_grid import TimeGrid
 
-__all__ = ["SimulatedArea"]
+__all__ = ["SimulatedArea", "solve"]
 
 YEAR = 365.25
 FIRST, DENSE, LAST = 14_000.0, 14_000.0 + 5 * YEAR, 14_000.0 + 7 * YEAR
@@ -96,3 +96,8 @@ class SimulatedArea:
             for b in [Block(r, min(r + SIDE, ny), c, min(c + SIDE, nx))]
         ]
         return CoupledBlocks(self, tasks, settings), shared, mask  # type: ignore[arg-type]
+
+
+def solve(blocks: CoupledBlocks, tasks: list[BlockTask], shared: SharedPairs, mask: np.ndarray) -> list:
+    """Solve neighbouring blocks: results of coupled pixels, and estimates of each pixel for itself."""
+    return blocks.solve(tasks, shared, blocks.fit(blocks.reach(tasks), shared, mask))

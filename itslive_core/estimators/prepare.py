@@ -42,6 +42,7 @@ __all__ = [
 ]
 
 _ON_A_GPU = 1024
+"""Pixels that are collected for a GPU."""
 
 
 @dataclass(frozen=True, eq=False)

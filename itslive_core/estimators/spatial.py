@@ -137,8 +137,9 @@ def fit_blocks(
             vx = vx - learnt.offset[pixel, 0, shared.mission[pair]]
             vy = vy - learnt.offset[pixel, 1, shared.mission[pair]]
             learnt = replace(learnt, credit=np.empty(0), sigma=np.empty(0))
-        # The weights are all that is needed of each observation from here on.
-        result = replace(result, robust_weights=np.empty(0), learnt=learnt)
+        # The weights are all that is needed of each observation from here on, and nothing of other blocks.
+        own = {name: getattr(result, name).copy() for name in ("values", "std", "count", "covered")}
+        result = replace(result, **own, robust_weights=np.empty(0), learnt=learnt)
         found.append(PixelFits(pixels.block, result, offsets, pair, vx, vy, weights))
     return found
 
@@ -368,9 +369,8 @@ class _HeldOut:
 
     patches: Sequence[Patch]
     held: list[NDArray[np.bool_]]
-    problems: list[CoupledPixels]
+    engines: list[CoupledPixels | TorchCoupledPixels]
     series: list[NDArray[np.float64]]
-    threads: int
 
     @classmethod
     def make(cls, patches: Sequence[Patch], threads: int) -> _HeldOut:
@@ -378,13 +378,15 @@ class _HeldOut:
             np.random.default_rng(_SEED).random(len(patch.pixels.observed.op_first)) < _HELD_OUT
             for patch in patches
         ]
-        problems = [patch.pixels.without(some) for patch, some in zip(patches, held, strict=True)]
-        return cls(patches, held, problems, [problem.flat for problem in problems], threads)
+        engines = [
+            engine_for(patch.pixels.without(some), patch.settings, threads)
+            for patch, some in zip(patches, held, strict=True)
+        ]
+        return cls(patches, held, engines, [patch.pixels.flat for patch in patches])
 
     def __call__(self, mu: float) -> float:
         total = 0.0
-        for k, (patch, problem) in enumerate(zip(self.patches, self.problems, strict=True)):
-            engine = engine_for(problem, patch.settings, self.threads)
+        for k, (patch, engine) in enumerate(zip(self.patches, self.engines, strict=True)):
             self.series[k] = engine.solve(mu, start=self.series[k], tolerance=_SEARCH_TOLERANCE).flat
             total += patch.pixels.score(self.series[k], self.held[k])
         return total

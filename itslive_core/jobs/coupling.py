@@ -22,6 +22,7 @@ from itslive_core.estimators.spatial import (
     fit_blocks,
     neighbour_correlation,
 )
+from itslive_core.solvers.band_algebra import PAD
 from itslive_core.solvers.coupled import TOLERANCE
 
 if TYPE_CHECKING:
@@ -44,8 +45,12 @@ _SAMPLES = 3
 """Blocks on which a job chooses its coupling."""
 _KEPT = 2e9
 """Memory for the estimates of blocks that others will need again [bytes]."""
-_PATCH_MEMORY = 1.5e9
-"""Memory for the factors of pixels that are solved together [bytes]."""
+_GROUP_MEMORY = 4e9
+"""Memory for pixels that are solved together [bytes]."""
+_SERIES, _OF_PAIR = 20, 70
+"""What a pixel takes beside its factor: so many series, and so many bytes for each pair."""
+_SHARE_OF_PAIRS = 0.2
+"""Share of the pairs that a pixel has, where that is not known."""
 
 
 @dataclass(eq=False)
@@ -68,6 +73,7 @@ class CoupledBlocks:
     mu: float = np.nan
     correlation: float = 0.0
     _fits: OrderedDict[Block, PixelFits] = field(default_factory=OrderedDict, repr=False)
+    _left_out: set[Block] = field(default_factory=set, repr=False)
     _locks: dict[Block, threading.Lock] = field(default_factory=dict, repr=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
@@ -77,7 +83,7 @@ class CoupledBlocks:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Start without estimates."""
-        self.__dict__.update(state, _fits=OrderedDict(), _locks={}, _lock=threading.Lock())
+        self.__dict__.update(state, _fits=OrderedDict(), _left_out=set(), _locks={}, _lock=threading.Lock())
 
     def fit(
         self,
@@ -135,28 +141,38 @@ class CoupledBlocks:
                     self._fits.popitem(last=False)
         return out
 
+    def leave_out(self, block: Block) -> None:
+        """Do without a block that cannot be read or estimated: its pixels count as without an estimate."""
+        with self._lock:
+            self._left_out.add(block)
+
     def reach(self, tasks: Sequence[BlockTask]) -> list[BlockTask]:
-        """List the blocks that are solved together with some of them: these, and those around."""
-        if self.mu == 0.0:
-            return list(tasks)
+        """List the blocks that are solved together with some of them.
+
+        Parameters
+        ----------
+        tasks : sequence of BlockTask
+
+        Returns
+        -------
+        list of BlockTask
+            These, and those around, but for blocks that were left out.
+        """
         window = self._window(tasks)
-        return [task for task in self.tasks if _meet(task.block, window)]
+        near = tasks if self.mu == 0.0 else [task for task in self.tasks if _meet(task.block, window)]
+        return [task for task in near if task.block not in self._left_out]
 
     def solve(
-        self,
-        tasks: Sequence[BlockTask],
-        shared: SharedPairs,
-        mask: NDArray[np.bool_],
-        read: Mapping[Block, PixelBlock] | None = None,
-        *,
-        threads: int = 1,
+        self, tasks: Sequence[BlockTask], shared: SharedPairs, fits: Sequence[PixelFits], *, threads: int = 1
     ) -> list[tuple[BatchResult, PixelFits]]:
         """Give the coupled estimates of neighbouring blocks, and those of each pixel for itself.
 
         Parameters
         ----------
-        tasks, shared, mask, read
-            As for `fit`.
+        tasks : sequence of BlockTask
+        shared : SharedPairs
+        fits : sequence of PixelFits
+            Of the blocks that `reach` lists.
         threads : int
             How many may work on one problem.
 
@@ -165,11 +181,11 @@ class CoupledBlocks:
         ItsliveError
             If the coupled problem cannot be solved.
         """
-        fits = {fit.block: fit for fit in self.fit(self.reach(tasks), shared, mask, read)}
-        cores = [fits[task.block] for task in tasks]
+        of_block = {fit.block: fit for fit in fits}
+        cores = [of_block[task.block] for task in tasks]
         if self.mu == 0.0:
             return [(core.result, core) for core in cores]
-        patch = Patch.join(list(fits.values()), self._window(tasks), shared, self.settings)
+        patch = Patch.join(fits, self._window(tasks), shared, self.settings)
         coupled = couple(
             patch, cores, self.mu, self.correlation, uncertainty=self.settings.uncertainty, threads=threads
         )
@@ -189,15 +205,23 @@ class CoupledBlocks:
         whole : bool
             As large as memory allows; else as wide as what is solved around it on both sides.
         """
-        halo = halo_for(self.mu)
         if self.mu == 0.0:
             return 1
+        halo = halo_for(self.mu)
         if not whole:
             return 2 * halo
-        pixels = _PATCH_MEMORY / (8.0 * shared.grid.size * (shared.operator.bandwidth + 1))
+        pixels = _GROUP_MEMORY / self._bytes_of_pixel(shared)
         if sum(int(task.mask.sum()) for task in self.tasks) <= pixels:
-            return max(self.cube.shape)
+            return 2 * max(self.cube.shape)
         return max(int(np.sqrt(pixels)) - 2 * halo, 1)
+
+    def _bytes_of_pixel(self, shared: SharedPairs) -> float:
+        """Estimate what a pixel takes while it is solved with others, from blocks that are estimated."""
+        with self._lock:
+            known = [float(fit.used.mean()) for fit in self._fits.values()]
+        pairs = max(known) if known else _SHARE_OF_PAIRS * len(shared.start)
+        width = max(shared.operator.bandwidth, self.settings.derivative) + 1 + PAD
+        return 8.0 * shared.grid.size * (width + _SERIES) + _OF_PAIR * pairs
 
     def _window(self, tasks: Sequence[BlockTask]) -> Block:
         (ny, nx), halo = self.cube.shape, halo_for(self.mu)
@@ -281,7 +305,15 @@ def choose_for_job(
 
 
 def apply_choice(blocks: Sequence[CoupledBlocks], found: Mapping[str, Any]) -> None:
-    """Use what was chosen before, from the attributes that `choose_for_job` gave."""
+    """Use what was chosen before.
+
+    Parameters
+    ----------
+    blocks : sequence of CoupledBlocks
+        Of the job.
+    found : mapping
+        The attributes that `choose_for_job` gave.
+    """
     for own in blocks:
         own.mu = float(found["spatial_smoothing_used"])
         own.correlation = float(found["spatial_noise_correlation"])

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from itslive_core.blocks import Block, PixelBlock
     from itslive_core.datacube import Datacube
+    from itslive_core.estimators.spatial import PixelFits
     from itslive_core.jobs.coupling import CoupledBlocks
     from itslive_core.jobs.plan import BlockTask
     from itslive_core.selection import PairSelection
@@ -126,6 +127,11 @@ class CubeWork:
             self._shared = SharedPairs.make(table, mask, self.grid), mask
         return self._shared
 
+    @property
+    def couples(self) -> bool:
+        """Pixels are coupled, and not with a strength of 0."""
+        return self.coupled is not None and self.coupled.mu != 0.0
+
     def groups(self, tasks: Sequence[BlockTask], *, whole: bool) -> list[tuple[BlockTask, ...]]:
         """Put blocks together that are better worked on at once.
 
@@ -137,9 +143,9 @@ class CubeWork:
             Groups of coupled blocks may be as large as memory allows; else they are small enough to be
             worked on in several places.
         """
-        shared, _ = self.shared
         if isinstance(self.settings, GaussianProcessSettings) or not tasks:
             return [(task,) for task in tasks]
+        shared, _ = self.shared
         if self.coupled is not None:
             return group_tasks(tasks, self.coupled.group_side(shared, whole=whole))
         share = np.mean([task.mask.mean() for task in tasks])
@@ -148,6 +154,14 @@ class CubeWork:
     def run(self, tasks: Sequence[BlockTask]) -> list[Solved]:
         """Read, filter and solve blocks; one that cannot be read does not stop the others.
 
+        Parameters
+        ----------
+        tasks : sequence of BlockTask
+
+        Returns
+        -------
+        list of Solved
+
         Raises
         ------
         GivenUpError
@@ -155,18 +169,25 @@ class CubeWork:
         """
         self.prepare()
         read = self._side_by_side(self._read, tasks)
+        failed = {
+            t.name: Solved(error=p) for t, p in zip(tasks, read, strict=True) if isinstance(p, Exception)
+        }
         good = [(t, p) for t, p in zip(tasks, read, strict=True) if not isinstance(p, Exception)]
-        solved = dict(zip([t.name for t, _ in good], self._solve(good), strict=True))
-        return [
-            Solved(error=p) if isinstance(p, Exception) else solved[t.name]
-            for t, p in zip(tasks, read, strict=True)
-        ]
+        solved = self._series(good) if good else {}
+        if self.season:
+            # Not given up any more: what was solved would be lost.
+            every = [(task, pixels, solved[task.name]) for task, pixels in good]
+            found = self._side_by_side(self._with_season, every, to_the_end=True)
+            solved = dict(zip((task.name for task, _ in good), found, strict=True))
+        return [(failed | solved)[task.name] for task in tasks]
 
-    def _side_by_side(self, work: Callable[[_T], _R], items: Sequence[_T]) -> list[_R]:
+    def _side_by_side(
+        self, work: Callable[[_T], _R], items: Sequence[_T], *, to_the_end: bool = False
+    ) -> list[_R]:
         """Map, by as many threads as there are, until the job is to stop."""
 
         def careful(item: _T) -> _R:
-            if self._should_stop is not None and self._should_stop():
+            if not to_the_end and self._should_stop is not None and self._should_stop():
                 raise GivenUpError
             return work(item)
 
@@ -177,60 +198,65 @@ class CubeWork:
 
     def _read(self, task: BlockTask) -> PixelBlock | Exception:
         try:
-            return self.cube.read_block(task.block, cache=self.coupled is not None).keep(
-                self.shared[1], task.mask
-            )
+            pixels = self.cube.read_block(task.block, cache=self.coupled is not None)
+            return pixels.keep(self.shared[1], task.mask)
         except Exception as error:  # noqa: BLE001 - told with the result of the block
+            if self.coupled is not None:
+                self.coupled.leave_out(task.block)
             return error
 
-    def _solve(self, blocks: Sequence[tuple[BlockTask, PixelBlock]]) -> list[Solved]:
-        """Solve blocks together, and if that fails, each for itself, to tell which one is at fault."""
-        if not blocks:
-            return []
-        try:
-            solved = self._series(blocks)
-        except Exception as error:
-            if isinstance(error, GivenUpError):
-                raise
-            if len(blocks) == 1:
-                return [Solved(error=error)]
-            return [found for block in blocks for found in self._solve([block])]
-        if not self.season:
-            return solved
-        return self._side_by_side(self._with_season, list(zip(blocks, solved, strict=True)))
-
-    def _series(self, blocks: Sequence[tuple[BlockTask, PixelBlock]]) -> list[Solved]:
-        """Estimate the series of blocks."""
-        shared, mask = self.shared
+    def _series(self, blocks: Sequence[tuple[BlockTask, PixelBlock]]) -> dict[str, Solved]:
+        """Estimate the series of blocks, by name."""
+        shared, _ = self.shared
         if isinstance(self.settings, GaussianProcessSettings):
-            return [self._process(task, pixels, self.settings) for task, pixels in blocks]
-        if self.coupled is None:
-            used = [filter_block(pixels, shared, self.settings) for _, pixels in blocks]
-            results = solve_blocks(shared, used, self.settings)
-            return [
-                self._solved(task, result, np.diff(own.offsets))
-                for (task, _), result, own in zip(blocks, results, used, strict=True)
-            ]
-        tasks = [task for task, _ in blocks]
-        read = {task.block: pixels for task, pixels in blocks}
-        coupled = self.coupled
-        if pixels_at_once(shared, self.settings) == 1:  # else the GPU takes them together
-            self._side_by_side(lambda task: self._alone(coupled, task, read), coupled.reach(tasks))
-        out = []
-        for task, (result, alone) in zip(
-            tasks, coupled.solve(tasks, shared, mask, read, threads=self._threads), strict=True
-        ):
+            return {task.name: self._process(task, pixels, self.settings) for task, pixels in blocks}
+        if self.coupled is not None:
+            return self._coupled_series(self.coupled, blocks)
+        used = [filter_block(pixels, shared, self.settings) for _, pixels in blocks]
+        results = solve_blocks(shared, used, self.settings)
+        return {
+            task.name: self._solved(task, result, np.diff(own.offsets))
+            for (task, _), result, own in zip(blocks, results, used, strict=True)
+        }
+
+    def _coupled_series(
+        self, coupled: CoupledBlocks, blocks: Sequence[tuple[BlockTask, PixelBlock]]
+    ) -> dict[str, Solved]:
+        """Estimate the pixels of blocks and those around for themselves, and couple them."""
+        shared, mask = self.shared
+        tasks, at_hand = [task for task, _ in blocks], {task.block: pixels for task, pixels in blocks}
+        near = coupled.reach(tasks)
+        if pixels_at_once(shared, coupled.settings) == 1:
+            found = self._side_by_side(lambda task: self._alone(coupled, task, at_hand), near)
+        else:  # read here, and taken together by the GPU
+            others = [task for task in near if task.block not in at_hand]
+            read = dict(zip(others, self._side_by_side(self._read, others), strict=True))
+            at_hand |= {task.block: p for task, p in read.items() if not isinstance(p, Exception)}
+            found = [*coupled.fit([task for task in near if task.block in at_hand], shared, mask, at_hand)]
+        errors = {t.name: e for t, e in zip(near, found, strict=False) if isinstance(e, Exception)}
+        good = [task for task in tasks if task.name not in errors]
+        out = {task.name: Solved(error=errors[task.name]) for task in tasks if task.name in errors}
+        fits = [fit for fit in found if not isinstance(fit, Exception)]
+        solved = coupled.solve(good, shared, fits, threads=self._threads) if good else []
+        for task, (result, alone) in zip(good, solved, strict=True):
             vx, vy = np.moveaxis(alone.result.values, 1, 0)
             before = {"vx": _cube_of(task, vx), "vy": _cube_of(task, vy)}
-            out.append(self._solved(task, result, alone.used, before))
+            out[task.name] = self._solved(task, result, alone.used, before)
         return out
 
-    def _alone(self, coupled: CoupledBlocks, task: BlockTask, read: Mapping[Block, PixelBlock]) -> None:
+    def _alone(
+        self, coupled: CoupledBlocks, task: BlockTask, at_hand: Mapping[Block, PixelBlock]
+    ) -> PixelFits | Exception:
         """Estimate the pixels of a block for themselves, and show them."""
-        [alone] = coupled.fit([task], *self.shared, read)
+        try:
+            [alone] = coupled.fit([task], *self.shared, at_hand)
+        except Exception as error:  # noqa: BLE001 - told when its own turn comes
+            coupled.leave_out(task.block)
+            return error
         if self._preview is not None and task.name not in self._previewed:
             self._previewed.add(task.name)
             self._preview((task, self._solved(task, alone.result, alone.used)))
+        return alone
 
     def _process(self, task: BlockTask, pixels: PixelBlock, settings: GaussianProcessSettings) -> Solved:
         from itslive_core.estimators.gp_block import fit_block
@@ -265,9 +291,11 @@ class CubeWork:
         n_solved = int(np.isin(result.status[task.mask.ravel()], (SOLVED, NO_FREEDOM)).sum())
         return Solved(arrays, n_solved, before or {})
 
-    def _with_season(self, both: tuple[tuple[BlockTask, PixelBlock], Solved]) -> Solved:
+    def _with_season(self, block: tuple[BlockTask, PixelBlock, Solved]) -> Solved:
         """Add season, mean and trend to what a block gives."""
-        (task, pixels), solved = both
+        task, pixels, solved = block
+        if solved.error is not None:
+            return solved
         filters = self.settings if isinstance(self.settings, InversionSettings) else self.settings.filters
         try:
             found = season_of_block(pixels, self.shared[0], filters, rows=self._rows).variables()

@@ -8,6 +8,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from queue import SimpleQueue
+from threading import Event
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -44,6 +45,8 @@ if TYPE_CHECKING:
 
 __all__ = ["BlockResult", "run_glacier"]
 
+_GROUPS_FOR_A_GPU = 3
+"""Groups that are read and solved at once, so that the GPU need not wait and memory is not filled."""
 _WORDS = {**VARIABLES, **AREA_VARIABLES}
 
 
@@ -124,7 +127,8 @@ def run_glacier(
     """Estimate every pixel of a glacier and give the blocks as they finish.
 
     Each chunk of the cubes is read once. Work that fails names its block and does not stop the others.
-    With a store, a job that was interrupted goes on where it stopped.
+    With a store, a job that was interrupted goes on where it stopped; with spatial smoothing, blocks are
+    written when those that are solved with them are solved too.
 
     Parameters
     ----------
@@ -142,19 +146,20 @@ def run_glacier(
     bbox : (west, south, east, north), optional
         Box in WGS 84 [degrees], instead of the outline.
     workers : int, optional
-        Threads; by default one per core. With a GPU there is one more.
+        Threads that read and compute; by default one per core.
     executor : concurrent.futures.Executor, optional
         Where to work instead, for instance a Dask client's ``get_executor()``.
     should_stop : callable, optional
-        Asked between blocks; when true, no more work is started and the iteration ends.
+        Asked between blocks, also by threads at work; once true, no more work is started, groups of blocks
+        that wait for each other because their pixels are coupled are given up, and the iteration ends.
     season : bool, optional
         Estimate season, mean speed and trend of every pixel too, as `itslive_core.fit_season` does: variables
         ``season_amplitude``, ``season_day``, ``mean_speed`` and ``trend`` with dimensions (y, x), each with
         its standard deviation. By default where the smoothing is chosen automatically, and with a Gaussian
         process. A job that is continued goes on as it began.
     previews : bool
-        With spatial smoothing, give blocks also before they are coupled to their neighbours, which takes
-        until these are estimated; not with an executor.
+        With spatial smoothing on the CPU, give blocks also before they are coupled to their neighbours, which
+        takes until these are estimated; not with an executor.
 
     Yields
     ------
@@ -266,31 +271,38 @@ def _stream(
     times = time_coordinates(grid)
     early: SimpleQueue[tuple[BlockTask, Solved]] = SimpleQueue()
     shown = 0
-    stopping = should_stop is not None and should_stop()
-    if executor is None and left:
+    closed = Event()
+
+    def stops() -> bool:
+        if should_stop is not None and should_stop():
+            closed.set()
+        return closed.is_set()
+
+    if not left or stops():
+        return
+    if executor is None:
         for work in works:
             work.prepare()
-    if left and works[0].coupled is not None and not stopping:
+    if works[0].coupled is not None:
         attributes = _couple(plan, works, target, attributes, threads)
-        if executor is None:
-            # All threads work on one group: the larger it is, the less is solved twice.
-            for work in works:
-                work.share(threads, should_stop, early.put if previews else None)
-            threads = 1
-    # The GPU serves one thread at a time, which waits for it while the others read.
-    threads += any(work.settings.device == "cuda" for work in works)
     todo = deque(
         group
         for number, work in enumerate(works)
         for group in work.groups([t for t in left if t.cube == number], whole=executor is None)
     )
-    if executor is None and works[0].coupled is None:
-        for work in works:  # a few large groups are read by several threads each
-            work.share(max(threads // max(len(todo), 1), 1))
+    if executor is None and any(len(group) > 1 or works[group[0].cube].couples for group in todo):
+        # All threads work on one group of coupled blocks: the larger it is, the less is solved twice. A GPU
+        # gets one while the next ones are read.
+        at_once = 1 if works[0].coupled is not None else min(threads, len(todo), _GROUPS_FOR_A_GPU)
+        for work in works:
+            work.share(threads // at_once, stops, early.put if previews else None)
+        threads = at_once
+    elif any(work.settings.device == "cuda" for work in works):
+        threads += 1  # the GPU serves one thread at a time, which waits for it while the others read
     with ThreadPoolExecutor(threads) if executor is None else nullcontext(executor) as pool:
         try:
             while todo or running:
-                stopping = should_stop is not None and should_stop()
+                stopping = stops()
                 while todo and not stopping and len(running) < 2 * threads:
                     group = todo.popleft()
                     running[pool.submit(works[group[0].cube].run, group)] = group
@@ -304,9 +316,10 @@ def _stream(
                 ready, _ = wait(running, timeout=0.2, return_when=FIRST_COMPLETED)
                 while not early.empty():
                     task, solved = early.get()
-                    shown += 1
-                    found = _finish(plan, task, solved, times, None, attributes, shown, total)
-                    yield replace(found, preview=True)
+                    if task in left:  # and not only beside what is left
+                        shown += 1
+                        found = _finish(plan, task, solved, times, None, attributes, shown, len(left))
+                        yield replace(found, preview=True)
                 for future in ready:
                     # All of a group are written before the first is given: whoever stops then loses none.
                     finished_now = [
@@ -316,6 +329,7 @@ def _stream(
                     done += len(finished_now)
                     yield from finished_now
         finally:
+            closed.set()  # who does not want the results need not wait for groups to be finished
             for future in running:
                 future.cancel()
 

@@ -280,7 +280,13 @@ class BatchResult:
         )
 
     def part(self, pixels: slice, observations: slice) -> BatchResult:
-        """Give the results of some pixels, whose observations are given too."""
+        """Give the results of some pixels, as views.
+
+        Parameters
+        ----------
+        pixels, observations : slice
+            The pixels, and their observations.
+        """
         of_observations = {"robust_weights", "credit", "sigma"}
 
         def cut(whole: BatchResult | Learnt) -> dict[str, Any]:

@@ -26,7 +26,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from math import sqrt
+from math import inf, isfinite, sqrt
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from numpy.typing import NDArray
+    from scipy.sparse import csr_array
 
     from itslive_core.time_grid import SpanOperator
 
@@ -74,6 +75,7 @@ _ROUNDS = 4
 _STIFFEST = 1e12
 """As in `banded`: the ratio of penalty to data at which lambda is held."""
 _NODES = 3
+_COLUMNS = 256
 _LOWEST_NODE = 0.3
 """On an endless lattice with a scalar N of 0.01 to 3 mu^2 the variance is then right to about 5 %."""
 
@@ -206,6 +208,7 @@ class CoupledPixels:
         ----------
         flat : ndarray
         pixels : ndarray of int, shape (W,)
+            Their numbers in this problem.
 
         Returns
         -------
@@ -271,6 +274,7 @@ class CoupledPixels:
         ----------
         mu : float
         pixels : ndarray of int, shape (W,)
+            Their numbers in this problem.
 
         Returns
         -------
@@ -368,7 +372,7 @@ class _RedPixels:
         black = team(eliminate, layout, bands, 0.0, 1.0, r, change, w)
         team(red_product, layout, -mu2, r, w, r, g)
         rho = team(correct_red, layout, bands, 0.0, z, product, change, g, z)
-        before = sqrt(max(black + rho, 0.0))
+        before = sqrt(max(black + rho, 0.0)) if isfinite(black + rho) else inf
         goal = tolerance * max(before, reference)
         d, q = z.copy(), g.copy()
         made = 0
@@ -396,17 +400,20 @@ def in_rounds(turn: Callable[[float], tuple[float, float, int]]) -> tuple[float,
     Returns
     -------
     residual : float
-        At the end, over the largest one.
+        At the end, over the largest one; infinite if it is not a number. Where rounding holds the iterations
+        up, that of the last iteration.
     iterations : int
     """
-    reference, after, total = 0.0, 0.0, 0
+    reference, left, total = 0.0, 0.0, 0
     for _ in range(_ROUNDS):
-        before, after, made = turn(reference)
+        before, left, made = turn(reference)
+        if not isfinite(before):
+            return inf, total
         reference = max(reference, before)
         total += made
         if made == 0:
             break
-    return after / reference if reference > 0.0 else 0.0, total
+    return left / reference if reference > 0.0 else 0.0, total
 
 
 def graph_quadrature(
@@ -427,11 +434,20 @@ def graph_quadrature(
     """
     from scipy.sparse import csr_array
 
-    n, w = len(neighbours), len(pixels)
+    n = len(neighbours)
     there = neighbours >= 0
     rows = np.repeat(np.arange(n), there.sum(axis=1))
     ties = csr_array((np.ones(len(rows)), (rows, neighbours[there])), shape=(n, n))
-    degree = there.sum(axis=1).astype(np.float64)[:, None]
+    # A few at a time: the vectors of Lanczos' method are as long as there are pixels.
+    parts = [_lanczos(ties, pixels[i : i + _COLUMNS]) for i in range(0, max(len(pixels), 1), _COLUMNS)]
+    nodes, shares = zip(*parts, strict=True)
+    return np.concatenate(nodes), np.concatenate(shares)
+
+
+def _lanczos(ties: csr_array, pixels: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Do the work of `graph_quadrature`, given the matrix of neighbours."""
+    n, w = ties.shape[0], len(pixels)
+    degree = np.asarray(ties.sum(axis=1), dtype=np.float64).reshape(-1, 1)
     v, before = np.zeros((n, w)), np.zeros((n, w))
     v[pixels, np.arange(w)] = 1.0
     matrix = np.zeros((w, _NODES, _NODES))

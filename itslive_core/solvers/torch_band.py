@@ -90,11 +90,6 @@ class BlockCholesky:
         return cls(lower, below, size, good)
 
     @property
-    def pixels(self) -> int:
-        """P."""
-        return self.lower.shape[1]
-
-    @property
     def nbytes(self) -> int:
         """Memory it takes [bytes]."""
         return self.lower.nbytes + self.below.nbytes

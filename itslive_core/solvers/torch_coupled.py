@@ -10,10 +10,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from math import inf, isfinite
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
+from itslive_core.errors import SettingsError
 from itslive_core.solvers.base import observations_of
 from itslive_core.solvers.coupled import (
     MOST_ITERATIONS,
@@ -39,6 +41,8 @@ __all__ = ["TorchCoupledPixels"]
 
 _FOR_FACTORS, _FOR_WORK = 0.5, 0.25
 """Parts of the memory: for factors that stay on the device, and for what is being worked on."""
+_VECTORS = 14
+"""Series of all pixels that are held at once."""
 
 _T = TypeVar("_T")
 
@@ -117,9 +121,21 @@ class TorchCoupledPixels:
         return _Pixels.of(self.problem, self.device)
 
     def _with_device(self, work: Callable[[int], _T]) -> _T:
+        import torch
+
         with device_lock(self.device):
-            memory = memory_for(self.device) if self.memory is None else self.memory
-            return with_less_memory(work, memory, int(self._pixels.needs.max()), self.device)
+            try:
+                pixels = self._pixels
+            except torch.cuda.OutOfMemoryError as error:
+                raise SettingsError(
+                    f"the pixels that are coupled do not fit into the memory of device {self.device!r}:"
+                    " choose a longer interval, a shorter period, or device 'cpu'"
+                ) from error
+            memory = self.memory
+            if memory is None:  # once the pixels are there, and less what whole vectors take
+                memory = memory_for(self.device) - _VECTORS * 16 * len(pixels.needs) * pixels.cells
+            least = int(pixels.needs.max())
+            return with_less_memory(work, max(memory, least), least, self.device)
 
 
 @dataclass(frozen=True, eq=False)
@@ -329,7 +345,7 @@ class _RedPixels:
         g = r[red] + mu2 * pixels.around(w, red)
         z = self._solve(g, red=True)
         rho = float((g * z).sum())
-        before = max(float((r[black] * w[black]).sum()) + rho, 0.0) ** 0.5
+        before = max(float((r[black] * w[black]).sum()) + rho, 0.0) ** 0.5 if isfinite(rho) else inf
         goal = tolerance * max(before, reference)
         d[red], q, change = z, g, self.x.new_zeros(r.shape)
         made = 0
@@ -378,15 +394,20 @@ def _spread_ratio(
     nodes: NDArray[np.float64],
     shares: NDArray[np.float64],
 ) -> Tensor:
-    """Give the variance over that without neighbours, shape (W, M); see `coupled_kernels.spread_ratio`."""
+    """Give the variance over that without neighbours, shape (W, M), of some pixels, in ascending order.
+
+    See `coupled_kernels.spread_ratio`.
+    """
     import torch
 
     device = str(pixels.weights.device)
     some = to_device(numbers, device)
-    wanted = torch.zeros(len(pixels.needs), dtype=torch.bool, device=some.device)
-    wanted[some] = True
-    rows, kept = pixels.rows(0, len(pixels.needs)).keep(wanted)
-    normal = pixels.normal(rows, pixels.weights[kept], some)
+    first, end = int(numbers[0]), int(numbers[-1]) + 1
+    wanted = torch.zeros(end - first, dtype=torch.bool, device=some.device)
+    wanted[some - first] = True
+    rows, kept = pixels.rows(first, end).keep(wanted)
+    weights = pixels.weights[int(pixels.begin[first]) : int(pixels.begin[end])][kept]
+    normal = pixels.normal(rows, weights, some)
     neighbours = pixels.ties(some) / pixels.degree[some].clamp(min=1.0)[:, None]
 
     def variance(band: Tensor) -> Tensor:

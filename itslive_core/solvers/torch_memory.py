@@ -102,7 +102,18 @@ def in_batches(
 
 
 def runs(needs: NDArray[np.int64], memory: int) -> Iterator[tuple[int, int]]:
-    """Cut pixels into runs i:j, of at least one, that fit into memory together; see `in_batches`."""
+    """Cut pixels into runs that fit into memory together, of at least one.
+
+    Parameters
+    ----------
+    needs, memory
+        As for `in_batches`.
+
+    Yields
+    ------
+    i, j : int
+        A run of pixels i:j.
+    """
     i = 0
     while i < len(needs):
         j = _end_of_run(needs, i, memory)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pickle
+import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -17,12 +19,13 @@ from itslive_core.demo import demo_path
 from itslive_core.errors import ItsliveError
 from itslive_core.estimators import prepare
 from itslive_core.estimators.prepare import filter_block, pixels_at_once, solve_blocks
-from itslive_core.jobs.coupling import CoupledBlocks
+from itslive_core.estimators.spatial import fit_blocks
+from itslive_core.jobs.coupling import apply_choice
 from itslive_core.jobs.cube_work import CubeWork
 from itslive_core.jobs.plan import BlockTask, group_tasks
 from itslive_core.solvers.block_tridiagonal import BlockTridiagonalSolver
 from itslive_core.time_grid import TimeGrid
-from tests.coupled_area import SimulatedArea
+from tests.coupled_area import SimulatedArea, solve
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -151,7 +154,7 @@ def test_groups_of_any_size_join_without_seams() -> None:
         blocks, shared, mask = area.prepare(settings)
         blocks.mu = 0.03
         for group in group_tasks(blocks.tasks, side):
-            for task, (result, _) in zip(group, blocks.solve(group, shared, mask), strict=True):
+            for task, (result, _) in zip(group, solve(blocks, group, shared, mask), strict=True):
                 results[side, task.name] = result
     for (_, name), result in results.items():
         whole = results[60, name]
@@ -162,13 +165,16 @@ def test_groups_of_any_size_join_without_seams() -> None:
 def test_groups_are_as_large_as_memory_allows(monkeypatch: pytest.MonkeyPatch) -> None:
     blocks, shared, _ = SimulatedArea((10, 30)).prepare(replace(PLAIN, spatial_smoothing=0.1))
     blocks.mu = 0.1
-    assert blocks.group_side(shared, whole=True) == 30
+    one = blocks._bytes_of_pixel(shared)
+    assert one > 8.0 * shared.grid.size * shared.operator.bandwidth
+    assert blocks.group_side(shared, whole=True) > 30
     assert blocks.group_side(shared, whole=False) == 32
-    one = 8.0 * shared.grid.size * (shared.operator.bandwidth + 1)
-    monkeypatch.setattr("itslive_core.jobs.coupling._PATCH_MEMORY", 50**2 * one)
-    assert blocks.group_side(shared, whole=True) == 30  # all of it
-    monkeypatch.setattr("itslive_core.jobs.coupling._PATCH_MEMORY", 17**2 * one)
+    monkeypatch.setattr("itslive_core.jobs.coupling._GROUP_MEMORY", 300 * one)
+    assert blocks.group_side(shared, whole=True) > 30  # all of it
+    monkeypatch.setattr("itslive_core.jobs.coupling._GROUP_MEMORY", 299 * one)
     assert blocks.group_side(shared, whole=True) == 1
+    monkeypatch.setattr("itslive_core.jobs.coupling.halo_for", lambda mu: 4)
+    assert blocks.group_side(shared, whole=True) == 17 - 8
     blocks.mu = 0.0
     assert blocks.group_side(shared, whole=True) == 1
 
@@ -193,18 +199,80 @@ def test_one_block_of_a_group_may_fail(gpu: list[int], monkeypatch: pytest.Monke
     assert len(gpu) == 1
 
 
-def test_a_group_that_fails_is_tried_block_by_block(monkeypatch: pytest.MonkeyPatch) -> None:
-    real = CoupledBlocks.solve
+@pytest.mark.parametrize("device", ["cpu", "auto"])
+def test_one_block_of_a_coupled_glacier_may_fail(
+    gpu: list[int], monkeypatch: pytest.MonkeyPatch, device: str
+) -> None:
+    from itslive_core.solvers.torch_coupled import TorchCoupledPixels
 
-    def solve(self: CoupledBlocks, tasks, *given, **options):  # type: ignore[no-untyped-def]
-        if len(tasks) > 1:
-            raise ItsliveError("too large")
-        return real(self, tasks, *given, **options)
+    monkeypatch.setattr(
+        "itslive_core.estimators.spatial.TorchCoupledPixels", lambda px: TorchCoupledPixels(px, "cpu")
+    )
+    coupled = replace(PLAIN, spatial_smoothing=0.03, device=device)
+    every = jobs(coupled)
+    bad = sorted(every)[1]
+    row, col = map(int, bad.split(":")[1:])
+    real = itslive.Datacube.read_block
+    tries: list[Block] = []
 
+    def read(self: itslive.Datacube, block: Block, **options: bool) -> object:
+        if (block.row0, block.col0) == (row, col):
+            tries.append(block)
+            raise ItsliveError("this chunk is damaged")
+        return real(self, block, **options)
+
+    monkeypatch.setattr(itslive.Datacube, "read_block", read)
+    found = jobs(coupled)
+    assert "this chunk is damaged" in str(found.pop(bad).error)
+    assert [result.error for result in found.values()] == [None] * (len(every) - 1)
+    assert len(tries) <= 2  # to choose on, and in its turn
+
+
+def test_a_group_that_cannot_be_coupled_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise ItsliveError("spatial smoothing 3 did not converge")
+
+    monkeypatch.setattr("itslive_core.jobs.coupling.couple", fail)
+    found = jobs(replace(PLAIN, spatial_smoothing=3.0))
+    assert all("did not converge" in str(result.error) for result in found.values())
+
+
+def test_estimates_that_are_forgotten_are_not_made_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    fitted: list[Block] = []
+    real = fit_blocks
+
+    def fit(blocks, *given):  # type: ignore[no-untyped-def]
+        fitted.extend(pixels.block for pixels in blocks)
+        return real(blocks, *given)
+
+    monkeypatch.setattr("itslive_core.jobs.coupling.fit_blocks", fit)
+    monkeypatch.setattr("itslive_core.jobs.coupling._KEPT", 1.0)
     coupled = replace(PLAIN, spatial_smoothing=0.03)
-    expected = jobs(coupled)
-    monkeypatch.setattr(CoupledBlocks, "solve", solve)
-    assert_same(jobs(coupled), expected, 0.02)
+    found = jobs(coupled)
+    assert len(fitted) <= len(found) + 3  # once each, and those to learn the noise from
+
+
+@pytest.mark.parametrize("mu", [0.0, 0.03])
+def test_all_threads_work(monkeypatch: pytest.MonkeyPatch, mu: float) -> None:
+    """Also where the pairs that were held out say that neighbours do not help."""
+    together, most = threading.Barrier(2), []
+
+    def fit(blocks, *given):  # type: ignore[no-untyped-def]
+        if threading.current_thread() is not threading.main_thread() and not most:
+            together.wait(20)  # two of them meet, or it breaks
+            most.append(2)
+        return fit_blocks(blocks, *given)
+
+    def choose(blocks, *_):  # type: ignore[no-untyped-def]
+        found = {"spatial_smoothing_used": mu, "spatial_noise_correlation": 0.0}
+        apply_choice(blocks, found)
+        return found
+
+    monkeypatch.setattr("itslive_core.jobs.coupling.fit_blocks", fit)
+    monkeypatch.setattr("itslive_core.jobs.glacier.choose_for_job", choose)
+    found = jobs(replace(PLAIN, spatial_smoothing="auto"), workers=2)
+    assert all(result.error is None for result in found.values())
+    assert most
 
 
 def test_a_group_is_given_up_when_the_job_is_to_stop() -> None:
@@ -217,6 +285,30 @@ def test_a_group_is_given_up_when_the_job_is_to_stop() -> None:
     coupled = replace(PLAIN, spatial_smoothing=0.03)
     assert jobs(coupled, should_stop=stop, workers=2) == {}
     assert len(asked) < 15
+
+
+def test_a_job_that_is_to_stop_at_once_does() -> None:
+    coupled = replace(PLAIN, spatial_smoothing=0.03)
+    assert jobs(coupled, should_stop=lambda: True) == {}
+
+
+def test_who_stops_to_look_does_not_wait_for_the_group() -> None:
+    cube = itslive.open_cube(demo_path().cubes[0])
+    coupled = replace(PLAIN, spatial_smoothing=0.03)
+    read: list[Block] = []
+    real = CubeWork._alone
+
+    def alone(self, coupled, task, *given):  # type: ignore[no-untyped-def]
+        read.append(task.block)
+        time.sleep(0.3)
+        return real(self, coupled, task, *given)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(CubeWork, "_alone", alone)
+        job = itslive.run_glacier(cube, None, coupled, selection=RECENT, bbox=BOX, workers=1, previews=True)
+        assert next(job).preview
+        job.close()  # type: ignore[attr-defined]
+    assert len(read) < 4
 
 
 def test_blocks_can_be_seen_before_they_are_coupled() -> None:

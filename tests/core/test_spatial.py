@@ -20,7 +20,7 @@ from itslive_core.estimators.prepare import filter_block, solve_blocks
 from itslive_core.estimators.spatial import Patch, PixelFits, choose_coupling, couple, neighbour_correlation
 from itslive_core.jobs.coupling import CoupledBlocks, choose_for_job, halo_for
 from itslive_core.solvers.coupled import CoupledPixels, graph_quadrature
-from tests.coupled_area import DENSE, SimulatedArea
+from tests.coupled_area import DENSE, SimulatedArea, solve
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -129,7 +129,7 @@ def test_without_coupling_nothing_changes() -> None:
     blocks, shared, mask = area.prepare(LEARNING)
     blocks.mu = 0.0
     task = blocks.tasks[0]
-    [(result, alone)] = blocks.solve([task], shared, mask)
+    [(result, alone)] = solve(blocks, [task], shared, mask)
     used = filter_block(area.read_block(task.block), shared, LEARNING)
     [expected] = solve_blocks(shared, [used], LEARNING)
     np.testing.assert_array_equal(result.values, expected.values)
@@ -221,7 +221,7 @@ def test_blocks_join_without_seams() -> None:
     choose_for_job([blocks], [(shared, mask)], blocks.tasks)
     area.reads.clear()
     for task, fit in list(zip(blocks.tasks, fits, strict=True))[1:4]:
-        [(result, _)] = blocks.solve([task], shared, mask)
+        [(result, _)] = solve(blocks, [task], shared, mask)
         [(values, std)] = couple(patch, [fit], 0.1, blocks.correlation, uncertainty=True)
         assert np.nanmax(np.abs(result.values - values) / std) < 0.01
         np.testing.assert_allclose(result.std, std, rtol=0.01)
