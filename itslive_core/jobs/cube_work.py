@@ -12,7 +12,7 @@ from itslive_core.estimators.gp_settings import GaussianProcessSettings
 from itslive_core.estimators.prepare import SharedPairs, filter_block, pixels_at_once, solve_blocks
 from itslive_core.estimators.season_pixels import SeasonRows, season_of_block
 from itslive_core.estimators.settings import InversionSettings
-from itslive_core.jobs.plan import group_tasks
+from itslive_core.jobs.plan import available_workers, group_tasks
 from itslive_core.series import speed_and_std
 from itslive_core.solvers.base import NO_FREEDOM, SOLVED
 
@@ -226,18 +226,21 @@ class CubeWork:
         shared, mask = self.shared
         tasks, at_hand = [task for task, _ in blocks], {task.block: pixels for task, pixels in blocks}
         near = coupled.reach(tasks)
+        found: Sequence[PixelFits | Exception]
         if pixels_at_once(shared, coupled.settings) == 1:
             found = self._side_by_side(lambda task: self._alone(coupled, task, at_hand), near)
         else:  # read here, and taken together by the GPU
             others = [task for task in near if task.block not in at_hand]
-            read = dict(zip(others, self._side_by_side(self._read, others), strict=True))
-            at_hand |= {task.block: p for task, p in read.items() if not isinstance(p, Exception)}
-            found = [*coupled.fit([task for task in near if task.block in at_hand], shared, mask, at_hand)]
-        errors = {t.name: e for t, e in zip(near, found, strict=False) if isinstance(e, Exception)}
+            read = zip(others, self._side_by_side(self._read, others), strict=True)
+            at_hand |= {task.block: p for task, p in read if not isinstance(p, Exception)}
+            near = [task for task in near if task.block in at_hand]
+            found = coupled.fit(near, shared, mask, at_hand)
+        errors = {t.name: e for t, e in zip(near, found, strict=True) if isinstance(e, Exception)}
         good = [task for task in tasks if task.name not in errors]
         out = {task.name: Solved(error=errors[task.name]) for task in tasks if task.name in errors}
         fits = [fit for fit in found if not isinstance(fit, Exception)]
-        solved = coupled.solve(good, shared, fits, threads=self._threads) if good else []
+        threads = min(self._threads, available_workers(()))  # more of them help to read only
+        solved = coupled.solve(good, shared, fits, threads=threads) if good else []
         for task, (result, alone) in zip(good, solved, strict=True):
             vx, vy = np.moveaxis(alone.result.values, 1, 0)
             before = {"vx": _cube_of(task, vx), "vy": _cube_of(task, vy)}
