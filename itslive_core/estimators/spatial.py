@@ -247,7 +247,7 @@ def engine_for(
         return TorchCoupledPixels(pixels)
     if pixels.nbytes > _MOST_MEMORY:
         raise ItsliveError(
-            f"spatial smoothing needs {pixels.nbytes / 1e9:.0f} GB for each block at an interval of "
+            f"spatial smoothing needs {pixels.nbytes / 1e9:.0f} GB at an interval of "
             f"{settings.interval:g} days: choose a longer interval or a shorter period"
         )
     return replace(pixels, threads=threads)

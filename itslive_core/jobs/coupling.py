@@ -156,11 +156,14 @@ class CoupledBlocks:
         Returns
         -------
         list of BlockTask
-            These, and those around, but for blocks that were left out.
+            These, and those around, but for blocks around that were left out.
         """
-        window = self._window(tasks)
-        near = tasks if self.mu == 0.0 else [task for task in self.tasks if _meet(task.block, window)]
-        return [task for task in near if task.block not in self._left_out]
+        if self.mu == 0.0:
+            return list(tasks)
+        window, own = self._window(tasks), {task.block for task in tasks}
+        near = [task for task in self.tasks if _meet(task.block, window)]
+        # What could not be read for others may be read in its own turn.
+        return [task for task in near if task.block in own or task.block not in self._left_out]
 
     def solve(
         self, tasks: Sequence[BlockTask], shared: SharedPairs, fits: Sequence[PixelFits], *, threads: int = 1
