@@ -95,7 +95,7 @@ class Progress(param.Parameterized):
         spent = time.monotonic() - self._since
         share = done / total if total else 0.0
         if previews:
-            share = _OF_PREVIEW * previews / total + (1.0 - _OF_PREVIEW) * share
+            share = min(_OF_PREVIEW * (previews / total) + (1.0 - _OF_PREVIEW) * share, 1.0)
         left = clock(spent / share * (1.0 - share)) if share else "--:--"
         self.param.update(done=done, total=total, share=share, text=f"{round(100 * share)} % · {left} left")
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from dashboard.address import apply_query, query_of
-from dashboard.control.area import AreaControl
+from dashboard.control.area import AreaControl, Progress
 from dashboard.control.session import Session
 from dashboard.extension import prepare
 from dashboard.resources import devices_in_words
@@ -67,6 +67,17 @@ def test_the_panel_names_the_devices_and_asks_for_mu_only_where_it_counts(sessio
     assert str(find_devices()[0]) in words
     if len(find_devices()) == 1:
         assert "no GPU (CUDA) here" in words
+
+
+def test_progress_ends_at_all_whatever_the_number_of_blocks():
+    progress = Progress()
+    progress.start()
+    for total in range(1, 200):
+        progress.step(0, total, total)
+        assert progress.share == pytest.approx(0.8)
+        progress.step(total, total, total)
+        assert progress.share == 1.0
+        assert progress.text == "100 % · 00:00 left"
 
 
 def test_a_coupled_glacier_is_shown_before_and_after(session):
