@@ -51,7 +51,7 @@ _SHOWN: dict[str, dict[str, Any]] = {
     "season_amplitude": {"title": "Amplitude of the season [m/yr]", "name": "Amplitude"},
     "season_day": {"title": "Day of the year when it is fastest", "kind": "day", "name": "Fastest on",
                    "unit": ""},
-    "change": {"title": "Change by spatial smoothing [m/yr]", "kind": "change", "name": "Change"},
+    "change": {"title": "Change [m/yr]", "kind": "change", "name": "Change"},
 }  # fmt: skip
 """How each mode is drawn: fields of `Raster`."""
 SIDES = {"Neighbours coupled": "after", "Each pixel alone": "before", "Change": "change"}
