@@ -8,8 +8,10 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from itslive_core._version import __version__
+
 if TYPE_CHECKING:
-    from itslive_core.catalog import CubeRecord, cubes_at
+    from itslive_core.cube_record import CubeRecord
     from itslive_core.datacube import Datacube, open_cube
     from itslive_core.errors import ItsliveError
     from itslive_core.estimators.diagnosis import Diagnosis, diagnose
@@ -23,13 +25,12 @@ if TYPE_CHECKING:
     from itslive_core.glaciers import Glacier
     from itslive_core.jobs.glacier import run_glacier
     from itslive_core.jobs.overview import read_glacier
+    from itslive_core.lookup import cubes_at
     from itslive_core.pairs import ImagePairs
     from itslive_core.selection import PairSelection
 
-__version__ = "0.1.0"
-
 _HOMES = {
-    "CubeRecord": "catalog",
+    "CubeRecord": "cube_record",
     "Datacube": "datacube",
     "Diagnosis": "estimators.diagnosis",
     "GaussianProcessSettings": "estimators.gp_settings",
@@ -38,7 +39,7 @@ _HOMES = {
     "InversionSettings": "estimators.settings",
     "ItsliveError": "errors",
     "PairSelection": "selection",
-    "cubes_at": "catalog",
+    "cubes_at": "lookup",
     "diagnose": "estimators.diagnosis",
     "fit_gaussian_process": "estimators.gaussian_process",
     "fit_gaussian_process_steps": "estimators.gaussian_process",

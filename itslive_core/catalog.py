@@ -12,29 +12,18 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from itslive_core.cube_record import BOX, VERSION, CubeRecord
+from itslive_core.boxes import BOX
 from itslive_core.errors import CoverageError
 from itslive_core.geodesy import LONLAT, check_lonlat, project, transformer, utm_zone, wrap_longitude
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from threading import Thread
-
     import geopandas
     import numpy as np
     from shapely.geometry.base import BaseGeometry
 
-__all__ = [
-    "BOX",
-    "VERSION",
-    "Catalog",
-    "CubeRecord",
-    "cubes_at",
-    "cubes_over",
-    "load_catalog",
-    "refresh_catalog",
-    "refresh_in_background",
-]
+    from itslive_core.cube_record import CubeRecord
+
+__all__ = ["Catalog"]
 
 NORTH, SOUTH = 3413, 3031
 POLAR_FROM = 50.0  # degrees of latitude; polar cubes begin at 53.9 N and 55.1 S
@@ -92,7 +81,7 @@ class Catalog:
         return [epsg for epsg in self.epsgs if _may_cover(epsg, zones, lat)]
 
     def cubes_at(self, lon: float, lat: float, *, outline: BaseGeometry | None = None) -> list[CubeRecord]:
-        """All cubes that cover a place, best first, each with a reason; see :func:`cubes_at`."""
+        """All cubes that cover a place, best first, with reasons; see `itslive_core.lookup.cubes_at`."""
         lon, lat = check_lonlat(lon, lat)
         hits = self._hits(lon, lat)
         if not hits:
@@ -112,7 +101,7 @@ class Catalog:
         ]
 
     def cubes_over(self, outline: BaseGeometry) -> list[CubeRecord]:
-        """All cubes that hold part of an outline, best first; see :func:`cubes_over`."""
+        """All cubes that hold part of an outline, best first; see :func:`itslive_core.lookup.cubes_over`."""
         shape = _shape(outline)
         middle = shape.representative_point()
         lon, lat = check_lonlat(wrap_longitude(middle.x), middle.y)
@@ -190,109 +179,6 @@ class Catalog:
         from itslive_core.footprints import edges_mercator
 
         return edges_mercator(self.records)
-
-
-def cubes_at(lon: float, lat: float, *, outline: BaseGeometry | None = None) -> list[CubeRecord]:
-    """Find the cubes that cover a place, offline.
-
-    The place is projected into each coordinate system that may have a cube there, and floored to the lattice:
-    exact also near the poles and the antimeridian, where a test in lon/lat fails.
-
-    Parameters
-    ----------
-    lon, lat
-        Degrees, WGS 84.
-    outline
-        A glacier, or its outline in lon/lat, that the best cube should hold as a whole.
-
-    Returns
-    -------
-    list of CubeRecord
-        Never empty; best first. With an outline, by the share of it that they hold; then those in which the
-        place lies at least 5 km inside, then its own UTM zone, then the deepest. Each says why in ``reason``.
-
-    Raises
-    ------
-    CoverageError
-        If there is none; names the nearest.
-    SettingsError
-        If the numbers are no place on Earth.
-    """
-    return load_catalog().cubes_at(lon, lat, outline=outline)
-
-
-def cubes_over(outline: BaseGeometry) -> list[CubeRecord]:
-    """Find the cubes that hold part of an outline, offline.
-
-    Parameters
-    ----------
-    outline
-        A glacier, or its outline in lon/lat.
-
-    Returns
-    -------
-    list of CubeRecord
-        Cubes of one coordinate system follow each other, those systems first that hold most of the outline in
-        the fewest cubes: the leading ones with the same ``epsg`` are what a glacier needs. Each has a reason.
-
-    Raises
-    ------
-    CoverageError
-        If there is none; names the nearest.
-    """
-    return load_catalog().cubes_over(outline)
-
-
-def load_catalog() -> Catalog:
-    """Return the catalog: what ``ITSLIVE_CATALOG`` names, else the last refreshed, else the package's own.
-
-    Never fails: a catalog that cannot be read is replaced by the package's, with a warning in the log.
-    """
-    from itslive_core import catalog_refresh
-
-    return catalog_refresh.load()
-
-
-def refresh_catalog(url: str | None = None, *, timeout: float = 60.0) -> Catalog:
-    """Fetch the public catalog, and keep it in the cache for later lookups.
-
-    Parameters
-    ----------
-    url
-        Address or file to read instead; by default what ``ITSLIVE_CATALOG`` names, else the public catalog.
-    timeout
-        Seconds to wait for each piece of the answer.
-
-    Raises
-    ------
-    ServiceError
-        If it cannot be fetched, or lists no cube. What was there before stays in use.
-    """
-    from itslive_core import catalog_refresh
-
-    return catalog_refresh.refresh(url, timeout=timeout)
-
-
-def refresh_in_background(
-    callback: Callable[[Catalog], None] | None = None, *, max_age: float = 7.0
-) -> Thread:
-    """Refresh the catalog in a thread, unless the cached one is recent.
-
-    Parameters
-    ----------
-    callback
-        Called in that thread with the new catalog; not called where nothing was fetched.
-    max_age
-        Days during which a cached catalog is recent enough.
-
-    Returns
-    -------
-    threading.Thread
-        Started; a failure is logged and changes nothing.
-    """
-    from itslive_core import catalog_refresh
-
-    return catalog_refresh.in_background(callback, max_age=max_age)
 
 
 def describe(lon: float, lat: float) -> str:

@@ -16,16 +16,17 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from itslive_core.boxes import BOX
 from itslive_core.caching import cache_folder, write_atomically
 from itslive_core.catalog import Catalog
-from itslive_core.cube_record import BOX, HTTPS, S3, VERSION, CubeRecord
+from itslive_core.cube_record import HTTPS, S3, VERSION, CubeRecord
 from itslive_core.errors import ItsliveError, ServiceError
 from itslive_core.web import Retry, fetch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-__all__ = ["PUBLIC", "VARIABLE", "in_background", "load", "parse", "refresh"]
+__all__ = ["PUBLIC", "VARIABLE", "load_catalog", "parse", "refresh_catalog", "refresh_in_background"]
 
 log = logging.getLogger(__name__)
 
@@ -41,8 +42,11 @@ RELEASE = re.compile(r"/datacubes/([^/]+)/[NS]\d\d[EW]\d\d\d/")
 COLUMNS = ("epsg", "cx", "cy", "version", "location")
 
 
-def load() -> Catalog:
-    """Return the catalog in use; see :func:`itslive_core.catalog.load_catalog`."""
+def load_catalog() -> Catalog:
+    """Return the catalog: what ``ITSLIVE_CATALOG`` names, else the last refreshed, else the package's own.
+
+    Never fails: a catalog that cannot be read is replaced by the package's, with a warning in the log.
+    """
     named = os.environ.get(VARIABLE, "").strip()
     if named and not _is_address(named):
         return _read_or_fall_back(named, _changed(Path(named).expanduser()))
@@ -54,8 +58,21 @@ def load() -> Catalog:
     return _first_fetch(address) if named else _packaged()
 
 
-def refresh(url: str | None = None, *, timeout: float = 60.0) -> Catalog:
-    """Fetch a catalog into the cache; see :func:`itslive_core.catalog.refresh_catalog`."""
+def refresh_catalog(url: str | None = None, *, timeout: float = 60.0) -> Catalog:
+    """Fetch the public catalog, and keep it in the cache for later lookups.
+
+    Parameters
+    ----------
+    url
+        Address or file to read instead; by default what ``ITSLIVE_CATALOG`` names, else the public catalog.
+    timeout
+        Seconds to wait for each piece of the answer.
+
+    Raises
+    ------
+    ServiceError
+        If it cannot be fetched, or lists no cube. What was there before stays in use.
+    """
     address = url or os.environ.get(VARIABLE, "").strip() or PUBLIC
     if not _is_address(address):
         return _read(Path(address).expanduser())
@@ -70,8 +87,23 @@ def refresh(url: str | None = None, *, timeout: float = 60.0) -> Catalog:
     return catalog
 
 
-def in_background(callback: Callable[[Catalog], None] | None, *, max_age: float) -> threading.Thread:
-    """Refresh in a thread; see :func:`itslive_core.catalog.refresh_in_background`."""
+def refresh_in_background(
+    callback: Callable[[Catalog], None] | None = None, *, max_age: float = 7.0
+) -> threading.Thread:
+    """Refresh the catalog in a thread, unless the cached one is recent.
+
+    Parameters
+    ----------
+    callback
+        Called in that thread with the new catalog; not called where nothing was fetched.
+    max_age
+        Days during which a cached catalog is recent enough.
+
+    Returns
+    -------
+    threading.Thread
+        Started; a failure is logged and changes nothing.
+    """
 
     def work() -> None:
         address = os.environ.get(VARIABLE, "").strip() or PUBLIC
@@ -80,7 +112,7 @@ def in_background(callback: Callable[[Catalog], None] | None, *, max_age: float)
         if changed and time.time() - changed / 1e9 < max_age * DAY:
             return
         try:
-            catalog = refresh(address)
+            catalog = refresh_catalog(address)
         except ItsliveError as error:
             log.warning("the catalog of cubes stays as it is: %s", error)
             return
@@ -153,7 +185,7 @@ def _read_or_fall_back(path: str, changed: int | None) -> Catalog:  # noqa: ARG0
 @lru_cache(maxsize=4)
 def _first_fetch(address: str) -> Catalog:
     try:
-        return refresh(address, timeout=15.0)
+        return refresh_catalog(address, timeout=15.0)
     except ItsliveError as error:
         log.warning("the package's own catalog is used: %s", error)
         return _packaged()

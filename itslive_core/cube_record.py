@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from itslive_core.boxes import BOX, box_polygons
 from itslive_core.geodesy import LONLAT, transformer
 
 if TYPE_CHECKING:
     from shapely import Polygon
 
-__all__ = ["BOX", "HTTPS", "S3", "VERSION", "CubeRecord"]
+__all__ = ["HTTPS", "S3", "VERSION", "CubeRecord"]
 
 VERSION = "v2-updated-october2024"
 """Folder of the current release of the datacubes."""
@@ -20,9 +21,6 @@ VERSION = "v2-updated-october2024"
 BUCKET = "its-live-data"
 HTTPS = f"https://{BUCKET}.s3.amazonaws.com/"
 S3 = f"s3://{BUCKET}/"
-
-BOX = 100_000
-"""Side of a cube's box [m]."""
 
 
 @dataclass(frozen=True)
@@ -84,8 +82,6 @@ class CubeRecord:
     @property
     def footprint(self) -> Polygon:
         """The box in lon/lat with rounded edges; at the antimeridian longitudes run on past 180."""
-        from itslive_core.footprints import box_polygons
-
         polygon: Polygon = box_polygons(self.epsg, np.array([[self.cx, self.cy]]))[0]
         return polygon
 

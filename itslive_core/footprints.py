@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyproj
 
-from itslive_core.cube_record import BOX, CubeRecord
+from itslive_core.boxes import BOX, box_polygons, continuous_lonlat
 from itslive_core.geodesy import LONLAT, mercator, transformer
 
 if TYPE_CHECKING:
@@ -15,46 +15,14 @@ if TYPE_CHECKING:
 
     import geopandas
 
-__all__ = ["box_polygons", "edges_mercator", "frame", "nearest_box"]
+    from itslive_core.cube_record import CubeRecord
 
-STEPS = 8
-"""Pieces into which an edge of a box is cut: within 40 m of the true curve up to 85 degrees of latitude."""
+__all__ = ["edges_mercator", "frame", "nearest_box"]
 
 DRAWN_STEPS = 4
-"""The same for lines that are only looked at: half the points to send to the browser."""
+"""Pieces of an edge that is only looked at: half the points to send to the browser."""
 
 EARTH = pyproj.Geod(ellps="WGS84")
-
-
-def box_polygons(epsg: int, centres: np.ndarray) -> np.ndarray:
-    """Return the lon/lat polygons of boxes of one coordinate system.
-
-    Parameters
-    ----------
-    epsg
-        The coordinate system.
-    centres : (n, 2)
-        Centres of the boxes [m].
-
-    Returns
-    -------
-    (n,) object array of shapely.Polygon
-        Longitudes are continuous and may run past 180; a box that holds a pole gets an edge along it.
-    """
-    import shapely
-
-    side = np.linspace(-0.5, 0.5, STEPS + 1)[:-1]
-    flat = np.full(STEPS, 0.5)
-    ring_x = np.concatenate([side, flat, -side, -flat]) * BOX
-    ring_y = np.concatenate([-flat, side, flat, -side]) * BOX
-    lon, lat = _continuous(epsg, centres[:, :1] + ring_x, centres[:, 1:] + ring_y, closed=True)
-    lon -= 360.0 * np.floor((lon[:, :-1].mean(axis=1, keepdims=True) + 180.0) / 360.0)
-    rings = np.stack([lon, lat], axis=-1)
-    polygons: np.ndarray = shapely.polygons(rings)
-    for i in np.flatnonzero(np.abs(lon[:, -1] - lon[:, 0]) > 180.0):  # round a pole
-        pole = np.copysign(90.0, lat[i].mean())
-        polygons[i] = shapely.Polygon([*rings[i], (lon[i, -1], pole), (lon[i, 0], pole)])
-    return polygons
 
 
 def frame(records: Sequence[CubeRecord]) -> geopandas.GeoDataFrame:
@@ -86,7 +54,7 @@ def edges_mercator(records: Sequence[CubeRecord]) -> tuple[np.ndarray, np.ndarra
         step = np.linspace(0.0, BOX, DRAWN_STEPS + 1)
         x = starts[:, :1] + np.where(along_x[:, None], step, 0.0)
         y = starts[:, 1:] + np.where(along_x[:, None], 0.0, step)
-        lon, lat = _continuous(epsg, x, y)
+        lon, lat = continuous_lonlat(epsg, x, y)
         for piece_lon, piece_lat in _at_antimeridian(lon, lat):
             gap = np.full((len(piece_lon), 1), np.nan)
             merc_x, merc_y = mercator(piece_lon, piece_lat)
@@ -149,17 +117,6 @@ def _unique_edges(centres: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     along_y = np.unique(left_right, axis=0)
     flags = np.repeat([True, False], [len(along_x), len(along_y)])
     return np.concatenate([along_x, along_y]), flags
-
-
-def _continuous(
-    epsg: int, x: np.ndarray, y: np.ndarray, *, closed: bool = False
-) -> tuple[np.ndarray, np.ndarray]:
-    """Lon/lat of lines (n, m) without the jump from 180 to -180; a closed line gets its first point again."""
-    lon, lat = transformer(epsg, LONLAT).transform(x, y)
-    if closed:
-        lon, lat = (np.concatenate([values, values[:, :1]], axis=1) for values in (lon, lat))
-    lon = np.unwrap(lon, period=360.0, axis=1)
-    return np.round(lon, 9), lat  # the antimeridian is an edge of many boxes: none shall reach 1e-13 over it
 
 
 def _at_antimeridian(lon: np.ndarray, lat: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:

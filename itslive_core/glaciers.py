@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyproj
 
-from itslive_core.catalog import CubeRecord, cubes_over, describe
+from itslive_core.catalog import describe
 from itslive_core.errors import OutlineError
 from itslive_core.geodesy import check_lonlat, project
+from itslive_core.lookup import cubes_over
 from itslive_core.outlines import ID_NAMES, Feature, pick, read_features
 from itslive_core.rgi import REGIONS, parse_rgi_id, regions_at
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     import geopandas
     from shapely.geometry.base import BaseGeometry
 
+    from itslive_core.cube_record import CubeRecord
     from itslive_core.glims import Glims
 
 __all__ = ["Glacier"]
@@ -194,7 +196,7 @@ class Glacier:
         return any(bool(shapely.intersects_xy(self.outline, turn, lat)) for turn in turns)
 
     def cubes(self) -> list[CubeRecord]:
-        """All cubes that hold part of it, best first; see :func:`itslive_core.catalog.cubes_over`."""
+        """All cubes that hold part of it, best first; see :func:`itslive_core.lookup.cubes_over`."""
         return cubes_over(self.outline)
 
     def outline_in(self, crs: Any) -> BaseGeometry:

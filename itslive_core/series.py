@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-import itslive_core
+from itslive_core._version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
     from itslive_core.pairs import ImagePairs
     from itslive_core.selection import FilterStep
-    from itslive_core.solvers.base import BatchResult
     from itslive_core.time_grid import TimeGrid
 
 __all__ = [
@@ -28,7 +27,6 @@ __all__ = [
     "filter_attributes",
     "grid_mapping",
     "point_dataset",
-    "point_series",
     "speed_and_std",
     "time_coordinates",
 ]
@@ -167,56 +165,17 @@ def common_attributes(
     plain = {k: int(v) if isinstance(v, bool) else v for k, v in settings.items()}
     return {
         "Conventions": "CF-1.8",
-        "history": f"estimated by itslive_core {itslive_core.__version__}",
+        "history": f"estimated by itslive_core {__version__}",
         "title": "Glacier velocity on regular time cells, estimated from ITS_LIVE image pairs",
-        "source": f"ITS_LIVE image pairs; itslive_core {itslive_core.__version__}",
+        "source": f"ITS_LIVE image pairs; itslive_core {__version__}",
         "references": _REFERENCES,
         **plain,
         "settings": json.dumps(dict(settings)),
         "selection": json.dumps(dict(selection)),
         "cube_url": " ".join(cube_urls),
         "cube_date_updated": "; ".join(updated),
-        "itslive_core_version": itslive_core.__version__,
+        "itslive_core_version": __version__,
     }
-
-
-def point_series(
-    grid: TimeGrid, result: BatchResult, pairs: ImagePairs, attributes: Mapping[str, Any]
-) -> xr.Dataset:
-    """Put the estimate of one pixel into a dataset.
-
-    Parameters
-    ----------
-    grid : TimeGrid
-        M cells.
-    result : BatchResult
-        Of one pixel.
-    pairs : ImagePairs
-        Gives the place.
-    attributes : mapping
-        Of the dataset.
-
-    Returns
-    -------
-    xarray.Dataset
-        Dimension ``time``; see the package documentation for the variables.
-    """
-    nothing = np.full(grid.size, np.nan)
-    with_std = result.std.shape[2] == grid.size
-    vx, vy = result.values[0]
-    vx_std, vy_std = result.std[0] if with_std else (nothing, nothing)
-    v, v_std = speed_and_std(vx, vy, vx_std, vy_std)
-    columns = {
-        "vx": vx,
-        "vy": vy,
-        "v": v,
-        "vx_std": vx_std,
-        "vy_std": vy_std,
-        "v_std": v_std,
-        "n_pairs": result.count[0],
-        "coverage": result.covered[0],
-    }
-    return point_dataset(grid, columns, pairs, attributes)
 
 
 def point_dataset(

@@ -25,11 +25,13 @@ from itslive_core.estimators.prepare import SharedPairs, solve_pixels
 from itslive_core.estimators.settings import InversionSettings
 from itslive_core.missions import MISSIONS
 from itslive_core.rejections import reject
-from itslive_core.series import common_attributes, filter_attributes, point_series
+from itslive_core.series import common_attributes, filter_attributes, point_dataset, speed_and_std
 from itslive_core.solvers.base import FAILED, NO_FREEDOM, SOLVED, TOO_FEW, needed_pairs
 from itslive_core.time_grid import TimeGrid
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import xarray as xr
     from numpy.typing import NDArray
 
@@ -193,3 +195,42 @@ def series_of(solution: PointSolution, selection: PairSelection | None = None) -
         **filter_attributes(used.history, n),
     }
     return point_series(solution.shared.grid, result, used, attributes)
+
+
+def point_series(
+    grid: TimeGrid, result: BatchResult, pairs: ImagePairs, attributes: Mapping[str, Any]
+) -> xr.Dataset:
+    """Put the estimate of one pixel into a dataset.
+
+    Parameters
+    ----------
+    grid : TimeGrid
+        M cells.
+    result : BatchResult
+        Of one pixel.
+    pairs : ImagePairs
+        Gives the place.
+    attributes : mapping
+        Of the dataset.
+
+    Returns
+    -------
+    xarray.Dataset
+        Dimension ``time``; see the package documentation for the variables.
+    """
+    nothing = np.full(grid.size, np.nan)
+    with_std = result.std.shape[2] == grid.size
+    vx, vy = result.values[0]
+    vx_std, vy_std = result.std[0] if with_std else (nothing, nothing)
+    v, v_std = speed_and_std(vx, vy, vx_std, vy_std)
+    columns = {
+        "vx": vx,
+        "vy": vy,
+        "v": v,
+        "vx_std": vx_std,
+        "vy_std": vy_std,
+        "v_std": v_std,
+        "n_pairs": result.count[0],
+        "coverage": result.covered[0],
+    }
+    return point_dataset(grid, columns, pairs, attributes)

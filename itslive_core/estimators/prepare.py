@@ -10,7 +10,7 @@ import numpy as np
 
 from itslive_core.devices import pick_device, require_cuda
 from itslive_core.errors import SettingsError
-from itslive_core.estimators.weights import observation_variance, weights_of
+from itslive_core.estimators.weights import observation_variance, observation_weights, weights_of
 from itslive_core.missions import mission_numbers
 from itslive_core.rejections import Observations, pair_error, rejections
 from itslive_core.solvers.banded import BandedSolver
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 __all__ = [
     "SharedPairs",
     "UsedPairs",
+    "entered_weights",
     "filter_block",
     "pixels_at_once",
     "solve_blocks",
@@ -220,6 +221,42 @@ def solve_pixels(
     batch = PixelBatch(shared.operator, shared.span_id, offsets, pair, vx, vy, weights, noise)
     options = solve_options(settings)
     return solver_for(settings.device, options, batch).solve(batch, options)
+
+
+def entered_weights(
+    kind: str,
+    result: BatchResult,
+    shared: SharedPairs,
+    offsets: NDArray[np.int64],
+    pair: NDArray[np.int32],
+) -> NDArray[np.float64]:
+    """Give the weight with which each observation entered the last solution, robust and credit included.
+
+    Of mean 1 over each pixel before both; NaN at pixels without an estimate where the noise was learnt.
+
+    Parameters
+    ----------
+    kind : {"none", "span", "error"}
+        As in `observation_variance`.
+    result : BatchResult
+        The solution.
+    shared : SharedPairs
+    offsets : ndarray of int64, shape (P + 1,)
+    pair : ndarray of int32, shape (n,)
+        Rows of `shared`.
+
+    Returns
+    -------
+    ndarray, shape (n,)
+    """
+    if result.learnt is not None:
+        weights = weights_of(result.learnt.sigma**2, offsets) * result.learnt.credit
+    else:
+        span = shared.end - shared.start
+        weights = observation_weights(
+            kind, offsets, pair, span, shared.vx_error, shared.vy_error, shared.mission
+        )
+    return weights * result.robust_weights
 
 
 class UsedPairs(NamedTuple):

@@ -9,8 +9,8 @@ import xarray as xr
 
 from itslive_core.errors import SelectionError
 from itslive_core.estimators.inversion import PointSolution, solve_point
+from itslive_core.estimators.prepare import entered_weights
 from itslive_core.estimators.settings import InversionSettings
-from itslive_core.estimators.weights import entered_weights
 from itslive_core.solvers.band_algebra import PAD
 from itslive_core.solvers.band_assembly import assemble
 from itslive_core.solvers.base import NO_FREEDOM, SOLVED, needed_pairs, smoothing_limits

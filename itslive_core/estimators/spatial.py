@@ -27,8 +27,7 @@ import numpy as np
 
 from itslive_core.devices import pick_device
 from itslive_core.errors import ItsliveError
-from itslive_core.estimators.prepare import filter_block, solve_blocks
-from itslive_core.estimators.weights import entered_weights
+from itslive_core.estimators.prepare import entered_weights, filter_block, solve_blocks
 from itslive_core.solvers.base import NO_FREEDOM, SOLVED, observations_of
 from itslive_core.solvers.coupled import TOLERANCE, CoupledPixels
 from itslive_core.solvers.torch_coupled import TorchCoupledPixels

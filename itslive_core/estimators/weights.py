@@ -9,10 +9,7 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from itslive_core.estimators.prepare import SharedPairs
-    from itslive_core.solvers.base import BatchResult
-
-__all__ = ["entered_weights", "observation_variance", "observation_weights", "weights_of"]
+__all__ = ["observation_variance", "observation_weights", "weights_of"]
 
 
 def observation_variance(
@@ -92,42 +89,6 @@ def weights_of(variance: NDArray[np.float64], offsets: NDArray[np.int64]) -> NDA
     total = np.concatenate(([0.0], np.cumsum(weights)))
     mean = (total[offsets[1:]] - total[offsets[:-1]]) / np.maximum(sizes, 1)
     return weights / np.repeat(mean, sizes)
-
-
-def entered_weights(
-    kind: str,
-    result: BatchResult,
-    shared: SharedPairs,
-    offsets: NDArray[np.int64],
-    pair: NDArray[np.int32],
-) -> NDArray[np.float64]:
-    """Give the weight with which each observation entered the last solution, robust and credit included.
-
-    Of mean 1 over each pixel before both; NaN at pixels without an estimate where the noise was learnt.
-
-    Parameters
-    ----------
-    kind : {"none", "span", "error"}
-        As in `observation_variance`.
-    result : BatchResult
-        The solution.
-    shared : SharedPairs
-    offsets : ndarray of int64, shape (P + 1,)
-    pair : ndarray of int32, shape (n,)
-        Rows of `shared`.
-
-    Returns
-    -------
-    ndarray, shape (n,)
-    """
-    if result.learnt is not None:
-        weights = weights_of(result.learnt.sigma**2, offsets) * result.learnt.credit
-    else:
-        span = shared.end - shared.start
-        weights = observation_weights(
-            kind, offsets, pair, span, shared.vx_error, shared.vy_error, shared.mission
-        )
-    return weights * result.robust_weights
 
 
 def _any_per_pixel(flags: NDArray[np.bool_], offsets: NDArray[np.int64]) -> NDArray[np.bool_]:

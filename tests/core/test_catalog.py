@@ -12,15 +12,11 @@ import pytest
 import shapely
 
 from itslive_core import catalog_refresh, cube_record
-from itslive_core.catalog import (
-    VERSION,
-    Catalog,
-    CubeRecord,
-    cubes_at,
-    cubes_over,
-)
+from itslive_core.catalog import Catalog
+from itslive_core.cube_record import VERSION, CubeRecord
 from itslive_core.errors import CoverageError, SettingsError
 from itslive_core.geodesy import LONLAT, transformer, utm_zone
+from itslive_core.lookup import cubes_at, cubes_over
 
 ROOT = Path(__file__).resolve().parents[2]
 PERITO_MORENO = (-73.10, -50.48)

@@ -8,9 +8,11 @@ import logging
 import pytest
 import shapely
 
-from itslive_core import catalog, catalog_refresh
-from itslive_core.catalog import VERSION, CubeRecord, cubes_at, load_catalog, refresh_catalog
+from itslive_core import catalog_refresh
+from itslive_core.catalog_refresh import load_catalog, refresh_catalog
+from itslive_core.cube_record import VERSION, CubeRecord
 from itslive_core.errors import ItsliveError, ServiceError
+from itslive_core.lookup import cubes_at
 from tests.core.local_http import serve
 
 PARLUNG = (95.968, 29.920)
@@ -137,11 +139,11 @@ def test_refresh_in_the_background(monkeypatch):
     got = []
     with serve(lambda *_: (200, collection(feature(RECORD, zarr_url=HTTP_URL)))) as server:
         monkeypatch.setenv("ITSLIVE_CATALOG", f"{server.url}/catalog.json")
-        catalog.refresh_in_background(got.append).join()
+        catalog_refresh.refresh_in_background(got.append).join()
         assert [one.records for one in got] == [(RECORD,)]
-        catalog.refresh_in_background(got.append).join()
+        catalog_refresh.refresh_in_background(got.append).join()
         assert len(got) == len(server.asked) == 1  # recent enough
-        catalog.refresh_in_background(got.append, max_age=0.0).join()
+        catalog_refresh.refresh_in_background(got.append, max_age=0.0).join()
         assert len(got) == 2
 
 
@@ -173,7 +175,7 @@ def test_a_missing_file_and_a_closed_port(monkeypatch, tmp_path, caplog):
         closed = server.url
     with caplog.at_level(logging.WARNING):
         monkeypatch.setenv("ITSLIVE_CATALOG", closed)
-        catalog.refresh_in_background().join()
+        catalog_refresh.refresh_in_background().join()
     assert "stays as it is" in caplog.text
 
 

@@ -9,7 +9,8 @@ import pytest
 import shapely
 
 from itslive_core import catalog_refresh
-from itslive_core.catalog import Catalog, CubeRecord
+from itslive_core.catalog import Catalog
+from itslive_core.cube_record import CubeRecord
 from itslive_core.footprints import box_polygons
 from itslive_core.geodesy import LONLAT, transformer
 

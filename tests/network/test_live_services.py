@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from itslive_core.catalog import CubeRecord, refresh_catalog
+from itslive_core.catalog_refresh import refresh_catalog
+from itslive_core.cube_record import CubeRecord
 from itslive_core.glaciers import Glacier
 
 pytestmark = pytest.mark.network
