@@ -26,7 +26,7 @@ import numpy as np
 import shapely
 import shapely.affinity
 
-from itslive_core.geodesy import mercator
+from itslive_core.places.geodesy import mercator
 
 WORLD = shapely.box(-180.0, -85.0, 180.0, 85.0)
 TOLERANCE = 2_000.0  # m on the map; the source is a map of 1 : 50 million

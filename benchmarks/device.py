@@ -26,20 +26,20 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 import itslive_core as itslive
-from itslive_core.blocks import Block
-from itslive_core.devices import find_devices, gpu_pays, require_cuda
-from itslive_core.estimators.prepare import SharedPairs
-from itslive_core.estimators.spatial import Patch, fit_blocks
-from itslive_core.solvers.banded import BandedSolver
-from itslive_core.solvers.base import PixelBatch, SolveOptions
-from itslive_core.solvers.block_tridiagonal import BlockTridiagonalSolver, multiplications
-from itslive_core.solvers.torch_coupled import TorchCoupledPixels
-from itslive_core.time_grid import TimeGrid
+from itslive_core.inversion.banded import BandedSolver
+from itslive_core.inversion.prepare import SharedPairs
+from itslive_core.inversion.solver import PixelBatch, SolveOptions
+from itslive_core.inversion.torch.block_tridiagonal import BlockTridiagonalSolver, multiplications
+from itslive_core.neighbours.patches import Patch, fit_blocks
+from itslive_core.neighbours.torch_coupled import TorchCoupledPixels
+from itslive_core.observations.blocks import Block
+from itslive_core.observations.time_grid import TimeGrid
+from itslive_core.support.devices import find_devices, gpu_pays, require_cuda
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from itslive_core.solvers.coupled import CoupledPixels
+    from itslive_core.neighbours.coupled import CoupledPixels
 
 CASES = {
     "lambda 10": SolveOptions(2, 10.0, robust=False, uncertainty=False),

@@ -17,11 +17,11 @@ import argparse
 import numpy as np
 
 import itslive_core as itslive
-from itslive_core.estimators.prepare import SharedPairs
-from itslive_core.solvers.banded import BandedSolver
-from itslive_core.solvers.base import PixelBatch, SolveOptions
-from itslive_core.solvers.dense import DenseSolver
-from itslive_core.time_grid import TimeGrid
+from itslive_core.inversion.banded import BandedSolver
+from itslive_core.inversion.dense import DenseSolver
+from itslive_core.inversion.prepare import SharedPairs
+from itslive_core.inversion.solver import PixelBatch, SolveOptions
+from itslive_core.observations.time_grid import TimeGrid
 
 
 def pixels_of(cube: itslive.Datacube, n: int) -> list[itslive.ImagePairs]:

@@ -17,8 +17,8 @@ import xarray as xr
 
 import itslive_core as itslive
 from itslive_core.demo import demo_path
-from itslive_core.missions import MISSIONS
-from itslive_core.rejections import explain_rejections
+from itslive_core.filters.rejections import explain_rejections
+from itslive_core.observations.missions import MISSIONS
 
 mpl.use("Agg")
 import matplotlib.dates as mdates

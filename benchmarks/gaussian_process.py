@@ -33,12 +33,12 @@ from peers.sklearn_gp import fit_predict
 from scipy.special import gammaln
 
 import itslive_core as itslive
-from itslive_core.estimators.gp_component import FREEDOM
-from itslive_core.estimators.gp_data import PixelData
-from itslive_core.estimators.gp_fit import Fit, fit_steps, solve_with
-from itslive_core.estimators.inversion import use_pairs
-from itslive_core.missions import mission_numbers
-from itslive_core.time_grid import TimeGrid
+from itslive_core.gaussian_process.component import FREEDOM
+from itslive_core.gaussian_process.data import PixelData
+from itslive_core.gaussian_process.fit import Fit, fit_steps, solve_with
+from itslive_core.inversion.point import use_pairs
+from itslive_core.observations.missions import mission_numbers
+from itslive_core.observations.time_grid import TimeGrid
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

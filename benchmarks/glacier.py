@@ -31,9 +31,9 @@ import numpy as np
 from numcodecs import get_codec
 
 import itslive_core as itslive
+from itslive_core.inversion.dense import difference_matrix
 from itslive_core.jobs.plan import plan_area
-from itslive_core.solvers.dense import difference_matrix
-from itslive_core.time_grid import TimeGrid
+from itslive_core.observations.time_grid import TimeGrid
 
 if TYPE_CHECKING:
     from collections.abc import Callable

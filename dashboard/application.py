@@ -62,7 +62,7 @@ class Dashboard(Viewer):
 
     def __init__(self, cube: Any = None, outlines: Any = None, *, demo: bool = True, **params: Any) -> None:
         super().__init__(**params)
-        from itslive_core.catalog_refresh import load_catalog
+        from itslive_core.places.catalog_refresh import load_catalog
 
         self._doc = pn.state.curdoc
         self._cube, self._outlines, self._demo = cube, outlines, demo and cube is None

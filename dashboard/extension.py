@@ -35,7 +35,7 @@ def prepare(*, refresh: bool = False) -> None:
 
 
 def _refresh_catalog() -> bool:
-    from itslive_core.catalog_refresh import refresh_in_background
+    from itslive_core.places.catalog_refresh import refresh_in_background
 
     refresh_in_background()
     return True

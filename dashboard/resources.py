@@ -34,7 +34,7 @@ def asset(name: str) -> Path:
 @lru_cache(maxsize=1)
 def devices_in_words() -> str:
     """Name what can compute here, with its memory; it is the same for all sessions."""
-    from itslive_core.devices import find_devices
+    from itslive_core.support.devices import find_devices
 
     found = find_devices()
     words = "; ".join(str(device) for device in found)

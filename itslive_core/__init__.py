@@ -11,45 +11,45 @@ from typing import TYPE_CHECKING, Any
 from itslive_core._version import __version__
 
 if TYPE_CHECKING:
-    from itslive_core.cube_record import CubeRecord
-    from itslive_core.datacube import Datacube, open_cube
+    from itslive_core.cubes.datacube import Datacube, open_cube
     from itslive_core.errors import ItsliveError
-    from itslive_core.estimators.diagnosis import Diagnosis, diagnose
-    from itslive_core.estimators.gaussian_process import fit_gaussian_process, fit_gaussian_process_steps
-    from itslive_core.estimators.gp_settings import GaussianProcessSettings
-    from itslive_core.estimators.inversion import invert
-    from itslive_core.estimators.season import fit_season
-    from itslive_core.estimators.settings import InversionSettings
-    from itslive_core.estimators.smoothing import smoothing_curve
-    from itslive_core.estimators.warm_up import warm_up
-    from itslive_core.glaciers import Glacier
+    from itslive_core.gaussian_process.point import fit_gaussian_process, fit_gaussian_process_steps
+    from itslive_core.gaussian_process.settings import GaussianProcessSettings
+    from itslive_core.inversion.diagnosis import Diagnosis, diagnose
+    from itslive_core.inversion.point import invert
+    from itslive_core.inversion.settings import InversionSettings
+    from itslive_core.inversion.smoothing import smoothing_curve
     from itslive_core.jobs.glacier import run_glacier
     from itslive_core.jobs.overview import read_glacier
-    from itslive_core.lookup import cubes_at
-    from itslive_core.pairs import ImagePairs
-    from itslive_core.selection import PairSelection
+    from itslive_core.observations.pairs import ImagePairs
+    from itslive_core.observations.selection import PairSelection
+    from itslive_core.places.cube_record import CubeRecord
+    from itslive_core.places.glaciers import Glacier
+    from itslive_core.places.lookup import cubes_at
+    from itslive_core.season.point import fit_season
+    from itslive_core.warming import warm_up
 
 _HOMES = {
-    "CubeRecord": "cube_record",
-    "Datacube": "datacube",
-    "Diagnosis": "estimators.diagnosis",
-    "GaussianProcessSettings": "estimators.gp_settings",
-    "Glacier": "glaciers",
-    "ImagePairs": "pairs",
-    "InversionSettings": "estimators.settings",
+    "CubeRecord": "places.cube_record",
+    "Datacube": "cubes.datacube",
+    "Diagnosis": "inversion.diagnosis",
+    "GaussianProcessSettings": "gaussian_process.settings",
+    "Glacier": "places.glaciers",
+    "ImagePairs": "observations.pairs",
+    "InversionSettings": "inversion.settings",
     "ItsliveError": "errors",
-    "PairSelection": "selection",
-    "cubes_at": "lookup",
-    "diagnose": "estimators.diagnosis",
-    "fit_gaussian_process": "estimators.gaussian_process",
-    "fit_gaussian_process_steps": "estimators.gaussian_process",
-    "fit_season": "estimators.season",
-    "invert": "estimators.inversion",
-    "open_cube": "datacube",
+    "PairSelection": "observations.selection",
+    "cubes_at": "places.lookup",
+    "diagnose": "inversion.diagnosis",
+    "fit_gaussian_process": "gaussian_process.point",
+    "fit_gaussian_process_steps": "gaussian_process.point",
+    "fit_season": "season.point",
+    "invert": "inversion.point",
+    "open_cube": "cubes.datacube",
     "read_glacier": "jobs.overview",
     "run_glacier": "jobs.glacier",
-    "smoothing_curve": "estimators.smoothing",
-    "warm_up": "estimators.warm_up",
+    "smoothing_curve": "inversion.smoothing",
+    "warm_up": "warming",
 }
 
 __all__ = [

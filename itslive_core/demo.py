@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from itslive_core.caching import CACHE_VARIABLE, cache_folder
 from itslive_core.errors import OutputError
+from itslive_core.support.caching import CACHE_VARIABLE, cache_folder
 from itslive_core.synthetic.terrain import DEMO_POINTS, DemoPoint
 from itslive_core.synthetic.truth import true_mean_velocity, true_velocity
 

@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     import xarray as xr
     from numpy.typing import NDArray
 
-    from itslive_core.pairs import ImagePairs
-    from itslive_core.selection import FilterStep
-    from itslive_core.time_grid import TimeGrid
+    from itslive_core.observations.pairs import ImagePairs
+    from itslive_core.observations.selection import FilterStep
+    from itslive_core.observations.time_grid import TimeGrid
 
 __all__ = [
     "VARIABLES",

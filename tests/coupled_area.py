@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from itslive_core import ImagePairs, InversionSettings
-from itslive_core.blocks import Block, PixelBlock
-from itslive_core.estimators.prepare import SharedPairs
+from itslive_core.inversion.prepare import SharedPairs
 from itslive_core.jobs.coupling import CoupledBlocks
 from itslive_core.jobs.plan import BlockTask
-from itslive_core.time_grid import TimeGrid
+from itslive_core.observations.blocks import Block, PixelBlock
+from itslive_core.observations.time_grid import TimeGrid
 
 __all__ = ["SimulatedArea", "solve"]
 

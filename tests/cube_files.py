@@ -1,4 +1,4 @@
-"""How `tests.cubes` puts a tiny cube on disk."""
+"""How `tests.tiny_cube` puts a tiny cube on disk."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pyproj import CRS
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from tests.cubes import CubeOptions
+    from tests.tiny_cube import CubeOptions
 
 __all__ = ["drop_chunk", "write_arrays"]
 

@@ -7,8 +7,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 ROOT = Path(__file__).resolve().parents[1]
 CORE = ROOT / "itslive_core"
 DASHBOARD = ROOT / "dashboard"
@@ -120,29 +118,80 @@ except SystemExit:
     assert not imported_by(code) & (HEAVY | DRAWING | ON_DEMAND - {"click"})
 
 
-@pytest.mark.parametrize(
-    ("where", "forbidden"),
-    [
-        ("solvers", ("estimators", "jobs", "datacube", "catalog", "glaciers", "pairs", "export", "cli")),
-        ("estimators", ("jobs", "datacube", "catalog", "glaciers", "export", "cli")),
-        ("pairs.py", ("solvers", "estimators", "jobs", "datacube", "export", "cli")),
-        ("selection.py", ("solvers", "estimators", "jobs", "datacube", "export", "cli")),
-        ("time_grid.py", ("solvers", "estimators", "jobs", "datacube", "pairs", "export", "cli")),
-        ("outliers.py", ("solvers", "estimators", "jobs", "datacube", "export", "cli")),
-        ("datacube.py", ("solvers", "estimators", "jobs", "export", "cli")),
-        ("catalog.py", ("solvers", "estimators", "jobs", "datacube", "export", "cli")),
-        ("glaciers.py", ("solvers", "estimators", "jobs", "datacube", "export", "cli")),
-        ("jobs", ("cli",)),
-        ("export.py", ("solvers", "estimators", "jobs", "cli")),
-    ],
+def arrows(package: Path) -> dict[str, set[str]]:
+    """Which modules of the project each module of a package imports: anywhere in it, for types as well."""
+    known = {*modules(CORE), *modules(DASHBOARD)}
+    found: dict[str, set[str]] = {}
+    for path in package.rglob("*.py"):
+        parts = path.relative_to(ROOT).with_suffix("").parts
+        name = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+        targets = set()
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.Import):
+                targets |= {alias.name for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                inner = {f"{node.module}.{alias.name}" for alias in node.names}
+                # `from package import module` is an arrow to the module, not to the package that holds it.
+                targets |= inner & known or {node.module}
+        found[name] = (targets & known) - {name}
+    return found
+
+
+def room_of(module: str) -> str:
+    """Return the room of the core in which a module is: the first name below the package."""
+    return module.split(".")[1] if "." in module else "itslive_core"
+
+
+LEVELS: tuple[tuple[str, ...], ...] = (
+    ("errors", "_version"),
+    ("support",),
+    ("observations", "bands", "places"),
+    ("cubes", "filters", "series"),
+    ("inversion",),
+    ("gaussian_process", "season", "neighbours"),
+    ("jobs", "export", "warming", "synthetic"),
+    ("demo",),
+    ("itslive_core",),
+    ("cli",),
 )
-def test_dependencies_of_the_core_run_one_way(where: str, forbidden: tuple[str, ...]):
-    target = CORE / where
-    if not target.exists():  # a module that grew into a package
-        target = target.with_suffix("")
-    paths = [target] if target.is_file() else sorted(target.rglob("*.py"))
-    assert paths, f"{where} is gone: mend this test"
-    assert not violations(paths, tuple(f"itslive_core.{name}" for name in forbidden))
+"""The rooms of the core from the ground up: a room knows only those of the floors below it."""
+
+
+def test_every_room_has_a_floor():
+    rooms = {room_of(name) for name in modules(CORE)}
+    assert rooms == {room for level in LEVELS for room in level}
+
+
+def test_arrows_of_the_core_run_down():
+    floor = {room: i for i, level in enumerate(LEVELS) for room in level}
+    upward = [
+        f"{module} imports {target}"
+        for module, targets in arrows(CORE).items()
+        for target in sorted(targets)
+        if target.startswith("itslive_core")
+        and room_of(module) != room_of(target)
+        and floor[room_of(target)] >= floor[room_of(module)]
+    ]
+    assert not upward
+
+
+def test_no_circles():
+    """No module reaches itself through what it imports, not even through what it imports for types."""
+    graph = arrows(CORE)
+    # The public names are loaded on demand: what the package's own __init__ names is no arrow of a module.
+    graph["itslive_core"] = set()
+    done = set()
+
+    def follow(module: str, path: tuple[str, ...]) -> None:
+        assert module not in path, " -> ".join([*path[path.index(module) :], module])
+        if module in done:
+            return
+        for target in sorted(graph[module]):
+            follow(target, (*path, module))
+        done.add(module)
+
+    for module in sorted(graph):
+        follow(module, ())
 
 
 def test_state_knows_no_view_and_views_know_no_worker():

@@ -22,10 +22,10 @@ from peers.ticoi_held_out import LEAST, groups, predict_ticoi
 from scipy.stats import t as student
 
 from benchmarks.validation.page import Table
-from itslive_core.estimators.inversion import PointSolution, solve_point
-from itslive_core.estimators.settings import InversionSettings
-from itslive_core.estimators.smoothing import final_weights, penalty_shape
-from itslive_core.missions import MISSIONS
+from itslive_core.inversion.point import PointSolution, solve_point
+from itslive_core.inversion.settings import InversionSettings
+from itslive_core.inversion.smoothing import final_weights, penalty_shape
+from itslive_core.observations.missions import MISSIONS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

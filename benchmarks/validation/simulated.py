@@ -11,7 +11,7 @@ from truths import FAMILIES, OTHER_SHAPES, Acquisitions, Simulation, simulate
 
 import itslive_core as itslive
 from benchmarks.validation.page import Table
-from itslive_core.estimators.settings import InversionSettings
+from itslive_core.inversion.settings import InversionSettings
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -137,7 +137,7 @@ def fit_point(pairs: ImagePairs, choices: Choices, before: Fit | None = None) ->
     """
     from itslive_core import invert
     from itslive_core.errors import SelectionError
-    from itslive_core.rejections import explain_rejections
+    from itslive_core.filters.rejections import explain_rejections
 
     settings, selection = choices.settings, choices.selection
     same = before is not None and before.selection == selection
@@ -161,7 +161,7 @@ def fit_process(pairs: ImagePairs, choices: Choices, should_stop: Callable[[], b
     """Fit the Gaussian process of a point: first quickly, then refined; ends without one when stopped."""
     from itslive_core import fit_gaussian_process_steps
     from itslive_core.errors import ItsliveError
-    from itslive_core.estimators.gaussian_process import CancelledError
+    from itslive_core.gaussian_process.point import CancelledError
 
     settings, selection = choices.process, choices.selection
     if settings is None:

@@ -8,7 +8,7 @@ from typing import Any
 import param
 
 from itslive_core import PairSelection
-from itslive_core.missions import MISSIONS
+from itslive_core.observations.missions import MISSIONS
 
 __all__ = ["DATE_BOUNDS", "SPAN_BOUNDS", "Filters"]
 

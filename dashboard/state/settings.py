@@ -9,8 +9,8 @@ from typing import Any
 import param
 
 from itslive_core import InversionSettings
-from itslive_core.estimators.settings import PRESETS as CORE_PRESETS
-from itslive_core.estimators.settings import REJECTION_LIMITS
+from itslive_core.inversion.settings import PRESETS as CORE_PRESETS
+from itslive_core.inversion.settings import REJECTION_LIMITS
 
 __all__ = ["LIMITS", "LOG_SMOOTHING_BOUNDS", "PRESETS", "Settings"]
 

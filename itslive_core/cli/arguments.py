@@ -10,9 +10,9 @@ import click
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from itslive_core.datacube import Datacube
-    from itslive_core.estimators.settings import InversionSettings
-    from itslive_core.selection import PairSelection
+    from itslive_core.cubes.datacube import Datacube
+    from itslive_core.inversion.settings import InversionSettings
+    from itslive_core.observations.selection import PairSelection
 
 __all__ = ["Point", "Target", "check_ending", "read_point", "read_selection", "read_settings", "read_target"]
 
@@ -167,7 +167,7 @@ def read_selection(options: dict[str, Any]) -> PairSelection:
     SettingsError
         If one is impossible.
     """
-    from itslive_core.selection import PairSelection
+    from itslive_core.observations.selection import PairSelection
 
     return PairSelection(**{name: options.pop(name) for name in _FILTERS})
 

@@ -17,7 +17,7 @@ from itslive_core.cli.options import (
 from itslive_core.cli.reporting import Reporter
 
 if TYPE_CHECKING:
-    from itslive_core.datacube import Datacube
+    from itslive_core.cubes.datacube import Datacube
 
 __all__ = ["cubes", "demo", "info", "pairs"]
 
@@ -143,8 +143,8 @@ def _describe(cube: Datacube) -> dict[str, Any]:
     """Facts about a cube, as plain values for JSON."""
     import numpy as np
 
-    from itslive_core.missions import MISSIONS
-    from itslive_core.pairs import to_datetime
+    from itslive_core.observations.missions import MISSIONS
+    from itslive_core.observations.pairs import to_datetime
 
     table = cube.pair_table
     start, end = table.start[table.usable], table.end[table.usable]

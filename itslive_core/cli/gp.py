@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from itslive_core.cli.arguments import Point
-    from itslive_core.estimators.gp_settings import GaussianProcessSettings
-    from itslive_core.selection import PairSelection
+    from itslive_core.gaussian_process.settings import GaussianProcessSettings
+    from itslive_core.observations.selection import PairSelection
 
 __all__ = ["gp"]
 

@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor
 
     from itslive_core.cli.arguments import Point, Target
-    from itslive_core.estimators.gp_settings import GaussianProcessSettings
-    from itslive_core.estimators.settings import InversionSettings
-    from itslive_core.selection import PairSelection
+    from itslive_core.gaussian_process.settings import GaussianProcessSettings
+    from itslive_core.inversion.settings import InversionSettings
+    from itslive_core.observations.selection import PairSelection
 
 __all__ = ["check_device", "estimate_area", "executor_for", "invert"]
 
@@ -93,9 +93,9 @@ def check_device(settings: InversionSettings | GaussianProcessSettings) -> None:
     if settings.device != "cuda":
         return
     from itslive_core import InversionSettings
-    from itslive_core.devices import require_cuda
     from itslive_core.errors import ItsliveError, SettingsError
-    from itslive_core.estimators.prepare import solve_options, solver_for
+    from itslive_core.inversion.prepare import solve_options, solver_for
+    from itslive_core.support.devices import require_cuda
 
     try:
         require_cuda()

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
 
-    from itslive_core.pairs import ImagePairs
+    from itslive_core.observations.pairs import ImagePairs
 
 __all__ = ["write_pairs", "write_season", "write_series"]
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import xarray as xr
     from numpy.typing import NDArray
 
-    from itslive_core.pairs import ImagePairs
+    from itslive_core.observations.pairs import ImagePairs
 
 __all__ = [
     "PAIRS_COLUMNS",

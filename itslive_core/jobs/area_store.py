@@ -13,7 +13,7 @@ import zarr
 from numcodecs import Blosc
 
 from itslive_core.errors import OutputError
-from itslive_core.estimators.season_pixels import AREA_VARIABLES
+from itslive_core.season.pixels import AREA_VARIABLES
 from itslive_core.series import TIME_ATTRIBUTES, VARIABLES, grid_mapping
 
 if TYPE_CHECKING:
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from itslive_core.estimators.gp_settings import GaussianProcessSettings
-    from itslive_core.estimators.settings import InversionSettings
+    from itslive_core.gaussian_process.settings import GaussianProcessSettings
+    from itslive_core.inversion.settings import InversionSettings
     from itslive_core.jobs.plan import AreaPlan, BlockTask
-    from itslive_core.time_grid import TimeGrid
+    from itslive_core.observations.time_grid import TimeGrid
 
 __all__ = ["AreaStore"]
 

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from itslive_core.blocks import Block
+from itslive_core.bands.algebra import PAD
 from itslive_core.errors import ItsliveError
-from itslive_core.estimators.prepare import pixels_at_once
-from itslive_core.estimators.spatial import (
+from itslive_core.inversion.prepare import pixels_at_once
+from itslive_core.neighbours.coupled import TOLERANCE
+from itslive_core.neighbours.patches import (
     Patch,
     PixelFits,
     choose_coupling,
@@ -22,20 +23,19 @@ from itslive_core.estimators.spatial import (
     fit_blocks,
     neighbour_correlation,
 )
-from itslive_core.solvers.band_algebra import PAD
-from itslive_core.solvers.coupled import TOLERANCE
+from itslive_core.observations.blocks import Block
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
-    from itslive_core.blocks import PixelBlock
-    from itslive_core.datacube import Datacube
-    from itslive_core.estimators.prepare import SharedPairs
-    from itslive_core.estimators.settings import InversionSettings
+    from itslive_core.cubes.datacube import Datacube
+    from itslive_core.inversion.prepare import SharedPairs
+    from itslive_core.inversion.settings import InversionSettings
+    from itslive_core.inversion.solver import BatchResult
     from itslive_core.jobs.plan import BlockTask
-    from itslive_core.solvers.base import BatchResult
+    from itslive_core.observations.blocks import PixelBlock
 
 __all__ = ["CoupledBlocks", "apply_choice", "choose_for_job", "halo_for"]
 

@@ -8,27 +8,27 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from itslive_core.estimators.gp_settings import GaussianProcessSettings
-from itslive_core.estimators.prepare import SharedPairs, filter_block, pixels_at_once, solve_blocks
-from itslive_core.estimators.season_pixels import SeasonRows, season_of_block
-from itslive_core.estimators.settings import InversionSettings
+from itslive_core.gaussian_process.settings import GaussianProcessSettings
+from itslive_core.inversion.prepare import SharedPairs, filter_block, pixels_at_once, solve_blocks
+from itslive_core.inversion.settings import InversionSettings
+from itslive_core.inversion.solver import NO_FREEDOM, SOLVED
 from itslive_core.jobs.plan import available_workers, group_tasks
+from itslive_core.season.pixels import SeasonRows, season_of_block
 from itslive_core.series import speed_and_std
-from itslive_core.solvers.base import NO_FREEDOM, SOLVED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
-    from itslive_core.blocks import Block, PixelBlock
-    from itslive_core.datacube import Datacube
-    from itslive_core.estimators.spatial import PixelFits
+    from itslive_core.cubes.datacube import Datacube
+    from itslive_core.inversion.solver import BatchResult
     from itslive_core.jobs.coupling import CoupledBlocks
     from itslive_core.jobs.plan import BlockTask
-    from itslive_core.selection import PairSelection
-    from itslive_core.solvers.base import BatchResult
-    from itslive_core.time_grid import TimeGrid
+    from itslive_core.neighbours.patches import PixelFits
+    from itslive_core.observations.blocks import Block, PixelBlock
+    from itslive_core.observations.selection import PairSelection
+    from itslive_core.observations.time_grid import TimeGrid
 
 __all__ = ["CubeWork", "GivenUpError", "Solved"]
 
@@ -262,7 +262,7 @@ class CubeWork:
         return alone
 
     def _process(self, task: BlockTask, pixels: PixelBlock, settings: GaussianProcessSettings) -> Solved:
-        from itslive_core.estimators.gp_block import fit_block
+        from itslive_core.gaussian_process.block import fit_block
 
         block = fit_block(pixels, self.shared[0], settings)
         arrays = {name: _cube_of(task, values) for name, values in block.columns.items()}

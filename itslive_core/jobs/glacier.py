@@ -13,16 +13,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from itslive_core.devices import require_cuda
 from itslive_core.errors import SettingsError
-from itslive_core.estimators.prepare import solve_options, solver_for
-from itslive_core.estimators.season_pixels import AREA_VARIABLES
-from itslive_core.estimators.settings import InversionSettings
+from itslive_core.inversion.prepare import solve_options, solver_for
+from itslive_core.inversion.settings import InversionSettings
 from itslive_core.jobs.area_store import AreaStore
 from itslive_core.jobs.coupling import CoupledBlocks, apply_choice, choose_for_job
 from itslive_core.jobs.cube_work import CubeWork, GivenUpError, Solved
 from itslive_core.jobs.plan import AreaPlan, BlockTask, available_workers, plan_area, selected_pairs
-from itslive_core.selection import FilterStep, PairSelection
+from itslive_core.observations.selection import FilterStep, PairSelection
+from itslive_core.observations.time_grid import TimeGrid
+from itslive_core.season.pixels import AREA_VARIABLES
 from itslive_core.series import (
     TIME_ATTRIBUTES,
     VARIABLES,
@@ -30,7 +30,7 @@ from itslive_core.series import (
     filter_attributes,
     time_coordinates,
 )
-from itslive_core.time_grid import TimeGrid
+from itslive_core.support.devices import require_cuda
 
 if TYPE_CHECKING:
     import os
@@ -40,8 +40,8 @@ if TYPE_CHECKING:
     import xarray as xr
     from numpy.typing import NDArray
 
-    from itslive_core.datacube import Datacube
-    from itslive_core.estimators.gp_settings import GaussianProcessSettings
+    from itslive_core.cubes.datacube import Datacube
+    from itslive_core.gaussian_process.settings import GaussianProcessSettings
 
 __all__ = ["BlockResult", "run_glacier"]
 

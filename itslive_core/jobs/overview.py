@@ -8,20 +8,20 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from itslive_core.blocks import median_velocity
-from itslive_core.estimators.prepare import SharedPairs
-from itslive_core.estimators.season_pixels import SeasonRows, season_of_block
-from itslive_core.estimators.settings import InversionSettings
+from itslive_core.inversion.prepare import SharedPairs
+from itslive_core.inversion.settings import InversionSettings
 from itslive_core.jobs.plan import BlockTask, available_workers, plan_area
-from itslive_core.selection import PairSelection
-from itslive_core.time_grid import TimeGrid
+from itslive_core.observations.blocks import median_velocity
+from itslive_core.observations.selection import PairSelection
+from itslive_core.observations.time_grid import TimeGrid
+from itslive_core.season.pixels import SeasonRows, season_of_block
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from numpy.typing import NDArray
 
-    from itslive_core.datacube import Datacube
+    from itslive_core.cubes.datacube import Datacube
 
 __all__ = ["MedianBlock", "read_glacier"]
 
@@ -41,7 +41,7 @@ class MedianBlock:
     done, total : int
         Blocks read so far, and blocks in all.
     season : mapping of ndarray of float64, shape (ny, nx)
-        Season, mean speed and trend, `itslive_core.estimators.season.AREA_VARIABLES`; empty unless asked for.
+        Season, mean speed and trend, `itslive_core.season.point.AREA_VARIABLES`; empty unless asked for.
     """
 
     x: NDArray[np.float64]

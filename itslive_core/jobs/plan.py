@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from itslive_core.blocks import Block
-    from itslive_core.datacube import Datacube
+    from itslive_core.cubes.datacube import Datacube
+    from itslive_core.observations.blocks import Block
 
 __all__ = ["AreaPlan", "BlockTask", "available_workers", "group_tasks", "plan_area"]
 
@@ -132,7 +132,7 @@ def plan_area(
     SettingsError
         If the cubes do not fit together, or no area was given.
     """
-    from itslive_core.datacube import Datacube
+    from itslive_core.cubes.datacube import Datacube
 
     opened = (cubes,) if isinstance(cubes, Datacube) else tuple(cubes)
     if not opened:
@@ -200,7 +200,7 @@ def _check_fit(cubes: tuple[Datacube, ...]) -> None:
 
 
 def _as_glacier(outline: Any) -> Any:
-    from itslive_core.glaciers import Glacier
+    from itslive_core.places.glaciers import Glacier
 
     if outline is None or isinstance(outline, Glacier):
         return outline

@@ -18,7 +18,7 @@ from dashboard.views.estimate_panel import EstimatePanel
 from dashboard.views.glacier_map import GlacierMapView
 from itslive_core import Glacier, open_cube
 from itslive_core.demo import demo_path
-from itslive_core.devices import find_devices
+from itslive_core.support.devices import find_devices
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -18,7 +18,7 @@ from dashboard.state.selection import MAX_POINTS, Point, Selection
 from dashboard.state.settings import PRESETS, Settings
 from itslive_core import Glacier, InversionSettings
 from itslive_core.errors import SettingsError
-from itslive_core.estimators.settings import PRESETS as CORE_PRESETS
+from itslive_core.inversion.settings import PRESETS as CORE_PRESETS
 
 
 def test_state_needs_no_panel():

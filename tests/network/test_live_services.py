@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from itslive_core.catalog_refresh import refresh_catalog
-from itslive_core.cube_record import CubeRecord
-from itslive_core.glaciers import Glacier
+from itslive_core.places.catalog_refresh import refresh_catalog
+from itslive_core.places.cube_record import CubeRecord
+from itslive_core.places.glaciers import Glacier
 
 pytestmark = pytest.mark.network
 

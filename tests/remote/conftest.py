@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import itslive_core as itslive
-from tests.cubes import VARIANTS, TinyCube, write_cube
 from tests.remote.production import NAME, make_production
 from tests.remote.servers import BUCKET, LocalServer, folder, forward, moto_server, upload
+from tests.tiny_cube import VARIANTS, TinyCube, write_cube
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tests.cubes import CubeOptions, TinyCube, write_cube
+from tests.tiny_cube import CubeOptions, TinyCube, write_cube
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -16,7 +16,7 @@ import pytest
 
 import itslive_core as itslive
 from itslive_core import InversionSettings
-from tests.core.reading import assert_pixel, assert_reads
+from tests.reading import assert_pixel, assert_reads
 from tests.remote.production import NAME
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -10,7 +10,7 @@ import pytest
 
 import itslive_core as itslive
 from itslive_core.errors import CubeError
-from tests.core.reading import assert_pixel
+from tests.reading import assert_pixel
 from tests.remote.servers import BUCKET, closed_port
 
 NAME = "production.zarr"

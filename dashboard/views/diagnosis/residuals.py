@@ -15,7 +15,7 @@ from dashboard.colours import GROUP_COLOUR, MISSION_COLOURS, MISSION_LABELS
 from dashboard.views.figures import calm, named, pane_of, zero_line
 from dashboard.views.layers import LiveLayers
 from dashboard.views.scales import decade_ticks, spread_out
-from itslive_core.outliers import SPAN_CLASSES
+from itslive_core.filters.outliers import SPAN_CLASSES
 
 if TYPE_CHECKING:
     import panel as pn

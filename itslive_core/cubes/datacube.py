@@ -1,0 +1,408 @@
+"""One datacube: where it lies on the ground, which pairs it holds, and the velocities of its blocks."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import zarr
+from pyproj import CRS, Transformer
+
+from itslive_core.cubes import schema
+from itslive_core.cubes.block_reader import BlockCache, read_pixels
+from itslive_core.cubes.pair_table import PairTable, read_pair_table
+from itslive_core.cubes.stores import OpenStore, open_store
+from itslive_core.errors import CoverageError, CubeError, SettingsError
+from itslive_core.observations.blocks import Block, PixelBlock
+from itslive_core.observations.pairs import ImagePairs
+from itslive_core.observations.selection import FilterStep
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+
+__all__ = ["Datacube", "PairTable", "Pixel", "open_cube"]
+
+_VELOCITIES = ("vx", "vy")
+
+
+@dataclass(frozen=True)
+class Pixel:
+    """A pixel of a datacube: row, column, centre in the cube's CRS [m] and in WGS 84 [degrees]."""
+
+    row: int
+    col: int
+    x: float
+    y: float
+    lon: float
+    lat: float
+
+
+class Datacube:
+    """An ITS_LIVE datacube, opened for reading; see `open_cube`.
+
+    It may be shared by threads. Blocks that were read are kept in memory up to a limit, so that the
+    neighbours of a pixel cost nothing.
+    """
+
+    def __init__(self, store: OpenStore, *, cache_bytes: float = 256e6) -> None:
+        self._store = store
+        self._cache_bytes = cache_bytes
+        self.url: str = store.url
+        group = store.group
+        self.attrs: dict[str, Any] = dict(group.attrs)
+        self._velocity = {name: self._array(name) for name in _VELOCITIES}
+        vx = self._velocity["vx"]
+        if vx.ndim != 3 or any(array.shape != vx.shape for array in self._velocity.values()):
+            raise CubeError(
+                f"{self.url} is not an ITS_LIVE datacube: vx and vy are not cubes of the same shape"
+            )
+        names = schema.dimensions(vx)
+        if names and names[1:] != ("y", "x"):
+            raise CubeError(f"{self.url}: vx has dimensions {names}, expected (time, y, x)")
+        self.shape: tuple[int, int] = (vx.shape[1], vx.shape[2])
+        self.n_pairs: int = vx.shape[0]
+        mapping = self._mapping_attributes()
+        self.crs: CRS = schema.cube_crs(self.attrs, mapping, self.url)
+        self.x: NDArray[np.float64]
+        self.y: NDArray[np.float64]
+        with ThreadPoolExecutor(2) as pool:  # at once: a remote store takes its time for each
+            later = pool.submit(schema.axis, group, "x", mapping, self.shape[1])
+            self.y = schema.axis(group, "y", mapping, self.shape[0])
+            self.x = later.result()
+        self._cache = BlockCache(limit=cache_bytes)
+        self._table_lock = threading.Lock()
+        self._table: PairTable | None = None
+
+    def __repr__(self) -> str:
+        """Describe the cube in one line."""
+        rows, cols = self.shape
+        return f"<Datacube {self.url}: {self.n_pairs:,} pairs, {rows} x {cols} px, EPSG:{self.epsg}>"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Travel to another process as an address; it is opened again there."""
+        return _reopen, (self.url, dict(self._store.storage_options), self._cache_bytes)
+
+    @cached_property
+    def epsg(self) -> int:
+        """EPSG code of the CRS; 0 if it has none."""
+        return self.crs.to_epsg(min_confidence=20) or 0
+
+    @property
+    def date_updated(self) -> str | None:
+        """When the cube was last changed, as it says itself."""
+        value = self.attrs.get("date_updated") or self.attrs.get("date_created")
+        return None if value is None else str(value)
+
+    @property
+    def bounds(self) -> tuple[float, float, float, float]:
+        """Outer pixel edges (xmin, ymin, xmax, ymax) in the cube's CRS [m]."""
+        half_x, half_y = abs(self.pixel_size[0]) / 2, abs(self.pixel_size[1]) / 2
+        return (
+            float(self.x.min()) - half_x,
+            float(self.y.min()) - half_y,
+            float(self.x.max()) + half_x,
+            float(self.y.max()) + half_y,
+        )
+
+    @property
+    def pixel_size(self) -> tuple[float, float]:
+        """Signed steps of x along columns and of y along rows [m]."""
+        step_x = self.x[1] - self.x[0] if len(self.x) > 1 else 120.0
+        step_y = self.y[1] - self.y[0] if len(self.y) > 1 else -120.0
+        return float(step_x), float(step_y)
+
+    @property
+    def block_shape(self) -> tuple[int, int]:
+        """Rows and columns of a chunk."""
+        chunks = self._velocity["vx"].chunks
+        return chunks[1], chunks[2]
+
+    @cached_property
+    def _to_cube(self) -> Transformer:
+        return Transformer.from_crs(4326, self.crs, always_xy=True)
+
+    @cached_property
+    def _to_lonlat(self) -> Transformer:
+        return Transformer.from_crs(self.crs, 4326, always_xy=True)
+
+    # ------------------------------------------------------------------ place
+
+    def locate(
+        self,
+        lon: float | None = None,
+        lat: float | None = None,
+        *,
+        x: float | None = None,
+        y: float | None = None,
+    ) -> Pixel:
+        """Find the pixel whose centre is nearest to a place.
+
+        Parameters
+        ----------
+        lon, lat : float, optional
+            Place, WGS 84 [degrees].
+        x, y : float, optional
+            Place in the cube's CRS [m], instead of lon and lat.
+
+        Raises
+        ------
+        CoverageError
+            If the place is off the cube.
+        SettingsError
+            If the place is not given as one complete pair of numbers.
+        """
+        if x is not None and y is not None and lon is None and lat is None:
+            words = f"x {x:.0f} m, y {y:.0f} m"
+        elif lon is not None and lat is not None and x is None and y is None:
+            if not (-360 <= lon <= 360 and -90 <= lat <= 90):
+                raise SettingsError(
+                    f"lon {lon}, lat {lat} is not a place: give lon -180..180 and lat -90..90"
+                )
+            x, y = self._to_cube.transform(lon, lat)
+            words = f"lon {lon:.5f}, lat {lat:.5f}"
+        else:
+            raise SettingsError("give either lon and lat, or x and y")
+        xmin, ymin, xmax, ymax = self.bounds
+        if not (xmin <= x <= xmax and ymin <= y <= ymax):  # also false for NaN and infinity
+            west, south, east, north = self.lonlat_bounds
+            raise CoverageError(
+                f"{words} is off the datacube: it covers lon {west:.4f} to {east:.4f},"
+                f" lat {south:.4f} to {north:.4f} (x {xmin:.0f} to {xmax:.0f} m,"
+                f" y {ymin:.0f} to {ymax:.0f} m, EPSG:{self.epsg})"
+            )
+        step_x, step_y = self.pixel_size
+        col = int(np.clip(np.rint((x - self.x[0]) / step_x), 0, self.shape[1] - 1))
+        row = int(np.clip(np.rint((y - self.y[0]) / step_y), 0, self.shape[0] - 1))
+        return self.pixel(row, col)
+
+    def pixel(self, row: int, col: int) -> Pixel:
+        """Describe the pixel at a row and a column."""
+        x, y = float(self.x[col]), float(self.y[row])
+        lon, lat = self._to_lonlat.transform(x, y)
+        return Pixel(row=row, col=col, x=x, y=y, lon=float(lon), lat=float(lat))
+
+    def covers(self, lon: float, lat: float) -> bool:
+        """Tell whether a place lies on the cube."""
+        try:
+            self.locate(lon, lat)
+        except CoverageError:
+            return False
+        return True
+
+    def lonlat_of(
+        self, x: NDArray[np.float64], y: NDArray[np.float64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Turn places in the cube's CRS [m] into longitude and latitude [degrees], of the same shape."""
+        lon, lat = self._to_lonlat.transform(x, y)
+        return lon, lat
+
+    @cached_property
+    def lonlat_bounds(self) -> tuple[float, float, float, float]:
+        """Smallest (west, south, east, north) box in WGS 84 that holds the cube [degrees]."""
+        return self._to_lonlat.transform_bounds(*self.bounds)
+
+    # ------------------------------------------------------------------ pairs
+
+    @property
+    def pair_table(self) -> PairTable:
+        """The metadata of all pairs, read once.
+
+        Raises
+        ------
+        CubeError
+            If the acquisition dates are missing.
+        """
+        with self._table_lock:
+            if self._table is None:
+                self._table = read_pair_table(self._store.group, self.url, self.n_pairs)
+            return self._table
+
+    def pairs_at(
+        self,
+        lon: float | None = None,
+        lat: float | None = None,
+        *,
+        x: float | None = None,
+        y: float | None = None,
+    ) -> ImagePairs:
+        """Read the image pairs of the pixel nearest to a place.
+
+        Parameters
+        ----------
+        lon, lat : float, optional
+            Place, WGS 84 [degrees].
+        x, y : float, optional
+            Place in the cube's CRS [m], instead of lon and lat.
+
+        Returns
+        -------
+        ImagePairs
+            Without any filter but the dates; may be empty where no pair has a value.
+
+        Raises
+        ------
+        CoverageError
+            If the place is off the cube.
+        CubeError
+            If the cube cannot be read.
+        """
+        place = self.locate(lon, lat, x=x, y=y)
+        block = self.block_of(place.row, place.col)
+        with ThreadPoolExecutor(
+            1
+        ) as pool:  # the table and the block at once: a remote store answers in parallel
+            table_later = pool.submit(lambda: self.pair_table)
+            pixels = self.read_block(block)
+            table = table_later.result()
+        where, p = pixels.pixel(place.row, place.col)
+        layers = pixels.pair[where]
+        n_both, n_partial = len(layers), int(pixels.n_partial[p])
+        usable = table.usable[layers]
+        n_swapped = int(table.swapped[layers].sum())
+        note = "both dates known, span above zero" + (
+            f"; {n_swapped} with swapped dates put right" if n_swapped else ""
+        )
+        n_read = n_both + n_partial
+        n_usable = int(usable.sum())
+        history = (
+            FilterStep("read", n_read, self.n_pairs - n_read, "layers with a value at this pixel"),
+            FilterStep("components", n_both, n_partial, "both vx and vy are there"),
+            FilterStep("valid_dates", n_usable, n_both - n_usable, note),
+        )
+        layers = layers[usable]
+        return ImagePairs(
+            start=table.start[layers],
+            end=table.end[layers],
+            vx=pixels.vx[where][usable].astype(np.float64),
+            vy=pixels.vy[where][usable].astype(np.float64),
+            vx_error=table.vx_error[layers],
+            vy_error=table.vy_error[layers],
+            mission=table.mission[layers],
+            satellite_1=table.satellite_1[layers],
+            satellite_2=table.satellite_2[layers],
+            x=place.x,
+            y=place.y,
+            lon=place.lon,
+            lat=place.lat,
+            epsg=self.epsg,
+            cube_url=self.url,
+            date_updated=self.date_updated,
+            history=history,
+        )
+
+    # ----------------------------------------------------------------- blocks
+
+    def block_of(self, row: int, col: int) -> Block:
+        """Return the chunk-aligned block that holds a pixel."""
+        rows, cols = self.block_shape
+        row0, col0 = row // rows * rows, col // cols * cols
+        return Block(row0, min(row0 + rows, self.shape[0]), col0, min(col0 + cols, self.shape[1]))
+
+    def blocks(self, mask: NDArray[np.bool_] | None = None) -> list[Block]:
+        """List the chunk-aligned blocks, row by row.
+
+        Parameters
+        ----------
+        mask : ndarray of bool, shape (ny, nx), optional
+            Only blocks that hold a pixel of the mask.
+        """
+        rows, cols = self.block_shape
+        ny, nx = self.shape
+        every = [self.block_of(r, c) for r in range(0, ny, rows) for c in range(0, nx, cols)]
+        if mask is None:
+            return every
+        return [b for b in every if mask[b.row0 : b.row1, b.col0 : b.col1].any()]
+
+    def is_cached(self, row: int, col: int) -> bool:
+        """Tell whether the block of a pixel is in memory."""
+        return self._cache.get(self.block_of(row, col)) is not None
+
+    def read_block(self, block: Block, *, cache: bool = True) -> PixelBlock:
+        """Read the observations of a chunk-aligned block.
+
+        Parameters
+        ----------
+        block : Block
+            From `blocks` or `block_of`.
+        cache : bool
+            Keep it in memory for the next reader.
+
+        Raises
+        ------
+        CubeError
+            If the store cannot be reached or a chunk is damaged.
+        """
+        found = self._cache.get(block)
+        if found is not None:
+            return found
+        if not cache:
+            return self._read(block)
+        # Whoever comes second waits for the first instead of reading again.
+        with self._cache.reader_lock(block):
+            found = self._cache.get(block)
+            if found is None:
+                found = self._read(block)
+                self._cache.put(found)
+            return found
+
+    def _read(self, block: Block) -> PixelBlock:
+        return read_pixels(self._store, [self._velocity[name] for name in _VELOCITIES], block)
+
+    def _array(self, name: str) -> zarr.Array:
+        try:
+            array = self._store.group[name]
+        except KeyError as error:
+            raise CubeError(
+                f"{self.url} is not an ITS_LIVE datacube: it has no variable {name!r}; check the path"
+            ) from error
+        if not isinstance(array, zarr.Array):
+            raise CubeError(f"{self.url} is not an ITS_LIVE datacube: {name!r} is not an array")
+        return array
+
+    def _mapping_attributes(self) -> Mapping[str, Any]:
+        names = [self._velocity["vx"].attrs.get("grid_mapping"), "mapping", "spatial_ref", "crs"]
+        for name in names:
+            if name and str(name) in self._store.group:
+                return dict(self._store.group[str(name)].attrs)
+        return {}
+
+
+def _reopen(url: str, storage_options: dict[str, Any], cache_bytes: float) -> Datacube:
+    return Datacube(open_store(url, storage_options), cache_bytes=cache_bytes)
+
+
+def open_cube(
+    path_or_url: str | os.PathLike[str],
+    *,
+    storage_options: Mapping[str, Any] | None = None,
+    cache_bytes: float = 256e6,
+) -> Datacube:
+    """Open an ITS_LIVE datacube.
+
+    Parameters
+    ----------
+    path_or_url : str or path
+        A local Zarr folder, or a URL (``https://``, ``s3://``).
+    storage_options : mapping, optional
+        Passed to fsspec, for instance ``{"client_kwargs": {"endpoint_url": ...}}``; ``s3://`` is read
+        anonymously in us-west-2 unless told otherwise.
+    cache_bytes : float
+        Memory for blocks that were read [bytes].
+
+    Returns
+    -------
+    Datacube
+
+    Raises
+    ------
+    CubeError
+        If it cannot be reached, is not a datacube, or lacks a variable.
+    """
+    return Datacube(open_store(path_or_url, storage_options), cache_bytes=cache_bytes)

@@ -1,0 +1,173 @@
+"""Gaussian processes of all pixels of a block, with numbers that neighbours share.
+
+The numbers of kernel and noise are learnt at a few well observed pixels of the block, slow and fast ones,
+each in units of its own spread, and their medians serve all. What differs from pixel to pixel is the spread,
+the robust weights and the series itself.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from itslive_core.gaussian_process.data import PixelData
+from itslive_core.gaussian_process.dataset import series_columns
+from itslive_core.gaussian_process.fit import LEAST_PAIRS, Fit, distinct_spans, fit_steps, solve_with
+from itslive_core.gaussian_process.model import KernelShape
+from itslive_core.gaussian_process.point import harmonics_of
+from itslive_core.gaussian_process.torch_arrowhead import TorchArrowhead
+from itslive_core.gaussian_process.torch_batch import solve_many
+from itslive_core.inversion.prepare import SharedPairs, filter_block
+from itslive_core.support.devices import pick_device
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from itslive_core.gaussian_process.settings import GaussianProcessSettings
+    from itslive_core.observations.blocks import PixelBlock
+
+__all__ = ["BLOCK_COLUMNS", "GaussianProcessBlock", "fit_block"]
+
+BLOCK_COLUMNS = ("vx", "vy", "v", "vx_std", "vy_std", "v_std")
+"""Variables of the series of a pixel in an area."""
+
+_TEACHERS = 3
+_WELL_OBSERVED = 0.5
+"""Pixels with at least so large a share of the pairs of the best one can teach."""
+_TURNS = 2
+_MATRICES = 2 * (_TURNS + 1) * 5
+"""Factors that a pixel takes: both components, each turn; a selected inverse counts as four."""
+
+
+@dataclass(frozen=True, eq=False)
+class GaussianProcessBlock:
+    """Estimates of P pixels on M cells.
+
+    Parameters
+    ----------
+    columns : dict of ndarray, shape (P, M)
+        `BLOCK_COLUMNS` [m/yr]; NaN in pixels without pairs.
+    count : ndarray of int32, shape (P, M)
+        Used pairs that overlap each cell.
+    covered : ndarray of float64, shape (P, M)
+        Fraction of each cell inside the union of their spans.
+    used : ndarray of int, shape (P,)
+        Number of used pairs.
+    """
+
+    columns: dict[str, NDArray[np.float64]]
+    count: NDArray[np.int32]
+    covered: NDArray[np.float64]
+    used: NDArray[np.int64]
+
+
+def fit_block(
+    pixels: PixelBlock, shared: SharedPairs, settings: GaussianProcessSettings
+) -> GaussianProcessBlock:
+    """Filter and fit a block whose pairs already passed the filters on metadata.
+
+    Parameters
+    ----------
+    pixels : PixelBlock
+        P pixels.
+    shared : SharedPairs
+        Holds the grid of M cells.
+    settings : GaussianProcessSettings
+        Its method is "span".
+    """
+    offsets, pair, vx, vy = filter_block(pixels, shared, settings.filters)
+    n, grid = len(offsets) - 1, shared.grid
+    result = GaussianProcessBlock(
+        columns={name: np.full((n, grid.size), np.nan) for name in BLOCK_COLUMNS},
+        count=np.zeros((n, grid.size), dtype=np.int32),
+        covered=np.zeros((n, grid.size)),
+        used=np.diff(offsets),
+    )
+
+    def data_of(p: int) -> PixelData:
+        here = slice(int(offsets[p]), int(offsets[p + 1]))
+        rows = pair[here]
+        return PixelData.make(
+            shared.start[rows], shared.end[rows], vx[here], vy[here], shared.vx_error[rows],
+            shared.vy_error[rows], shared.mission[rows],
+        )  # fmt: skip
+
+    harmonics = harmonics_of(settings)
+    taught = _learn([data_of(p) for p in _teachers(offsets, vx, vy)], settings, harmonics)
+    able: list[tuple[int, PixelData]] = []
+    for p in map(int, np.flatnonzero(result.used)):
+        data = data_of(p)
+        operator = grid.operator(data.start, data.end)
+        result.count[p] = operator.overlaps()
+        result.covered[p] = grid.coverage(data.start, data.end)
+        if taught is not None and distinct_spans(data) >= LEAST_PAIRS:
+            able.append((p, data))
+            continue
+        *_, found = fit_steps(
+            data, settings.interval, trend=settings.trend, harmonics=harmonics, offsets=settings.offsets
+        )
+        constant = series_columns(found, 1)
+        for name in BLOCK_COLUMNS:
+            result.columns[name][p] = constant[name][0]
+    if taught is None or not able:
+        return result
+    shape = KernelShape(settings.interval, settings.trend, harmonics)
+    layout = shape.layout(grid, shared.operator.bandwidth)
+    work = _MATRICES * len(able) * float(layout.unknowns) * layout.width**2
+    if pick_device(settings.device, len(able), work) == "cuda":
+        columns = solve_many(
+            [data for _, data in able], grid, shape, taught, layout, TorchArrowhead(),
+            offsets=settings.offsets, turns=_TURNS,
+        )  # fmt: skip
+        for name in BLOCK_COLUMNS:
+            result.columns[name][[p for p, _ in able]] = columns[name]
+        return result
+    for p, data in able:
+        missions = data.offset_missions() if settings.offsets else ()
+        found = solve_with(data, grid, shape, data.units(), taught, missions, turns=_TURNS, layout=layout)
+        series = series_columns(found, grid.size)
+        for name in BLOCK_COLUMNS:
+            result.columns[name][p] = series[name]
+    return result
+
+
+def _teachers(offsets: NDArray[np.int64], vx: NDArray[np.float64], vy: NDArray[np.float64]) -> list[int]:
+    """Choose a few well observed pixels, from slow to fast."""
+    counts = np.diff(offsets)
+    if counts.max(initial=0) < LEAST_PAIRS:
+        return []
+    able = np.flatnonzero(counts >= max(LEAST_PAIRS, _WELL_OBSERVED * counts.max()))
+    speed = [
+        float(
+            np.hypot(np.median(vx[offsets[p] : offsets[p + 1]]), np.median(vy[offsets[p] : offsets[p + 1]]))
+        )
+        for p in able
+    ]
+    ordered = able[np.argsort(speed, kind="stable")]
+    places = (np.arange(_TEACHERS) + 0.5) / _TEACHERS * len(ordered)
+    return sorted({int(ordered[int(k)]) for k in places})
+
+
+def _learn(
+    teachers: list[PixelData], settings: GaussianProcessSettings, harmonics: int
+) -> list[dict[str, float]] | None:
+    """Learn the numbers at some pixels and give their medians, for each component; None without any."""
+    fits: list[Fit] = []
+    for data in teachers:
+        *_, found = fit_steps(
+            data, settings.interval, trend=settings.trend, harmonics=harmonics, offsets=settings.offsets
+        )
+        if not found.reason:
+            fits.append(found)
+    if not fits:
+        return None
+    out = []
+    for k in range(2):
+        known = [found.values[k] for found in fits]
+        names = dict.fromkeys(name for values in known for name in values)
+        out.append(
+            {name: float(np.exp(np.median([np.log(v[name]) for v in known if name in v]))) for name in names}
+        )
+    return out

@@ -1,0 +1,270 @@
+"""The dataset of a fitted Gaussian process: series, parts, and numbers in plain units and words."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from itslive_core.gaussian_process.model import YEAR, noise_name
+from itslive_core.observations.missions import MISSIONS
+
+if TYPE_CHECKING:
+    import xarray as xr
+    from numpy.typing import NDArray
+
+    from itslive_core.gaussian_process.fit import Fit
+
+__all__ = ["PART_WORDS", "add_numbers", "along_axes", "describe", "series_columns"]
+
+PART_WORDS = {
+    "trend": "level and trend of the velocity along the flow",
+    "season": "season of the velocity along the flow",
+    "roughness": "what is neither trend nor season of the velocity along the flow",
+}
+"""Parts of the series along the flow."""
+
+_COMPONENTS = ("along", "across")
+
+
+def part_moments(fit: Fit, component: int) -> dict[str, tuple[NDArray[np.float64], NDArray[np.float64]]]:
+    """Give mean and standard deviation of the whole and of its parts.
+
+    Parameters
+    ----------
+    fit : Fit
+    component : int
+        0 along the flow, 1 across.
+
+    Returns
+    -------
+    dict
+        ``whole, trend, season, roughness`` -> (mean, std) [m/yr], shape (M,); parts that the kernel has.
+    """
+    data, posterior = fit.components[component], fit.posteriors[component]
+    layout, shape = posterior.layout, fit.shape
+    factors = layout.scale(posterior.latent.amplitudes)
+    loads = layout.loads * factors[layout.rows]
+    d, split = layout.states, shape.n_trend
+    state = np.arange(layout.rows.shape[1] - 1) % max(d, 1)
+    slow = np.zeros_like(loads)
+    slow[:, 1:] = -loads[:, 1:]  # x = v - Phi z
+    cell = np.zeros_like(loads)
+    cell[:, 0] = 1.0
+    parts = {"whole": (cell, True), "roughness": (loads, False)}
+    parts["trend"] = np.where(np.concatenate([[False], state < split]), slow, 0.0), True
+    if shape.harmonics:
+        parts["season"] = np.where(np.concatenate([[False], state >= split]), slow, 0.0), False
+    inside = posterior.inverse[
+        layout.rows[:, :, None], layout.width + layout.rows[:, None, :] - layout.rows[:, :, None]
+    ]
+    means, lifts = posterior.state[layout.rows], posterior.lift[:, layout.rows]
+    out = {}
+    for name, (weights, level) in parts.items():
+        mean = np.sum(weights * means, axis=1)
+        lift = np.einsum("mk,rmk->rm", weights, lifts)
+        if level:
+            mean += posterior.beta[0]
+            lift[0] -= 1.0
+        variance = np.einsum("mk,mk->m", np.matmul(weights[:, None, :], inside)[:, 0], weights)
+        variance += np.sum(lift * (posterior.beta_cov @ lift), axis=0)
+        shift = data.centre if level else 0.0
+        out[name] = mean * data.scale + shift, np.sqrt(np.maximum(variance, 0.0)) * data.scale
+    return out
+
+
+def along_axes(
+    direction: tuple[Any, Any],
+    along: tuple[NDArray[np.float64], NDArray[np.float64]],
+    across: tuple[NDArray[np.float64], NDArray[np.float64]],
+) -> dict[str, NDArray[np.float64]]:
+    """Turn mean and standard deviation along and across the flow into those along x and y, and of the speed.
+
+    Parameters
+    ----------
+    direction : (cos, sin)
+        Of the flow; numbers, or arrays that go with the series.
+    along, across : (mean, std)
+        Of any shape [m/yr].
+
+    Returns
+    -------
+    dict of ndarray
+        vx, vy, v, their standard deviations [m/yr], and vx_vy_cov [m^2/yr^2].
+    """
+    (c, s), (a, a_std), (b, b_std) = direction, along, across
+    vx, vy = c * a - s * b, s * a + c * b
+    var_x, var_y = (c * a_std) ** 2 + (s * b_std) ** 2, (s * a_std) ** 2 + (c * b_std) ** 2
+    covariance = c * s * (a_std**2 - b_std**2)
+    v = np.hypot(vx, vy)
+    square = vx**2 * var_x + vy**2 * var_y + 2 * vx * vy * covariance
+    still = v == 0
+    v_std = np.where(
+        still, np.sqrt((var_x + var_y) / 2), np.sqrt(np.maximum(square, 0)) / np.where(still, 1, v)
+    )
+    return {
+        "vx": vx,
+        "vy": vy,
+        "v": v,
+        "vx_std": np.sqrt(var_x),
+        "vy_std": np.sqrt(var_y),
+        "v_std": v_std,
+        "vx_vy_cov": covariance,
+    }
+
+
+def series_columns(fit: Fit, size: int) -> dict[str, NDArray[np.float64]]:
+    """Turn a fit into the columns of a series along x and y.
+
+    Parameters
+    ----------
+    fit : Fit
+    size : int
+        Number of cells to give.
+
+    Returns
+    -------
+    dict of ndarray, shape (size,)
+        vx, vy, v, their standard deviations, vx_vy_cov, and the parts along the flow [m/yr].
+    """
+    along, across = part_moments(fit, 0), part_moments(fit, 1)["whole"]
+    columns = along_axes(fit.data.direction, along.pop("whole"), across)
+    for name in PART_WORDS:
+        if name in along:
+            columns[name], columns[f"{name}_std"] = along[name]
+    return {name: values[:size] for name, values in columns.items()}
+
+
+def plain_numbers(fit: Fit, component: int) -> dict[str, float]:
+    """Give the numbers of the kernel and the noise floor in plain units: m/yr, years, days."""
+    values, scale = fit.values[component], fit.components[component].scale
+    latent = fit.posteriors[component].latent
+    out: dict[str, float] = {}
+    if fit.shape.trend:
+        out |= {"trend_scale": values["trend_scale"] * scale, "trend_time": values["trend_time"]}
+    if fit.shape.harmonics:
+        both = latent.amplitudes[fit.shape.n_trend :: 2]
+        out["season_scale"] = float(np.sqrt(np.sum(both**2))) * scale
+        out |= {name: values[name] for name in ("season_shape", "season_memory")}
+    if not fit.reason:
+        out["roughness_scale"] = values["roughness_scale"] * scale
+        out |= {name: values[name] * YEAR for name in ("roughness_time", "rounding_time")}
+    out["shared_noise"] = values["shared_noise"] * scale
+    return {**out, "noise_floor": values["noise_floor"] * scale}
+
+
+_NUMBER_WORDS = {
+    "trend_scale": ("standard deviation of the trend", "m/yr"),
+    "trend_time": ("time over which the trend changes", "yr"),
+    "season_scale": ("standard deviation of the season", "m/yr"),
+    "season_shape": ("smoothness of the season within a year: the smaller, the sharper its peaks", "1"),
+    "season_memory": ("time over which the season changes its shape", "yr"),
+    "roughness_scale": ("standard deviation of what is neither trend nor season", "m/yr"),
+    "roughness_time": ("time over which the roughness is forgotten", "d"),
+    "rounding_time": ("time over which the roughness is smooth", "d"),
+    "shared_noise": ("noise of a cell that all pairs of these days share; no part of the velocity", "m/yr"),
+    "noise_floor": ("noise of a pair beside its formal error, before the factor of its mission", "m/yr"),
+}
+
+
+def add_numbers(ds: xr.Dataset, fit: Fit) -> xr.Dataset:
+    """Add the numbers of kernel and noise as variables over component and mission.
+
+    Parameters
+    ----------
+    ds : xarray.Dataset
+    fit : Fit
+    """
+    numbers = [plain_numbers(fit, k) for k in range(2)]
+    missions = fit.components[0].missions
+    ds = ds.assign_coords(
+        component=("component", np.array(_COMPONENTS), {"long_name": "along or across the median flow"}),
+        mission=("mission", np.array([MISSIONS[m] for m in missions]), {"long_name": "mission group"}),
+    )
+    for name, (words, unit) in _NUMBER_WORDS.items():
+        if name in numbers[0]:
+            ds[name] = ("component", [n[name] for n in numbers], {"long_name": words, "units": unit})
+    factors = [[v[noise_name(m)] for m in missions] for v in fit.values]
+    ds["noise_factor"] = (
+        ("component", "mission"), factors, {"long_name": "noise over formal error and floor", "units": "1"},
+    )  # fmt: skip
+    offsets, stds = offsets_of(fit)
+    ds["mission_offset"] = (
+        ("component", "mission"), offsets,
+        {"long_name": "what the mission reads more than the reference mission", "units": "m/yr"},
+    )  # fmt: skip
+    ds["mission_offset_std"] = (
+        ("component", "mission"), stds, {"long_name": "uncertainty of mission_offset", "units": "m/yr"},
+    )  # fmt: skip
+    return ds
+
+
+def offsets_of(fit: Fit) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Give offsets and their standard deviations [m/yr], shape (2, missions); 0 where there is none."""
+    missions = fit.components[0].missions
+    offsets, stds = np.zeros((2, len(missions))), np.zeros((2, len(missions)))
+    for k, (component, posterior) in enumerate(zip(fit.components, fit.posteriors, strict=True)):
+        for j, mission in enumerate(fit.offsets):
+            at = missions.index(mission)
+            offsets[k, at] = posterior.beta[1 + j] * component.scale
+            stds[k, at] = np.sqrt(posterior.beta_cov[1 + j, 1 + j]) * component.scale
+    return offsets, stds
+
+
+def describe(fit: Fit) -> list[str]:
+    """Say in sentences what was found along the flow.
+
+    Parameters
+    ----------
+    fit : Fit
+
+    Returns
+    -------
+    list of str
+    """
+    n = plain_numbers(fit, 0)
+    words: list[str] = []
+    if fit.reason:
+        words.append(f"Fitted as {fit.reason}.")
+    if "trend_scale" in n:
+        words.append(
+            f"The trend varies by about {n['trend_scale']:.3g} m/yr (one standard deviation)"
+            f" over about {n['trend_time']:.2g} years."
+        )
+    if "season_scale" in n:
+        words.append(
+            f"The season varies by about {n['season_scale']:.3g} m/yr;"
+            f" its shape changes over about {n['season_memory']:.2g} years."
+        )
+    if "roughness_scale" in n:
+        words.append(
+            f"Other changes are about {n['roughness_scale']:.3g} m/yr"
+            f" and last about {n['roughness_time']:.0f} days."
+        )
+    words.append(
+        f"Pairs of the same days share errors of about {n['shared_noise']:.2g} m/yr in each interval,"
+        " which count as noise."
+    )
+    values = fit.values[0]
+    offsets, stds = offsets_of(fit)
+    for k, mission in enumerate(fit.components[0].missions):
+        name = MISSIONS[mission]
+        text = (
+            f"Pairs of {name} are {values[noise_name(mission)]:.2g} times as noisy as formal error and floor"
+        )
+        if mission in fit.offsets:
+            side = "more" if offsets[0, k] >= 0 else "less"
+            text += f", and read {abs(offsets[0, k]):.2g} ± {stds[0, k]:.2g} m/yr {side} than the reference"
+        words.append(text + ".")
+    return words
+
+
+def number_attributes(fit: Fit) -> dict[str, Any]:
+    """Give what belongs to the whole dataset: direction of the flow, reason, evidence, words."""
+    c, s = fit.data.direction
+    return {
+        "flow_direction_degrees": float(np.degrees(np.arctan2(s, c))),
+        "evidence_gain_over_constant": fit.gain,
+        "refined": int(fit.refined),
+        "findings": " ".join(describe(fit)),
+    }

@@ -1,0 +1,323 @@
+"""From pairs to batches: what all pixels of a cube share, and what each pixel adds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
+
+import numpy as np
+
+from itslive_core.errors import SettingsError
+from itslive_core.filters.rejections import Observations, pair_error, rejections
+from itslive_core.inversion.banded import BandedSolver
+from itslive_core.inversion.learning.solver import LearningSolver
+from itslive_core.inversion.solver import BatchResult, NoiseInputs, PixelBatch, SolveOptions
+from itslive_core.inversion.torch.block_tridiagonal import BlockTridiagonalSolver, multiplications
+from itslive_core.observations.missions import mission_numbers
+from itslive_core.observations.weights import observation_variance, observation_weights, weights_of
+from itslive_core.support.devices import pick_device, require_cuda
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from itslive_core.cubes.datacube import PairTable
+    from itslive_core.inversion.settings import InversionSettings
+    from itslive_core.inversion.solver import Solver
+    from itslive_core.observations.blocks import PixelBlock
+    from itslive_core.observations.pairs import ImagePairs
+    from itslive_core.observations.time_grid import SpanOperator, TimeGrid
+
+__all__ = [
+    "SharedPairs",
+    "UsedPairs",
+    "entered_weights",
+    "filter_block",
+    "pixels_at_once",
+    "solve_blocks",
+    "solve_options",
+    "solve_pixels",
+    "solver_for",
+]
+
+_ON_A_GPU = 1024
+"""Pixels that are collected for a GPU."""
+
+
+@dataclass(frozen=True, eq=False)
+class SharedPairs:
+    """The pairs of a cube, or of one pixel, on a time grid: computed once, used by every pixel.
+
+    Parameters
+    ----------
+    grid : TimeGrid
+        M cells.
+    operator : SpanOperator
+        Rows of the T pairs.
+    span_id : ndarray of int32, shape (T,)
+        Equal for pairs with the same (start, end).
+    start, end, vx_error, vy_error : ndarray of float64, shape (T,)
+    mission : ndarray of int64, shape (T,)
+        Positions in `itslive_core.observations.missions.MISSIONS`.
+    first_image, second_image : ndarray of int32, shape (T,)
+        Numbers of the images, told apart by their dates, and by whether they are the earlier or the later.
+    images : int
+        Number of images.
+    renumber : ndarray of int32
+        From rows of the cube's pair table to rows here; -1 for pairs that were filtered out.
+    """
+
+    grid: TimeGrid
+    operator: SpanOperator
+    span_id: NDArray[np.int32]
+    start: NDArray[np.float64]
+    end: NDArray[np.float64]
+    vx_error: NDArray[np.float64]
+    vy_error: NDArray[np.float64]
+    mission: NDArray[np.int64]
+    first_image: NDArray[np.int32]
+    second_image: NDArray[np.int32]
+    images: int
+    renumber: NDArray[np.int32]
+
+    @classmethod
+    def make(cls, table: PairTable | ImagePairs, mask: NDArray[np.bool_], grid: TimeGrid) -> SharedPairs:
+        """Put the pairs of a table on a grid.
+
+        Parameters
+        ----------
+        table : PairTable or ImagePairs
+        mask : ndarray of bool, shape (number of rows,)
+            Pairs that passed the filters on metadata.
+        grid : TimeGrid
+            Holds all of them.
+        """
+        start, end = table.start[mask], table.end[mask]
+        renumber = np.where(mask, np.cumsum(mask) - 1, -1).astype(np.int32)
+        spans = np.empty(len(start), dtype=np.complex128)
+        spans.real, spans.imag = start, end
+        span_id = np.unique(spans, return_inverse=True)[1].astype(np.int32)
+        dates, number = np.unique(np.concatenate((start, end)), return_inverse=True)
+        image: NDArray[np.int32] = number.reshape(-1).astype(np.int32)
+        return cls(
+            grid=grid,
+            operator=grid.operator(start, end),
+            span_id=span_id.reshape(-1),
+            start=start,
+            end=end,
+            vx_error=table.vx_error[mask],
+            vy_error=table.vy_error[mask],
+            mission=mission_numbers(table.mission[mask]),
+            first_image=image[: len(start)],
+            second_image=image[len(start) :] + np.int32(len(dates)),
+            images=2 * len(dates),
+            renumber=renumber,
+        )
+
+
+def solve_options(settings: InversionSettings) -> SolveOptions:
+    """Translate settings into what a solver needs."""
+    return SolveOptions(
+        derivative=settings.derivative,
+        smoothing=cast("Any", settings.smoothing),  # the settings have checked which words it may be
+        robust=settings.robust,
+        uncertainty=settings.uncertainty,
+        learn_noise=settings.learns_noise,
+        offsets=settings.estimates_offsets,
+        vary=settings.varies_smoothing,
+    )
+
+
+def solver_for(device: str, options: SolveOptions, batch: PixelBatch | None = None) -> Solver:
+    """Return the solver for a device and a task.
+
+    What is learnt beside lambda is learnt by compiled code on the CPU, pass by pass: with ``"auto"`` such a
+    task stays there.
+
+    Parameters
+    ----------
+    device : {"auto", "cpu", "cuda"}
+    options : SolveOptions
+    batch : PixelBatch, optional
+        The pixels to solve; ``"auto"`` takes a GPU only for a batch for which it should pay.
+
+    Raises
+    ------
+    SettingsError
+        If the device is not available, or cannot do the task.
+    """
+    if device == "cuda":
+        require_cuda()
+        if options.learns:
+            raise SettingsError(
+                "device 'cuda' cannot learn noise, offsets or smoothing 'auto': choose device 'cpu' or"
+                " 'auto', or smoothing as a number, 'evidence' or 'gcv', with noise 'formal', offsets 'none'"
+                " and smoothing_in_time 'constant'"
+            )
+        return BlockTridiagonalSolver()
+    if options.learns:
+        return LearningSolver()
+    if batch is not None:
+        work = multiplications(batch.n_pixels, batch.operator, options)
+        if pick_device(device, batch.n_pixels, work) == "cuda":
+            return BlockTridiagonalSolver()
+    return BandedSolver()
+
+
+def pixels_at_once(shared: SharedPairs, settings: InversionSettings) -> int:
+    """Give the number of pixels worth collecting from several blocks: many for a GPU, 1 for the CPU.
+
+    A GPU is filled by some thousand pixels, and chunks of cubes hold a hundred; 1,024 is an estimate, as in
+    `itslive_core.support.devices.gpu_pays`.
+
+    Parameters
+    ----------
+    shared : SharedPairs
+    settings : InversionSettings
+    """
+    options = solve_options(settings)
+    work = multiplications(_ON_A_GPU, shared.operator, options)
+    if options.learns or pick_device(settings.device, _ON_A_GPU, work) == "cpu":
+        return 1
+    return _ON_A_GPU
+
+
+def solve_pixels(
+    shared: SharedPairs,
+    offsets: NDArray[np.int64],
+    pair: NDArray[np.int32],
+    vx: NDArray[np.float64],
+    vy: NDArray[np.float64],
+    settings: InversionSettings,
+) -> BatchResult:
+    """Weight and solve the used observations of some pixels.
+
+    Parameters
+    ----------
+    shared : SharedPairs
+    offsets : ndarray of int64, shape (P + 1,)
+    pair : ndarray of int32, shape (n,)
+        Rows of `shared`.
+    vx, vy : ndarray of float64, shape (n,)
+    settings : InversionSettings
+
+    Returns
+    -------
+    BatchResult
+    """
+    variance = observation_variance(
+        settings.weights,
+        offsets,
+        pair,
+        shared.end - shared.start,
+        shared.vx_error,
+        shared.vy_error,
+        shared.mission,
+    )
+    noise = NoiseInputs(variance, shared.mission, shared.first_image, shared.second_image, shared.images)
+    weights = weights_of(variance, offsets)
+    batch = PixelBatch(shared.operator, shared.span_id, offsets, pair, vx, vy, weights, noise)
+    options = solve_options(settings)
+    return solver_for(settings.device, options, batch).solve(batch, options)
+
+
+def entered_weights(
+    kind: str,
+    result: BatchResult,
+    shared: SharedPairs,
+    offsets: NDArray[np.int64],
+    pair: NDArray[np.int32],
+) -> NDArray[np.float64]:
+    """Give the weight with which each observation entered the last solution, robust and credit included.
+
+    Of mean 1 over each pixel before both; NaN at pixels without an estimate where the noise was learnt.
+
+    Parameters
+    ----------
+    kind : {"none", "span", "error"}
+        As in `observation_variance`.
+    result : BatchResult
+        The solution.
+    shared : SharedPairs
+    offsets : ndarray of int64, shape (P + 1,)
+    pair : ndarray of int32, shape (n,)
+        Rows of `shared`.
+
+    Returns
+    -------
+    ndarray, shape (n,)
+    """
+    if result.learnt is not None:
+        weights = weights_of(result.learnt.sigma**2, offsets) * result.learnt.credit
+    else:
+        span = shared.end - shared.start
+        weights = observation_weights(
+            kind, offsets, pair, span, shared.vx_error, shared.vy_error, shared.mission
+        )
+    return weights * result.robust_weights
+
+
+class UsedPairs(NamedTuple):
+    """The observations of a block that are used, with P pixels.
+
+    Parameters
+    ----------
+    offsets : ndarray of int64, shape (P + 1,)
+    pair : ndarray of int32, shape (n,)
+        Rows of `SharedPairs`.
+    vx, vy : ndarray of float64, shape (n,)
+    """
+
+    offsets: NDArray[np.int64]
+    pair: NDArray[np.int32]
+    vx: NDArray[np.float64]
+    vy: NDArray[np.float64]
+
+
+def solve_blocks(
+    shared: SharedPairs, blocks: Sequence[UsedPairs], settings: InversionSettings
+) -> list[BatchResult]:
+    """Solve the pixels of several blocks in one batch.
+
+    Parameters
+    ----------
+    shared : SharedPairs
+    blocks : sequence of UsedPairs
+    settings : InversionSettings
+
+    Returns
+    -------
+    list of BatchResult
+        Of each block.
+    """
+    if len(blocks) == 1:
+        return [solve_pixels(shared, *blocks[0], settings)]
+    begins = np.cumsum([0, *(len(block.pair) for block in blocks)])
+    offsets = [block.offsets[1:] + begin for block, begin in zip(blocks, begins, strict=False)]
+    pair, vx, vy = (np.concatenate(columns) for columns in list(zip(*blocks, strict=True))[1:])
+    whole = solve_pixels(shared, np.concatenate([[0], *offsets]), pair, vx, vy, settings)
+    pixels = np.cumsum([0, *(len(block.offsets) - 1 for block in blocks)])
+    ends = zip(pairwise(pixels.tolist()), pairwise(begins.tolist()), strict=True)
+    return [whole.part(slice(*ours), slice(*their_pairs)) for ours, their_pairs in ends]
+
+
+def filter_block(pixels: PixelBlock, shared: SharedPairs, settings: InversionSettings) -> UsedPairs:
+    """Filter the observations of a block, whose pairs passed the filters on metadata, on their values.
+
+    Parameters
+    ----------
+    pixels : PixelBlock
+    shared : SharedPairs
+    settings : InversionSettings
+        Gives the filters.
+    """
+    pair = shared.renumber[pixels.pair]
+    vx, vy = pixels.vx.astype(np.float64), pixels.vy.astype(np.float64)
+    offsets = np.asarray(pixels.offsets, dtype=np.int64)
+    error = pair_error(shared.vx_error, shared.vy_error)
+    left = Observations(offsets, pair, vx, vy, shared.start, shared.end, error, shared.mission)
+    for _, _, after in rejections(left, settings):
+        left = after
+    return UsedPairs(left.offsets, left.pair, left.vx, left.vy)

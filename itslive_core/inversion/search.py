@@ -1,0 +1,196 @@
+"""Choice of lambda at one pixel by evidence or generalised cross-validation, compiled."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from itslive_core.bands.algebra import PAD, factorise, log_determinant, selected_inverse, solve
+from itslive_core.bands.penalty import add_penalty, penalty_trace
+from itslive_core.support.compiled import kernel
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["EVIDENCE", "FIXED", "GCV", "Problem", "criterion", "search"]
+
+FIXED, EVIDENCE, GCV = 0, 1, 2
+
+_COARSE_STEP = 0.5
+_TOLERANCE = 0.01
+_GRAIN = 1e3
+"""Choices are rounded to 1 / _GRAIN of a decade, so that the order of the pairs cannot matter."""
+_TIE = 1e-3
+"""Values of the criterion (-2 log p) that differ by less say nothing about which lambda is better."""
+_FLAT = 1e-2
+"""A bracket that is shallower than this is not refined: its minimum would be that of rounding errors."""
+
+
+class Problem(NamedTuple):
+    """The normal equations of one pixel without the penalty, and room to work in.
+
+    Parameters
+    ----------
+    kind : int
+        `EVIDENCE` or `GCV`.
+    normal, work, z : ndarray
+        A'WA in band storage, and room for the factor and the selected inverse.
+    rhs, solution : ndarray, shape (2, M)
+        A'Wd, and room for the solution.
+    squares : ndarray, shape (2,)
+        d'Wd per component.
+    n : float
+        Sum of the robust weights.
+    size, width, order : int
+        M, half-bandwidth, k.
+    scale : float
+        h^k, so that alpha = (lambda / scale)^2.
+    shape : ndarray, shape (M - k,)
+        Factor of the penalty at each difference, of geometric mean 1.
+    """
+
+    kind: int
+    normal: NDArray
+    work: NDArray
+    z: NDArray
+    rhs: NDArray
+    solution: NDArray
+    squares: NDArray
+    n: float
+    size: int
+    width: int
+    order: int
+    scale: float
+    shape: NDArray
+
+
+@kernel(error_model="numpy")
+def criterion(problem: Problem, log_smoothing: float) -> float:  # pragma: no cover - compiled
+    """Evaluate what a choice of lambda minimises.
+
+    Evidence: the data are normal with variance s_c^2 / w_j, the k-th differences normal with variance
+    s_c^2 / alpha and the polynomial part free; s_c^2 is eliminated at its best value. Up to a constant
+
+        -2 log p = sum_c (n - k) log Q_c + 2 (log |N| - (M - k) log alpha),   Q_c = d'Wd - g'N^-1 g.
+
+    GCV (Golub, Heath and Wahba, 1979, doi:10.1080/00401706.1979.10489751), in logarithms over both, and
+    times n to be on the same scale: n (sum_c log RSS_c - 4 log(n - trace(N^-1 A'WA))).
+
+    Parameters
+    ----------
+    problem : Problem
+    log_smoothing : float
+        log10 lambda.
+
+    Returns
+    -------
+    float
+        Infinity where the matrix cannot be factorised.
+    """
+    size, width, order, n = problem.size, problem.width, problem.order, problem.n
+    work, solution, rhs, squares = problem.work, problem.solution, problem.rhs, problem.squares
+    alpha = (10.0**log_smoothing / problem.scale) ** 2
+    used = size * (width + 1 + PAD)
+    work[:used] = problem.normal[:used]
+    add_penalty(work, size, width, order, alpha, problem.shape)
+    if not factorise(work, size, width):
+        return np.inf
+    solution[:] = rhs
+    solve(work, size, width, solution)
+    total = 0.0
+    if problem.kind == EVIDENCE:
+        for c in range(2):
+            q = squares[c]
+            for i in range(size):
+                q -= rhs[c, i] * solution[c, i]
+            total += (n - order) * np.log(max(q, 1e-12 * squares[c] + 1e-300))
+        return total + 2.0 * (log_determinant(work, size, width) - (size - order) * np.log(alpha))
+    selected_inverse(work, size, width, problem.z)
+    freedom = size - alpha * penalty_trace(problem.z, size, width, order, problem.shape)
+    for c in range(2):
+        v = solution[c]
+        q = squares[c]
+        for i in range(size):
+            q -= rhs[c, i] * v[i]
+        for i in range(size - order):
+            d = v[i + 1] - v[i] if order == 1 else v[i] - 2.0 * v[i + 1] + v[i + 2]
+            q -= alpha * problem.shape[i] * d * d
+        total += np.log(max(q, 1e-12 * squares[c] + 1e-300))
+    return n * (total - 4.0 * np.log(max(n - freedom, 1e-9)))
+
+
+@kernel(error_model="numpy")
+def search(problem: Problem, low: float, high: float, guess: float) -> float:  # pragma: no cover - compiled
+    """Find the log10 lambda that minimises the criterion.
+
+    Without a guess the whole range is looked at in steps of a decade; from the best of them, or from the
+    guess, it walks downhill until a minimum is bracketed, and then closes in with parabolas.
+
+    Parameters
+    ----------
+    problem : Problem
+    low, high : float
+        Limits of log10 lambda.
+    guess : float
+        An earlier result, or NaN.
+
+    Returns
+    -------
+    float
+        log10 lambda; NaN if the criterion cannot be evaluated anywhere.
+    """
+    best_x, best_f = np.nan, np.inf
+    if np.isnan(guess):
+        steps = int(np.ceil((high - low) / (2.0 * _COARSE_STEP)))
+        for i in range(steps + 1):
+            x = low + (high - low) * i / steps
+            f = criterion(problem, x)
+            if f < best_f - _TIE:
+                best_x, best_f = x, f
+    else:
+        best_x = min(max(guess, low), high)
+        best_f = criterion(problem, best_x)
+    if not best_f < np.inf:
+        return np.nan
+    step = _COARSE_STEP if np.isnan(guess) else 0.2
+    left, right = best_x - step, best_x + step
+    f_left = criterion(problem, left) if left >= low else np.inf
+    f_right = criterion(problem, right) if right <= high else np.inf
+    while f_left < best_f - _TIE:
+        right, f_right = best_x, best_f
+        best_x, best_f = left, f_left
+        left = best_x - step
+        f_left = criterion(problem, left) if left >= low else np.inf
+    while f_right < best_f - _TIE:
+        left, f_left = best_x, best_f
+        best_x, best_f = right, f_right
+        right = best_x + step
+        f_right = criterion(problem, right) if right <= high else np.inf
+    if not (f_left < np.inf and f_right < np.inf):
+        return best_x  # at a limit
+    if min(f_left, f_right) < best_f + _FLAT:
+        return best_x
+    # Parabolas inside the bracket. One that returns to the best point says little about a wide side of the
+    # bracket, so that side is probed close by; if it is higher there, the bracket is closed.
+    for _ in range(16):
+        a = (best_x - left) * (best_f - f_right)
+        b = (best_x - right) * (best_f - f_left)
+        x = best_x - 0.5 * ((best_x - left) * a - (best_x - right) * b) / (a - b) if a != b else best_x
+        if not (left < x < right) or abs(x - best_x) < _TOLERANCE:
+            wide_right = right - best_x > best_x - left
+            x = best_x + _TOLERANCE if wide_right else best_x - _TOLERANCE
+            if (right - best_x if wide_right else best_x - left) < 2.0 * _TOLERANCE:
+                break
+        f = criterion(problem, x)
+        if f < best_f:
+            if x < best_x:
+                right, f_right = best_x, best_f
+            else:
+                left, f_left = best_x, best_f
+            best_x, best_f = x, f
+        elif x < best_x:
+            left, f_left = x, f
+        else:
+            right, f_right = x, f
+    return np.rint(best_x * _GRAIN) / _GRAIN

@@ -1,0 +1,240 @@
+"""Blocks: chunk-aligned patches of pixels, with the image pairs of each pixel packed one after the other."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from itslive_core.support.compiled import kernel
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["Block", "PixelBlock", "gather_chunk", "median_velocity"]
+
+
+@dataclass(frozen=True)
+class Block:
+    """Rows row0:row1 and columns col0:col1 of a datacube."""
+
+    row0: int
+    row1: int
+    col0: int
+    col1: int
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(rows, columns)."""
+        return self.row1 - self.row0, self.col1 - self.col0
+
+
+@dataclass(frozen=True, eq=False)
+class PixelBlock:
+    """The valid observations of a block, pixel by pixel.
+
+    Parameters
+    ----------
+    block : Block
+        Which pixels; P = rows x columns, in row-major order.
+    offsets : ndarray of int64, shape (P + 1,)
+        Pixel p owns observations offsets[p]:offsets[p + 1].
+    pair : ndarray of int32, shape (n,)
+        Row of the cube's pair table.
+    vx, vy : ndarray of float32, shape (n,)
+        Velocity [m/yr], both present.
+    n_partial : ndarray of int32, shape (P,)
+        Observations of each pixel that were dropped because only one of vx and vy is there.
+    """
+
+    block: Block
+    offsets: NDArray[np.int64]
+    pair: NDArray[np.int32]
+    vx: NDArray[np.float32]
+    vy: NDArray[np.float32]
+    n_partial: NDArray[np.int32]
+
+    @property
+    def nbytes(self) -> int:
+        """Memory it takes [bytes]."""
+        return sum(a.nbytes for a in (self.offsets, self.pair, self.vx, self.vy, self.n_partial))
+
+    def pixel(self, row: int, col: int) -> tuple[slice, int]:
+        """Return the observations of one pixel of the cube, and its number in the block.
+
+        Parameters
+        ----------
+        row, col : int
+            Pixel in the cube.
+        """
+        p = (row - self.block.row0) * self.block.shape[1] + col - self.block.col0
+        return slice(int(self.offsets[p]), int(self.offsets[p + 1])), p
+
+    def keep(self, pair_mask: NDArray[np.bool_], pixel_mask: NDArray[np.bool_] | None = None) -> PixelBlock:
+        """Keep the observations of some pairs, in some pixels.
+
+        Parameters
+        ----------
+        pair_mask : ndarray of bool, shape (number of pairs in the cube,)
+        pixel_mask : ndarray of bool, shape (P,), optional
+            Pixels outside it lose all their observations.
+        """
+        pixels = np.ones(len(self.n_partial), dtype=bool) if pixel_mask is None else pixel_mask.ravel()
+        mask = _mask_observations(self.offsets, self.pair, pair_mask, pixels)
+        return self.keep_observations(mask)
+
+    def keep_observations(self, mask: NDArray[np.bool_]) -> PixelBlock:
+        """Keep some observations.
+
+        Parameters
+        ----------
+        mask : ndarray of bool, shape (n,)
+        """
+        if mask.all():
+            return self
+        below = np.concatenate(([0], np.cumsum(mask)))
+        return PixelBlock(
+            self.block, below[self.offsets], self.pair[mask], self.vx[mask], self.vy[mask], self.n_partial
+        )
+
+
+@kernel()
+def _mask_observations(
+    offsets: NDArray, pair: NDArray, pair_mask: NDArray, pixel_mask: NDArray
+) -> NDArray:  # pragma: no cover - compiled
+    mask = np.zeros(len(pair), dtype=np.bool_)
+    for p in range(len(offsets) - 1):
+        if pixel_mask[p]:
+            for i in range(offsets[p], offsets[p + 1]):
+                mask[i] = pair_mask[pair[i]]
+    return mask
+
+
+@kernel()
+def gather_chunk(
+    vx: NDArray, vy: NDArray, first_pair: int, missing_x: NDArray, missing_y: NDArray
+) -> tuple[NDArray, NDArray, NDArray, NDArray, NDArray]:  # pragma: no cover - compiled
+    """Pack the valid observations of one chunk, pixel by pixel.
+
+    Parameters
+    ----------
+    vx, vy : ndarray, shape (t, P)
+        Values as stored, layers by pixels.
+    first_pair : int
+        Number of the first layer in the cube.
+    missing_x, missing_y : ndarray, shape (2,)
+        Markers of missing values, of the stored type.
+
+    Returns
+    -------
+    counts : ndarray of int64, shape (P,)
+    pair : ndarray of int32, shape (n,)
+    x, y : ndarray of float32, shape (n,)
+    partial : ndarray of int32, shape (P,)
+        Observations with only one component.
+    """
+    layers, pixels = vx.shape
+    mx0, mx1, my0, my1 = missing_x[0], missing_x[1], missing_y[0], missing_y[1]
+    filled = np.empty(layers, dtype=np.int64)
+    n_filled = 0
+    for t in range(layers):
+        # Four layers out of five are empty at a glacier; this loop has no branch, so that it vectorises.
+        n = 0
+        for p in range(pixels):
+            n += (vx[t, p] != mx0) | (vy[t, p] != my0)
+        if n > 0:
+            filled[n_filled] = t
+            n_filled += 1
+    counts = np.zeros(pixels, dtype=np.int64)
+    partial = np.zeros(pixels, dtype=np.int32)
+    for i in range(n_filled):
+        t = filled[i]
+        for p in range(pixels):
+            a, b = vx[t, p], vy[t, p]
+            # a - a is 0 for every finite number: NaN and infinity are missing too.
+            good_a = a != mx0 and a != mx1 and a - a == 0
+            good_b = b != my0 and b != my1 and b - b == 0
+            if good_a and good_b:
+                counts[p] += 1
+            elif good_a or good_b:
+                partial[p] += 1
+    place = np.zeros(pixels, dtype=np.int64)
+    total = 0
+    for p in range(pixels):
+        place[p] = total
+        total += counts[p]
+    pair = np.empty(total, dtype=np.int32)
+    x = np.empty(total, dtype=np.float32)
+    y = np.empty(total, dtype=np.float32)
+    for i in range(n_filled):
+        t = filled[i]
+        for p in range(pixels):
+            a, b = vx[t, p], vy[t, p]
+            if a != mx0 and a != mx1 and a - a == 0 and b != my0 and b != my1 and b - b == 0:
+                k = place[p]
+                pair[k] = first_pair + t
+                x[k] = a
+                y[k] = b
+                place[p] = k + 1
+    return counts, pair, x, y, partial
+
+
+@kernel()
+def merge_chunks(
+    counts: NDArray, offsets: NDArray, sources: NDArray, target: NDArray, chunk: int
+) -> None:  # pragma: no cover - compiled
+    """Copy one chunk's packed observations to their places in the whole block.
+
+    Parameters
+    ----------
+    counts : ndarray of int64, shape (chunks, P)
+    offsets : ndarray of int64, shape (P + 1,)
+    sources : ndarray, shape (n of the chunk,)
+    target : ndarray, shape (n of the block,)
+    chunk : int
+        Number of the chunk.
+    """
+    read = 0
+    for p in range(counts.shape[1]):
+        write = offsets[p]
+        for c in range(chunk):
+            write += counts[c, p]
+        for _ in range(counts[chunk, p]):
+            target[write] = sources[read]
+            write += 1
+            read += 1
+
+
+@kernel()
+def _median_velocity(
+    offsets: NDArray, vx: NDArray, vy: NDArray, least: int
+) -> NDArray:  # pragma: no cover - compiled
+    pixels = len(offsets) - 1
+    out = np.full((pixels, 2), np.nan)
+    for p in range(pixels):
+        i, j = offsets[p], offsets[p + 1]
+        if j - i >= least:
+            out[p, 0] = np.median(vx[i:j])
+            out[p, 1] = np.median(vy[i:j])
+    return out
+
+
+def median_velocity(pixels: PixelBlock, *, least: int = 3) -> NDArray[np.float64]:
+    """Give the component-wise median velocity of every pixel.
+
+    The median of the components, not of the speed: the speed of noisy vectors is biased upwards.
+
+    Parameters
+    ----------
+    pixels : PixelBlock
+        P pixels.
+    least : int
+        Fewest observations for which a median is given.
+
+    Returns
+    -------
+    ndarray, shape (P, 2)
+        Median vx and vy [m/yr]; NaN where there are too few observations.
+    """
+    return _median_velocity(pixels.offsets, pixels.vx, pixels.vy, least)

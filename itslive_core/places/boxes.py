@@ -1,0 +1,72 @@
+"""The boxes of the cubes: squares on a lattice of one coordinate system, and their outlines in lon/lat."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from itslive_core.places.geodesy import LONLAT, transformer
+
+__all__ = ["BOX", "box_polygons", "continuous_lonlat"]
+
+BOX = 100_000
+"""Side of a cube's box [m]."""
+
+STEPS = 8
+"""Pieces into which an edge of a box is cut: within 40 m of the true curve up to 85 degrees of latitude."""
+
+
+def box_polygons(epsg: int, centres: np.ndarray) -> np.ndarray:
+    """Return the lon/lat polygons of boxes of one coordinate system.
+
+    Parameters
+    ----------
+    epsg
+        The coordinate system.
+    centres : (n, 2)
+        Centres of the boxes [m].
+
+    Returns
+    -------
+    (n,) object array of shapely.Polygon
+        Longitudes are continuous and may run past 180; a box that holds a pole gets an edge along it.
+    """
+    import shapely
+
+    side = np.linspace(-0.5, 0.5, STEPS + 1)[:-1]
+    flat = np.full(STEPS, 0.5)
+    ring_x = np.concatenate([side, flat, -side, -flat]) * BOX
+    ring_y = np.concatenate([-flat, side, flat, -side]) * BOX
+    lon, lat = continuous_lonlat(epsg, centres[:, :1] + ring_x, centres[:, 1:] + ring_y, closed=True)
+    lon -= 360.0 * np.floor((lon[:, :-1].mean(axis=1, keepdims=True) + 180.0) / 360.0)
+    rings = np.stack([lon, lat], axis=-1)
+    polygons: np.ndarray = shapely.polygons(rings)
+    for i in np.flatnonzero(np.abs(lon[:, -1] - lon[:, 0]) > 180.0):  # round a pole
+        pole = np.copysign(90.0, lat[i].mean())
+        polygons[i] = shapely.Polygon([*rings[i], (lon[i, -1], pole), (lon[i, 0], pole)])
+    return polygons
+
+
+def continuous_lonlat(
+    epsg: int, x: np.ndarray, y: np.ndarray, *, closed: bool = False
+) -> tuple[np.ndarray, np.ndarray]:
+    """Project lines to longitudes and latitudes without the jump from 180 to -180.
+
+    Parameters
+    ----------
+    epsg
+        Coordinate system of the lines.
+    x, y : (n, m)
+        Their points [m].
+    closed
+        Give each line its first point again.
+
+    Returns
+    -------
+    lon, lat : (n, m) or (n, m + 1)
+        Degrees.
+    """
+    lon, lat = transformer(epsg, LONLAT).transform(x, y)
+    if closed:
+        lon, lat = (np.concatenate([values, values[:, :1]], axis=1) for values in (lon, lat))
+    lon = np.unwrap(lon, period=360.0, axis=1)
+    return np.round(lon, 9), lat  # the antimeridian is an edge of many boxes: none shall reach 1e-13 over it

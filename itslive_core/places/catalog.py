@@ -1,0 +1,254 @@
+"""Which datacubes cover a place: computed offline from the lattice of cubes.
+
+Each ITS_LIVE cube is a box of 100 km x 100 km on a regular lattice of one projected coordinate system; its
+name, address and footprint follow from (EPSG, x, y) of the centre. Which boxes have a cube is package data;
+:mod:`itslive_core.places.catalog_refresh` fetches a newer one.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from itslive_core.errors import CoverageError
+from itslive_core.places.boxes import BOX
+from itslive_core.places.geodesy import LONLAT, check_lonlat, project, transformer, utm_zone, wrap_longitude
+
+if TYPE_CHECKING:
+    import geopandas
+    import numpy as np
+    from shapely.geometry.base import BaseGeometry
+
+    from itslive_core.places.cube_record import CubeRecord
+
+__all__ = ["Catalog"]
+
+NORTH, SOUTH = 3413, 3031
+POLAR_FROM = 50.0  # degrees of latitude; polar cubes begin at 53.9 N and 55.1 S
+UTM_UNTIL = 84.0  # degrees of latitude, the end of UTM; its cubes end at 56
+BOTH_HEMISPHERES = 2.0  # degrees: near the equator a box of either hemisphere's zone may reach over it
+DEEP = 5_000.0  # m; a glacier round a point this far inside a cube is likely to be in it as a whole
+WHOLE = 0.9995  # share of an outline's area that counts as all of it
+
+
+@dataclass(frozen=True)
+class Catalog:
+    """The cubes that exist.
+
+    Attributes
+    ----------
+    records
+        All cubes.
+    source
+        Where the list came from.
+    """
+
+    records: tuple[CubeRecord, ...] = field(repr=False)
+    source: str = "package data"
+
+    def __len__(self) -> int:
+        return len(self.records)
+
+    @cached_property
+    def _boxes(self) -> dict[tuple[int, int, int], CubeRecord]:
+        return {(record.epsg, record.cx, record.cy): record for record in self.records}
+
+    @cached_property
+    def epsgs(self) -> tuple[int, ...]:
+        """Coordinate systems of the cubes, sorted."""
+        return tuple(sorted({record.epsg for record in self.records}))
+
+    def find(self, epsg: int, x: float, y: float) -> CubeRecord | None:
+        """Return the cube whose box holds a point of its coordinate system, or None.
+
+        Parameters
+        ----------
+        epsg
+            Coordinate system.
+        x, y
+            The point [m]. A box owns its lower and left edges.
+        """
+        if not (math.isfinite(x) and math.isfinite(y)):
+            return None
+        return self._boxes.get((epsg, _centre(x), _centre(y)))
+
+    def candidates(self, lon: float, lat: float) -> list[int]:
+        """EPSG codes whose cubes may cover a place: polar by latitude, its UTM zone and both neighbours."""
+        zone = utm_zone(lon)
+        zones = {zone, zone % 60 + 1, (zone - 2) % 60 + 1} if abs(lat) <= UTM_UNTIL else set()
+        return [epsg for epsg in self.epsgs if _may_cover(epsg, zones, lat)]
+
+    def cubes_at(self, lon: float, lat: float, *, outline: BaseGeometry | None = None) -> list[CubeRecord]:
+        """All cubes that cover a place, best first, with reasons; see `lookup.cubes_at`."""
+        lon, lat = check_lonlat(lon, lat)
+        hits = self._hits(lon, lat)
+        if not hits:
+            raise CoverageError(self._nothing_at(lon, lat))
+        if outline is None:
+            hits.sort(key=lambda hit: (hit[1] < DEEP, _rank(hit[0].epsg, lon), -hit[1]))
+            return [replace(record, reason=_reason(record, lon, depth)) for record, depth in hits]
+        shapes = {epsg: project(_shape(outline), epsg) for epsg in {record.epsg for record, _ in hits}}
+        shares = [_share(shapes[record.epsg], record) for record, _ in hits]
+        order = sorted(
+            zip(hits, shares),
+            key=lambda hit: (-round(hit[1], 2), _rank(hit[0][0].epsg, lon), -hit[0][1]),
+        )
+        return [
+            replace(record, reason=f"{_holds(share)}; {_reason(record, lon, depth)}")
+            for (record, depth), share in order
+        ]
+
+    def cubes_over(self, outline: BaseGeometry) -> list[CubeRecord]:
+        """All cubes that hold part of an outline, best first; see `lookup.cubes_over`."""
+        shape = _shape(outline)
+        middle = shape.representative_point()
+        lon, lat = check_lonlat(wrap_longitude(middle.x), middle.y)
+        west, south, east, north = shape.bounds
+        places = [(lon, lat), *((wrap_longitude(u), v) for u in (west, east) for v in (south, north))]
+        found = []
+        for epsg in sorted({epsg for place in places for epsg in self.candidates(*place)}):
+            pieces = self._pieces(epsg, project(shape, epsg))
+            if pieces:
+                found.append((min(1.0, sum(share for _, share in pieces)), pieces))
+        if not found:
+            raise CoverageError(self._nothing_at(lon, lat))
+        found.sort(key=lambda one: (-round(one[0], 2), len(one[1]), _rank(one[1][0][0].epsg, lon)))
+        return [
+            replace(record, reason=_reason_over(record, share, total, len(pieces), lon))
+            for total, pieces in found
+            for record, share in pieces
+        ]
+
+    def _hits(self, lon: float, lat: float) -> list[tuple[CubeRecord, float]]:
+        """Cubes that cover a place, with its distance [m] from their edges."""
+        hits = []
+        for epsg in self.candidates(lon, lat):
+            x, y = transformer(LONLAT, epsg).transform(lon, lat)
+            record = self.find(epsg, x, y)
+            if record is not None:
+                hits.append((record, record.distance_inside(x, y)))
+        return hits
+
+    def _pieces(self, epsg: int, shape: BaseGeometry) -> list[tuple[CubeRecord, float]]:
+        """Cubes of one coordinate system with the share of a projected shape in each, largest first."""
+        xmin, ymin, xmax, ymax = shape.bounds
+        if not all(map(math.isfinite, (xmin, ymin, xmax, ymax))):
+            return []
+        boxes = (
+            self._boxes.get((epsg, x, y))
+            for x in range(_centre(xmin), _centre(xmax) + 1, BOX)
+            for y in range(_centre(ymin), _centre(ymax) + 1, BOX)
+        )
+        pieces = [(record, _share(shape, record)) for record in boxes if record is not None]
+        return sorted((piece for piece in pieces if piece[1] > 0.0), key=lambda piece: -piece[1])
+
+    def _nothing_at(self, lon: float, lat: float) -> str:
+        from itslive_core.places.footprints import nearest_box
+
+        record, distance = nearest_box(self.records, lon, lat)
+        centre = transformer(record.epsg, LONLAT).transform(record.cx, record.cy)
+        return (
+            f"no cube covers {describe(lon, lat)}: the nearest, {record.name}, ends "
+            f"{distance / 1000:,.0f} km away, towards {describe(*centre)}; pick a place on or near a glacier"
+        )
+
+    def footprints(self) -> geopandas.GeoDataFrame:
+        """All cubes with their outlines in lon/lat.
+
+        Returns
+        -------
+        geopandas.GeoDataFrame
+            Columns ``name``, ``epsg``, ``cx``, ``cy``, ``version`` and ``geometry``, in the order of
+            ``records``; longitudes in [-180, 180], a footprint across the antimeridian in two parts.
+        """
+        from itslive_core.places.footprints import frame
+
+        return frame(self.records)
+
+    def segments_mercator(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return the edges of all cubes as one line for a Web Mercator map.
+
+        Returns
+        -------
+        x, y : (n,) float64
+            EPSG:3857 [m], NaN between pieces. An edge that two cubes share occurs once, one that crosses the
+            antimeridian is split there, and what lies beyond 85 degrees is left out.
+        """
+        from itslive_core.places.footprints import edges_mercator
+
+        return edges_mercator(self.records)
+
+
+def describe(lon: float, lat: float) -> str:
+    """Write a place as text, e.g. ``29.92° N, 95.97° E``."""
+    lon = wrap_longitude(lon)
+    return f"{abs(lat):.2f}° {'N' if lat >= 0 else 'S'}, {abs(lon):.2f}° {'E' if lon >= 0 else 'W'}"
+
+
+def _centre(value: float) -> int:
+    return math.floor(value / BOX) * BOX + BOX // 2
+
+
+def _may_cover(epsg: int, zones: set[int], lat: float) -> bool:
+    if epsg == NORTH:
+        return lat >= POLAR_FROM
+    if epsg == SOUTH:
+        return lat <= -POLAR_FROM
+    hemisphere, zone = divmod(epsg, 100)
+    if hemisphere == 326:
+        return zone in zones and lat >= -BOTH_HEMISPHERES
+    if hemisphere == 327:
+        return zone in zones and lat <= BOTH_HEMISPHERES
+    return True  # a coordinate system that only a newer catalog knows
+
+
+def _rank(epsg: int, lon: float) -> int:
+    """Order of coordinate systems where nothing else decides: own UTM zone, others, neighbouring zone."""
+    if epsg // 100 not in (326, 327):
+        return 1
+    return 0 if epsg % 100 == utm_zone(lon) else 2
+
+
+def _reason(record: CubeRecord, lon: float, depth: float) -> str:
+    return f"{_grid(record.epsg, lon)}, {depth / 1000:.1f} km inside the edge"
+
+
+def _grid(epsg: int, lon: float) -> str:
+    if epsg in (NORTH, SOUTH):
+        return "polar grid"
+    return ("own UTM zone", f"grid of EPSG:{epsg}", "neighbouring UTM zone")[_rank(epsg, lon)]
+
+
+def _reason_over(record: CubeRecord, share: float, total: float, count: int, lon: float) -> str:
+    text = f"{_holds(share)}; {_grid(record.epsg, lon)}"
+    if count > 1:
+        text += f"; {count} cubes of EPSG:{record.epsg} hold {_portion(total)}"
+    return text
+
+
+def _holds(share: float) -> str:
+    return f"holds {_portion(share)}"
+
+
+def _portion(share: float) -> str:
+    if share >= WHOLE:
+        return "the whole outline"
+    return f"{100 * share:.0f} % of the outline" if share >= 0.01 else "less than 1 % of the outline"
+
+
+def _share(shape: BaseGeometry, record: CubeRecord) -> float:
+    """Share of a projected shape's area in a cube's box."""
+    import shapely
+
+    inside = shapely.intersection(shape, shapely.box(*record.bounds))
+    return float(inside.area / shape.area) if shape.area > 0.0 else float(not inside.is_empty)
+
+
+def _shape(outline: Any) -> BaseGeometry:
+    """Geometry of an outline, or of anything that has one."""
+    shape: BaseGeometry = getattr(outline, "outline", outline)
+    if shape.is_empty:
+        raise CoverageError("the outline is empty, so no cube covers it: load another one")
+    return shape

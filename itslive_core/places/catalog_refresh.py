@@ -1,0 +1,297 @@
+"""Reading, fetching and caching the catalog of cubes."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import json
+import logging
+import os
+import re
+import threading
+import time
+from functools import lru_cache
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from itslive_core.errors import ItsliveError, ServiceError
+from itslive_core.places.boxes import BOX
+from itslive_core.places.catalog import Catalog
+from itslive_core.places.cube_record import HTTPS, S3, VERSION, CubeRecord
+from itslive_core.support.caching import cache_folder, write_atomically
+from itslive_core.support.web import Retry, fetch
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+__all__ = ["PUBLIC", "VARIABLE", "load_catalog", "parse", "refresh_catalog", "refresh_in_background"]
+
+log = logging.getLogger(__name__)
+
+PUBLIC = HTTPS + "datacubes/catalog_v02.json"
+"""Address of the public catalog."""
+
+VARIABLE = "ITSLIVE_CATALOG"
+"""Environment variable that names another catalog, a file or an address."""
+
+DAY = 86_400.0  # s
+NAME = re.compile(r"EPSG(\d{4,5})_G\d+_X(-?\d+)_Y(-?\d+)")
+RELEASE = re.compile(r"/datacubes/([^/]+)/[NS]\d\d[EW]\d\d\d/")
+COLUMNS = ("epsg", "cx", "cy", "version", "location")
+
+
+def load_catalog() -> Catalog:
+    """Return the catalog: what ``ITSLIVE_CATALOG`` names, else the last refreshed, else the package's own.
+
+    Never fails: a catalog that cannot be read is replaced by the package's, with a warning in the log.
+    """
+    named = os.environ.get(VARIABLE, "").strip()
+    if named and not _is_address(named):
+        return _read_or_fall_back(named, _changed(Path(named).expanduser()))
+    address = named or PUBLIC
+    cached = _cache_file(address)
+    changed = _changed(cached) if cached else None
+    if cached and changed:
+        return _read_or_fall_back(str(cached), changed)
+    return _first_fetch(address) if named else _packaged()
+
+
+def refresh_catalog(url: str | None = None, *, timeout: float = 60.0) -> Catalog:
+    """Fetch the public catalog, and keep it in the cache for later lookups.
+
+    Parameters
+    ----------
+    url
+        Address or file to read instead; by default what ``ITSLIVE_CATALOG`` names, else the public catalog.
+    timeout
+        Seconds to wait for each piece of the answer.
+
+    Raises
+    ------
+    ServiceError
+        If it cannot be fetched, or lists no cube. What was there before stays in use.
+    """
+    address = url or os.environ.get(VARIABLE, "").strip() or PUBLIC
+    if not _is_address(address):
+        return _read(Path(address).expanduser())
+    content = fetch(address, who="the catalog of cubes", retry=Retry(read=timeout))
+    catalog = _parse_or_raise(content, address)
+    cached = _cache_file(address)
+    if cached:
+        try:
+            write_atomically(cached, _as_csv(catalog.records))
+        except OSError as error:
+            log.warning("the catalog of cubes is not kept for the next start: %s", error)
+    return catalog
+
+
+def refresh_in_background(
+    callback: Callable[[Catalog], None] | None = None, *, max_age: float = 7.0
+) -> threading.Thread:
+    """Refresh the catalog in a thread, unless the cached one is recent.
+
+    Parameters
+    ----------
+    callback
+        Called in that thread with the new catalog; not called where nothing was fetched.
+    max_age
+        Days during which a cached catalog is recent enough.
+
+    Returns
+    -------
+    threading.Thread
+        Started; a failure is logged and changes nothing.
+    """
+
+    def work() -> None:
+        address = os.environ.get(VARIABLE, "").strip() or PUBLIC
+        cached = _cache_file(address) if _is_address(address) else None
+        changed = _changed(cached) if cached else None
+        if changed and time.time() - changed / 1e9 < max_age * DAY:
+            return
+        try:
+            catalog = refresh_catalog(address)
+        except ItsliveError as error:
+            log.warning("the catalog of cubes stays as it is: %s", error)
+            return
+        if callback is not None:
+            callback(catalog)
+
+    thread = threading.Thread(target=work, name="itslive-catalog", daemon=True)
+    thread.start()
+    return thread
+
+
+def parse(content: bytes, source: str) -> Catalog:
+    """Read a catalog: GeoJSON in any of the variants in circulation, or our own table.
+
+    Parameters
+    ----------
+    content
+        What the file holds.
+    source
+        Where it came from.
+
+    Raises
+    ------
+    ValueError
+        If it is no catalog, or lists no cube.
+    """
+    text = content.decode("utf-8-sig")
+    if text.startswith(",".join(COLUMNS[:3])):
+        records = [_from_row(row) for row in csv.DictReader(io.StringIO(text))]
+    else:
+        document = json.loads(text)
+        features = document.get("features") if isinstance(document, dict) else None
+        if not isinstance(features, list):
+            raise ValueError("it has no list of features")
+        found = [_from_feature(feature) for feature in features]
+        records = [record for record in found if record is not None]
+        if len(records) < len(features):
+            skipped = len(features) - len(records)
+            log.info("%d of %d entries of %s name no cube that exists", skipped, len(features), source)
+    if not records:
+        raise ValueError("it lists no cube")
+    unique = {(record.epsg, record.cx, record.cy): record for record in records}
+    return Catalog(tuple(unique.values()), source)
+
+
+def _parse_or_raise(content: bytes, source: str) -> Catalog:
+    try:
+        return parse(content, source)
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise ServiceError(f"{source} is not a catalog of cubes: {error}; name another one") from error
+
+
+def _read(path: Path) -> Catalog:
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise ServiceError(f"the catalog {path} cannot be read: {error.strerror or error}") from error
+    return _parse_or_raise(content, str(path))
+
+
+@lru_cache(maxsize=4)
+def _read_or_fall_back(path: str, changed: int | None) -> Catalog:  # noqa: ARG001 - a new date is a new entry
+    try:
+        return _read(Path(path).expanduser())
+    except ItsliveError as error:
+        log.warning("the package's own catalog is used: %s", error)
+        return _packaged()
+
+
+@lru_cache(maxsize=4)
+def _first_fetch(address: str) -> Catalog:
+    try:
+        return refresh_catalog(address, timeout=15.0)
+    except ItsliveError as error:
+        log.warning("the package's own catalog is used: %s", error)
+        return _packaged()
+
+
+@lru_cache(maxsize=1)
+def _packaged() -> Catalog:
+    content = resources.files("itslive_core").joinpath("data/lattice.csv").read_bytes()
+    return parse(content, "package data")
+
+
+def _is_address(name: str) -> bool:
+    return name.startswith(("http://", "https://"))
+
+
+def _cache_file(address: str) -> Path | None:
+    key = hashlib.sha256(address.encode()).hexdigest()[:16]
+    try:
+        return cache_folder("catalog") / f"{key}.csv"
+    except OSError:
+        return None
+
+
+def _changed(path: Path) -> int | None:
+    """When a file was changed last [ns], or None if it is not there."""
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:
+        return None
+
+
+def _as_csv(records: tuple[CubeRecord, ...]) -> bytes:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    writer.writerows(
+        [record.epsg, record.cx, record.cy, record.version, record.location] for record in records
+    )
+    return text.getvalue().encode()
+
+
+def _from_row(row: Mapping[str, str | None]) -> CubeRecord:
+    epsg, cx, cy = (int(row[name] or "") for name in COLUMNS[:3])
+    return CubeRecord(epsg, cx, cy, row.get("version") or VERSION, location=row.get("location") or "")
+
+
+def _from_feature(feature: Any) -> CubeRecord | None:
+    """Read one entry of a GeoJSON catalog; None where it names no cube that exists on the lattice."""
+    given = feature.get("properties") if isinstance(feature, dict) else None
+    if not isinstance(given, dict):
+        return None
+    entries = {str(key).lower(): value for key, value in given.items()}
+    if entries.get("datacube_exist", entries.get("datacube_e", 1)) in (0, "0", False):
+        return None
+    url = _public(next(_addresses(entries), ""))
+    key = _from_name(url) or _from_box(entries)
+    if key is None or any((value - BOX // 2) % BOX for value in key[1:]):
+        return None
+    release = RELEASE.search(url)
+    record = CubeRecord(*key, release.group(1) if release else VERSION)
+    return record if url in ("", record.url) else CubeRecord(*key, record.version, location=url)
+
+
+def _addresses(entries: Mapping[str, Any]) -> Iterator[str]:
+    preferred = [entries.get(name) for name in ("zarr_url", "url", "zarr", "s3")]
+    for value in [*preferred, *entries.values()]:
+        if isinstance(value, str) and value.rstrip("/").endswith(".zarr"):
+            yield value.rstrip("/")
+
+
+def _public(url: str) -> str:
+    """Return an address in the public bucket as https; others stay as they are."""
+    for prefix in (HTTPS.replace("https:", "http:", 1), S3):
+        if url.startswith(prefix):
+            return HTTPS + url[len(prefix) :]
+    return url
+
+
+def _from_name(url: str) -> tuple[int, int, int] | None:
+    match = NAME.search(url.rpartition("/")[2])
+    return (int(match[1]), int(match[2]), int(match[3])) if match else None
+
+
+def _from_box(entries: Mapping[str, Any]) -> tuple[int, int, int] | None:
+    """EPSG and centre from the box in projected coordinates, for entries whose address says neither."""
+    epsg = re.search(r"(\d{4,5})$", str(entries.get("epsg", entries.get("data_epsg", ""))).strip())
+    box = entries.get("geometry_epsg", entries.get("geometry_e"))
+    if isinstance(box, str):
+        try:
+            box = json.loads(box)
+        except ValueError:
+            return None
+    points = list(_points(box.get("coordinates"))) if isinstance(box, dict) else []
+    if epsg is None or not points:
+        return None
+    xs, ys = [point[0] for point in points], [point[1] for point in points]
+    if (max(xs) - min(xs), max(ys) - min(ys)) != (BOX, BOX):
+        return None
+    return int(epsg[1]), round((min(xs) + max(xs)) / 2), round((min(ys) + max(ys)) / 2)
+
+
+def _points(coordinates: Any) -> Iterator[tuple[float, float]]:
+    """All points of nested GeoJSON coordinates, of a Polygon or a MultiPolygon."""
+    if isinstance(coordinates, list) and coordinates:
+        if isinstance(coordinates[0], int | float):
+            yield float(coordinates[0]), float(coordinates[1])
+        else:
+            for part in coordinates:
+                yield from _points(part)

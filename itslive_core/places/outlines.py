@@ -1,0 +1,351 @@
+"""Outlines from files: any format, any projection, both naming schemes, and rings that need mending."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from itslive_core.errors import OutlineError
+from itslive_core.places.geodesy import LONLAT, transformer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from shapely.geometry.base import BaseGeometry
+
+__all__ = ["ID_NAMES", "Feature", "features_of_geojson", "pick", "polygons_in_lonlat", "read_features"]
+
+ID_NAMES = ("rgi_id", "rgiid", "rgi60id", "rgi70id")
+"""Names of the column with the RGI id, in lower case, of RGI 6, RGI 7 and common derivatives."""
+
+LONGEST_EDGE = 1000.0  # m; see geodesy.LONGEST_EDGE
+MERCATOR = "EPSG:3857"
+
+
+@dataclass(frozen=True)
+class Feature:
+    """One row of a file.
+
+    Attributes
+    ----------
+    geometry
+        Valid Polygon or MultiPolygon in lon/lat; longitudes may run on past 180.
+    attributes
+        The columns by their names in lower case; missing values are left out.
+    """
+
+    geometry: BaseGeometry
+    attributes: Mapping[str, Any]
+
+
+def pick(attributes: Mapping[str, Any], names: Iterable[str]) -> Any:
+    """Return the first of some columns that has a value, or None."""
+    return next((attributes[name] for name in names if attributes.get(name) not in (None, "")), None)
+
+
+def read_features(path: str | Path, *, layer: str | None = None, rgi_id: str | None = None) -> list[Feature]:
+    """Read the polygons of a file.
+
+    Parameters
+    ----------
+    path
+        GeoJSON, GeoPackage, shapefile (zipped too), GeoParquet, or whatever else GDAL reads.
+    layer
+        Layer of a file that has several; by default the one with polygons.
+    rgi_id
+        Read only the rows of this glacier, if the file can tell them without reading all and has any.
+
+    Raises
+    ------
+    OutlineError
+        If the file is missing or unreadable, holds no polygons, or has a layer too many.
+    """
+    name = str(path)
+    if "://" not in name and not name.startswith("/vsi") and not Path(name).exists():
+        raise OutlineError(f"there is no outline file {name}: check the path")
+    suffix = Path(name).suffix.lower()
+    if suffix in (".geojson", ".json") and Path(name).is_file():
+        features = _read_geojson(Path(name))
+        if features is not None:
+            return _not_empty(features, name)
+    if suffix in (".parquet", ".geoparquet"):
+        return _not_empty(_read_parquet(name), name)
+    return _not_empty(_read_ogr(name, layer, rgi_id), name)
+
+
+def features_of_geojson(document: Any) -> list[Feature] | None:
+    """Read GeoJSON, also in another projection than lon/lat as GDAL and GeoServer write it.
+
+    Parameters
+    ----------
+    document
+        The parsed JSON: a FeatureCollection, a Feature or a geometry.
+
+    Returns
+    -------
+    list of Feature or None
+        None if it is some other JSON. Features that are no polygons are left out.
+
+    Raises
+    ------
+    OutlineError
+        If its coordinates are damaged.
+    """
+    import shapely.geometry
+
+    rows = _rows(document)
+    if rows is None:
+        return None
+    try:
+        shapes = [shapely.geometry.shape(row["geometry"]) for row in rows if row.get("geometry")]
+    except (ValueError, TypeError, KeyError, AttributeError, shapely.errors.ShapelyError) as error:
+        raise OutlineError(f"the GeoJSON has damaged coordinates ({error}): export it again") from error
+    tables = [row.get("properties") or {} for row in rows if row.get("geometry")]
+    return _features(np.array(shapes, dtype=object), tables, _crs_of_geojson(document, shapes))
+
+
+def polygons_in_lonlat(geometries: np.ndarray, crs: Any) -> np.ndarray:
+    """Return valid lon/lat polygons.
+
+    Invalid rings are mended; edges longer than 1 km are densified before they are reprojected; a polygon that
+    jumps at the antimeridian, or is cut there, becomes one piece whose longitudes run on past 180.
+
+    Parameters
+    ----------
+    geometries : (n,) object array
+        Shapely geometries.
+    crs
+        Their coordinate system.
+
+    Returns
+    -------
+    (n,) object array
+        Polygon or MultiPolygon; None where there was no area.
+
+    Raises
+    ------
+    OutlineError
+        If a polygon encloses a pole, or the coordinate system is unknown.
+    """
+    import pyproj
+    import shapely
+
+    shapes = shapely.force_2d(geometries)
+    try:
+        system = pyproj.CRS.from_user_input(crs)
+    except pyproj.exceptions.CRSError as error:
+        raise OutlineError(
+            f"the outlines are in an unknown projection, {str(crs)[:80]!r}: name its EPSG"
+        ) from error
+    if not system.is_geographic:
+        metres = system.axis_info[0].unit_conversion_factor or 1.0
+        shapes = shapely.segmentize(_mended(shapes), LONGEST_EDGE / metres)
+    if not system.equals(pyproj.CRS(LONLAT), ignore_axis_order=True):
+        change = transformer(system, LONLAT)
+        shapes = shapely.transform(
+            shapes, lambda points: np.column_stack(change.transform(points[:, 0], points[:, 1]))
+        )
+    bounds = shapely.bounds(shapes)
+    if np.isinf(bounds).any():
+        raise OutlineError("an outline lies outside the area of its own projection: check the file's CRS")
+    for i in np.flatnonzero(bounds[:, 2] - bounds[:, 0] > 180.0):
+        shapes[i] = _unwrapped(shapes[i])
+    return _mended(shapes)
+
+
+def _read_geojson(path: Path) -> list[Feature] | None:
+    try:
+        document = json.loads(path.read_bytes())
+    except OSError as error:
+        raise OutlineError(f"{path} cannot be read: {error.strerror or error}") from error
+    except ValueError as error:
+        raise OutlineError(f"{path} is not valid GeoJSON ({error}): export it again") from error
+    return features_of_geojson(document)
+
+
+def _rows(document: Any) -> list[dict[str, Any]] | None:
+    kind = document.get("type") if isinstance(document, dict) else None
+    if kind == "FeatureCollection" and isinstance(document.get("features"), list):
+        return [row for row in document["features"] if isinstance(row, dict)]
+    if kind == "Feature":
+        return [document]
+    if kind in ("Polygon", "MultiPolygon", "GeometryCollection"):
+        return [{"geometry": document}]
+    return None
+
+
+def _crs_of_geojson(document: dict[str, Any], shapes: list[BaseGeometry]) -> str:
+    named = document.get("crs")
+    properties = named.get("properties") if isinstance(named, dict) else None
+    name = properties.get("name") if isinstance(properties, dict) else None
+    if isinstance(name, str) and name:
+        # A URN would swap the axes of EPSG:4326, but the coordinates of GeoJSON are always x, y.
+        parts = name.upper().replace("::", ":").rpartition(":EPSG:")
+        return f"EPSG:{parts[2]}" if parts[1] else (LONLAT if "CRS84" in name.upper() else name)
+    # Some servers answer in Web Mercator metres and do not say so.
+    return MERCATOR if any(_beyond_degrees(shape) for shape in shapes) else LONLAT
+
+
+def _beyond_degrees(shape: BaseGeometry) -> bool:
+    return not shape.is_empty and max(map(abs, shape.bounds)) > 400.0
+
+
+def _read_parquet(name: str) -> list[Feature]:
+    import geopandas
+
+    try:
+        table = geopandas.read_parquet(name)
+    except ImportError as error:
+        raise OutlineError(f"{name} needs pyarrow to be read: pip install pyarrow") from error
+    except (OSError, ValueError) as error:
+        raise OutlineError(f"{name} cannot be read as GeoParquet ({error})") from error
+    shapes = table.geometry.to_numpy()
+    columns = table.drop(columns=table.geometry.name).to_dict("records")
+    return _features(shapes, columns, _crs_or_lonlat(table.crs, shapes, name))
+
+
+def _read_ogr(name: str, layer: str | None, rgi_id: str | None) -> list[Feature]:
+    from pyogrio import raw
+
+    try:
+        layer = layer or _polygon_layer(name)
+        fields = raw.read(name, layer=layer, max_features=1, read_geometry=False)[0]["fields"]
+        column = next((field for field in fields if field.lower() in ID_NAMES), None)
+        meta, _, geometry, values = raw.read(name, layer=layer, where=_condition(column, rgi_id))
+        if geometry is not None and not len(geometry):
+            meta, _, geometry, values = raw.read(name, layer=layer)
+    except (RuntimeError, OSError) as error:  # all of pyogrio.errors are RuntimeErrors
+        raise OutlineError(f"{name} cannot be read as an outline file ({error})") from error
+    if geometry is None:
+        return []
+    return _features_of_wkb(meta, geometry, values, name)
+
+
+def _condition(column: str | None, rgi_id: str | None) -> str | None:
+    """Condition of SQL that leaves only the rows of one glacier, or None where that cannot be said."""
+    if column is None or rgi_id is None:
+        return None
+    quoted = rgi_id.replace("'", "''")
+    return f"\"{column}\" = '{quoted}'"
+
+
+def _features_of_wkb(
+    meta: dict[str, Any], geometry: np.ndarray, values: list[np.ndarray], name: str
+) -> list[Feature]:
+    import shapely
+
+    shapes = shapely.from_wkb(geometry, on_invalid="fix")
+    rows = zip(*values) if values else ([] for _ in shapes)
+    tables: list[Mapping[str, Any]] = [dict(zip(meta["fields"], row)) for row in rows]
+    return _features(shapes, tables, _crs_or_lonlat(meta["crs"], shapes, name))
+
+
+def _polygon_layer(name: str) -> str | None:
+    from pyogrio import list_layers
+
+    layers = list_layers(name)
+    if len(layers) == 1:
+        return str(layers[0][0])
+    names = [str(layer) for layer, kind in layers if kind and "Polygon" in kind]
+    if len(names) == 1:
+        return names[0]
+    every = ", ".join(str(layer) for layer in layers[:8, 0])
+    raise OutlineError(f"{name} has {len(layers)} layers ({every}): say which one holds the outlines")
+
+
+def _crs_or_lonlat(crs: Any, shapes: np.ndarray, name: str) -> Any:
+    if crs is not None:
+        return crs
+    if any(shape is not None and _beyond_degrees(shape) for shape in shapes):
+        raise OutlineError(f"{name} does not say what projection it is in: save it with one (.prj, CRS)")
+    return LONLAT
+
+
+def _features(shapes: np.ndarray, tables: list[Mapping[str, Any]], crs: Any) -> list[Feature]:
+    import shapely
+
+    keep = np.flatnonzero(~(shapely.is_missing(shapes) | shapely.is_empty(shapes)))
+    polygons = polygons_in_lonlat(shapes[keep], crs)
+    return [Feature(polygon, _known(tables[i])) for i, polygon in zip(keep, polygons) if polygon is not None]
+
+
+def _known(table: Mapping[str, Any]) -> dict[str, Any]:
+    """Columns in lower case, without those that have no value."""
+    plain = {key.lower(): _plain(value) for key, value in table.items()}
+    return {key: value for key, value in plain.items() if value is not None}
+
+
+def _plain(value: Any) -> Any:
+    """Return a column's value as a plain Python value, None where it is missing."""
+    if isinstance(value, np.datetime64):
+        return None if np.isnat(value) else str(value)
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, float) and np.isnan(value):
+        return None
+    if isinstance(value, str) and value.strip().lower() in ("", "nan", "none", "null"):
+        return None
+    return value
+
+
+def _not_empty(features: list[Feature], name: str) -> list[Feature]:
+    if not features:
+        raise OutlineError(f"{name} holds no polygon: outlines must be polygons, not lines or points")
+    return features
+
+
+def _mended(shapes: np.ndarray) -> np.ndarray:
+    """Make polygons valid and drop what has no area; None where nothing is left."""
+    import shapely
+
+    shapes = shapes.copy()
+    broken = ~shapely.is_valid(shapes)
+    # "structure" keeps holes where rings overlap; "linework" would turn twice covered ground into a hole.
+    shapes[broken] = shapely.make_valid(shapes[broken], method="structure", keep_collapsed=False)
+    kinds = shapely.get_type_id(shapes)
+    for i in np.flatnonzero((kinds != 3) & (kinds != 6) & (kinds != -1)):
+        parts = [part for part in shapely.get_parts(shapes[i], return_index=False) if part.area > 0.0]
+        shapes[i] = shapely.union_all(parts) if parts else None
+    shapes[shapely.is_empty(shapes)] = None
+    return shapes
+
+
+def _unwrapped(shape: BaseGeometry) -> BaseGeometry:
+    """Make a polygon that jumps or is cut at the antimeridian continuous there."""
+    import shapely
+
+    parts = [_unwrapped_part(part) for part in shapely.get_parts(shape) if part.geom_type == "Polygon"]
+    if not parts:
+        return shape
+    middle = max(parts, key=lambda part: part.area).centroid.x
+    middle -= 360.0 * np.floor((middle + 180.0) / 360.0)
+    turns = [360.0 * np.round((middle - part.centroid.x) / 360.0) for part in parts]
+    moved = _mended(np.array([_shifted(part, turn) for part, turn in zip(parts, turns)], dtype=object))
+    return shapely.union_all(moved)
+
+
+def _unwrapped_part(part: BaseGeometry) -> BaseGeometry:
+    import shapely
+
+    rings: list[np.ndarray] = []
+    for ring in (part.exterior, *part.interiors):
+        points = shapely.get_coordinates(ring)
+        points[:, 0] = np.unwrap(points[:, 0], period=360.0)
+        if abs(points[-1, 0] - points[0, 0]) > 180.0:
+            raise OutlineError(
+                "an outline that encloses a pole cannot be used: cut it into pieces that do not"
+            )
+        if rings:  # a hole lies where its shell lies
+            points[:, 0] += 360.0 * np.round((rings[0][:, 0].mean() - points[:, 0].mean()) / 360.0)
+        rings.append(points)
+    return shapely.Polygon(rings[0], rings[1:])
+
+
+def _shifted(part: BaseGeometry, turn: float) -> BaseGeometry:
+    import shapely
+
+    return shapely.transform(part, lambda points: points + np.array([turn, 0.0]))

@@ -1,0 +1,263 @@
+"""Season and trend of many pixels: rows of the model for the pairs of a cube, and the fit of a block.
+
+The model is that of `itslive_core.season.point`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from itslive_core.inversion.prepare import filter_block
+from itslive_core.observations.weights import observation_weights
+from itslive_core.season.fit import FACTS, MONTHS, SeasonData, fit_pixels
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from itslive_core.inversion.prepare import SharedPairs
+    from itslive_core.inversion.settings import InversionSettings
+    from itslive_core.observations.blocks import PixelBlock
+
+__all__ = ["AREA_VARIABLES", "SeasonRows", "Seasons", "day_of_maximum", "season_of_block", "season_of_pixels"]
+
+YEAR = 365.25
+"""Days in a year."""
+ORIGIN = 10_957.0
+"""1 January 2000 [days since 1970-01-01]: phase 0; it stays within a day of any 1 January."""
+
+_SIGNIFICANT = 2.0
+_ALONG = "along the mean flow"
+_STD = "standard deviation"
+AREA_VARIABLES: dict[str, dict[str, Any]] = {
+    "season_amplitude": {
+        "long_name": f"amplitude of the annual harmonic of the velocity {_ALONG}, in an average year",
+        "units": "m/yr",
+        "ancillary_variables": "season_amplitude_std",
+    },
+    "season_amplitude_std": {"long_name": f"{_STD} of season_amplitude", "units": "m/yr"},
+    "season_day": {
+        "long_name": "days from 1 January to the maximum of the annual harmonic",
+        "units": "day",
+        "ancillary_variables": "season_day_std",
+        "comment": "circular, 0 and 365.25 are the same; missing where the amplitude is below two standard "
+        "deviations",
+    },
+    "season_day_std": {"long_name": f"{_STD} of season_day", "units": "day"},
+    "mean_speed": {
+        "long_name": "mean speed over the months that image pairs cover, without the season",
+        "units": "m/yr",
+        "ancillary_variables": "mean_speed_std",
+    },
+    "mean_speed_std": {"long_name": f"{_STD} of mean_speed", "units": "m/yr"},
+    "trend": {
+        "long_name": f"slope of the straight line through the velocity {_ALONG} over the months that image "
+        "pairs cover, without the season",
+        "units": "m/yr^2",
+        "ancillary_variables": "trend_std",
+    },
+    "trend_std": {"long_name": f"{_STD} of trend", "units": "m/yr^2"},
+}
+"""Attributes of the variables of each pixel of an area."""
+
+
+@dataclass(frozen=True, eq=False)
+class SeasonRows:
+    """What background and season contribute to the pairs of a cube, or of one pixel: computed once.
+
+    Parameters
+    ----------
+    first_year : int
+        Years since 2000 of the unknowns that come first.
+    data : SeasonData
+        Rows of the T pairs.
+    """
+
+    first_year: int
+    data: SeasonData
+
+    @classmethod
+    def make(cls, start: NDArray[np.float64], end: NDArray[np.float64]) -> SeasonRows:
+        """Average hats and sinusoids over spans, exactly.
+
+        The mean of sin 2 pi t over [p, q) is sin(pi (p + q)) sinc(q - p), sinc(x) = sin(pi x) / (pi x).
+
+        Parameters
+        ----------
+        start, end : ndarray of float64, shape (T,)
+            Acquisition dates, start < end [days since 1970-01-01].
+        """
+        a, b = (start - ORIGIN) / YEAR, (end - ORIGIN) / YEAR
+        first = np.floor(a).astype(np.int64)
+        parts = np.maximum(np.ceil(b).astype(np.int64) - first, 1)
+        begin = np.concatenate(([0], np.cumsum(3 * parts + 1)))
+        pair = np.repeat(np.arange(len(a)), parts)
+        part = np.arange(len(pair)) - np.repeat(np.cumsum(parts) - parts, parts)
+        year = first[pair] + part
+        low, high = np.maximum(a[pair], year), np.minimum(b[pair], year + 1)
+        share = (high - low) / (b - a)[pair]
+        middle = 0.5 * (low + high) - year
+        lobe = share * np.sinc(high - low)
+        at = begin[pair] + 3 * part
+        coefficient = np.zeros(begin[-1])
+        coefficient[at] = share * (1.0 - middle)
+        coefficient[at + 1] = lobe * np.sin(2.0 * np.pi * middle)
+        coefficient[at + 2] = lobe * np.cos(2.0 * np.pi * middle)
+        coefficient[at + 3] += share * middle  # after the line for `at`, which is the next part's
+        base = int(first.min()) if len(first) else 0
+        phase, length = 0.5 * (a + b) % 1.0, b - a
+        waves = [
+            wave(2.0 * np.pi * k * phase) * np.sinc(k * length) for k in (2, 3) for wave in (np.sin, np.cos)
+        ]
+        dates, image = np.unique(np.concatenate((start, end)), return_inverse=True)
+        image = image.reshape(-1).astype(np.int64)
+        month0 = np.floor((a - base) * MONTHS).astype(np.int64)
+        data = SeasonData(
+            first=3 * (first - base),
+            begin=begin,
+            coefficient=coefficient,
+            overtone=np.ascontiguousarray(np.stack(waves, axis=1)),
+            month0=month0,
+            month1=np.maximum(np.ceil((b - base) * MONTHS).astype(np.int64), month0 + 1),
+            start=a,
+            end=b,
+            first_image=image[: len(a)],
+            second_image=image[len(a) :],
+            span_id=image[: len(a)] * len(dates) + image[len(a) :],
+            images=len(dates),
+        )
+        return cls(base, data)
+
+
+@dataclass(frozen=True, eq=False)
+class Seasons:
+    """What was found at P pixels; NaN where nothing can be said.
+
+    Parameters
+    ----------
+    facts : ndarray of float64, shape (P, len(FACTS))
+        See `itslive_core.season.fit.fit_pixels`.
+    status : ndarray of int8, shape (P,)
+    robust_weights : ndarray, shape (n,)
+        u of each observation.
+    """
+
+    facts: NDArray[np.float64]
+    status: NDArray[np.int8]
+    robust_weights: NDArray[np.float64]
+
+    def fact(self, name: str) -> NDArray[np.float64]:
+        """Give one of `FACTS`, shape (P,)."""
+        return self.facts[:, FACTS.index(name)]
+
+    @property
+    def significant(self) -> NDArray[np.bool_]:
+        """The amplitude is at least twice its standard deviation, shape (P,)."""
+        amplitude = np.hypot(self.fact("sine"), self.fact("cosine"))
+        return amplitude >= _SIGNIFICANT * np.sqrt(self.fact("amplitude_variance"))
+
+    def variables(self) -> dict[str, NDArray[np.float64]]:
+        """Give the variables of `SEASON_VARIABLES`, each of shape (P,)."""
+        sine, cosine = self.fact("sine"), self.fact("cosine")
+        amplitude = np.hypot(sine, cosine)
+        day, day_std = day_of_maximum(sine, cosine, self.fact("phase_variance"))
+        return {
+            "season_amplitude": amplitude,
+            "season_amplitude_std": np.sqrt(self.fact("amplitude_variance")),
+            "season_day": np.where(self.significant, day, np.nan),
+            "season_day_std": np.where(self.significant, day_std, np.nan),
+            "mean_speed": np.hypot(self.fact("mean_vx"), self.fact("mean_vy")),
+            "mean_speed_std": np.sqrt(self.fact("mean_variance")),
+            "trend": self.fact("trend"),
+            "trend_std": np.sqrt(self.fact("trend_variance")),
+        }
+
+
+def day_of_maximum(
+    sine: NDArray[np.float64], cosine: NDArray[np.float64], variance: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Day of the maximum of S sin + C cos after 1 January, and its standard deviation [days]."""
+    turn = YEAR / (2.0 * np.pi)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        std = turn * np.sqrt(variance) / np.hypot(sine, cosine)
+    return (turn * np.arctan2(sine, cosine)) % YEAR, std
+
+
+def season_of_pixels(
+    rows: SeasonRows,
+    offsets: NDArray[np.int64],
+    pair: NDArray[np.int32],
+    vx: NDArray[np.float64],
+    vy: NDArray[np.float64],
+    weights: NDArray[np.float64],
+    *,
+    robust: bool = True,
+    inflation: float | None = None,
+) -> Seasons:
+    """Fit background and season at many pixels, whose pairs are already filtered and weighted.
+
+    Parameters
+    ----------
+    rows : SeasonRows
+    offsets : ndarray of int64, shape (P + 1,)
+        Pixel p owns observations offsets[p]:offsets[p + 1].
+    pair : ndarray of int32, shape (n,)
+        Row of each observation.
+    vx, vy : ndarray of float64, shape (n,)
+        Velocity [m/yr].
+    weights : ndarray, shape (n,)
+        Inverse variances, of mean 1 over each pixel.
+    robust : bool
+        Reweight by Tukey's bisquare.
+    inflation : float, optional
+        How many of the pairs are worth an independent one, 1 or more; by default as the residuals say.
+
+    Returns
+    -------
+    Seasons
+    """
+    pixels = len(offsets) - 1
+    facts, status = np.full((pixels, len(FACTS)), np.nan), np.zeros(pixels, dtype=np.int8)
+    u = np.ones(len(pair))
+    fit_pixels(
+        rows.data, np.asarray(offsets, dtype=np.int64), np.asarray(pair, dtype=np.int32), vx, vy, weights,
+        robust, 0.0 if inflation is None else float(inflation), facts, status, u,
+    )  # fmt: skip
+    return Seasons(facts, status, u)
+
+
+def season_of_block(
+    pixels: PixelBlock,
+    shared: SharedPairs,
+    settings: InversionSettings,
+    *,
+    rows: SeasonRows | None = None,
+    inflation: float | None = None,
+) -> Seasons:
+    """Filter, weight and fit a block whose pairs already passed the filters on metadata.
+
+    Parameters
+    ----------
+    pixels : PixelBlock
+        P pixels.
+    shared : SharedPairs
+    settings : InversionSettings
+        Gives weights, filter on values, and whether the fit is robust.
+    rows : SeasonRows, optional
+        Of the pairs of `shared`, where many blocks share them.
+    inflation : float, optional
+        See `season_of_pixels`.
+
+    Returns
+    -------
+    Seasons
+    """
+    rows = SeasonRows.make(shared.start, shared.end) if rows is None else rows
+    offsets, pair, vx, vy = filter_block(pixels, shared, settings)
+    weights = observation_weights(
+        settings.weights, offsets, pair, shared.end - shared.start, shared.vx_error, shared.vy_error,
+        shared.mission,
+    )  # fmt: skip
+    return season_of_pixels(rows, offsets, pair, vx, vy, weights, robust=settings.robust, inflation=inflation)

@@ -1,0 +1,397 @@
+"""What learning does for a series, against truth, on the public API."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+import itslive_core as itslive
+from itslive_core import ImagePairs, InversionSettings
+from itslive_core.inversion.dense import DenseSolver
+from itslive_core.inversion.point import solve_point
+from itslive_core.inversion.solver import PixelBatch, SolveOptions
+from itslive_core.observations.time_grid import TimeGrid
+from tests.simulate import network, simulate
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import xarray as xr
+
+YEAR = 365.25
+AUTO = InversionSettings(outliers="none")
+CONSTANT = replace(AUTO, smoothing_in_time="constant", uncertainty=False)
+FORMAL = replace(AUTO, noise="formal", offsets="none", smoothing_in_time="constant")
+SCALES = {"S1": 2.0, "S2": 1.0, "L8_9": 1.4}
+
+
+def formal_error(span: np.ndarray) -> np.ndarray:
+    return 250 / span + 2
+
+
+def seasonal(t: np.ndarray) -> np.ndarray:
+    return 300 + 80 * np.sin(2 * np.pi * t / YEAR)
+
+
+def surge(t: np.ndarray) -> np.ndarray:
+    return 100 + 900 / (1 + np.exp(-(t - 17_650) / 15)) / (1 + np.exp((t - 17_800) / 15))
+
+
+TRUTHS = {
+    "seasonal": seasonal,
+    "surge": surge,
+    "quiet": lambda t: 60 + 0 * t,
+    "sharp season": lambda t: 300 + 400 * np.exp(-((((t / YEAR) % 1 - 0.5) / 0.07) ** 2)),
+    "accelerating": lambda t: 100 + 3e-4 * (t - 17_000) ** 2,
+}
+
+
+def observe(
+    seed: int, n: int, truth: Callable[[np.ndarray], np.ndarray] = seasonal, *, offset: float = 0.0,
+    scales: dict[str, float] = SCALES, shares: tuple[float, ...] = (0.4, 0.4, 0.2),
+) -> ImagePairs:  # fmt: skip
+    """Observe a truth; S1 is off by ``offset`` in vx and half of that, downwards, in vy."""
+    rng = np.random.default_rng([seed, n])
+    start, end = network(rng, n, longest=200)
+    mission = rng.choice(list(scales), n, p=shares)
+    mean = simulate(truth, start, end)
+    error = formal_error(end - start)
+    noise = error * np.array([scales[m] for m in mission]) * rng.normal(size=(2, n))
+    off = offset * (mission == "S1")
+    return ImagePairs.from_arrays(
+        start, end, mean.vx + off + noise[0], mean.vy - 0.5 * off + noise[1],
+        vx_error=error, vy_error=error, mission=mission,
+    )  # fmt: skip
+
+
+def true_mean(truth: Callable[[np.ndarray], np.ndarray], ds: xr.Dataset) -> np.ndarray:
+    """Average a truth over the cells of a series."""
+    low, high = ((ds["time_bnds"].values - np.datetime64("1970-01-01")) / np.timedelta64(1, "D")).T
+    return truth(low[:, None] + (high - low)[:, None] * (np.arange(24) + 0.5) / 24).mean(axis=1)
+
+
+def rmse(ds: xr.Dataset, truth: Callable[[np.ndarray], np.ndarray]) -> float:
+    return float(np.sqrt(np.nanmean((ds["vx"].values - true_mean(truth, ds)) ** 2)))
+
+
+def of_mission(ds: xr.Dataset, name: str, mission: str) -> float:
+    return json.loads(ds.attrs[name])[mission]
+
+
+# ---------------------------------------------------------------------------------------------------- noise
+
+
+def test_noise_of_each_mission_is_found() -> None:
+    found = []
+    for seed in range(8):
+        ds = itslive.invert(observe(seed, 800), AUTO)
+        assert set(json.loads(ds.attrs["noise_scale"])) == set(SCALES)
+        found.append([of_mission(ds, "noise_scale", m) for m in SCALES])
+    np.testing.assert_allclose(np.mean(found, axis=0), list(SCALES.values()), rtol=0.05)
+    np.testing.assert_allclose(found, np.tile(list(SCALES.values()), (8, 1)), rtol=0.2)
+
+
+def test_noise_that_is_learnt_weighs_missions_as_they_deserve() -> None:
+    """Where half of the pairs are far worse than they say, the series is better for knowing it."""
+    scales, shares = {"S2": 1.0, "L7": 6.0}, (0.5, 0.5)
+    gain = []
+    for seed in range(8):
+        pairs = observe(seed, 400, scales=scales, shares=shares)
+        gain.append([rmse(itslive.invert(pairs, s), seasonal) for s in (AUTO, FORMAL)])
+    learnt, formal = np.mean(gain, axis=0)
+    assert learnt < 0.85 * formal
+
+
+# -------------------------------------------------------------------------------------------------- offsets
+
+
+@pytest.mark.parametrize("offset", [0.0, 30.0, -228.0])
+def test_offsets_are_found_with_honest_errors(offset: float) -> None:
+    truth = offset * np.array([1.0, -0.5])
+    error, normalised, level = [], [], []
+    for seed in range(20):
+        ds = itslive.invert(observe(seed, 400, offset=offset), AUTO)
+        found = np.array([of_mission(ds, f"mission_offset_{c}", "S1") for c in ("vx", "vy")])
+        std = np.array([of_mission(ds, f"mission_offset_{c}_std", "S1") for c in ("vx", "vy")])
+        assert "S2" not in json.loads(ds.attrs["mission_offset_vx"])
+        error.append(found - truth)
+        normalised.append((found - truth) / std)
+        level.append(np.nanmean(ds["vx"].values - true_mean(seasonal, ds)))
+    assert np.sqrt(np.mean(np.square(error))) < 2.0
+    assert 0.85 <= np.mean(np.abs(normalised) < 2) <= 1.0
+    # The series is on the level of the reference, S2, however far S1 is off.
+    assert abs(np.mean(level)) < 1.0
+
+
+def test_offsets_can_be_switched_off() -> None:
+    """Then the series goes with whatever mission rules."""
+    without_any = replace(AUTO, offsets="none")
+    level = {"mission": 0.0, "none": 0.0}
+    for seed in range(4):
+        pairs = observe(seed, 500, offset=-228.0, scales={"S1": 1.0, "S2": 1.0}, shares=(0.5, 0.5))
+        for settings in (AUTO, without_any):
+            ds = itslive.invert(pairs, settings)
+            active = set() if settings is without_any else {"S1"}
+            for name in ("mission_offset_vx", "mission_offset_vy", "mission_offset_vx_std"):
+                assert set(json.loads(ds.attrs[name])) == active
+            error = np.abs(np.nanmean(ds["vx"].values - true_mean(seasonal, ds)))
+            level["none" if settings is without_any else "mission"] += error / 4
+    assert level["mission"] < 1.0
+    assert level["none"] > 20.0
+
+
+def test_offsets_do_not_need_robust_passes() -> None:
+    pairs = observe(1, 500, offset=60.0)
+    settings = replace(FORMAL, smoothing=500.0, offsets="mission")
+    for robust in (True, False):
+        ds = itslive.invert(pairs, replace(settings, robust=robust))
+        assert of_mission(ds, "mission_offset_vx", "S1") == pytest.approx(60.0, abs=5.0)
+
+
+def test_the_band_is_wider_far_from_the_reference() -> None:
+    """Where only a mission with an offset is at hand, the error of the offset is part of the band."""
+    settings = replace(FORMAL, smoothing=5000.0)
+    early, late = [], []
+    for seed in range(4):
+        pairs = observe(seed, 500, scales={"S1": 1.0, "S2": 1.0}, shares=(0.5, 0.5))
+        pairs = pairs.take(np.flatnonzero((pairs.mission == "S1") | (pairs.start > 17_900)))
+        known, unknown = (itslive.invert(pairs, replace(settings, offsets=o)) for o in ("none", "mission"))
+        ratio = unknown["vx_std"].values / known["vx_std"].values
+        early.append(np.nanmedian(ratio[:75]))
+        late.append(np.nanmedian(ratio[-25:]))
+    assert np.mean(early) > 1.1
+    assert np.mean(late) < np.mean(early) - 0.05
+
+
+# --------------------------------------------------------------------------------------------- shared images
+
+
+def share_images(
+    seed: int, truth: Callable[[np.ndarray], np.ndarray], rho: float, *, opposite: bool = False,
+    n: int = 1500, images: int = 100, reach: int = 14,
+) -> ImagePairs:  # fmt: skip
+    """Observe a truth by pairs of few images, each with an error that all of its pairs share.
+
+    Pairs with the same earlier image, or the same later one, are correlated by rho. With ``opposite`` the
+    error of an image moves all that is seen in it: pairs that begin with it and pairs that end with it are
+    correlated by -rho.
+    """
+    rng = np.random.default_rng([seed, 9])
+    at = np.sort(17_000 + rng.choice(np.arange(0, 1100, 2.5), images, replace=False)) + 0.43
+    i = rng.integers(0, images - reach - 1, n)
+    j = i + rng.integers(1, reach + 1, n)
+    later = rng.normal(size=(2, images))
+    earlier = -later if opposite else rng.normal(size=(2, images))
+    noise = np.sqrt(rho) * (earlier[:, i] + later[:, j]) + np.sqrt(1 - 2 * rho) * rng.normal(size=(2, n))
+    mean = simulate(truth, at[i], at[j])
+    error = formal_error(at[j] - at[i])
+    return ImagePairs.from_arrays(
+        at[i], at[j], mean.vx + error * noise[0], mean.vy + error * noise[1],
+        vx_error=error, vy_error=error, mission=np.full(n, "S2"),
+    )  # fmt: skip
+
+
+def walk(seed: int) -> Callable[[np.ndarray], np.ndarray]:
+    """Draw a truth whose acceleration is a random walk, as the penalty supposes."""
+    steps = np.random.default_rng([seed, 10]).normal(0, 3, 130)
+    values = 400 + np.cumsum(np.cumsum(steps))
+    return lambda t: np.interp(t, 16_956 + 12.0 * np.arange(130), values)
+
+
+def coverage(ds: xr.Dataset, truth: Callable[[np.ndarray], np.ndarray]) -> float:
+    """Give the share of cells whose 95 % band holds the truth, over both components."""
+    expected, inside = true_mean(truth, ds), []
+    for name, ratio in (("vx", 1.0), ("vy", 0.5)):
+        ok = np.isfinite(ds[name].values)
+        inside.append(np.abs(ds[name].values - ratio * expected)[ok] <= 1.96 * ds[f"{name}_std"].values[ok])
+    return float(np.mean(np.concatenate(inside)))
+
+
+@pytest.mark.parametrize(
+    "opposite",
+    [
+        False,
+        True,
+    ],
+)
+def test_bands_hold_where_pairs_share_images(opposite: bool) -> None:
+    """Bands that take pairs for independent hold far less."""
+    learnt, formal, rho = [], [], []
+    for name, truth in {**TRUTHS, "walk": walk(0)}.items():
+        for seed in range(4):
+            truth = walk(seed) if name == "walk" else truth
+            pairs = share_images(seed, truth, 0.15, opposite=opposite)
+            ds = itslive.invert(pairs, AUTO)
+            learnt.append(coverage(ds, truth))
+            rho.append(ds.attrs["image_correlation"])
+            formal.append(coverage(itslive.invert(pairs, FORMAL), truth))
+    assert 0.02 <= np.mean(rho) <= 0.17
+    assert 0.93 <= np.mean(learnt) <= 0.98
+    assert np.mean(formal) <= 0.88
+
+
+def test_independent_pairs_keep_their_credit() -> None:
+    """Though they share images: then the estimate is that without any correlation."""
+    rho, learnt = [], []
+    for seed in range(8):
+        truth = walk(seed)
+        ds = itslive.invert(share_images(seed, truth, 0.0), AUTO)
+        rho.append(ds.attrs["image_correlation"])
+        learnt.append(coverage(ds, truth))
+    assert np.mean(rho) < 0.005
+    assert 0.90 <= np.mean(learnt) <= 0.98
+
+
+# ------------------------------------------------------------------------------------------------ smoothing
+
+
+ONE = {"S2": 1.0}
+
+
+def compare(name: str, *settings: InversionSettings, seeds: int = 8, n: int = 500) -> np.ndarray:
+    """Give the error of each of some settings on a truth, shape (seeds, settings)."""
+    truth = TRUTHS[name]
+    return np.array(
+        [
+            [rmse(itslive.invert(pairs, s), truth) for s in settings]
+            for pairs in (observe(seed, n, truth, scales=ONE, shares=(1.0,)) for seed in range(seeds))
+        ]
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "most"),
+    [("surge", 0.8), ("quiet", 1.1), ("seasonal", 1.1), ("sharp season", 1.1), ("accelerating", 1.1)],
+)
+def test_smoothing_that_changes_in_time(name: str, most: float) -> None:
+    """It follows a surge better, and costs little where the smoothness is the same at all times."""
+    varying, constant = compare(name, replace(AUTO, uncertainty=False), CONSTANT).mean(axis=0)
+    assert varying <= most * constant
+
+
+def test_a_surge_is_smoothed_less_than_the_rest() -> None:
+    pairs = observe(3, 800, surge, scales=ONE, shares=(1.0,))
+    solution = solve_point(pairs, AUTO)
+    assert solution.result.learnt is not None
+    profile, t = solution.result.learnt.profile[0], solution.shared.grid.centres
+    during, after = np.abs(t - 17_725) < 100, t > 18_100
+    assert np.median(profile[after]) > 10 * np.median(profile[during])
+
+
+def test_automatic_smoothing_is_near_the_best_constant_one() -> None:
+    candidates = [
+        replace(CONSTANT, smoothing=x, noise="learnt", offsets="mission") for x in np.geomspace(10, 3e5, 12)
+    ]
+    ratio = []
+    for name in TRUTHS:
+        auto, constant, *rest = compare(
+            name, replace(AUTO, uncertainty=False), CONSTANT, *candidates, seeds=5
+        ).T
+        best = np.min(rest, axis=0)
+        ratio.append([np.mean(auto / best), np.mean(constant / best)])
+    assert np.max(ratio) <= 1.35
+    varying, constant = np.mean(ratio, axis=0)
+    assert varying <= 1.1
+    assert constant <= 1.15
+
+
+@pytest.mark.parametrize("name", ["seasonal", "accelerating", "sharp season", "surge"])
+def test_the_interval_leaves_the_smoothness_as_it_is(name: str) -> None:
+    """lambda goes with the square root of the interval, and the series changes by less than its error."""
+    pairs = observe(4, 800, TRUTHS[name], scales=ONE, shares=(1.0,))
+    series = {h: itslive.invert(pairs, replace(AUTO, interval=h)) for h in (6.0, 12.0, 24.0)}
+    usual = series[12.0]
+
+    def on_cells(h: float, common: float) -> dict[float, float]:
+        cell = np.floor(
+            (series[h]["time"].values - np.datetime64("1970-01-01")) / np.timedelta64(1, "D") / common
+        )
+        return {c: float(series[h]["vx"].values[cell == c].mean()) for c in np.unique(cell)}
+
+    for h in (6.0, 24.0):
+        common = max(h, 12.0)
+        one, other = on_cells(h, common), on_cells(12.0, common)
+        change = np.array([one[c] - other[c] for c in one if c in other])
+        rms = float(np.sqrt(np.nanmean(change**2)))
+        if name in ("seasonal", "accelerating") or h < 12:  # cells of 24 days cannot show a sharp event
+            assert rms < 1.5 * float(usual["vx_std"].median())
+        chosen = series[h].attrs["smoothing_used"] / usual.attrs["smoothing_used"]
+        assert chosen == pytest.approx(np.sqrt(h / 12), rel=0.2)
+        freedom = series[h].attrs["effective_degrees_of_freedom"]
+        assert freedom == pytest.approx(usual.attrs["effective_degrees_of_freedom"], rel=0.15)
+
+
+def slow(t: np.ndarray) -> np.ndarray:
+    """A slow glacier that hurries for some weeks of the year, by less than the noise of most pairs."""
+    return 40 + 20 * np.exp(-((((t / YEAR) % 1 - 0.5) / 0.08) ** 2))
+
+
+def test_a_weak_season_is_not_taken_for_noise() -> None:
+    """The evidence is highest for a straight line; cross-validation is sure that there is more."""
+    by_evidence = replace(AUTO, smoothing="evidence", noise="learnt", offsets="mission")
+    ratios, inside = [], []
+    for seed in (0, 1, 3, 4):
+        pairs = observe(seed, 400, slow)
+        ours, line = itslive.invert(pairs, AUTO), itslive.invert(pairs, by_evidence)
+        assert ours.attrs["smoothing_used"] < 1e4 < 1e5 < line.attrs["smoothing_used"]
+        ratios.append(rmse(ours, slow) / rmse(line, slow))
+        inside.append(coverage(ours, slow))
+    assert np.mean(ratios) < 0.9
+    assert np.mean(inside) > 0.75
+
+
+# ------------------------------------------------------------------------------------------- a given lambda
+
+
+@pytest.mark.parametrize("smoothing", [30.0, 3000.0])
+def test_a_given_lambda_is_the_plain_objective(smoothing: float) -> None:
+    """By default nothing but robust weights is learnt then: the contract of the objective, exactly."""
+    pairs = observe(5, 300, offset=40.0)
+    given = itslive.invert(pairs, replace(AUTO, smoothing=smoothing))
+    formal = itslive.invert(pairs, replace(FORMAL, smoothing=smoothing))
+    for name in ("vx", "vy", "v", "vx_std", "vy_std", "v_std"):
+        np.testing.assert_array_equal(given[name], formal[name])
+    assert given.attrs["smoothing_used"] == smoothing
+    assert not {"noise_scale", "mission_offset_vx", "image_correlation"} & set(given.attrs)
+
+    grid, n = TimeGrid.covering(pairs.start, pairs.end, 12.0), len(pairs)
+    weights = 1 / pairs.vx_error**2
+    batch = PixelBatch(
+        grid.operator(pairs.start, pairs.end), np.arange(n, dtype=np.int32), np.array([0, n]),
+        np.arange(n, dtype=np.int32), pairs.vx, pairs.vy, weights / weights.mean(),
+    )  # fmt: skip
+    dense = DenseSolver().solve(batch, SolveOptions(2, smoothing, robust=True, uncertainty=True))
+    np.testing.assert_allclose([given["vx"], given["vy"]], dense.values[0], rtol=1e-8)
+    np.testing.assert_allclose([given["vx_std"], given["vy_std"]], dense.std[0], rtol=1e-7)
+
+
+def test_around_a_given_lambda_all_can_be_learnt() -> None:
+    pairs = observe(6, 800, surge, offset=40.0)
+    settings = replace(AUTO, smoothing=300.0, noise="learnt", offsets="mission", smoothing_in_time="varying")
+    ds = itslive.invert(pairs, settings)
+    assert ds.attrs["smoothing_used"] == pytest.approx(300.0, rel=1e-9)
+    learnt = solve_point(pairs, settings).result.learnt
+    assert learnt is not None
+    lam = learnt.profile[0, 1:-1]
+    assert np.exp(np.log(lam).mean()) == pytest.approx(300.0, rel=1e-9)
+    assert lam.max() > 5 * lam.min()
+    assert of_mission(ds, "noise_scale", "S1") == pytest.approx(2.0, rel=0.15)
+    assert of_mission(ds, "mission_offset_vx", "S1") == pytest.approx(40.0, abs=8.0)
+    assert rmse(ds, surge) < 0.9 * rmse(itslive.invert(pairs, replace(AUTO, smoothing=300.0)), surge)
+
+
+def test_settings_alone_decide_what_is_learnt() -> None:
+    """Automatic lambda with everything else switched off learns nothing else."""
+    pairs = observe(7, 300, offset=40.0)
+    ds = itslive.invert(pairs, FORMAL)
+    assert json.loads(ds.attrs["noise_scale"]) == {}
+    assert json.loads(ds.attrs["mission_offset_vx"]) == {}
+    assert ds.attrs["image_correlation"] == 0
+    plain = itslive.invert(pairs, replace(FORMAL, robust=False))
+    given = itslive.invert(pairs, replace(FORMAL, smoothing=plain.attrs["smoothing_used"], robust=False))
+    np.testing.assert_allclose(plain["vx"], given["vx"], rtol=1e-9)
+    np.testing.assert_allclose(plain["vx_std"], given["vx_std"], rtol=1e-8)
