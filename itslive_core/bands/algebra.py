@@ -8,7 +8,7 @@ not think of Python's negative ones and can use vector registers (measured: 2.4 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -17,7 +17,19 @@ from itslive_core.support.compiled import kernel
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["FAST", "PAD", "factorise", "log_determinant", "selected_inverse", "solve"]
+__all__ = [
+    "FAST",
+    "PAD",
+    "Band",
+    "Inverse",
+    "blank_band",
+    "blank_inverse",
+    "factorise",
+    "log_determinant",
+    "mean_diagonal",
+    "selected_inverse",
+    "solve",
+]
 
 PAD = 4
 """Zeros behind each row of a band array."""
@@ -28,8 +40,52 @@ FAST = {"reassoc", "contract", "nsz", "arcp"}
 _U = np.uint64
 
 
+class Band(NamedTuple):
+    """A symmetric matrix of small half-bandwidth, or its factor U.
+
+    Parameters
+    ----------
+    entries : ndarray, shape (>= size * (width + 1 + PAD),)
+        Upper band by rows: entry (a, a + o) at ``a * (width + 1 + PAD) + o``; zero in the padding.
+    size, width : int
+        Number of rows and half-bandwidth.
+    """
+
+    entries: NDArray
+    size: int
+    width: int
+
+
+class Inverse(NamedTuple):
+    """The entries of an inverse inside the band of its matrix.
+
+    Parameters
+    ----------
+    entries : ndarray, shape (>= size * (2 * width + 1),)
+        Entry (a, a + o) at ``a * (2 * width + 1) + width + o``, -width <= o <= width.
+    size, width : int
+        Number of rows and half-bandwidth.
+    """
+
+    entries: NDArray
+    size: int
+    width: int
+
+
+@kernel()
+def blank_band(size: int, width: int) -> Band:  # pragma: no cover - compiled
+    """Make room for a band matrix, with two rows more, in which running sums may end."""
+    return Band(np.empty((size + 2) * (width + 1 + PAD)), size, width)
+
+
+@kernel()
+def blank_inverse(size: int, width: int) -> Inverse:  # pragma: no cover - compiled
+    """Make room for the inverse of a band matrix, inside the band."""
+    return Inverse(np.empty((size + 2) * (2 * width + 1)), size, width)
+
+
 @kernel(fastmath=FAST, error_model="numpy")
-def factorise(band: NDArray, size: int, width: int) -> bool:  # pragma: no cover - compiled
+def factorise(matrix: Band) -> bool:  # pragma: no cover - compiled
     """Factorise N = U'U in place (Cholesky), four rows at a time.
 
     Each target row is loaded and stored once per four eliminated rows, and the window of rows at work stays
@@ -37,16 +93,15 @@ def factorise(band: NDArray, size: int, width: int) -> bool:  # pragma: no cover
 
     Parameters
     ----------
-    band : ndarray, shape (>= size * (width + 1 + PAD),)
-        Upper band of N, zero in the padding; becomes U.
-    size, width : int
-        Number of rows and half-bandwidth.
+    matrix : Band
+        N; becomes U.
 
     Returns
     -------
     bool
         False if N is not positive definite.
     """
+    band, size, width = matrix.entries, matrix.size, matrix.width
     stride = width + 1 + PAD
     for a in range(0, size, 4):
         group = min(4, size - a)
@@ -84,27 +139,26 @@ def factorise(band: NDArray, size: int, width: int) -> bool:  # pragma: no cover
 
 
 @kernel(fastmath=FAST, error_model="numpy")
-def solve(band: NDArray, size: int, width: int, rhs: NDArray) -> None:  # pragma: no cover - compiled
+def solve(factor: Band, rhs: NDArray) -> None:  # pragma: no cover - compiled
     """Solve U'U x = rhs in place.
 
     Parameters
     ----------
-    band : ndarray
+    factor : Band
         U from `factorise`.
-    size, width : int
-        Number of rows and half-bandwidth.
     rhs : ndarray, shape (c, >= size)
         Right-hand sides, each contiguous; become the solutions.
     """
     pairs = rhs.shape[0] // 2
     for c in range(pairs):
-        _solve_two(band, size, width, rhs[2 * c], rhs[2 * c + 1])
+        _solve_two(factor, rhs[2 * c], rhs[2 * c + 1])
     if rhs.shape[0] > 2 * pairs:
-        _solve_one(band, size, width, rhs[2 * pairs])
+        _solve_one(factor, rhs[2 * pairs])
 
 
 @kernel(fastmath=FAST, error_model="numpy")
-def _solve_one(band: NDArray, size: int, width: int, x: NDArray) -> None:  # pragma: no cover - compiled
+def _solve_one(factor: Band, x: NDArray) -> None:  # pragma: no cover - compiled
+    band, size, width = factor.entries, factor.size, factor.width
     stride = width + 1 + PAD
     for i in range(size):
         n = _U(min(width, size - 1 - i))
@@ -128,10 +182,9 @@ def _solve_one(band: NDArray, size: int, width: int, x: NDArray) -> None:  # pra
 
 
 @kernel(fastmath=FAST, error_model="numpy")
-def _solve_two(
-    band: NDArray, size: int, width: int, x: NDArray, y: NDArray
-) -> None:  # pragma: no cover - compiled
+def _solve_two(factor: Band, x: NDArray, y: NDArray) -> None:  # pragma: no cover - compiled
     """Solve for two right-hand sides; each row is read once for both (measured: 1.4 to 2.7 times faster)."""
+    band, size, width = factor.entries, factor.size, factor.width
     stride = width + 1 + PAD
     for i in range(size):
         n = _U(min(width, size - 1 - i))
@@ -159,9 +212,19 @@ def _solve_two(
         x[i], y[i] = (x[i] - u) / pivot, (y[i] - v) / pivot
 
 
+@kernel(error_model="numpy")
+def mean_diagonal(matrix: Band) -> float:  # pragma: no cover - compiled
+    """Give the mean of the diagonal of a matrix."""
+    total = 0.0
+    for i in range(matrix.size):
+        total += matrix.entries[i * (matrix.width + 1 + PAD)] / matrix.size
+    return total
+
+
 @kernel()
-def log_determinant(band: NDArray, size: int, width: int) -> float:  # pragma: no cover - compiled
+def log_determinant(factor: Band) -> float:  # pragma: no cover - compiled
     """Give log |U'U| from the pivots of `factorise`."""
+    band, size, width = factor.entries, factor.size, factor.width
     stride = width + 1 + PAD
     total = 0.0
     for i in range(size):
@@ -170,7 +233,7 @@ def log_determinant(band: NDArray, size: int, width: int) -> float:  # pragma: n
 
 
 @kernel(fastmath=FAST, error_model="numpy")
-def selected_inverse(band: NDArray, size: int, width: int, z: NDArray) -> None:  # pragma: no cover - compiled
+def selected_inverse(factor: Band, inverse: Inverse) -> None:  # pragma: no cover - compiled
     """Compute the entries of Z = (U'U)^-1 inside the band (Takahashi's recursion), four rows at a time.
 
     With l = U[a, 1:] / U[a, 0]:  Z[a, .] = -Z_window l  and  Z[a, a] = 1 / U[a, 0]^2 - l . Z[a, .], from the
@@ -180,13 +243,12 @@ def selected_inverse(band: NDArray, size: int, width: int, z: NDArray) -> None: 
 
     Parameters
     ----------
-    band : ndarray
+    factor : Band
         U from `factorise`.
-    size, width : int
-        Number of rows and half-bandwidth.
-    z : ndarray, shape (>= size * (2 * width + 1),)
-        Receives the inverse: entry (a, a + o) at ``a * (2 * width + 1) + width + o``, -width <= o <= width.
+    inverse : Inverse
+        Of the same size and width; receives Z.
     """
+    band, size, width, z = factor.entries, factor.size, factor.width, inverse.entries
     stride = width + 1 + PAD
     full = 2 * width + 1
     padded = width + 4
@@ -199,9 +261,9 @@ def selected_inverse(band: NDArray, size: int, width: int, z: NDArray) -> None: 
         out[:] = 0.0
         for r in range(group):
             at = _U((a - r) * stride)
-            inverse = 1.0 / band[at]
+            reciprocal = 1.0 / band[at]
             for o in range(_U(n)):
-                coef[r, o] = band[at + _U(1 + r) + o] * inverse
+                coef[r, o] = band[at + _U(1 + r) + o] * reciprocal
         first = (a + 1) * full + width
         for m in range(0, n, 4):
             c00, c01, c02, c03 = coef[0, m], coef[0, m + 1], coef[0, m + 2], coef[0, m + 3]
@@ -221,13 +283,13 @@ def selected_inverse(band: NDArray, size: int, width: int, z: NDArray) -> None: 
                 out[3, o] += c30 * z0 + c31 * z1 + c32 * z2 + c33 * z3
         for r in range(group):
             i = a - r
-            inverse = 1.0 / band[_U(i * stride)]
+            reciprocal = 1.0 / band[_U(i * stride)]
             far = min(n, width - r)
             near = min(r, width)
             centre = _U(i * full + width)
             total = 0.0
             for q in range(r - near, r):  # rows of this group that are done: a - q
-                c = band[_U(i * stride + r - q)] * inverse
+                c = band[_U(i * stride + r - q)] * reciprocal
                 source = _U((a - q) * full + width + q + 1)
                 for o in range(_U(far)):
                     out[r, o] += c * z[source + o]
@@ -237,13 +299,13 @@ def selected_inverse(band: NDArray, size: int, width: int, z: NDArray) -> None: 
                 for o in range(_U(far)):
                     value += coef[r, o] * z[source + o]
                 for p in range(r - near, r):
-                    value += band[_U(i * stride + r - p)] * inverse * z[_U((a - q) * full + width + q - p)]
+                    value += band[_U(i * stride + r - p)] * reciprocal * z[_U((a - q) * full + width + q - p)]
                 z[centre + _U(r - q)] = -value
                 z[_U((a - q) * full + width - (r - q))] = -value
-                total += band[_U(i * stride + r - q)] * inverse * value
+                total += band[_U(i * stride + r - q)] * reciprocal * value
             for o in range(far):
                 value = out[r, o]
                 z[centre + _U(r + 1 + o)] = -value
                 z[_U((a + 1 + o) * full + width - (r + 1 + o))] = -value
                 total += coef[r, o] * value
-            z[centre] = inverse * inverse + total
+            z[centre] = reciprocal * reciprocal + total

@@ -1,7 +1,6 @@
 """Normal equations of the span operator in band storage, and what goes with them, compiled.
 
-The pairs of a pixel are given by their rows of the shared operator: arrays ``first, last, head, tail, rate``
-as in `itslive_core.observations.time_grid.SpanOperator`, with cells counted from the pixel's own first cell.
+Cells of `Spans` are counted from the pixel's own first one.
 """
 
 from __future__ import annotations
@@ -10,11 +9,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from itslive_core.bands.algebra import FAST, PAD
+from itslive_core.bands.algebra import FAST, PAD, Band
 from itslive_core.support.compiled import kernel
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from itslive_core.bands.spans import Spans
 
 __all__ = ["assemble", "cover", "predict", "project"]
 
@@ -23,27 +24,20 @@ _U = np.uint64
 
 @kernel(fastmath=FAST, error_model="numpy")
 def project(
-    first: NDArray,
-    last: NDArray,
-    head: NDArray,
-    tail: NDArray,
-    rate: NDArray,
-    weights: NDArray,
-    vx: NDArray,
-    vy: NDArray,
-    out: NDArray,
+    spans: Spans, weights: NDArray, vx: NDArray, vy: NDArray, out: NDArray
 ) -> None:  # pragma: no cover - compiled
     """Form A'W vx and A'W vy, cell by cell: running sums of signed numbers would leave noise in gaps.
 
     Parameters
     ----------
-    first, last, head, tail, rate : ndarray, shape (n,)
-        Rows of the span operator.
+    spans : Spans
+        n pairs.
     weights, vx, vy : ndarray, shape (n,)
         Weight and values of each pair.
     out : ndarray, shape (2, M)
         Receives both products.
     """
+    first, last, head, tail, rate = spans
     out[:] = 0.0
     gx, gy = out[0], out[1]
     for j in range(len(first)):
@@ -69,18 +63,7 @@ def project(
 
 @kernel(fastmath=FAST, error_model="numpy")
 def assemble(
-    first: NDArray,
-    last: NDArray,
-    head: NDArray,
-    tail: NDArray,
-    rate: NDArray,
-    weights: NDArray,
-    vx: NDArray,
-    vy: NDArray,
-    size: int,
-    width: int,
-    band: NDArray,
-    rhs: NDArray,
+    spans: Spans, weights: NDArray, vx: NDArray, vy: NDArray, normal: Band, rhs: NDArray
 ) -> None:  # pragma: no cover - compiled
     """Form A'WA in band storage and A'Wd for both components, in O(n + M b).
 
@@ -91,20 +74,20 @@ def assemble(
 
     Parameters
     ----------
-    first, last, head, tail, rate : ndarray, shape (n,)
-        Rows of the span operator.
+    spans : Spans
+        n pairs.
     weights, vx, vy : ndarray, shape (n,)
         Weight and data of each pair.
-    size, width : int
-        Number of cells M and half-bandwidth b.
-    band : ndarray, shape (>= M * (b + 1 + PAD),)
-        Receives A'WA (see `band_algebra`).
+    normal : Band
+        M cells, half-bandwidth b; receives A'WA.
     rhs : ndarray, shape (2, >= M)
         Receives A'W vx and A'W vy.
     """
+    first, last, head, tail, rate = spans
+    band, size, width = normal.entries, normal.size, normal.width
     stride = width + 1 + PAD
     band[: size * stride] = 0.0
-    project(first, last, head, tail, rate, weights, vx, vy, rhs)
+    project(spans, weights, vx, vy, rhs)
     diagonal = np.zeros(size)
     for j in range(len(first)):
         w = weights[j]
@@ -142,20 +125,19 @@ def assemble(
 
 
 @kernel()
-def predict(
-    first: NDArray, last: NDArray, head: NDArray, tail: NDArray, rate: NDArray, v: NDArray, out: NDArray
-) -> None:  # pragma: no cover - compiled
+def predict(spans: Spans, v: NDArray, out: NDArray) -> None:  # pragma: no cover - compiled
     """Average a series over every span, A v, in O(n + M).
 
     Parameters
     ----------
-    first, last, head, tail, rate : ndarray, shape (n,)
-        Rows of the span operator.
+    spans : Spans
+        n pairs.
     v : ndarray, shape (M,)
         The series.
     out : ndarray, shape (n,)
         Receives A v.
     """
+    first, last, head, tail, rate = spans
     total = np.empty(len(v) + 1)
     total[0] = 0.0
     for i in range(len(v)):
@@ -169,22 +151,20 @@ def predict(
 
 
 @kernel()
-def cover(
-    first: NDArray, last: NDArray, head: NDArray, tail: NDArray, size: int, count: NDArray, covered: NDArray
-) -> None:  # pragma: no cover - compiled
+def cover(spans: Spans, count: NDArray, covered: NDArray) -> None:  # pragma: no cover - compiled
     """Count the pairs that overlap each cell, and give the fraction of it inside the union of their spans.
 
     Parameters
     ----------
-    first, last, head, tail : ndarray, shape (n,)
-        Rows of the span operator.
-    size : int
-        Number of cells.
+    spans : Spans
+        n pairs.
     count : ndarray of int32, shape (M,)
         Receives the number of pairs.
     covered : ndarray of float64, shape (M,)
         Receives the fraction.
     """
+    first, last, head, tail, _ = spans
+    size = len(count)
     change = np.zeros(size + 1, dtype=np.int32)
     whole = np.zeros(size + 1, dtype=np.int32)
     from_left = np.zeros(size)

@@ -6,15 +6,16 @@ or less than 1 where the series may change less or more than usual.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from itslive_core.bands.algebra import PAD
+from itslive_core.bands.algebra import PAD, Band, Inverse
 from itslive_core.support.compiled import kernel
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 __all__ = [
+    "Penalty",
     "add_penalty",
     "difference_energy",
     "penalty_diagonal",
@@ -23,24 +24,29 @@ __all__ = [
 ]
 
 
-@kernel()
-def add_penalty(
-    band: NDArray, size: int, width: int, order: int, alpha: float, shape: NDArray
-) -> None:  # pragma: no cover - compiled
-    """Add alpha D_k' diag(shape) D_k to a band matrix; k = 1 or 2, width >= k.
+class Penalty(NamedTuple):
+    """The penalty alpha D_k' diag(shape) D_k.
 
     Parameters
     ----------
-    band : ndarray
-        Changed in place.
-    size, width : int
-        Number of cells and half-bandwidth.
     order : int
-        k.
+        k, 1 or 2.
     alpha : float
         (lambda / h^k)^2.
     shape : ndarray, shape (>= M - k,)
+        Factor of each difference.
     """
+
+    order: int
+    alpha: float
+    shape: NDArray
+
+
+@kernel()
+def add_penalty(matrix: Band, penalty: Penalty) -> None:  # pragma: no cover - compiled
+    """Add a penalty to a band matrix, in place; its half-bandwidth is k or more."""
+    band, size, width = matrix.entries, matrix.size, matrix.width
+    order, alpha, shape = penalty
     stride = width + 1 + PAD
     for r in range(size - order):
         at = r * stride
@@ -59,10 +65,9 @@ def add_penalty(
 
 
 @kernel()
-def penalty_gradient(
-    v: NDArray, order: int, alpha: float, shape: NDArray, out: NDArray
-) -> None:  # pragma: no cover - compiled
+def penalty_gradient(v: NDArray, penalty: Penalty, out: NDArray) -> None:  # pragma: no cover - compiled
     """Subtract alpha D_k' diag(shape) D_k v from out, shape (M,), by differences of differences."""
+    order, alpha, shape = penalty
     for r in range(len(v) - order):
         if order == 1:
             d = alpha * shape[r] * (v[r + 1] - v[r])
@@ -84,10 +89,9 @@ def difference_energy(v: NDArray, order: int, out: NDArray) -> None:  # pragma: 
 
 
 @kernel()
-def penalty_diagonal(
-    z: NDArray, size: int, width: int, order: int, out: NDArray
-) -> None:  # pragma: no cover - compiled
+def penalty_diagonal(inverse: Inverse, order: int, out: NDArray) -> None:  # pragma: no cover - compiled
     """Write the diagonal of D_k Z D_k' to out, shape (M - k,), from the selected inverse Z."""
+    z, size, width = inverse
     full = 2 * width + 1
     for r in range(size - order):
         a = r * full + width
@@ -99,10 +103,9 @@ def penalty_diagonal(
 
 
 @kernel()
-def penalty_trace(
-    z: NDArray, size: int, width: int, order: int, shape: NDArray
-) -> float:  # pragma: no cover - compiled
+def penalty_trace(inverse: Inverse, order: int, shape: NDArray) -> float:  # pragma: no cover - compiled
     """Give trace(D_k' diag(shape) D_k Z) from the selected inverse Z."""
+    z, size, width = inverse
     full = 2 * width + 1
     total = 0.0
     for r in range(size - order):

@@ -9,13 +9,23 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from itslive_core.bands.algebra import PAD, factorise, selected_inverse, solve
+from itslive_core.bands.algebra import (
+    Band,
+    Inverse,
+    blank_band,
+    blank_inverse,
+    factorise,
+    selected_inverse,
+    solve,
+)
 from itslive_core.bands.assembly import assemble, predict
 from itslive_core.filters.monthly_series import YEAR, Rows, add_links, fit_series, rows_of_pixel
 from itslive_core.support.compiled import kernel
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from itslive_core.bands.spans import Spans
 
 __all__ = ["filter_block"]
 
@@ -102,31 +112,26 @@ class _Factor(NamedTuple):
 
     Parameters
     ----------
-    band : ndarray
-        See `itslive_core.bands.algebra`.
-    size, width : int
-        Number of cells and half-bandwidth.
+    band : Band
     common : ndarray, shape (M,)
         What a common error of the pairs does to the series [m/yr].
     """
 
-    band: NDArray
-    size: int
-    width: int
+    band: Band
     common: NDArray
 
 
 @kernel()
-def _hold(pairs: Rows, j: int, held: NDArray) -> None:  # pragma: no cover - compiled
+def _hold(spans: Spans, j: int, held: NDArray) -> None:  # pragma: no cover - compiled
     """Add what a pair tells of each month: the share of its span there, times the share of the month."""
-    p, q = pairs.first[j], pairs.last[j]
+    p, q = spans.first[j], spans.last[j]
     if p == q:
-        held[p] += 1.0 / pairs.rate[j]
+        held[p] += 1.0 / spans.rate[j]
         return
-    held[p] += pairs.rate[j] * pairs.head[j] ** 2
-    held[q] += pairs.rate[j] * pairs.tail[j] ** 2
+    held[p] += spans.rate[j] * spans.head[j] ** 2
+    held[q] += spans.rate[j] * spans.tail[j] ** 2
     for k in range(p + 1, q):
-        held[k] += pairs.rate[j]
+        held[k] += spans.rate[j]
 
 
 @kernel()
@@ -165,9 +170,10 @@ def _standing_still(
 
 @kernel()
 def _variances(
-    pairs: Rows, rows: NDArray, inverse: NDArray, size: int, width: int, out: NDArray
+    spans: Spans, rows: NDArray, inverse: Inverse, out: NDArray
 ) -> None:  # pragma: no cover - compiled
     """Variance of the mean of the series over each span, a' N^-1 a, from the band of N^-1."""
+    entries, size, width = inverse
     full = 2 * width + 1
     sums = np.empty((size, width + 1))  # of N^-1[k, k + 1 : k + 1 + o]
     for k in range(size):
@@ -175,21 +181,21 @@ def _variances(
         sums[k, 0] = 0.0
         for o in range(1, width + 1):
             if k + o < size:
-                total += inverse[k * full + width + o]
+                total += entries[k * full + width + o]
             sums[k, o] = total
     for j in rows:
-        p, q = pairs.first[j], pairs.last[j]
+        p, q = spans.first[j], spans.last[j]
         if p == q:
-            out[j] = inverse[p * full + width]
+            out[j] = entries[p * full + width]
             continue
         total = 0.0
         for k in range(p, q + 1):
-            a = pairs.head[j] if k == p else (pairs.tail[j] if k == q else 1.0)
-            row = 0.5 * a * inverse[k * full + width]
+            a = spans.head[j] if k == p else (spans.tail[j] if k == q else 1.0)
+            row = 0.5 * a * entries[k * full + width]
             if k < q:
-                row += sums[k, q - k - 1] + pairs.tail[j] * inverse[k * full + width + q - k]
+                row += sums[k, q - k - 1] + spans.tail[j] * entries[k * full + width + q - k]
             total += 2.0 * a * row
-        out[j] = pairs.rate[j] ** 2 * total
+        out[j] = spans.rate[j] ** 2 * total
 
 
 @kernel()
@@ -197,32 +203,28 @@ def _expect(
     pairs: Rows, rows: NDArray, reference: _Reference, first: int, size: int, width: int, out: _Expected
 ) -> _Factor:  # pragma: no cover - compiled
     """Fit the reference, and say what some pairs should read."""
-    band = np.empty(size * (width + 1 + PAD))
+    band, inverse = blank_band(size, width), blank_inverse(size, width)
     rhs = np.empty((2, size))
-    assemble(
-        pairs.first, pairs.last, pairs.head, pairs.tail, pairs.rate, reference.weights, reference.along,
-        _BIAS * reference.noise, size, width, band, rhs,
-    )  # fmt: skip
-    add_links(band, size, width, reference.change, reference.scale)
-    factorise(band, size, width)
-    solve(band, size, width, rhs)
-    inverse = np.empty(size * (2 * width + 1))
-    selected_inverse(band, size, width, inverse)
+    assemble(pairs.spans, reference.weights, reference.along, _BIAS * reference.noise, band, rhs)
+    add_links(band, reference.change, reference.scale)
+    factorise(band)
+    solve(band, rhs)
+    selected_inverse(band, inverse)
     held = np.zeros(size)
     for j in np.flatnonzero(reference.joined):
-        _hold(pairs, j, held)
+        _hold(pairs.spans, j, held)
     lower = np.empty(size)
     _standing_still(rhs[0], held, first, lower)
     for series, values in ((rhs[0], out.value), (lower, out.least), (rhs[1], out.doubt)):
-        predict(pairs.first, pairs.last, pairs.head, pairs.tail, pairs.rate, series, values)
+        predict(pairs.spans, series, values)
     variance = np.empty(len(pairs.span))
-    _variances(pairs, rows, inverse, size, width, variance)
+    _variances(pairs.spans, rows, inverse, variance)
     for j in rows:
         out.least[j] = min(out.least[j], out.value[j])
         out.doubt[j] = np.sqrt(variance[j] + out.doubt[j] ** 2)
         own = reference.noise[j] ** 2 + (_RELATIVE * out.value[j]) ** 2 + _LEAST_SD**2
         out.sd[j] = np.sqrt(out.doubt[j] ** 2 + own)
-    return _Factor(band, size, width, rhs[1])
+    return _Factor(band, rhs[1])
 
 
 @kernel()
@@ -282,19 +284,19 @@ def _are_slow(
     n = len(rows)
     least = (1.0 + offset) * expected.least[rows]
     lack = least - reference.along[rows]
-    mean = np.zeros((1, factor.size))
+    spans, mean = pairs.spans, np.zeros((1, factor.band.size))
     for j in rows:
-        p, q = pairs.first[j], pairs.last[j]
+        p, q = spans.first[j], spans.last[j]
         if p == q:
             mean[0, p] += 1.0 / n
         else:
-            rate = pairs.rate[j] / n
-            mean[0, p] += pairs.head[j] * rate
-            mean[0, q] += pairs.tail[j] * rate
+            rate = spans.rate[j] / n
+            mean[0, p] += spans.head[j] * rate
+            mean[0, q] += spans.tail[j] * rate
             for k in range(p + 1, q):
                 mean[0, k] += rate
     spread = mean[0].copy()
-    solve(factor.band, factor.size, factor.width, mean)
+    solve(factor.band, mean)
     variance = np.dot(spread, mean[0]) + np.dot(spread, factor.common) ** 2
     typical = np.median(lack)
     scatter = max(1.4826 * np.median(np.abs(lack - typical)), np.median(reference.noise[rows]))
@@ -360,7 +362,7 @@ def _filter_pixel(
     width = YEAR
     for j in used:
         reference.joined[j] = 1.0
-        width = max(width, pairs.last[j] - pairs.first[j])
+        width = max(width, pairs.spans.last[j] - pairs.spans.first[j])
         value = along[j] - residual[0, j]
         if value > _SIGNIFICANT * reference.noise[j]:
             _note_offset(along[j] / value - 1.0, pairs.mission[j], reference)
@@ -371,7 +373,7 @@ def _filter_pixel(
         if len(rows) == 0:
             continue
         for j in rows:
-            width = max(width, pairs.last[j] - pairs.first[j])
+            width = max(width, pairs.spans.last[j] - pairs.spans.first[j])
         factor = _expect(pairs, rows, reference, first, size, width, expected)
         for m in range(n_missions):
             own = rows[pairs.mission[rows] == m]

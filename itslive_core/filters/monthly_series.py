@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from itslive_core.bands.algebra import PAD, factorise, log_determinant, solve
+from itslive_core.bands.algebra import PAD, Band, blank_band, factorise, log_determinant, solve
 from itslive_core.bands.assembly import assemble, predict
+from itslive_core.bands.spans import Spans, spans_of
 from itslive_core.observations.time_grid import TimeGrid
 from itslive_core.support.compiled import kernel
 
@@ -53,18 +54,14 @@ class Rows(NamedTuple):
 
     Parameters
     ----------
-    first, last, head, tail, rate : ndarray, shape (n,)
-        Rows of `itslive_core.observations.time_grid.SpanOperator`.
+    spans : Spans
+        n pairs.
     span : ndarray, shape (n,)
         [days].
     mission : ndarray of int, shape (n,)
     """
 
-    first: NDArray
-    last: NDArray
-    head: NDArray
-    tail: NDArray
-    rate: NDArray
+    spans: Spans
     span: NDArray
     mission: NDArray
 
@@ -89,15 +86,7 @@ def monthly_rows(
     """
     grid = TimeGrid.covering(start, end, CELL)
     operator = grid.operator(start, end)
-    rows = Rows(
-        operator.first.astype(np.int64),
-        operator.last.astype(np.int64),
-        operator.head,
-        operator.tail,
-        operator.rate,
-        end - start,
-        np.asarray(mission, dtype=np.int64),
-    )
+    rows = Rows(Spans(*operator.columns), end - start, np.asarray(mission, dtype=np.int64))
     return rows, grid.first
 
 
@@ -119,32 +108,24 @@ def rows_of_pixel(rows: Rows, pair: NDArray) -> tuple[Rows, int, int]:  # pragma
     base, size : int
         First cell on the old grid, and number of cells.
     """
-    first, last = rows.first[pair], rows.last[pair]
-    base = first.min()
-    own = Rows(
-        first - base, last - base, rows.head[pair], rows.tail[pair], rows.rate[pair], rows.span[pair],
-        rows.mission[pair],
-    )  # fmt: skip
-    return own, base, own.last.max() + 1
+    spans, base, size = spans_of(rows.spans, pair)
+    return Rows(spans, rows.span[pair], rows.mission[pair]), base, size
 
 
 @kernel()
-def add_links(
-    band: NDArray, size: int, width: int, change: float, scale: NDArray
-) -> None:  # pragma: no cover - compiled
-    """Add P(q) to a matrix in band storage.
+def add_links(matrix: Band, change: float, scale: NDArray) -> None:  # pragma: no cover - compiled
+    """Add P(q) to a matrix.
 
     Parameters
     ----------
-    band : ndarray
-        See `itslive_core.bands.algebra`; width >= YEAR.
-    size, width : int
-        Number of cells and half-bandwidth.
+    matrix : Band
+        Of a half-bandwidth of `YEAR` or more.
     change : float
         q [m/yr].
     scale : ndarray, shape (M,)
         s, local speed relative to the typical one.
     """
+    band, size, width = matrix
     stride = width + 1 + PAD
     for step in (1, YEAR):
         for k in range(size - step):
@@ -230,11 +211,10 @@ def fit_series(
     """
     width = YEAR
     for j in used:
-        width = max(width, pairs.last[j] - pairs.first[j])
-    normal = np.empty(size * (width + 1 + PAD))
-    work = np.empty_like(normal)
+        width = max(width, pairs.spans.last[j] - pairs.spans.first[j])
+    normal, work = blank_band(size, width), blank_band(size, width)
     rhs = np.empty((2, size))
-    cells = (pairs.first + pairs.last) // 2
+    cells = (pairs.spans.first + pairs.spans.last) // 2
     _residuals_of_bins(used, cells, along, residual[0])
     if vector:
         _residuals_of_bins(used, cells, across, residual[1])
@@ -256,42 +236,40 @@ def fit_series(
             weights[j] = (1.0 - z * z) ** 2 / variance if z < 1.0 else 0.0
         if step == _PASSES:
             break
-        assemble(
-            pairs.first, pairs.last, pairs.head, pairs.tail, pairs.rate, weights, along, across, size, width,
-            normal, rhs,
-        )  # fmt: skip
+        assemble(pairs.spans, weights, along, across, normal, rhs)
         if step > 0:
             _local_speed(series[0], speed, scale)
         best = -np.inf
         for share in _CHANGES:
             q = share * speed
-            value = _evidence(normal, work, rhs, series, size, width, q, scale)
+            value = _evidence(normal, work, rhs, series, q, scale)
             value -= 0.5 * np.log(share / _USUAL) ** 2
             if value > best:
                 best, change = value, q
-        _evidence(normal, work, rhs, series, size, width, change, scale)
+        _evidence(normal, work, rhs, series, change, scale)
         for c, values in enumerate((along, across)):
-            predict(pairs.first, pairs.last, pairs.head, pairs.tail, pairs.rate, series[c], residual[c])
+            predict(pairs.spans, series[c], residual[c])
             residual[c] = values - residual[c]
     return change
 
 
 @kernel()
 def _evidence(
-    normal: NDArray, work: NDArray, rhs: NDArray, series: NDArray, size: int, width: int, change: float,
-    scale: NDArray,
-) -> float:  # pragma: no cover - compiled  # fmt: skip
+    normal: Band, work: Band, rhs: NDArray, series: NDArray, change: float, scale: NDArray
+) -> float:  # pragma: no cover - compiled
     """Solve for the series; returns the log evidence of the component along the flow, up to a constant."""
-    work[:] = normal
-    add_links(work, size, width, change, scale)
-    if not factorise(work, size, width):
+    size = normal.size
+    used = size * (normal.width + 1 + PAD)
+    work.entries[:used] = normal.entries[:used]
+    add_links(work, change, scale)
+    if not factorise(work):
         return -np.inf
     series[:] = rhs
-    solve(work, size, width, series)
+    solve(work, series)
     fit = 0.0
     for k in range(size):
         fit += rhs[0, k] * series[0, k]
-    return 0.5 * fit - 0.5 * log_determinant(work, size, width) - (size - 1) * np.log(change)
+    return 0.5 * fit - 0.5 * log_determinant(work) - (size - 1) * np.log(change)
 
 
 @kernel()

@@ -143,7 +143,7 @@ def vector_deviations(
         usual = np.empty(n)
         for j in range(n):
             pace = np.hypot(along[j] - residual[0, j], across[j] - residual[1, j])
-            middle = (pairs.first[j] + pairs.last[j]) // 2
+            middle = (pairs.spans.first[j] + pairs.spans.last[j]) // 2
             before, after = max(middle - 1, 0), min(middle + 1, size - 1)
             slope = np.hypot(series[0, after] - series[0, before], series[1, after] - series[1, before])
             within = _WITHIN * slope * min(1.0, CELL / pairs.span[j])

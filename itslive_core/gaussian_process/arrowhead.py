@@ -25,8 +25,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from itslive_core.bands.algebra import PAD, factorise, log_determinant, selected_inverse, solve
+from itslive_core.bands.algebra import PAD, Band, Inverse, factorise, log_determinant, selected_inverse, solve
 from itslive_core.bands.assembly import assemble, predict, project
+from itslive_core.bands.spans import Spans
 from itslive_core.gaussian_process.arrowhead_kernels import span_variances
 from itslive_core.gaussian_process.layout import Latent, Layout
 
@@ -187,17 +188,14 @@ class Posterior:
         return self.covariance(left, right) + self.state[left][:, :, None] * self.state[right][:, None, :]
 
 
-def _rows(operator: SpanOperator) -> tuple[NDArray, NDArray, NDArray, NDArray, NDArray]:
-    return operator.first, operator.last, operator.head, operator.tail, operator.rate
-
-
 def _means_over_spans(
     layout: Layout, operator: SpanOperator, state: NDArray[np.float64], lift: NDArray[np.float64]
 ) -> NDArray[np.float64]:
     """Average the series, and its answer to every unit of beta, over spans: shape (1 + r, N)."""
+    spans = Spans(*operator.columns)
     means = np.empty((1 + len(lift), len(operator)))
     for line, mean in zip(np.vstack([state, -lift])[:, layout.cells], means, strict=True):
-        predict(*_rows(operator), line, mean)
+        predict(spans, line, mean)
     return means
 
 
@@ -211,7 +209,13 @@ def _fit_variance(
     """Give the variance of what the model says of pairs; columns are what a unit of beta changes in all."""
     variance = np.empty(len(operator))
     reach = max(1, layout.reach)
-    span_variances(inverse, layout.width, layout.cells, reach, *_rows(operator), variance)
+    span_variances(
+        Inverse(inverse, layout.unknowns, layout.width),
+        layout.cells,
+        reach,
+        Spans(*operator.columns),
+        variance,
+    )
     return variance + np.sum(columns * (beta_cov @ columns), axis=0)
 
 
@@ -248,27 +252,27 @@ def solve_arrowhead(
         If the precision cannot be factorised.
     """
     n, size, width, reach = layout.unknowns, layout.size, layout.width, max(1, layout.reach)
-    a = _rows(operator)
+    spans = Spans(*operator.columns)
     columns, r = border.columns, len(border.prior)
-    normal = np.empty(size * (reach + 1 + PAD))
+    normal = Band(np.empty(size * (reach + 1 + PAD)), size, reach)
     both = np.empty((2, size))
-    assemble(*a, weights, y, columns[0], size, reach, normal, both)
+    assemble(spans, weights, y, columns[0], normal, both)
     band = layout.prior_band(latent, layout.scale(latent.amplitudes))
-    layout.data_band(normal, band)
-    factor = band.reshape(-1)
+    layout.data_band(normal.entries, band)
+    factor = Band(band.reshape(-1), n, width)
     right = np.zeros((1 + r, n))
     right[:2, layout.cells] = both
     for k in range(1, r, 2):
         pair = columns[k], columns[min(k + 1, r - 1)]
         touched = weights * ((pair[0] != 0.0) | (pair[1] != 0.0))
-        project(*a, touched, *pair, both)
+        project(spans, touched, *pair, both)
         right[1 + k, layout.cells] = both[0]
         if k + 1 < r:
             right[2 + k, layout.cells] = both[1]
     g, f = right[0].copy(), right[1:].copy()
-    if not factorise(factor, n, width):
+    if not factorise(factor):
         raise NotPositiveError("the precision of the model is not positive definite")
-    solve(factor, n, width, right)
+    solve(factor, right)
     plain, lift = right[0], right[1:]
     weighted = columns * weights
     schur = weighted @ columns.T - f @ lift.T
@@ -287,7 +291,7 @@ def solve_arrowhead(
     # y' S^-1 y as y'W times the residual: the large terms cancel where they are formed.
     square = float(np.sum(weights * y * residuals))
     log_det = (
-        log_determinant(factor, n, width)
+        log_determinant(factor)
         - layout.log_prior(latent)
         + 2.0 * np.sum(np.log(np.diag(lower)))
         + np.sum(np.log(border.prior))
@@ -297,7 +301,7 @@ def solve_arrowhead(
     if variances:
         # Beyond the last row the band holds nothing, and must not hold NaN.
         inverse = np.zeros(n * (2 * width + 1))
-        selected_inverse(factor, n, width, inverse)
+        selected_inverse(factor, Inverse(inverse, n, width))
         fit_variance = _fit_variance(layout, operator, inverse, means[1:] + columns, beta_cov)
     else:
         inverse, fit_variance = np.empty(0), np.empty(0)

@@ -11,20 +11,18 @@ from itslive_core.support.compiled import kernel
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from itslive_core.bands.algebra import Inverse
+    from itslive_core.bands.spans import Spans
+
 __all__ = ["span_variances"]
 
 
 @kernel()
 def span_variances(
-    z: NDArray,
-    width: int,
+    inverse: Inverse,
     cells: NDArray,
     reach: int,
-    first: NDArray,
-    last: NDArray,
-    head: NDArray,
-    tail: NDArray,
-    rate: NDArray,
+    spans: Spans,
     out: NDArray,
 ) -> None:  # pragma: no cover - compiled
     """Give the variance of the mean over every span, a' Z a, in O(M b + n).
@@ -34,19 +32,19 @@ def span_variances(
 
     Parameters
     ----------
-    z : ndarray
-        Selected inverse, as `band_algebra.selected_inverse` leaves it.
-    width : int
-        Its half-bandwidth.
+    inverse : Inverse
+        Z.
     cells : ndarray of int64, shape (M,)
         Row of each cell in it.
     reach : int
         Largest distance of two cells of one pair, b.
-    first, last, head, tail, rate : ndarray, shape (n,)
-        Rows of the span operator.
+    spans : Spans
+        Rows a.
     out : ndarray, shape (n,)
         Receives the variances.
     """
+    z, width = inverse.entries, inverse.width
+    first, last, head, tail, rate = spans
     size = len(cells)
     full = 2 * width + 1
     square = np.zeros((size, reach + 1))

@@ -6,9 +6,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from itslive_core.bands.algebra import PAD, factorise, selected_inverse, solve
+from itslive_core.bands.algebra import (
+    blank_band,
+    blank_inverse,
+    factorise,
+    mean_diagonal,
+    selected_inverse,
+    solve,
+)
 from itslive_core.bands.assembly import assemble, cover
-from itslive_core.bands.penalty import add_penalty, penalty_trace
+from itslive_core.bands.penalty import Penalty, add_penalty, penalty_trace
+from itslive_core.bands.spans import Spans, reach_of, spans_of
 from itslive_core.inversion.pixel_fit import enough, refine, residuals, reweight
 from itslive_core.inversion.search import EVIDENCE, FIXED, GCV, Problem, search
 from itslive_core.inversion.solver import (
@@ -41,11 +49,7 @@ _SETTLED = 0.01
 
 @kernel(error_model="numpy")
 def _estimate(
-    op_first: NDArray,
-    op_last: NDArray,
-    op_head: NDArray,
-    op_tail: NDArray,
-    op_rate: NDArray,
+    operator: Spans,
     span_id: NDArray,
     offsets: NDArray,
     pair: NDArray,
@@ -77,24 +81,16 @@ def _estimate(
         status[p] = TOO_FEW
         if i1 == i0:
             continue
-        first, last = op_first[here], op_last[here]
-        head, tail, rate = op_head[here], op_tail[here], op_rate[here]
-        # Cells outside the pixel's own pairs change nothing inside, so the pixel is solved on its own range.
-        cell0 = first.min()
-        size = last.max() - cell0 + 1
-        first -= cell0
-        last -= cell0
-        cover(first, last, head, tail, size, count[p, cell0:], covered[p, cell0:])
+        spans, cell0, size = spans_of(operator, here)
+        cover(spans, count[p, cell0 : cell0 + size], covered[p, cell0 : cell0 + size])
         if not enough(span_id, here, needed):
             continue
-        width = max(order, (last - first).max())
+        width = reach_of(spans, order)
         vx, vy, weights = all_vx[i0:i1], all_vy[i0:i1], all_weights[i0:i1]
         u = robust_weights[i0:i1]
         n = len(u)
-        room = size + 2
-        normal = np.empty(room * (width + 1 + PAD))
-        work = np.empty(room * (width + 1 + PAD))
-        z = np.empty(room * (2 * width + 1) if uncertainty or kind == GCV else 1)
+        normal, work = blank_band(size, width), blank_band(size, width)
+        inverse = blank_inverse(size, width)
         rhs = np.empty((2, size))
         now = np.empty((2, size))
         before = np.empty((2, size))
@@ -108,32 +104,29 @@ def _estimate(
         for turn in range(MAX_PASSES + 1):
             for j in range(n):
                 w[j] = weights[j] * u[j]
-            assemble(first, last, head, tail, rate, w, vx, vy, size, width, normal, rhs)
+            assemble(spans, w, vx, vy, normal, rhs)
             if choosing:
                 squares[0] = (w * vx * vx).sum()
                 squares[1] = (w * vy * vy).sum()
                 old = choice
                 problem = Problem(
-                    kind, normal, work, z, rhs, now, squares, u.sum(), size, width, order, scale, shape
+                    kind, normal, work, inverse, rhs, now, squares, u.sum(), order, scale, shape
                 )
                 choice = search(problem, low, high, old)
                 calm = calm + 1 if abs(choice - old) < _SETTLED else 0
                 choosing = robust and calm < 2
-            data_part = 0.0
-            for i in range(size):
-                data_part += normal[i * (width + 1 + PAD)] / size
+            data_part = mean_diagonal(normal)
             alpha = min((10.0**choice / scale) ** 2, _STIFFEST * data_part)
-            add_penalty(normal, size, width, order, alpha, shape)
-            if np.isnan(choice) or not factorise(normal, size, width):
+            penalty = Penalty(order, alpha, shape)
+            add_penalty(normal, penalty)
+            if np.isnan(choice) or not factorise(normal):
                 status[p] = FAILED
                 break
             now[:] = rhs
-            solve(normal, size, width, now)
-            residuals(first, last, head, tail, rate, vx, vy, now, rx, ry)
+            solve(normal, now)
+            residuals(spans, vx, vy, now, rx, ry)
             if alpha > _STIFF * data_part:
-                refine(
-                    first, last, head, tail, rate, w, vx, vy, order, alpha, shape, normal, width, now, rx, ry
-                )  # fmt: skip
+                refine(spans, w, vx, vy, penalty, normal, now, rx, ry)
             if not robust:
                 break
             if turn > 0:
@@ -155,8 +148,8 @@ def _estimate(
                 values[p, 1, cell0 + i] = now[1, i]
         if not uncertainty:
             continue
-        selected_inverse(normal, size, width, z)
-        freedom[p] = size - alpha * penalty_trace(z, size, width, order, shape)
+        selected_inverse(normal, inverse)
+        freedom[p] = size - alpha * penalty_trace(inverse, order, shape)
         left = u.sum() - freedom[p]
         if not left > 0.0:
             status[p] = NO_FREEDOM
@@ -169,7 +162,7 @@ def _estimate(
                 continue
             for i in range(size):
                 if count[p, cell0 + i] > 0:
-                    std[p, c, cell0 + i] = scatter * np.sqrt(z[i * (2 * width + 1) + width])
+                    std[p, c, cell0 + i] = scatter * np.sqrt(inverse.entries[i * (2 * width + 1) + width])
 
 
 class BandedSolver:
@@ -202,7 +195,7 @@ class BandedSolver:
         low, high = np.log10(smoothing_limits(order, interval))
         result = BatchResult.blank(batch, uncertainty=options.uncertainty)
         _estimate(
-            operator.first, operator.last, operator.head, operator.tail, operator.rate, batch.span_id,
+            Spans(*operator.columns), batch.span_id,
             batch.offsets, batch.pair, batch.vx, batch.vy, batch.weights,
             order, needed_pairs(order), interval**order, kind, log_smoothing, low, high,
             options.robust, options.uncertainty,

@@ -18,9 +18,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from itslive_core.bands.algebra import PAD, factorise, selected_inverse
+from itslive_core.bands.algebra import PAD, blank_band, blank_inverse, factorise, selected_inverse
 from itslive_core.bands.assembly import assemble
-from itslive_core.bands.penalty import add_penalty
+from itslive_core.bands.penalty import Penalty, add_penalty
+from itslive_core.bands.spans import Spans
 from itslive_core.filters.outliers import SPAN_CLASSES
 from itslive_core.filters.rejections import explain_rejections
 from itslive_core.inversion.point import PointSolution, series_of, solve_point
@@ -198,21 +199,19 @@ def effective_resolution(
     size, interval = operator.grid.size, operator.grid.interval
     width = max(derivative, operator.bandwidth)
     stride, full = width + 1 + PAD, 2 * width + 1
-    normal = np.empty((size + 2) * stride)
+    normal = blank_band(size, width)
     nothing = np.zeros(len(operator))
-    assemble(
-        operator.first, operator.last, operator.head, operator.tail, operator.rate, weights, nothing, nothing,
-        size, width, normal, np.empty((2, size)),
-    )  # fmt: skip
-    data = normal[: size * stride].reshape(size, stride)[:, : width + 1].copy()
+    assemble(Spans(*operator.columns), weights, nothing, nothing, normal, np.empty((2, size)))
+    data = normal.entries[: size * stride].reshape(size, stride)[:, : width + 1].copy()
     shape = np.ones(size) if shape is None else shape
-    add_penalty(normal, size, width, derivative, (smoothing / interval**derivative) ** 2, shape)
-    if not factorise(normal, size, width):
+    add_penalty(normal, Penalty(derivative, (smoothing / interval**derivative) ** 2, shape))
+    if not factorise(normal):
         return np.full(size, np.nan)
-    inverse = np.zeros((size + 2) * full)
-    selected_inverse(normal, size, width, inverse)
+    inverse = blank_inverse(size, width)
+    inverse.entries[:] = 0.0  # beyond the last row nothing is written
+    selected_inverse(normal, inverse)
     # Both matrices are symmetric and A'WA ends with the band: each product counts for two rows.
-    product = inverse[: size * full].reshape(size, full)[:, width:] * data
+    product = inverse.entries[: size * full].reshape(size, full)[:, width:] * data
     own = product.sum(axis=1)
     for offset in range(1, min(width, size - 1) + 1):
         own[offset:] += product[: size - offset, offset]

@@ -6,14 +6,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from itslive_core.bands.algebra import solve
+from itslive_core.bands.algebra import Band, solve
 from itslive_core.bands.assembly import predict, project
-from itslive_core.bands.penalty import penalty_gradient
+from itslive_core.bands.penalty import Penalty, penalty_gradient
 from itslive_core.inversion.solver import RAYLEIGH_MEDIAN, TUKEY_WIDTH
 from itslive_core.support.compiled import kernel
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from itslive_core.bands.spans import Spans
 
 __all__ = ["enough", "refine", "residuals", "reweight"]
 
@@ -56,12 +58,11 @@ def reweight(weights: NDArray, rx: NDArray, ry: NDArray, u: NDArray) -> None:  #
 
 @kernel()
 def residuals(
-    first: NDArray, last: NDArray, head: NDArray, tail: NDArray, rate: NDArray, vx: NDArray, vy: NDArray,
-    now: NDArray, rx: NDArray, ry: NDArray,
-) -> None:  # pragma: no cover - compiled  # fmt: skip
+    spans: Spans, vx: NDArray, vy: NDArray, now: NDArray, rx: NDArray, ry: NDArray
+) -> None:  # pragma: no cover - compiled
     """Form what the series ``now``, shape (2, M), leaves of the observations: rx = vx - A now_x, and ry."""
-    predict(first, last, head, tail, rate, now[0], rx)
-    predict(first, last, head, tail, rate, now[1], ry)
+    predict(spans, now[0], rx)
+    predict(spans, now[1], ry)
     for j in range(len(rx)):
         rx[j] = vx[j] - rx[j]
         ry[j] = vy[j] - ry[j]
@@ -69,23 +70,28 @@ def residuals(
 
 @kernel()
 def refine(
-    first: NDArray, last: NDArray, head: NDArray, tail: NDArray, rate: NDArray, w: NDArray, vx: NDArray,
-    vy: NDArray, order: int, alpha: float, shape: NDArray, factor: NDArray, width: int, now: NDArray,
-    rx: NDArray, ry: NDArray,
-) -> None:  # pragma: no cover - compiled  # fmt: skip
+    spans: Spans,
+    w: NDArray,
+    vx: NDArray,
+    vy: NDArray,
+    penalty: Penalty,
+    factor: Band,
+    now: NDArray,
+    rx: NDArray,
+    ry: NDArray,
+) -> None:  # pragma: no cover - compiled
     """Improve a solution under a stiff penalty by iterative refinement.
 
     Adding a large penalty to A'WA rounds the data away. The gradient of the objective, taken from residuals
     and differences of the solution, does not suffer from that.
     """
-    size = now.shape[1]
-    step = np.empty((2, size))
+    step = np.empty((2, now.shape[1]))
     for _ in range(5):
-        project(first, last, head, tail, rate, w, rx, ry, step)
-        penalty_gradient(now[0], order, alpha, shape, step[0])
-        penalty_gradient(now[1], order, alpha, shape, step[1])
-        solve(factor, size, width, step)
+        project(spans, w, rx, ry, step)
+        penalty_gradient(now[0], penalty, step[0])
+        penalty_gradient(now[1], penalty, step[1])
+        solve(factor, step)
         now += step
-        residuals(first, last, head, tail, rate, vx, vy, now, rx, ry)
+        residuals(spans, vx, vy, now, rx, ry)
         if np.abs(step).max() <= 1e-12 * np.abs(now).max():
             break

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from itslive_core.bands.algebra import PAD, factorise, log_determinant, selected_inverse, solve
-from itslive_core.bands.penalty import add_penalty, penalty_trace
+from itslive_core.bands.algebra import PAD, Band, Inverse, factorise, log_determinant, selected_inverse, solve
+from itslive_core.bands.penalty import Penalty, add_penalty, penalty_trace
 from itslive_core.support.compiled import kernel
 
 if TYPE_CHECKING:
@@ -34,16 +34,18 @@ class Problem(NamedTuple):
     ----------
     kind : int
         `EVIDENCE` or `GCV`.
-    normal, work, z : ndarray
-        A'WA in band storage, and room for the factor and the selected inverse.
+    normal, work : Band
+        A'WA, and room for the factor.
+    inverse : Inverse
+        Room for the selected inverse.
     rhs, solution : ndarray, shape (2, M)
         A'Wd, and room for the solution.
     squares : ndarray, shape (2,)
         d'Wd per component.
     n : float
         Sum of the robust weights.
-    size, width, order : int
-        M, half-bandwidth, k.
+    order : int
+        k.
     scale : float
         h^k, so that alpha = (lambda / scale)^2.
     shape : ndarray, shape (M - k,)
@@ -51,15 +53,13 @@ class Problem(NamedTuple):
     """
 
     kind: int
-    normal: NDArray
-    work: NDArray
-    z: NDArray
+    normal: Band
+    work: Band
+    inverse: Inverse
     rhs: NDArray
     solution: NDArray
     squares: NDArray
     n: float
-    size: int
-    width: int
     order: int
     scale: float
     shape: NDArray
@@ -88,16 +88,17 @@ def criterion(problem: Problem, log_smoothing: float) -> float:  # pragma: no co
     float
         Infinity where the matrix cannot be factorised.
     """
-    size, width, order, n = problem.size, problem.width, problem.order, problem.n
+    order, n = problem.order, problem.n
     work, solution, rhs, squares = problem.work, problem.solution, problem.rhs, problem.squares
+    size = work.size
     alpha = (10.0**log_smoothing / problem.scale) ** 2
-    used = size * (width + 1 + PAD)
-    work[:used] = problem.normal[:used]
-    add_penalty(work, size, width, order, alpha, problem.shape)
-    if not factorise(work, size, width):
+    used = size * (work.width + 1 + PAD)
+    work.entries[:used] = problem.normal.entries[:used]
+    add_penalty(work, Penalty(order, alpha, problem.shape))
+    if not factorise(work):
         return np.inf
     solution[:] = rhs
-    solve(work, size, width, solution)
+    solve(work, solution)
     total = 0.0
     if problem.kind == EVIDENCE:
         for c in range(2):
@@ -105,9 +106,9 @@ def criterion(problem: Problem, log_smoothing: float) -> float:  # pragma: no co
             for i in range(size):
                 q -= rhs[c, i] * solution[c, i]
             total += (n - order) * np.log(max(q, 1e-12 * squares[c] + 1e-300))
-        return total + 2.0 * (log_determinant(work, size, width) - (size - order) * np.log(alpha))
-    selected_inverse(work, size, width, problem.z)
-    freedom = size - alpha * penalty_trace(problem.z, size, width, order, problem.shape)
+        return total + 2.0 * (log_determinant(work) - (size - order) * np.log(alpha))
+    selected_inverse(work, problem.inverse)
+    freedom = size - alpha * penalty_trace(problem.inverse, order, problem.shape)
     for c in range(2):
         v = solution[c]
         q = squares[c]

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xarray as xr
 
-from itslive_core.bands.algebra import PAD
+from itslive_core.bands.algebra import blank_band, blank_inverse
 from itslive_core.bands.assembly import assemble
+from itslive_core.bands.spans import Spans
 from itslive_core.errors import SelectionError
 from itslive_core.inversion.point import PointSolution, solve_point
 from itslive_core.inversion.prepare import entered_weights
@@ -95,11 +96,10 @@ def criteria_at(solution: PointSolution, smoothing: ArrayLike | None = None) -> 
         count = (result.robust_weights * result.learnt.credit).sum()
     w = final_weights(solution)
     size, width = grid.size, max(order, a.bandwidth)
-    normal = np.empty((size + 2) * (width + 1 + PAD))
-    rhs = np.empty((2, size))
-    assemble(a.first, a.last, a.head, a.tail, a.rate, w, vx, vy, size, width, normal, rhs)
+    normal, work, inverse = blank_band(size, width), blank_band(size, width), blank_inverse(size, width)
+    rhs, solved = np.empty((2, size)), np.empty((2, size))
+    assemble(Spans(*a.columns), w, vx, vy, normal, rhs)
     squares = np.array([np.sum(w * vx**2), np.sum(w * vy**2)])
-    work, z, solved = np.empty_like(normal), np.empty((size + 2) * (2 * width + 1)), np.empty((2, size))
     if smoothing is None:
         smoothing = np.geomspace(*smoothing_limits(order, settings.interval), 40)
     candidates = np.atleast_1d(np.asarray(smoothing, dtype=np.float64))
@@ -107,8 +107,8 @@ def criteria_at(solution: PointSolution, smoothing: ArrayLike | None = None) -> 
     curves: dict[str, list[float]] = {}
     for name, kind in (("evidence", EVIDENCE), ("gcv", GCV)):
         problem = Problem(
-            kind, normal, work, z, rhs, solved, squares, float(count), size, width, order,
-            settings.interval**order, shape,
+            kind, normal, work, inverse, rhs, solved, squares, float(count), order, settings.interval**order,
+            shape,
         )  # fmt: skip
         curves[name] = [criterion(problem, float(x)) for x in np.log10(candidates)]
     return xr.Dataset(

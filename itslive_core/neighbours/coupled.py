@@ -32,6 +32,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from itslive_core.bands.algebra import PAD
+from itslive_core.bands.spans import Spans
 from itslive_core.neighbours.kernels import (
     Layout,
     Observed,
@@ -167,7 +168,7 @@ class CoupledPixels:
         a, grid = operator, operator.grid
         pixels = len(offsets) - 1
         cell0, size, width = (np.zeros(pixels, dtype=np.int64) for _ in range(3))
-        find_ranges(a.first, a.last, offsets, pair, np.isfinite(smoothing), derivative, cell0, size, width)
+        find_ranges(Spans(*a.columns), offsets, pair, np.isfinite(smoothing), derivative, cell0, size, width)
         start = np.concatenate(([0], np.cumsum(size)))
         place = np.concatenate(([0], np.cumsum((size + 2) * (width + 1 + PAD) * (size > 0))))
         # Squares of each row of the operator add up to the trace of A'WA.
@@ -184,7 +185,7 @@ class CoupledPixels:
                 shape[start[p] : start[p] + len(inner)] = (inner / smoothing[p]) ** 2
             flat[2 * start[p] : 2 * start[p + 1]] = _bridged(values[p, :, here]).ravel()
         return cls(
-            Observed(a.first, a.last, a.head, a.tail, a.rate, offsets, pair, vx, vy, weights),
+            Observed(Spans(*a.columns), offsets, pair, vx, vy, weights),
             Layout(cell0, size, width, start[:-1], place, derivative, alpha, shape, neighbours, red),
             flat,
             grid.size,

@@ -14,9 +14,19 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from itslive_core.bands.algebra import FAST, PAD, factorise, selected_inverse, solve
+from itslive_core.bands.algebra import (
+    FAST,
+    PAD,
+    Band,
+    blank_band,
+    blank_inverse,
+    factorise,
+    selected_inverse,
+    solve,
+)
 from itslive_core.bands.assembly import assemble, project
-from itslive_core.bands.penalty import add_penalty, penalty_gradient
+from itslive_core.bands.penalty import Penalty, add_penalty, penalty_gradient
+from itslive_core.bands.spans import Spans, spans_of
 from itslive_core.inversion.pixel_fit import residuals
 from itslive_core.support.compiled import kernel
 
@@ -42,11 +52,7 @@ __all__ = [
 class Observed(NamedTuple):
     """Rows of the span operator, and the weighted observations of P pixels."""
 
-    op_first: NDArray
-    op_last: NDArray
-    op_head: NDArray
-    op_tail: NDArray
-    op_rate: NDArray
+    spans: Spans
     offsets: NDArray
     pair: NDArray
     vx: NDArray
@@ -71,43 +77,58 @@ class Layout(NamedTuple):
 
 @kernel()
 def find_ranges(
-    op_first: NDArray, op_last: NDArray, offsets: NDArray, pair: NDArray, takes_part: NDArray, order: int,
-    cell0: NDArray, size: NDArray, width: NDArray,
-) -> None:  # pragma: no cover - compiled  # fmt: skip
+    spans: Spans,
+    offsets: NDArray,
+    pair: NDArray,
+    takes_part: NDArray,
+    order: int,
+    cell0: NDArray,
+    size: NDArray,
+    width: NDArray,
+) -> None:  # pragma: no cover - compiled
     """Find the first cell, the number of cells and the half-bandwidth of every pixel; 0 where it has none."""
     for p in range(len(offsets) - 1):
         cell0[p] = size[p] = width[p] = 0
         if not takes_part[p] or offsets[p + 1] == offsets[p]:
             continue
         here = pair[offsets[p] : offsets[p + 1]]
-        low, high, wide = op_first[here[0]], op_last[here[0]], order
+        low, high, wide = spans.first[here[0]], spans.last[here[0]], order
         for j in here:
-            low, high = min(low, op_first[j]), max(high, op_last[j])
-            wide = max(wide, op_last[j] - op_first[j])
+            low, high = min(low, spans.first[j]), max(high, spans.last[j])
+            wide = max(wide, spans.last[j] - spans.first[j])
         cell0[p], size[p], width[p] = low, high - low + 1, wide
 
 
 @kernel()
-def _rows(seen: Observed, layout: Layout, p: int) -> tuple[NDArray, ...]:  # pragma: no cover - compiled
-    """Give the rows of one pixel, with cells counted from its own first one."""
+def _rows(seen: Observed, p: int) -> tuple[Spans, NDArray, NDArray, NDArray]:  # pragma: no cover - compiled
+    """Give spans, with cells counted from the first of the pixel, values and weights of one pixel."""
     i0, i1 = seen.offsets[p], seen.offsets[p + 1]
-    here = seen.pair[i0:i1]
-    cell0 = np.int32(layout.cell0[p])
-    return (
-        seen.op_first[here] - cell0, seen.op_last[here] - cell0, seen.op_head[here], seen.op_tail[here],
-        seen.op_rate[here], seen.vx[i0:i1], seen.vy[i0:i1], seen.weights[i0:i1],
-    )  # fmt: skip
+    spans = spans_of(seen.spans, seen.pair[i0:i1])[0]
+    return spans, seen.vx[i0:i1], seen.vy[i0:i1], seen.weights[i0:i1]
 
 
 @kernel(error_model="numpy")
-def _normal(seen: Observed, layout: Layout, p: int, band: NDArray) -> None:  # pragma: no cover - compiled
+def _penalty(layout: Layout, p: int) -> Penalty:  # pragma: no cover - compiled
+    """Give the penalty in time of one pixel."""
+    shape = layout.shape[layout.start[p] : layout.start[p] + layout.size[p]]
+    return Penalty(layout.order, layout.alpha[p], shape)
+
+
+@kernel(error_model="numpy")
+def _normal(seen: Observed, layout: Layout, p: int, matrix: Band) -> None:  # pragma: no cover - compiled
     """Form N_p, penalty included."""
-    first, last, head, tail, rate, vx, vy, w = _rows(seen, layout, p)
+    spans, vx, vy, w = _rows(seen, p)
+    matrix.entries[:] = 0.0
+    assemble(spans, w, vx, vy, matrix, np.empty((2, matrix.size)))
+    add_penalty(matrix, _penalty(layout, p))
+
+
+@kernel()
+def _factor(layout: Layout, bands: NDArray, p: int) -> Band:  # pragma: no cover - compiled
+    """Give the place of the factor of one pixel."""
     size, width = layout.size[p], layout.width[p]
-    band[:] = 0.0
-    assemble(first, last, head, tail, rate, w, vx, vy, size, width, band, np.empty((2, size)))
-    shape = layout.shape[layout.start[p] : layout.start[p] + size]
-    add_penalty(band, size, width, layout.order, layout.alpha[p], shape)
+    here = bands[layout.place[p] : layout.place[p] + (size + 2) * (width + 1 + PAD)]
+    return Band(here, size, width)
 
 
 @kernel()
@@ -121,9 +142,9 @@ def _overlap(layout: Layout, p: int, q: int) -> tuple[int, int]:  # pragma: no c
 
 
 @kernel()
-def _tie(layout: Layout, p: int, amount: float, band: NDArray) -> None:  # pragma: no cover - compiled
+def _tie(layout: Layout, p: int, amount: float, matrix: Band) -> None:  # pragma: no cover - compiled
     """Add an amount for each neighbour to the diagonal, in the cells that both have."""
-    stride = layout.width[p] + 1 + PAD
+    band, stride = matrix.entries, matrix.width + 1 + PAD
     for q in layout.neighbours[p]:
         low, high = _overlap(layout, p, q)
         for i in range(low, high):
@@ -147,13 +168,12 @@ def factor_pixels(
     """
     failed = 0
     for p in range(low, high):
-        size, width = layout.size[p], layout.width[p]
-        if size == 0:
+        if layout.size[p] == 0:
             continue
-        band = bands[layout.place[p] : layout.place[p] + (size + 2) * (width + 1 + PAD)]
+        band = _factor(layout, bands, p)
         _normal(seen, layout, p, band)
         _tie(layout, p, mu2, band)
-        if not factorise(band, size, width):
+        if not factorise(band):
             failed += 1
     return failed
 
@@ -197,14 +217,13 @@ def form_residual(
         size, at = layout.size[p], 2 * layout.start[p]
         if size == 0:
             continue
-        first, last, head, tail, rate, vx, vy, w = _rows(seen, layout, p)
+        spans, vx, vy, w = _rows(seen, p)
         now, step = x[at : at + 2 * size].reshape(2, size), out[at : at + 2 * size].reshape(2, size)
         rx, ry = np.empty(len(w)), np.empty(len(w))
-        residuals(first, last, head, tail, rate, vx, vy, now, rx, ry)
-        project(first, last, head, tail, rate, w, rx, ry, step)
-        shape = layout.shape[layout.start[p] : layout.start[p] + size]
+        residuals(spans, vx, vy, now, rx, ry)
+        project(spans, w, rx, ry, step)
         for k in range(2):
-            penalty_gradient(now[k], layout.order, layout.alpha[p], shape, step[k])
+            penalty_gradient(now[k], _penalty(layout, p), step[k])
         _add_neighbours(layout, p, mu2, 1.0, x, out)
 
 
@@ -240,7 +259,7 @@ def eliminate(
         for i in range(2 * size):
             own[i] = share * mine[i]
         _add_neighbours(layout, p, mu2, 0.0, d, w)
-        solve(bands[layout.place[p] :], size, layout.width[p], own.reshape(2, size))
+        solve(_factor(layout, bands, p), own.reshape(2, size))
         for i in range(2 * size):
             total += mine[i] * own[i]
     return total
@@ -301,7 +320,7 @@ def correct_red(
             xp[i] += step * dp[i]
             gp[i] -= step * pp[i]
             zp[i] = gp[i]
-        solve(bands[layout.place[p] :], size, layout.width[p], zp.reshape(2, size))
+        solve(_factor(layout, bands, p), zp.reshape(2, size))
         for i in range(2 * size):
             total += gp[i] * zp[i]
     return total
@@ -349,9 +368,8 @@ def spread_ratio(
         size, width = layout.size[p], layout.width[p]
         if size == 0:
             continue
-        room = (size + 2) * (width + 1 + PAD)
         full = 2 * width + 1
-        normal, band, z = np.empty(room), np.empty(room), np.empty((size + 2) * full)
+        normal, band, inverse = blank_band(size, width), blank_band(size, width), blank_inverse(size, width)
         _normal(seen, layout, p, normal)
         n = 0
         for q in layout.neighbours[p]:
@@ -360,18 +378,18 @@ def spread_ratio(
         for k in range(-1, nodes.shape[1]):
             if k >= 0 and shares[row, k] == 0.0:
                 continue
-            band[:] = normal
+            band.entries[:] = normal.entries
             if k >= 0 and n > 0:
                 _tie(layout, p, mu2 * nodes[row, k] / n, band)
-            if not factorise(band, size, width):
+            if not factorise(band):
                 together[:] = np.nan
                 break
-            selected_inverse(band, size, width, z)
+            selected_inverse(band, inverse)
             for i in range(size):
                 if k < 0:
-                    alone[i] = z[i * full + width]
+                    alone[i] = inverse.entries[i * full + width]
                 else:
-                    together[i] += shares[row, k] * z[i * full + width]
+                    together[i] += shares[row, k] * inverse.entries[i * full + width]
         for i in range(size):
             ratio[row, layout.cell0[p] + i] = together[i] / alone[i]
 
@@ -395,9 +413,9 @@ def score_pixels(
         size, at, i0 = layout.size[p], 2 * layout.start[p], seen.offsets[p]
         if size == 0:
             continue
-        first, last, head, tail, rate, vx, vy, w = _rows(seen, layout, p)
+        spans, vx, vy, w = _rows(seen, p)
         rx, ry = np.empty(len(w)), np.empty(len(w))
-        residuals(first, last, head, tail, rate, vx, vy, x[at : at + 2 * size].reshape(2, size), rx, ry)
+        residuals(spans, vx, vy, x[at : at + 2 * size].reshape(2, size), rx, ry)
         for j in range(len(w)):
             if held[seen.pair[i0 + j]]:
                 total += w[j] * (rx[j] * rx[j] + ry[j] * ry[j])
@@ -426,12 +444,9 @@ def neighbour_products(
         size, at, i0 = layout.size[p], 2 * layout.start[p], seen.offsets[p]
         if size == 0:
             continue
-        first, last, head, tail, rate, vx, vy, w = _rows(seen, layout, p)
+        spans, vx, vy, w = _rows(seen, p)
         i1 = i0 + len(w)
-        residuals(
-            first, last, head, tail, rate, vx, vy, x[at : at + 2 * size].reshape(2, size), ex[i0:i1],
-            ey[i0:i1],
-        )  # fmt: skip
+        residuals(spans, vx, vy, x[at : at + 2 * size].reshape(2, size), ex[i0:i1], ey[i0:i1])
         for j in range(len(w)):
             ex[i0 + j] *= np.sqrt(w[j])
             ey[i0 + j] *= np.sqrt(w[j])

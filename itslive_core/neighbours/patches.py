@@ -374,7 +374,7 @@ class _HeldOut:
     @classmethod
     def make(cls, patches: Sequence[Patch], threads: int) -> _HeldOut:
         held = [
-            np.random.default_rng(_SEED).random(len(patch.pixels.observed.op_first)) < _HELD_OUT
+            np.random.default_rng(_SEED).random(len(patch.pixels.observed.spans.first)) < _HELD_OUT
             for patch in patches
         ]
         engines = [

@@ -220,8 +220,8 @@ class _Pixels:
         index = observations_of(seen.offsets, chosen)
         pair = seen.pair[index]
         columns = (
-            seen.op_first[pair].astype(np.int64) - low, seen.op_last[pair].astype(np.int64) - low,
-            seen.op_head[pair], seen.op_tail[pair], seen.op_rate[pair],
+            seen.spans.first[pair] - low, seen.spans.last[pair] - low, seen.spans.head[pair],
+            seen.spans.tail[pair], seen.spans.rate[pair],
         )  # fmt: skip
         widths = layout.width[chosen]
         return cls(

@@ -113,7 +113,7 @@ class SpanOperator:
     ----------
     grid : TimeGrid
         The cells, M of them.
-    first, last : ndarray of int32, shape (n,)
+    first, last : ndarray of int64, shape (n,)
         First and last cell that the span touches.
     head, tail : ndarray of float64, shape (n,)
         Fractions of the first cell after the start, and of the last cell before the end.
@@ -122,8 +122,8 @@ class SpanOperator:
     """
 
     grid: TimeGrid
-    first: NDArray[np.int32]
-    last: NDArray[np.int32]
+    first: NDArray[np.int64]
+    last: NDArray[np.int64]
     head: NDArray[np.float64]
     tail: NDArray[np.float64]
     rate: NDArray[np.float64]
@@ -150,8 +150,8 @@ class SpanOperator:
             raise ValueError("every span must end after it starts")
         a = start / grid.interval - grid.first
         c = end / grid.interval - grid.first
-        first = np.floor(a).astype(np.int32)
-        last = (np.ceil(c) - 1).astype(np.int32)
+        first = np.floor(a).astype(np.int64)
+        last = (np.ceil(c) - 1).astype(np.int64)
         np.maximum(last, first, out=last)
         if len(start) and (first.min() < 0 or last.max() >= grid.size):
             raise ValueError("a span reaches outside the time grid")
@@ -168,6 +168,11 @@ class SpanOperator:
     def shape(self) -> tuple[int, int]:
         """(number of pairs, number of cells)."""
         return len(self.first), self.grid.size
+
+    @property
+    def columns(self) -> tuple[NDArray, NDArray, NDArray, NDArray, NDArray]:
+        """first, last, head, tail, rate."""
+        return self.first, self.last, self.head, self.tail, self.rate
 
     @property
     def bandwidth(self) -> int:

@@ -8,9 +8,18 @@ import numpy as np
 import pytest
 from scipy.optimize import minimize, minimize_scalar
 
-from itslive_core.bands.algebra import PAD, factorise, selected_inverse, solve
+from itslive_core.bands.algebra import (
+    Band,
+    Inverse,
+    blank_band,
+    blank_inverse,
+    factorise,
+    selected_inverse,
+    solve,
+)
 from itslive_core.bands.assembly import assemble
-from itslive_core.bands.penalty import add_penalty
+from itslive_core.bands.penalty import Penalty, add_penalty
+from itslive_core.bands.spans import Spans
 from itslive_core.inversion.dense import difference_matrix
 from itslive_core.inversion.learning.mission_offsets import TRUSTED, active_missions, solve_offsets
 from itslive_core.inversion.learning.noise_model import (
@@ -31,22 +40,16 @@ from tests.simulate import image_noise, network
 S1, S2, L7, L8_9 = (MISSIONS.index(name) for name in ("S1", "S2", "L7", "L8_9"))
 
 
-def rows_of(op: SpanOperator) -> tuple[np.ndarray, ...]:
-    return op.first, op.last, op.head, op.tail, op.rate
-
-
-def banded_inverse(
-    op: SpanOperator, w: np.ndarray, order: int, alpha: float
-) -> tuple[np.ndarray, np.ndarray, int]:
-    """Return the factor of A'WA + alpha D'D and its selected inverse, in band storage, and their width."""
+def banded_inverse(op: SpanOperator, w: np.ndarray, order: int, alpha: float) -> tuple[Band, Inverse]:
+    """Return the factor of A'WA + alpha D'D and its selected inverse."""
     size, width = op.grid.size, max(order, op.bandwidth)
-    band, nothing = np.empty((size + 2) * (width + 1 + PAD)), np.zeros(len(op))
-    assemble(*rows_of(op), w, nothing, nothing, size, width, band, np.empty((2, size)))
-    add_penalty(band, size, width, order, alpha, np.ones(size))
-    assert factorise(band, size, width)
-    z = np.empty((size + 2) * (2 * width + 1))
-    selected_inverse(band, size, width, z)
-    return band, z, width
+    band, nothing = blank_band(size, width), np.zeros(len(op))
+    assemble(Spans(*op.columns), w, nothing, nothing, band, np.empty((2, size)))
+    add_penalty(band, Penalty(order, alpha, np.ones(size)))
+    assert factorise(band)
+    inverse = blank_inverse(size, width)
+    selected_inverse(band, inverse)
+    return band, inverse
 
 
 # ---------------------------------------------------------------------------------------------------- noise
@@ -63,9 +66,9 @@ def test_leverage_is_the_quadratic_form(interval: float, longest: float) -> None
     start[:3], end[:3] = 17_000.0, 17_000.0 + longest  # as long as the band is wide
     op = TimeGrid.covering(start, end, interval).operator(start, end)
     w = rng.uniform(0, 3, len(op))
-    _, z, width = banded_inverse(op, w, 2, 0.4)
+    _, z = banded_inverse(op, w, 2, 0.4)
     q = np.empty(len(op))
-    leverage(*rows_of(op), z, op.grid.size, width, q)
+    leverage(Spans(*op.columns), z, q)
     a, d = op.to_dense(), difference_matrix(2, op.grid.size)
     inverse = np.linalg.inv(a.T @ (w[:, None] * a) + 0.4 * d.T @ d)
     np.testing.assert_allclose(q, np.einsum("ji,ik,jk->j", a, inverse, a), rtol=1e-9)
@@ -252,15 +255,15 @@ def test_offsets_solve_the_full_system(kappa: float, interval: float) -> None:
     before[:, [S1, L7, L8_9]] = rng.normal(0, 20, (2, 3))
     left = np.ascontiguousarray(data.T - before[:, mission])
 
-    band, _, width = banded_inverse(op, w, 2, 0.4)
+    band, _ = banded_inverse(op, w, 2, 0.4)
     now = np.empty((2, size))
     a, d = op.to_dense(), difference_matrix(2, size)
     normal = a.T @ (w[:, None] * a) + 0.4 * d.T @ d
     now[:] = (left * w) @ a  # what the offsets found before leave of the right side
-    solve(band, size, width, now)
+    solve(band, now)
     b, inverse, extra = np.zeros((2, len(MISSIONS))), np.zeros((len(MISSIONS),) * 2), np.empty(size)
     solve_offsets(
-        *rows_of(op), w, *left, mission, column, 3, kappa, band, width, before, now, b, inverse, extra
+        Spans(*op.columns), w, *left, mission, column, 3, kappa, band, before, now, b, inverse, extra
     )
 
     expected = Joint.solve(a, normal, w, data, column[mission], 3, kappa)
@@ -378,12 +381,12 @@ def bursts(order: int, interval: float = 12.0) -> tuple[Evidence, Problem, np.nd
     data = np.stack([op.apply(truth), op.apply(0.5 * truth)], axis=1) + rng.normal(0, 6, (len(start), 2))
     w = rng.uniform(0.5, 1.5, len(start))
     size, width = op.grid.size, max(order, op.bandwidth)
-    normal, rhs = np.empty((size + 2) * (width + 1 + PAD)), np.empty((2, size))
-    assemble(*rows_of(op), w, *data.T.copy(), size, width, normal, rhs)
+    normal, rhs = blank_band(size, width), np.empty((2, size))
+    assemble(Spans(*op.columns), w, *data.T.copy(), normal, rhs)
     squares = (w[:, None] * data**2).sum(axis=0)
     problem = Problem(
-        EVIDENCE, normal, np.empty_like(normal), np.empty((size + 2) * (2 * width + 1)), rhs,
-        np.empty((2, size)), squares, 380.5, size, width, order, interval**order, np.ones(size),
+        EVIDENCE, normal, blank_band(size, width), blank_inverse(size, width), rhs, np.empty((2, size)),
+        squares, 380.5, order, interval**order, np.ones(size),
     )  # fmt: skip
     rows = size - order
     columns, values = np.empty((rows, 5), dtype=np.int64), np.empty((rows, 5))

@@ -7,9 +7,19 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from itslive_core.bands.algebra import PAD, factorise, log_determinant, selected_inverse, solve
+from itslive_core.bands.algebra import (
+    PAD,
+    Band,
+    blank_band,
+    blank_inverse,
+    factorise,
+    log_determinant,
+    selected_inverse,
+    solve,
+)
 from itslive_core.bands.assembly import assemble
-from itslive_core.bands.penalty import add_penalty, penalty_trace
+from itslive_core.bands.penalty import Penalty, add_penalty, penalty_trace
+from itslive_core.bands.spans import Spans
 from itslive_core.inversion.banded import BandedSolver
 from itslive_core.inversion.dense import DenseSolver, dense_criterion, difference_matrix
 from itslive_core.inversion.search import EVIDENCE, GCV, Problem, criterion
@@ -23,7 +33,7 @@ if TYPE_CHECKING:
     from itslive_core.inversion.solver import Solver
 
 
-def random_band(rng: np.random.Generator, size: int, width: int) -> tuple[np.ndarray, np.ndarray]:
+def random_band(rng: np.random.Generator, size: int, width: int) -> tuple[np.ndarray, Band]:
     """Return a random positive definite band matrix, dense and in band storage."""
     upper = np.zeros((size, size))
     for i in range(size):
@@ -34,7 +44,7 @@ def random_band(rng: np.random.Generator, size: int, width: int) -> tuple[np.nda
     band = np.zeros((size, width + 1 + PAD))
     for o in range(min(width, size - 1) + 1):
         band[: size - o, o] = np.diagonal(matrix, o)
-    return matrix, band.ravel()
+    return matrix, Band(band.ravel(), size, width)
 
 
 SHAPES = [(1, 1), (2, 1), (3, 2), (4, 3), (7, 3), (9, 2), (10, 9), (30, 60), (50, 1), (61, 17), (200, 46)]
@@ -46,14 +56,13 @@ def test_band_algebra_is_dense_algebra(size: int, width: int) -> None:
     matrix, band = random_band(rng, size, width)
     rhs = rng.normal(size=(2, size))
     x = rhs.copy()
-    assert factorise(band, size, width)
-    solve(band, size, width, x)
+    assert factorise(band)
+    solve(band, x)
     np.testing.assert_allclose(x, np.linalg.solve(matrix, rhs.T).T, rtol=1e-9, atol=1e-14)
-    assert log_determinant(band, size, width) == pytest.approx(
-        np.linalg.slogdet(matrix)[1], rel=1e-12, abs=1e-9
-    )
-    z = np.zeros((size, 2 * width + 1))
-    selected_inverse(band, size, width, z.ravel())
+    assert log_determinant(band) == pytest.approx(np.linalg.slogdet(matrix)[1], rel=1e-12, abs=1e-9)
+    found = blank_inverse(size, width)
+    selected_inverse(band, found)
+    z = found.entries[: size * (2 * width + 1)].reshape(size, -1)
     inverse = np.linalg.inv(matrix)
     for o in range(min(width, size - 1) + 1):
         np.testing.assert_allclose(z[: size - o, width + o], np.diagonal(inverse, o), rtol=1e-9, atol=1e-15)
@@ -62,8 +71,8 @@ def test_band_algebra_is_dense_algebra(size: int, width: int) -> None:
 
 def test_a_matrix_that_is_not_positive_definite_is_refused() -> None:
     _, band = random_band(np.random.default_rng(1), 20, 4)
-    band[7 * (4 + 1 + PAD)] = -1.0
-    assert not factorise(band, 20, 4)
+    band.entries[7 * (4 + 1 + PAD)] = -1.0
+    assert not factorise(band)
 
 
 def operator_of(rng: np.random.Generator, n: int, interval: float, longest: float = 300.0) -> SpanOperator:
@@ -79,12 +88,12 @@ def test_assembly_is_the_dense_product(interval: float, order: int) -> None:
     size, width = op.grid.size, max(order, op.bandwidth)
     w, data = rng.uniform(0, 3, 300), rng.normal(50, 20, (300, 2))
     w[:20] = 0
-    band, rhs = np.empty((size + 2) * (width + 1 + PAD)), np.empty((2, size))
-    assemble(op.first, op.last, op.head, op.tail, op.rate, w, *data.T.copy(), size, width, band, rhs)
-    add_penalty(band, size, width, order, 0.37, np.ones(size))
+    band, rhs = blank_band(size, width), np.empty((2, size))
+    assemble(Spans(*op.columns), w, *data.T.copy(), band, rhs)
+    add_penalty(band, Penalty(order, 0.37, np.ones(size)))
     a, d = op.to_dense(), difference_matrix(order, size)
     expected = a.T @ (w[:, None] * a) + 0.37 * d.T @ d
-    rows = band[: size * (width + 1 + PAD)].reshape(size, -1)
+    rows = band.entries[: size * (width + 1 + PAD)].reshape(size, -1)
     for o in range(min(width, size - 1) + 1):
         np.testing.assert_allclose(rows[: size - o, o], np.diagonal(expected, o), rtol=1e-12, atol=1e-12)
     np.testing.assert_allclose(rhs, (a.T @ (w[:, None] * data)).T, rtol=1e-12, atol=1e-11)
@@ -139,15 +148,13 @@ def test_criteria_equal_the_oracle(kind: str, order: int) -> None:
     op = operator_of(rng, 200, 12.0, longest=150)
     size, width = op.grid.size, max(order, op.bandwidth)
     w, data = rng.uniform(0.2, 3, 200), rng.normal(50, 20, (200, 2))
-    normal, rhs = np.empty((size + 2) * (width + 1 + PAD)), np.empty((2, size))
-    assemble(op.first, op.last, op.head, op.tail, op.rate, w, *data.T.copy(), size, width, normal, rhs)
-    work, z, room = np.empty_like(normal), np.empty((size + 2) * (2 * width + 1)), np.empty((2, size))
+    normal, work, z = blank_band(size, width), blank_band(size, width), blank_inverse(size, width)
+    rhs, room = np.empty((2, size)), np.empty((2, size))
+    assemble(Spans(*op.columns), w, *data.T.copy(), normal, rhs)
     squares = (w[:, None] * data**2).sum(axis=0)
     code = {"evidence": EVIDENCE, "gcv": GCV}[kind]
     for alpha in (1e-2, 1.0, 1e3):
-        problem = Problem(
-            code, normal, work, z, rhs, room, squares, 170.5, size, width, order, 12.0**order, np.ones(size)
-        )
+        problem = Problem(code, normal, work, z, rhs, room, squares, 170.5, order, 12.0**order, np.ones(size))
         fast = criterion(problem, np.log10(np.sqrt(alpha) * 12.0**order))
         slow = dense_criterion(kind, op.to_dense(), w, data, 170.5, order, alpha)
         assert fast == pytest.approx(slow, rel=1e-9, abs=1e-7)
@@ -165,12 +172,12 @@ def test_penalty_trace() -> None:
     rng = np.random.default_rng(6)
     for order in (1, 2):
         matrix, band = random_band(rng, 40, 5)
-        factorise(band, 40, 5)
-        z = np.zeros((40, 11))
-        selected_inverse(band, 40, 5, z.ravel())
+        factorise(band)
+        z = blank_inverse(40, 5)
+        selected_inverse(band, z)
         d = difference_matrix(order, 40)
         expected = np.trace(d.T @ d @ np.linalg.inv(matrix))
-        assert penalty_trace(z.ravel(), 40, 5, order, np.ones(40)) == pytest.approx(expected, rel=1e-9)
+        assert penalty_trace(z, order, np.ones(40)) == pytest.approx(expected, rel=1e-9)
 
 
 def test_pixels_without_enough_pairs_keep_the_others_going() -> None:

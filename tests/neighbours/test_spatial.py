@@ -48,10 +48,10 @@ def dense_matrices(pixels: CoupledPixels, mu: float) -> tuple[np.ndarray, np.nda
         here = slice(seen.offsets[p], seen.offsets[p + 1])
         a = np.zeros((here.stop - here.start, size))
         for row, j in zip(a, seen.pair[here], strict=True):
-            low, high = seen.op_first[j] - first, seen.op_last[j] - first
-            row[low : high + 1] = seen.op_rate[j]
-            row[low] *= seen.op_head[j]
-            row[high] = 1.0 if low == high else seen.op_rate[j] * seen.op_tail[j]
+            low, high = seen.spans.first[j] - first, seen.spans.last[j] - first
+            row[low : high + 1] = seen.spans.rate[j]
+            row[low] *= seen.spans.head[j]
+            row[high] = 1.0 if low == high else seen.spans.rate[j] * seen.spans.tail[j]
         w = seen.weights[here, None]
         d = np.diff(np.eye(size), layout.order, axis=0)
         shape = layout.shape[own][: len(d), None]

@@ -17,12 +17,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from itslive_core.bands.algebra import solve
+from itslive_core.bands.algebra import Band, solve
 from itslive_core.observations.missions import MISSIONS
 from itslive_core.support.compiled import kernel
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from itslive_core.bands.spans import Spans
 
 __all__ = ["TRUSTED", "active_missions", "solve_offsets"]
 
@@ -70,16 +72,16 @@ def active_missions(mission: NDArray, u: NDArray, column: NDArray) -> int:  # pr
 
 @kernel(error_model="numpy")
 def solve_offsets(
-    first: NDArray, last: NDArray, head: NDArray, tail: NDArray, rate: NDArray, w: NDArray, vx: NDArray,
-    vy: NDArray, mission: NDArray, column: NDArray, n: int, kappa: float, factor: NDArray, width: int,
-    before: NDArray, now: NDArray, offset: NDArray, inverse: NDArray, extra: NDArray,
+    spans: Spans, w: NDArray, vx: NDArray, vy: NDArray, mission: NDArray, column: NDArray, n: int,
+    kappa: float, factor: Band, before: NDArray, now: NDArray, offset: NDArray, inverse: NDArray,
+    extra: NDArray,
 ) -> None:  # pragma: no cover - compiled  # fmt: skip
     """Solve for the offsets and correct the series.
 
     Parameters
     ----------
-    first, last, head, tail, rate : ndarray, shape (n pairs,)
-        Rows of the span operator.
+    spans : Spans
+        n pairs.
     w, vx, vy : ndarray, shape (n pairs,)
         Weights and observations.
     mission : ndarray of int, shape (n pairs,)
@@ -89,9 +91,8 @@ def solve_offsets(
         Number of columns, at least 1.
     kappa : float
         Precision of the prior in units of the weights.
-    factor : ndarray
-        Band factor of N.
-    width : int
+    factor : Band
+        That of N.
     before : ndarray, shape (2, missions)
         Offsets that were taken from vx and vy.
     now : ndarray, shape (2, M)
@@ -103,6 +104,7 @@ def solve_offsets(
     extra : ndarray, shape (M,)
         Receives diag(H S^-1 H').
     """
+    first, last, head, tail, rate = spans
     size = now.shape[1]
     c = np.zeros((n, size))
     schur = np.zeros((n, n))
@@ -124,7 +126,7 @@ def solve_offsets(
             c[m, i] += a
         c[m, q] += a * tail[j]
     h = c.copy()
-    solve(factor, size, width, h)
+    solve(factor, h)
     for m in range(len(column)):
         if column[m] >= 0:
             for k in range(2):

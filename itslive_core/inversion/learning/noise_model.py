@@ -23,6 +23,9 @@ from itslive_core.support.compiled import kernel
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from itslive_core.bands.algebra import Inverse
+    from itslive_core.bands.spans import Spans
+
 __all__ = ["CORE_VARIANCE", "give_credit", "image_correlation", "leverage", "mission_noise"]
 
 CORE_VARIANCE = 0.8897
@@ -36,22 +39,19 @@ _WORTH = 2.0
 
 
 @kernel(error_model="numpy")
-def leverage(
-    first: NDArray, last: NDArray, head: NDArray, tail: NDArray, rate: NDArray, z: NDArray, size: int,
-    width: int, out: NDArray,
-) -> None:  # pragma: no cover - compiled  # fmt: skip
+def leverage(spans: Spans, inverse: Inverse, out: NDArray) -> None:  # pragma: no cover - compiled
     """Form a_j' Z a_j for every pair in O(n + M b), from running sums over the selected inverse.
 
     Parameters
     ----------
-    first, last, head, tail, rate : ndarray, shape (n,)
-        Rows a_j of the span operator.
-    z : ndarray
-        Selected inverse, as `band_algebra.selected_inverse` gives it.
-    size, width : int
-        M and b.
+    spans : Spans
+        Rows a_j.
+    inverse : Inverse
+        Z, of M cells.
     out : ndarray, shape (n,)
     """
+    first, last, head, tail, rate = spans
+    z, size, width = inverse
     full = 2 * width + 1
     # square[a, d]: sum over rows and columns a .. a + d; right[a, d]: over row a, columns a .. a + d;
     # left[c, d]: over column c, rows c - d .. c.

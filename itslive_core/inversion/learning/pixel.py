@@ -6,9 +6,19 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from itslive_core.bands.algebra import PAD, factorise, selected_inverse, solve
+from itslive_core.bands.algebra import (
+    Band,
+    Inverse,
+    blank_band,
+    blank_inverse,
+    factorise,
+    mean_diagonal,
+    selected_inverse,
+    solve,
+)
 from itslive_core.bands.assembly import assemble
-from itslive_core.bands.penalty import add_penalty, penalty_trace
+from itslive_core.bands.penalty import Penalty, add_penalty, penalty_trace
+from itslive_core.bands.spans import Spans, reach_of
 from itslive_core.inversion.learning.mission_offsets import active_missions, solve_offsets
 from itslive_core.inversion.learning.noise_model import (
     CORE_VARIANCE,
@@ -78,11 +88,7 @@ class Task(NamedTuple):
 class Rows(NamedTuple):
     """The observations of one pixel: rows of the span operator, values, and what their noise depends on."""
 
-    first: NDArray
-    last: NDArray
-    head: NDArray
-    tail: NDArray
-    rate: NDArray
+    spans: Spans
     vx: NDArray
     vy: NDArray
     formal: NDArray
@@ -108,10 +114,10 @@ class Found(NamedTuple):
 class Work(NamedTuple):
     """Room to work in: M cells, n pairs, half-bandwidth b."""
 
-    normal: NDArray
-    factor: NDArray
-    spare: NDArray
-    z: NDArray
+    normal: Band
+    factor: Band
+    spare: Band
+    inverse: Inverse
     rhs: NDArray
     solution: NDArray
     now: NDArray
@@ -130,7 +136,7 @@ class Work(NamedTuple):
     scatter: NDArray
     column: NDArray
     correction: NDArray
-    inverse: NDArray
+    schur: NDArray
     extra: NDArray
 
 
@@ -138,9 +144,8 @@ class Work(NamedTuple):
 def _make_room(
     size: int, width: int, n: int, differences: int, knots: int, missions: int
 ) -> Work:  # pragma: no cover - compiled
-    band = (size + 2) * (width + 1 + PAD)
     return Work(
-        np.empty(band), np.empty(band), np.empty(band), np.empty((size + 2) * (2 * width + 1)),
+        blank_band(size, width), blank_band(size, width), blank_band(size, width), blank_inverse(size, width),
         np.empty((2, size)), np.empty((2, size)), np.empty((2, size)), np.empty(n), np.empty(n), np.empty(n),
         np.empty(n), np.empty(n), np.empty(n), np.empty(2), np.ones(size),
         np.empty((differences, NONZERO), dtype=np.int64), np.empty((differences, NONZERO)),
@@ -183,8 +188,8 @@ def _choose(problem: Problem, task: Task, work: Work, vary: bool, level: float) 
         x = min(max(x, task.low), task.high)
         # Shapes are compared by cross-validation, however lambda is chosen.
         judge = Problem(
-            GCV, problem.normal, problem.work, problem.z, problem.rhs, problem.solution, problem.squares,
-            problem.n, problem.size, problem.width, problem.order, problem.scale, problem.shape,
+            GCV, problem.normal, problem.work, problem.inverse, problem.rhs, problem.solution,
+            problem.squares, problem.n, problem.order, problem.scale, problem.shape,
         )  # fmt: skip
         if task.guard or task.kind == GCV:
             x = _cross_validated(task, judge, x)
@@ -213,14 +218,14 @@ def _cross_validated(task: Task, judge: Problem, x: float) -> float:  # pragma: 
 
 @kernel(error_model="numpy")
 def _smooth(
-    task: Task, work: Work, width: int, worth: float, turn: int, choosing: bool, vary: bool, choice: float
+    task: Task, work: Work, worth: float, turn: int, choosing: bool, vary: bool, choice: float
 ) -> float:  # pragma: no cover - compiled
     """Fit the shape of the penalty, and lambda if it is to be chosen; return log10 lambda."""
-    w, size = work.w, work.now.shape[1]
+    w = work.w
     work.squares[0] = (w * work.dx * work.dx).sum()
     work.squares[1] = (w * work.dy * work.dy).sum()
     problem = Problem(
-        task.kind, work.normal, work.spare, work.z, work.rhs, work.solution, work.squares, worth, size, width,
+        task.kind, work.normal, work.spare, work.inverse, work.rhs, work.solution, work.squares, worth,
         task.order, task.interval**task.order, work.shape,
     )  # fmt: skip
     if choosing and turn == 0 and task.robust:
@@ -239,24 +244,17 @@ def _smooth(
 
 
 @kernel(error_model="numpy")
-def _solve(
-    rows: Rows, order: int, work: Work, width: int, alpha: float, stiff: bool
-) -> bool:  # pragma: no cover
+def _solve(spans: Spans, penalty: Penalty, work: Work, stiff: bool) -> bool:  # pragma: no cover - compiled
     """Solve for the series and its residuals; False if the matrix cannot be factorised."""
-    first, last, head, tail, rate = rows.first, rows.last, rows.head, rows.tail, rows.rate
-    size = work.now.shape[1]
-    work.factor[:] = work.normal
-    add_penalty(work.factor, size, width, order, alpha, work.shape)
-    if not factorise(work.factor, size, width):
+    work.factor.entries[:] = work.normal.entries
+    add_penalty(work.factor, penalty)
+    if not factorise(work.factor):
         return False
     work.now[:] = work.rhs
-    solve(work.factor, size, width, work.now)
-    residuals(first, last, head, tail, rate, work.dx, work.dy, work.now, work.rx, work.ry)
+    solve(work.factor, work.now)
+    residuals(spans, work.dx, work.dy, work.now, work.rx, work.ry)
     if stiff:
-        refine(
-            first, last, head, tail, rate, work.w, work.dx, work.dy, order, alpha, work.shape, work.factor,
-            width, work.now, work.rx, work.ry,
-        )  # fmt: skip
+        refine(spans, work.w, work.dx, work.dy, penalty, work.factor, work.now, work.rx, work.ry)
     return True
 
 
@@ -273,15 +271,14 @@ def _drop_offsets(rows: Rows, found: Found, work: Work) -> int:  # pragma: no co
 
 @kernel(error_model="numpy")
 def _correct_offsets(
-    rows: Rows, found: Found, work: Work, width: int, active: int, tau2: float
+    rows: Rows, found: Found, work: Work, active: int, tau2: float
 ) -> None:  # pragma: no cover - compiled
     """Solve for offsets beside the series, and form the residuals anew."""
-    first, last, head, tail, rate = rows.first, rows.last, rows.head, rows.tail, rows.rate
     # What is found here corrects the offsets that were taken from dx and dy before.
     solve_offsets(
-        first, last, head, tail, rate, work.w, work.dx, work.dy, rows.mission, work.column, active,
-        0.5 * work.scatter.sum() / tau2, work.factor, width, found.offset, work.now, work.correction,
-        work.inverse, work.extra,
+        rows.spans, work.w, work.dx, work.dy, rows.mission, work.column, active,
+        0.5 * work.scatter.sum() / tau2, work.factor, found.offset, work.now, work.correction,
+        work.schur, work.extra,
     )  # fmt: skip
     for m in range(len(work.column)):
         c = work.column[m]
@@ -289,7 +286,7 @@ def _correct_offsets(
             for k in range(2):
                 found.offset[k, m] += work.correction[k, c]
     _load(rows, found, work)
-    residuals(first, last, head, tail, rate, work.dx, work.dy, work.now, work.rx, work.ry)
+    residuals(rows.spans, work.dx, work.dy, work.now, work.rx, work.ry)
 
 
 @kernel(error_model="numpy")
@@ -300,18 +297,16 @@ def _offset_size(found: Found, work: Work, active: int, expected: float) -> floa
         c = work.column[m]
         if c >= 0:
             for k in range(2):
-                total += found.offset[k, m] ** 2 + work.scatter[k] * work.inverse[c, c]
+                total += found.offset[k, m] ** 2 + work.scatter[k] * work.schur[c, c]
     return total / (_TAU_PAIRS + 2.0 * active)
 
 
 @kernel(error_model="numpy")
-def _measure(
-    order: int, work: Work, width: int, alpha: float, active: int, worth: float
-) -> float:  # pragma: no cover - compiled
+def _measure(penalty: Penalty, work: Work, active: int, worth: float) -> float:  # pragma: no cover - compiled
     """Form the selected inverse and the scatter of both components; return the degrees of freedom."""
-    size = work.now.shape[1]
-    selected_inverse(work.factor, size, width, work.z)
-    freedom = size - alpha * penalty_trace(work.z, size, width, order, work.shape) + active
+    selected_inverse(work.factor, work.inverse)
+    fixed = penalty.alpha * penalty_trace(work.inverse, penalty.order, penalty.shape)
+    freedom = work.now.shape[1] - fixed + active
     for k in range(2):
         r = work.rx if k == 0 else work.ry
         work.scatter[k] = (work.w * r * r).sum() / (worth - freedom) if worth > freedom else np.nan
@@ -320,19 +315,19 @@ def _measure(
 
 @kernel(error_model="numpy")
 def _judge_pairs(
-    rows: Rows, task: Task, found: Found, work: Work, width: int, turn: int, noisy: bool, rho: float
+    rows: Rows, task: Task, found: Found, work: Work, turn: int, noisy: bool, rho: float
 ) -> float:  # pragma: no cover - compiled
     """Learn the noise, and reweight the pairs; return the correlation of pairs that share an image."""
     n, noise = len(work.w), 0.5 * work.scatter.sum()
     q, u, variance = work.q, found.u, found.variance
-    leverage(rows.first, rows.last, rows.head, rows.tail, rows.rate, work.z, work.now.shape[1], width, q)
+    leverage(rows.spans, work.inverse, q)
     pull = np.empty(n)
     for j in range(n):
         pull[j] = min(work.w[j] * q[j], _MOST_PULL)
     if noisy and turn > 0 and noise > 0.0:
         for j in range(n):
             q[j] = 0.5 * (work.rx[j] ** 2 + work.ry[j] ** 2) + noise * q[j]
-        span = task.interval / rows.rate
+        span = task.interval / rows.spans.rate
         mission_noise(rows.formal, span, rows.mission, q, u, found.scale, found.floor, found.jitter, variance)
         if turn in (_CHOICE - 1, _CHOICE + 1):
             rho = image_correlation(
@@ -348,7 +343,7 @@ def _judge_pairs(
 
 @kernel(error_model="numpy")
 def _write(
-    task: Task, found: Found, work: Work, width: int, choice: float, noisy: bool, std: NDArray
+    task: Task, found: Found, work: Work, choice: float, noisy: bool, std: NDArray
 ) -> int:  # pragma: no cover - compiled
     """Write what was learnt in the units of the user, and the standard deviations; return the status."""
     size = work.now.shape[1]
@@ -360,7 +355,7 @@ def _write(
         c = work.column[m]
         if c >= 0:
             for k in range(2):
-                found.offset_std[k, m] = np.sqrt(work.scatter[k] * work.inverse[c, c])
+                found.offset_std[k, m] = np.sqrt(work.scatter[k] * work.schur[c, c])
     if noisy:
         core = CORE_VARIANCE if task.robust else 1.0
         found.variance[:] /= core
@@ -371,14 +366,14 @@ def _write(
         found.variance[:] *= 0.5 * work.scatter.sum() * np.mean(1.0 / found.variance)
     if not task.uncertainty:
         return SOLVED
-    status = SOLVED
+    status, width = SOLVED, work.inverse.width
     for k in range(2):
         if not work.scatter[k] > 0.0:
             std[k] = np.nan
             status = NO_FREEDOM
             continue
         for i in range(size):
-            own = work.z[i * (2 * width + 1) + width] + work.extra[i]
+            own = work.inverse.entries[i * (2 * width + 1) + width] + work.extra[i]
             std[k, i] = np.sqrt(work.scatter[k] * own)
     return status
 
@@ -407,8 +402,8 @@ def learn_pixel(
     int
         `SOLVED`, `FAILED` or `NO_FREEDOM`.
     """
-    size, n, order = now.shape[1], len(rows.first), task.order
-    width = max(order, (rows.last - rows.first).max())
+    size, n, order = now.shape[1], len(rows.vx), task.order
+    width = reach_of(rows.spans, order)
     vary = task.vary and n >= _LEAST_FOR_SHAPE[0] and size - order >= _LEAST_FOR_SHAPE[1]
     noisy, offsetting = task.noise and n >= _LEAST_TO_LEARN, task.offsets and n >= _LEAST_TO_LEARN
     moving = task.robust or noisy or offsetting
@@ -433,23 +428,19 @@ def learn_pixel(
         if offsetting and turn > 0 and work.scatter.sum() > 0.0:
             active = _drop_offsets(rows, found, work)
         worth = _load(rows, found, work)
-        assemble(
-            rows.first, rows.last, rows.head, rows.tail, rows.rate, work.w, work.dx, work.dy, size, width,
-            work.normal, work.rhs,
-        )  # fmt: skip
+        assemble(rows.spans, work.w, work.dx, work.dy, work.normal, work.rhs)
         if choosing or shaping:
-            choice = _smooth(task, work, width, worth, turn, choosing, vary, choice)
+            choice = _smooth(task, work, worth, turn, choosing, vary, choice)
             if turn >= _CHOICE:
                 choosing = shaping = False
-        data = 0.0
-        for i in range(size):
-            data += work.normal[i * (width + 1 + PAD)] / size
+        data = mean_diagonal(work.normal)
         alpha = min((10.0**choice / task.interval**order) ** 2, _STIFFEST * data)
-        if np.isnan(choice) or not _solve(rows, order, work, width, alpha, alpha > _STIFF * data):
+        penalty = Penalty(order, alpha, work.shape)
+        if np.isnan(choice) or not _solve(rows.spans, penalty, work, alpha > _STIFF * data):
             return FAILED
         if active > 0:
-            _correct_offsets(rows, found, work, width, active, tau2)
-        freedom = _measure(order, work, width, alpha, active, worth)
+            _correct_offsets(rows, found, work, active, tau2)
+        freedom = _measure(penalty, work, active, worth)
         if active > 0 and work.scatter.sum() > 0.0:
             tau2 = _offset_size(found, work, active, expected)
         moved = np.abs(work.now - before).max() if turn > 0 else np.inf
@@ -458,8 +449,8 @@ def learn_pixel(
         if turn >= MAX_PASSES + 2 or (done and (moved <= MOVE_TOLERANCE or not task.robust)):
             break
         if moving:
-            rho = _judge_pairs(rows, task, found, work, width, turn, noisy, rho)
+            rho = _judge_pairs(rows, task, found, work, turn, noisy, rho)
         turn += 1
     facts[0], facts[1], facts[2], facts[3] = 10.0**choice, freedom, turn if moving else 0, rho
     now[:] = work.now
-    return _write(task, found, work, width, choice, noisy, std)
+    return _write(task, found, work, choice, noisy, std)

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from itslive_core.bands.algebra import factorise, selected_inverse, solve
-from itslive_core.bands.penalty import add_penalty, difference_energy, penalty_diagonal
+from itslive_core.bands.penalty import Penalty, add_penalty, difference_energy, penalty_diagonal
 from itslive_core.support.compiled import kernel
 
 if TYPE_CHECKING:
@@ -159,7 +159,8 @@ def fit_roughness(
     float
         log10 of the geometric mean of lambda; NaN if a matrix cannot be factorised.
     """
-    size, width, order, n = problem.size, problem.width, problem.order, problem.n
+    order, n = problem.order, problem.n
+    size = problem.normal.size
     rows = size - order
     theta[0] = 2.0 * (level * np.log(10.0) - np.log(problem.scale))
     gradient, curvature = np.empty(rows), np.empty(rows)
@@ -179,15 +180,15 @@ def fit_roughness(
         if turn == steps:
             break
         add = problem.work
-        used = len(problem.normal)
-        add[:used] = problem.normal[:used]
-        add_penalty(add, size, width, order, alpha, shape)
-        if not factorise(add, size, width):
+        used = len(problem.normal.entries)
+        add.entries[:used] = problem.normal.entries[:used]
+        add_penalty(add, Penalty(order, alpha, shape))
+        if not factorise(add):
             return np.nan
         problem.solution[:] = problem.rhs
-        solve(add, size, width, problem.solution)
-        selected_inverse(add, size, width, problem.z)
-        penalty_diagonal(problem.z, size, width, order, spread)
+        solve(add, problem.solution)
+        selected_inverse(add, problem.inverse)
+        penalty_diagonal(problem.inverse, order, spread)
         gradient[:] = 0.0
         for c in range(2):
             q = problem.squares[c]

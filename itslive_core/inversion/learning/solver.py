@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from itslive_core.bands.assembly import cover
+from itslive_core.bands.spans import Spans, spans_of
 from itslive_core.inversion.learning.pixel import Found, Rows, Task, learn_pixel
 from itslive_core.inversion.pixel_fit import enough
 from itslive_core.inversion.search import EVIDENCE, FIXED, GCV
@@ -44,7 +45,7 @@ __all__ = ["LearningSolver"]
 
 @kernel(error_model="numpy")
 def _learn_all(
-    op_first: NDArray, op_last: NDArray, op_head: NDArray, op_tail: NDArray, op_rate: NDArray,
+    operator: Spans,
     span_id: NDArray, offsets: NDArray, pair: NDArray, vx: NDArray, vy: NDArray, formal: NDArray,
     mission: NDArray, first_image: NDArray, second_image: NDArray, task: Task, values: NDArray,
     std: NDArray, count: NDArray, covered: NDArray, smoothing: NDArray, freedom: NDArray, passes: NDArray,
@@ -59,16 +60,11 @@ def _learn_all(
         status[p] = TOO_FEW
         if i1 == i0:
             continue
-        first, last = op_first[here], op_last[here]
-        cell0 = first.min()
-        size = last.max() - cell0 + 1
-        first -= cell0
-        last -= cell0
+        spans, cell0, size = spans_of(operator, here)
         rows = Rows(
-            first, last, op_head[here], op_tail[here], op_rate[here], vx[i0:i1], vy[i0:i1], formal[i0:i1],
-            mission[here], first_image[here], second_image[here],
+            spans, vx[i0:i1], vy[i0:i1], formal[i0:i1], mission[here], first_image[here], second_image[here],
         )  # fmt: skip
-        cover(first, last, rows.head, rows.tail, size, count[p, cell0:], covered[p, cell0:])
+        cover(spans, count[p, cell0 : cell0 + size], covered[p, cell0 : cell0 + size])
         if not enough(span_id, here, task.needed):
             continue
         now, bars = np.empty((2, size)), np.empty((2, size if task.uncertainty else 0))
@@ -138,7 +134,7 @@ class LearningSolver:
         result = BatchResult.blank(batch, uncertainty=options.uncertainty)
         learnt = Learnt.blank(batch)
         _learn_all(
-            operator.first, operator.last, operator.head, operator.tail, operator.rate, batch.span_id,
+            Spans(*operator.columns), batch.span_id,
             batch.offsets, batch.pair, batch.vx, batch.vy, noise.variance, noise.mission, noise.first_image,
             noise.second_image, task, result.values, result.std, result.count, result.covered,
             result.smoothing, result.freedom, result.passes, result.status, result.robust_weights,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from itslive_core.bands.assembly import cover
+from itslive_core.bands.spans import Spans, reach_of, spans_of
 from itslive_core.bands.torch_assembly import SpanRows
 from itslive_core.bands.torch_band import block_rows
 from itslive_core.bands.torch_memory import to_device
@@ -56,6 +57,7 @@ class Feed:
     @classmethod
     def of(cls, batch: PixelBatch, order: int, result: BatchResult, device: str) -> Feed:
         """Count coverage, find the pixels with enough pairs, and send them to the device."""
+        rows = Spans(*batch.operator.columns)
         a, offsets, needed = batch.operator, batch.offsets, needed_pairs(order)
         result.status[:] = TOO_FEW
         able: list[tuple[int, int, int, int]] = []
@@ -63,17 +65,11 @@ class Feed:
             here = batch.pair[offsets[p] : offsets[p + 1]]
             if len(here) == 0:
                 continue
-            first, last = a.first[here], a.last[here]
-            cell0 = int(first.min())
-            size = int(last.max()) - cell0 + 1
-            first -= np.int32(cell0)
-            last -= np.int32(cell0)
-            cover(
-                first, last, a.head[here], a.tail[here], size, result.count[p, cell0:],
-                result.covered[p, cell0:],
-            )  # fmt: skip
+            spans, cell0, size = spans_of(rows, here)
+            own = slice(cell0, cell0 + size)
+            cover(spans, result.count[p, own], result.covered[p, own])
             if enough(batch.span_id, here, needed):
-                able.append((max(order, int((last - first).max())), size, p, cell0))
+                able.append((reach_of(spans, order), size, p, cell0))
         able.sort()
         widths, sizes, pixels, cell0s = np.array(able, dtype=np.int64).reshape(-1, 4).T
         counts = offsets[pixels + 1] - offsets[pixels]
