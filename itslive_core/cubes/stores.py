@@ -20,9 +20,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import fsspec
 import zarr
 from fsspec.core import url_to_fs
+from fsspec.implementations.local import LocalFileSystem
 from zarr.abc.store import OffsetByteRequest, RangeByteRequest, SuffixByteRequest
 from zarr.storage import FsspecStore, LocalStore, WrapperStore
 
+from itslive_core.cubes.codecs import check_codecs
 from itslive_core.errors import CubeError
 
 if TYPE_CHECKING:
@@ -35,6 +37,7 @@ __all__ = ["OpenStore", "open_store"]
 
 T = TypeVar("T")
 
+_PROTOCOLS = ("https://", "http://", "s3://")
 _METADATA_NAMES = (".zarray", ".zattrs", ".zgroup", ".zmetadata", "zarr.json")
 _ATTEMPTS = 4
 _PATIENCE = 40.0
@@ -64,7 +67,7 @@ class _Files:
     @property
     def local(self) -> bool:
         """Whether no network is involved."""
-        return "://" not in self.url or self.url.startswith("file://")
+        return "://" not in self.url
 
     def read(self, key: str, start: int | None = None, end: int | None = None) -> bytes | None:
         """Read a file or a range of it; None if there is no such file."""
@@ -154,7 +157,10 @@ class _CubeStore(WrapperStore["Store"]):
         if is_metadata and (self._complete or key in self._documents):
             content = self._documents.get(key)
         elif self._files.local:
-            return await self._store.get(key, prototype, byte_range)
+            buffer = await self._store.get(key, prototype, byte_range)
+            if is_metadata and buffer is not None:
+                _check_document(buffer.to_bytes(), self._files.url)
+            return buffer
         else:
             # The synchronous file system has an event loop of its own, and connections that belong to it.
             loop = asyncio.get_running_loop()
@@ -162,8 +168,19 @@ class _CubeStore(WrapperStore["Store"]):
                 self._files.pool, self._files.read, key, *_limits(byte_range)
             )
             if is_metadata:
+                if content is not None:
+                    _check_document(content, self._files.url)
                 self._documents[key] = content
         return None if content is None else prototype.buffer.from_bytes(content)
+
+
+def _check_document(content: bytes, url: str) -> None:
+    """Look at the codecs of metadata before Zarr does."""
+    try:
+        metadata = json.loads(content)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"its metadata are damaged ({_first_line(error)})") from error
+    check_codecs(metadata, url)
 
 
 def _limits(byte_range: ByteRequest | None) -> tuple[int | None, int | None]:
@@ -227,7 +244,8 @@ def open_store(
     Parameters
     ----------
     path_or_url : str or path
-        A folder, or a URL that fsspec knows (``https://``, ``s3://`` ...).
+        A folder, or an address: ``https://``, ``s3://``, or plain ``http://``. Protocols that read other
+        things on the way (references, archives, caches) are refused: what they read is up to the cube.
     storage_options : mapping, optional
         Passed to fsspec; for ``s3://`` the default is anonymous access in us-west-2.
 
@@ -243,9 +261,15 @@ def open_store(
     url = os.fspath(path_or_url).rstrip("/")
     if not url:
         raise CubeError("no datacube was named: give a path or a URL")
+    if "::" in url or ("://" in url and not url.startswith(_PROTOCOLS)):
+        raise CubeError(f"cannot open {url}: a datacube is a folder, or an address with https:// or s3://")
     options = _options(url, storage_options)
     try:
-        filesystem, root = url_to_fs(url, **options)
+        if "://" in url:
+            filesystem, root = url_to_fs(url, **options)
+        else:  # fsspec would look for a protocol in some names of folders
+            filesystem = LocalFileSystem(**options)
+            root = str(Path(url).expanduser().absolute())
     except (ValueError, ImportError, TypeError) as error:
         raise CubeError(f"cannot open {url}: {_first_line(error)}") from error
     files = _Files(url, filesystem, root)
@@ -264,7 +288,7 @@ def open_store(
         group = zarr.open_group(
             store, mode="r", zarr_format=zarr_format, use_consolidated=None if zarr_format == 3 else False
         )
-    except (KeyError, ValueError, TypeError, AttributeError, FileNotFoundError) as error:
+    except (KeyError, ValueError, TypeError, AttributeError, FileNotFoundError, RecursionError) as error:
         raise CubeError(f"{url} is not a readable Zarr datacube: {_first_line(error)}") from error
     return OpenStore(url=url, group=group, files=files, storage_options=dict(storage_options or {}))
 
@@ -273,15 +297,21 @@ def _metadata(files: _Files) -> tuple[Any, dict[str, bytes | None], bool]:
     """Fetch what says which format this is: the format, the documents found, and whether these are all."""
     found = files.read(".zmetadata")
     if found is not None:
+        metadata = json.loads(found)["metadata"]
+        for key, value in metadata.items():
+            if key.endswith(".zarray"):
+                check_codecs(value, files.url)
         documents: dict[str, bytes | None] = {
-            key: json.dumps(value).encode() for key, value in json.loads(found)["metadata"].items()
+            key: json.dumps(value).encode() for key, value in metadata.items()
         }
         if any(key.endswith(".zarray") for key in documents):
             documents.setdefault(".zgroup", b'{"zarr_format": 2}')
             return 2, documents, True
     found = files.read("zarr.json")
     if found is not None:
-        return 3, {"zarr.json": found}, bool(json.loads(found).get("consolidated_metadata"))
+        group = json.loads(found)
+        check_codecs(group, files.url)
+        return 3, {"zarr.json": found}, bool(group.get("consolidated_metadata"))
     found = files.read(".zgroup")
     if found is not None:
         return 2, {".zgroup": found}, False
@@ -293,7 +323,7 @@ def _metadata(files: _Files) -> tuple[Any, dict[str, bytes | None], bool]:
 def _options(url: str, given: Mapping[str, Any] | None) -> dict[str, Any]:
     """Add what ITS_LIVE's bucket needs to the options of the caller, who has the last word."""
     options = dict(given or {})
-    if url.startswith(("s3://", "s3a://")):
+    if url.startswith("s3://"):
         if not options.keys() & {"key", "secret", "token", "profile"}:
             options.setdefault("anon", True)
         client = dict(options.get("client_kwargs", {}))
@@ -324,7 +354,7 @@ def _network_errors(url: str) -> tuple[type[BaseException], ...]:
         import aiohttp
 
         errors = (*errors, aiohttp.ClientError)
-    if url.startswith(("s3://", "s3a://")):
+    if url.startswith("s3://"):
         from botocore.exceptions import BotoCoreError  # type: ignore[import-untyped]
 
         errors = (*errors, BotoCoreError)

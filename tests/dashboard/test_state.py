@@ -109,6 +109,14 @@ def test_the_smallest_glacier_at_a_place_is_meant():
     assert selection.glacier_at(5, 5) is None
 
 
+def test_a_glacier_across_the_antimeridian_is_found_from_both_sides():
+    glacier = Glacier(shapely.box(179.9, -78.6, 180.2, -78.4))
+    selection = Selection(known=[glacier])
+    for lon in (179.95, 180.0, -180.0, -179.85):
+        assert selection.glacier_at(lon, -78.5) is glacier
+    assert selection.glacier_at(-179.7, -78.5) is None
+
+
 def test_address_round_trip_and_its_bounds():
     session, other = Session(JobRunner()), Session(JobRunner())
     session.settings.param.update(auto_smoothing=False, log_smoothing=1.5, derivative=1, interval=24.0)
@@ -136,6 +144,7 @@ def test_untrusted_addresses_change_nothing(query):
 def test_a_link_opens_no_file_of_the_server():
     assert place_in({"cube": "/etc/passwd", "lon": "1", "lat": "2"}).cube == ""
     assert place_in({"cube": "file:///etc", "lon": "1", "lat": "200"}) == Place()
+    assert place_in({"cube": "https://host/x.zarr::file:///etc"}) == Place()
     assert SimpleNamespace(**vars(place_in({"lon": "1", "lat": "2"}))).lon == 1.0
 
 
