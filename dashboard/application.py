@@ -22,7 +22,7 @@ from dashboard.control.session import Session
 from dashboard.runner import JobRunner, once
 from dashboard.state.estimators import ESTIMATOR_FIELDS
 from dashboard.views.diagnosis.tab import DiagnosisView
-from dashboard.views.frame import Frame
+from dashboard.views.frame import Frame, Parts
 from dashboard.views.glacier_map import GlacierMapView
 from dashboard.views.series_board import SeriesBoard
 from dashboard.views.world_map import WorldMapView
@@ -84,7 +84,18 @@ class Dashboard(Viewer):
         )
         self.places = PlaceControl(self.session, self._show_glacier, self._show_point)
         runner.on_drained = self.area.flush
-        self.frame = Frame(self)
+        self.frame = Frame(
+            Parts(
+                self.session,
+                self.places,
+                self.area,
+                self.series,
+                self.diagnosis,
+                self.world,
+                self.glacier_map,
+                self.series_view,
+            )
+        )
         selection = self.session.selection
         selection.param.watch(self._known_changed, "known")
         selection.param.watch(self._glaciers_changed, "glaciers")

@@ -10,14 +10,15 @@ import param
 
 from dashboard.control.canvas import PER_PIXEL, Canvas
 from dashboard.runner import Policy
-from dashboard.views.glacier_map import Raster, nice_limit
+from dashboard.state.pictures import Raster, nice_limit
+from dashboard.state.progress import Progress
 
 if TYPE_CHECKING:
     from dashboard.control.session import Session
     from dashboard.views.glacier_map import GlacierMapView
     from itslive_core import Datacube, Glacier
 
-__all__ = ["ACTIONS", "MODES", "NOTES", "SIDES", "AreaControl", "Progress", "clock"]
+__all__ = ["ACTIONS", "MODES", "NOTES", "SIDES", "AreaControl"]
 
 ACTIONS = {
     "inversion": ("Invert glacier", "Invert glacier: every pixel, block by block"),
@@ -64,44 +65,6 @@ NOTES = {
 }
 """What to beware of in some modes."""
 _DRAW_EVERY = 0.15
-_OF_PREVIEW = 0.8
-"""Part of the work on a block that is done when its pixels are estimated and not yet coupled to others."""
-
-
-def clock(seconds: float) -> str:
-    """Write a duration as mm:ss or h:mm:ss."""
-    whole = max(0, round(seconds))
-    minutes, rest = divmod(whole, 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes:02d}:{rest:02d}"
-
-
-class Progress(param.Parameterized):
-    """How far the inversion of a glacier is."""
-
-    running = param.Boolean(default=False)
-    done = param.Integer(default=0, bounds=(0, None))
-    total = param.Integer(default=0, bounds=(0, None))
-    share = param.Magnitude(default=0.0, doc="Of the work that is done.")
-    text = param.String(default="")
-
-    def start(self) -> None:
-        """Begin to count."""
-        self._since = time.monotonic()
-        self.param.update(running=True, done=0, total=0, share=0.0, text="Starting …")
-
-    def step(self, done: int, total: int, previews: int = 0) -> None:
-        """Count blocks, and those that were shown before they are done; estimate the time left."""
-        spent = time.monotonic() - self._since
-        share = done / total if total else 0.0
-        if previews:
-            share = min(_OF_PREVIEW * (previews / total) + (1.0 - _OF_PREVIEW) * share, 1.0)
-        left = clock(spent / share * (1.0 - share)) if share else "--:--"
-        self.param.update(done=done, total=total, share=share, text=f"{round(100 * share)} % · {left} left")
-
-    def finish(self, text: str) -> None:
-        """Stop counting."""
-        self.param.update(running=False, text=text)
 
 
 class AreaControl(param.Parameterized):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import holoviews as hv
@@ -17,10 +16,11 @@ if TYPE_CHECKING:
     import xarray as xr
     from numpy.typing import NDArray
 
+    from dashboard.state.pictures import Curve
+
 __all__ = [
     "BAND_ALPHA",
     "GRADES",
-    "Curve",
     "band",
     "band_outline",
     "band_pieces",
@@ -49,15 +49,6 @@ _FEW, _MANY = 3, 10
 """Pairs that overlap a cell: fewer than three cannot outvote an outlier, ten and more can."""
 _SEASON, _YEAR = 90.0, 365.0
 """Times over which an estimate may average to show seasons, or at least years [days]."""
-
-
-@dataclass(frozen=True)
-class Curve:
-    """An estimate and the colour of its point."""
-
-    dataset: xr.Dataset
-    colour: str
-    label: str = ""
 
 
 def support(dataset: xr.Dataset) -> NDArray[np.int8]:

@@ -13,9 +13,9 @@ from bokeh.models import Range1d
 from panel.viewable import Viewer
 
 from dashboard.colours import MISSION_LABELS, POINT_COLOURS
-from dashboard.views.curves import GRADES, Curve, band, curve, curve_hover, gap_line
+from dashboard.state.pictures import Curve, nice_limit
+from dashboard.views.curves import GRADES, band, curve, curve_hover, gap_line
 from dashboard.views.figures import AXIS_ROOM, Bounds, Limits, calm, named, pane_of, zero_line
-from dashboard.views.glacier_map import nice_limit
 from dashboard.views.layers import LiveLayers
 from dashboard.views.parts import hint, hint_text, html, stylesheet
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     import xarray as xr
 
-    from dashboard.control.fit import Process
+    from dashboard.state.fit import Process
 
 __all__ = ["PARTS", "DecompositionView", "findings_html", "part_limits", "sentences", "time_limits"]
 

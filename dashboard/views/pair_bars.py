@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import holoviews as hv
@@ -14,12 +13,12 @@ from dashboard.colours import MISSION_COLOURS, MISSION_LABELS, REJECTED_COLOUR, 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from dashboard.state.pictures import Bars
     from itslive_core import ImagePairs
 
 __all__ = [
     "ALL",
     "LAYERS",
-    "Bars",
     "all_bars",
     "all_columns",
     "bar_alpha",
@@ -33,22 +32,6 @@ LAYERS = (None, *MISSION_COLOURS)
 """From the back to the front: what was rejected, then each mission."""
 ALL = "all"
 """The one layer that holds them all."""
-
-
-@dataclass(frozen=True, eq=False)
-class Bars:
-    """Image pairs to draw.
-
-    Parameters
-    ----------
-    pairs : ImagePairs
-        What the filters on metadata leave.
-    keep : ndarray of bool, shape (n,)
-        False for those that the filter on values rejected: they are drawn in grey.
-    """
-
-    pairs: ImagePairs
-    keep: NDArray[np.bool_]
 
 
 def _dates(days: NDArray[np.float64]) -> NDArray[np.datetime64]:
@@ -143,7 +126,7 @@ def pair_bars(bars: Bars | None, component: str, mission: str | None) -> hv.Segm
     component : {"v", "vx", "vy"}
         What is drawn [m/yr].
     mission : str or None
-        One of `itslive_core.MISSIONS`; None for the pairs that were rejected.
+        One of `itslive_core.missions.MISSIONS`; None for the pairs that were rejected.
     """
     columns = bar_columns(bars, component, mission)
     return hv.Segments(

@@ -11,7 +11,6 @@ from panel.viewable import Viewer
 from dashboard.colours import POINT_COLOURS
 from dashboard.views.curves import (
     GRADES,
-    Curve,
     band,
     band_outline,
     band_pieces,
@@ -39,7 +38,6 @@ from dashboard.views.legends import (
 from dashboard.views.pair_bars import (
     ALL,
     LAYERS,
-    Bars,
     all_bars,
     all_columns,
     bar_alpha,
@@ -56,6 +54,8 @@ if TYPE_CHECKING:
     import pandas as pd
     import panel as pn
     from bokeh.models import Legend, Range1d
+
+    from dashboard.state.pictures import Bars, Curve
 
 __all__ = ["COMPONENTS", "SeriesView", "limits_of"]
 

@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 
 from dashboard.address import apply_query, query_of
-from dashboard.control.area import AreaControl, Progress
+from dashboard.control.area import AreaControl
 from dashboard.control.session import Session
 from dashboard.extension import prepare
 from dashboard.resources import devices_in_words
 from dashboard.runner import JobRunner
+from dashboard.state.progress import Progress
 from dashboard.views.estimate_panel import EstimatePanel
 from dashboard.views.glacier_map import GlacierMapView
 from itslive_core import Glacier, open_cube

@@ -12,8 +12,8 @@ from bokeh.models import FixedTicker, HoverTool
 from panel.viewable import Viewer
 
 from dashboard.colours import MISSION_COLOURS, MISSION_LABELS
+from dashboard.state.pictures import nice_limit
 from dashboard.views.figures import Limits, calm, named, pane_of, zero_line
-from dashboard.views.glacier_map import nice_limit
 from dashboard.views.layers import LiveLayers
 
 if TYPE_CHECKING:
