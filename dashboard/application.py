@@ -20,9 +20,9 @@ from dashboard.control.places import PlaceControl
 from dashboard.control.series import FIT_FIELDS, SeriesControl
 from dashboard.control.session import Session
 from dashboard.runner import JobRunner, once
+from dashboard.screen.frame import Frame, Parts
 from dashboard.state.estimators import ESTIMATOR_FIELDS
 from dashboard.views.diagnosis.tab import DiagnosisView
-from dashboard.views.frame import Frame, Parts
 from dashboard.views.glacier_map import GlacierMapView
 from dashboard.views.series_board import SeriesBoard
 from dashboard.views.world_map import WorldMapView

@@ -10,6 +10,7 @@ import pytest
 
 from dashboard.colours import POINT_COLOURS, partner_colour
 from dashboard.extension import prepare
+from dashboard.screen.estimate_panel import EstimatePanel
 from dashboard.state.estimators import Estimators
 from dashboard.state.fit import Process
 from dashboard.state.pictures import Bars, Curve, PointSeries
@@ -31,7 +32,6 @@ from dashboard.views.decomposition import (
     sentences,
     time_limits,
 )
-from dashboard.views.estimate_panel import EstimatePanel
 from dashboard.views.layers import columns_of
 from dashboard.views.legends import METHOD_NAMES
 from dashboard.views.series import SeriesView

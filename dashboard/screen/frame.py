@@ -10,14 +10,14 @@ import panel as pn
 import panel_material_ui as pmui
 
 from dashboard.resources import asset
-from dashboard.views.estimate_panel import EstimatePanel
-from dashboard.views.glacier_card import GlacierCard
-from dashboard.views.header import Header, MessageBar
-from dashboard.views.panels import FiltersPanel, SelectionPanel
+from dashboard.screen.estimate_panel import EstimatePanel
+from dashboard.screen.glacier_card import GlacierCard
+from dashboard.screen.header import Header, MessageBar
+from dashboard.screen.panels import FiltersPanel, SelectionPanel
+from dashboard.screen.series_card import SeriesCard
+from dashboard.screen.sources import SourcesPanel
+from dashboard.screen.theme import PAGE_STYLE, THEME
 from dashboard.views.parts import card, html, stylesheet
-from dashboard.views.series_card import SeriesCard
-from dashboard.views.sources import SourcesPanel
-from dashboard.views.theme import PAGE_STYLE, THEME
 
 if TYPE_CHECKING:
     from dashboard.control.area import AreaControl

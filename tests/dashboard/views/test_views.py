@@ -14,17 +14,17 @@ from dashboard.application import Dashboard
 from dashboard.control.canvas import Canvas
 from dashboard.control.places import parse_position
 from dashboard.extension import prepare
+from dashboard.screen.estimate_panel import EstimatePanel
+from dashboard.screen.panels import SelectionPanel, span_histogram
 from dashboard.state.estimators import Estimators
 from dashboard.state.fit import Fit, summary_of
 from dashboard.state.pictures import Bars, Curve, Raster, nice_limit
 from dashboard.state.selection import Point, Selection
 from dashboard.state.settings import Settings
 from dashboard.views.curves import band_outline
-from dashboard.views.estimate_panel import EstimatePanel
 from dashboard.views.figures import fit_box
 from dashboard.views.glacier_map import GlacierMapView, colour_labels, field_image, outline_lines
 from dashboard.views.pair_bars import pair_bars
-from dashboard.views.panels import SelectionPanel, span_histogram
 from dashboard.views.series import SeriesView, limits_of
 from dashboard.views.world_map import geometry_path, land_patch, marks, to_lonlat, to_mercator
 from itslive_core import ImagePairs, InversionSettings, PairSelection, invert, open_cube

@@ -14,8 +14,8 @@ from dashboard.control.session import Session
 from dashboard.extension import prepare
 from dashboard.resources import devices_in_words
 from dashboard.runner import JobRunner
+from dashboard.screen.estimate_panel import EstimatePanel
 from dashboard.state.progress import Progress
-from dashboard.views.estimate_panel import EstimatePanel
 from dashboard.views.glacier_map import GlacierMapView
 from itslive_core import Glacier, open_cube
 from itslive_core.demo import demo_path
