@@ -214,7 +214,7 @@ class Dashboard(Viewer):
             self.places.search(search)
 
     def _zoom_to(self, glaciers: list[Glacier], cubes: list[Datacube]) -> None:
-        boxes = [glacier.outline.bounds for glacier in glaciers] or [_lonlat_box(cube) for cube in cubes]
+        boxes = [glacier.outline.bounds for glacier in glaciers] or [cube.lonlat_bounds for cube in cubes]
         if boxes:
             low = [min(box[i] for box in boxes) for i in (0, 1)]
             high = [max(box[i] for box in boxes) for i in (2, 3)]
@@ -286,11 +286,3 @@ def _open_demo() -> tuple[list[Datacube], list[Glacier], list[Any]]:
     if glaciers:
         lines = list(glaciers[0].centrelines(files.centreline).geometry)
     return [open_cube(path) for path in files.cubes], glaciers, lines
-
-
-def _lonlat_box(cube: Datacube) -> tuple[float, float, float, float]:
-    from pyproj import Transformer
-
-    to_degrees = Transformer.from_crs(cube.crs, 4326, always_xy=True)
-    box: tuple[float, float, float, float] = to_degrees.transform_bounds(*cube.bounds)
-    return box

@@ -18,6 +18,7 @@ from dashboard.screen.series_card import SeriesCard
 from dashboard.screen.sources import SourcesPanel
 from dashboard.screen.theme import PAGE_STYLE, THEME
 from dashboard.views.parts import card, html, stylesheet
+from itslive_core.band_level import BAND_WORDS
 
 if TYPE_CHECKING:
     from dashboard.control.area import AreaControl
@@ -37,7 +38,7 @@ CITATION = (
     "Velocity data: ITS_LIVE, NASA MEaSUREs (Gardner et al., 2025, "
     "<a href='https://doi.org/10.5194/tc-19-3517-2025' target='_blank' rel='noopener'>"
     "doi:10.5194/tc-19-3517-2025</a>). Outlines: RGI and GLIMS. Land: Natural Earth. "
-    "The band is a 95 % Bayesian interval under independent noise."
+    f"The band is a {BAND_WORDS} Bayesian interval under independent noise."
 )
 _NOTEBOOK_HEIGHT = 860
 _SIDE = 316

@@ -11,6 +11,8 @@ from bokeh.models import HoverTool
 from dashboard.colours import MISSION_COLOURS, MISSION_LABELS, REJECTED_COLOUR, REJECTED_LABEL
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from dashboard.state.pictures import Bars
@@ -24,6 +26,8 @@ __all__ = [
     "bar_alpha",
     "bar_columns",
     "bar_hover",
+    "bar_name",
+    "bar_sources",
     "pair_bars",
     "values_of",
 ]
@@ -107,6 +111,22 @@ def _columns(bars: Bars | None, component: str, rows: NDArray[np.integer] | None
         "span": (pairs.end - pairs.start)[rows],
         "error": _errors_of(pairs, component)[rows],
     }
+
+
+def bar_name(mission: str | None) -> str:
+    """Name the layer of a mission, of the rejected pairs (None) or of `ALL`."""
+    return f"bars {mission}"
+
+
+def bar_sources(
+    bars: Bars | None, component: str, layers: Sequence[str | None]
+) -> dict[str, dict[str, NDArray[Any]]]:
+    """Return what layers of bars are drawn from, by name; HoloViews calls what colours come from color."""
+    found = {}
+    for mission in layers:
+        columns = all_columns(bars, component) if mission == ALL else bar_columns(bars, component, mission)
+        found[bar_name(mission)] = {**columns, "color": columns["colour"]} if mission == ALL else columns
+    return found
 
 
 def bar_alpha(bars: Bars | None, mission: str | None) -> float:

@@ -15,6 +15,7 @@ from dashboard.colours import MISSION_COLOURS, MISSION_LABELS
 from dashboard.state.pictures import nice_limit
 from dashboard.views.figures import Limits, calm, named, pane_of, zero_line
 from dashboard.views.layers import LiveLayers
+from itslive_core.band_level import BAND_REACH, BAND_WORDS
 
 if TYPE_CHECKING:
     import panel as pn
@@ -30,7 +31,6 @@ __all__ = [
 ]
 
 _HEIGHT = 170
-_Z95 = 1.959963984540054
 _PLACES = {name: float(-i) for i, name in enumerate(MISSION_COLOURS)}
 
 
@@ -45,12 +45,12 @@ def offset_rows(missions: pd.DataFrame | None) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        Columns offset, low, high (95 % limits) [m/yr], mission in words, colour, place on the axis.
+        Columns offset, low, high (limits of its band) [m/yr], mission in words, colour, place on the axis.
     """
     rows = []
     for name, row in missions.iterrows() if missions is not None else ():
         if np.isfinite(row["offset"]):
-            reach = _Z95 * row["offset_std"] if np.isfinite(row["offset_std"]) else 0.0
+            reach = BAND_REACH * row["offset_std"] if np.isfinite(row["offset_std"]) else 0.0
             key, at = str(name), row["offset"]
             rows.append((at, at - reach, at + reach, MISSION_LABELS[key], MISSION_COLOURS[key], _PLACES[key]))
     return pd.DataFrame(rows, columns=["offset", "low", "high", "mission", "colour", "place"])
@@ -78,7 +78,9 @@ def about_offsets(missions: pd.DataFrame | None, *, estimated: bool) -> str:
     if len(rest) == len(used):
         return "No offset was estimated here: the missions do not look at the same times."
     against = f", held against {' and '.join(rest)}" if rest else ""
-    return f"Offset along the flow with its 95 % interval{against}; it is taken off before the estimate."
+    return (
+        f"Offset along the flow with its {BAND_WORDS} interval{against}; it is taken off before the estimate."
+    )
 
 
 def noise_words(scale: float, floor: float, jitter: float = 0.0) -> str:
@@ -129,7 +131,7 @@ def mission_table(missions: pd.DataFrame | None) -> str:
 
 
 def offset_bars(missions: pd.DataFrame | None) -> hv.Segments:
-    """Draw the 95 % intervals."""
+    """Draw the intervals."""
     rows = offset_rows(missions)
     place = rows["place"].to_numpy(dtype=float)
     ends = (rows["low"].to_numpy(dtype=float), place, rows["high"].to_numpy(dtype=float), place)
@@ -149,7 +151,7 @@ def offset_marks(missions: pd.DataFrame | None) -> hv.Points:
 
 
 class OffsetsView(Viewer):
-    """Offset of each mission along the flow with its 95 % interval."""
+    """Offset of each mission along the flow with its interval."""
 
     def __init__(self, **params: Any) -> None:
         super().__init__(**params)
@@ -157,7 +159,7 @@ class OffsetsView(Viewer):
             tooltips=[
                 ("", "@mission"),
                 ("Offset", "@offset{0,0.0} m/yr"),
-                ("95 % interval", "@low{0,0.0} to @high{0,0.0} m/yr"),
+                (f"{BAND_WORDS} interval", "@low{0,0.0} to @high{0,0.0} m/yr"),
             ],
             visible=False,
         )

@@ -56,9 +56,14 @@ def make_pairs(n: int = 400) -> ImagePairs:
     vx = 300 + rng.normal(0, 300 / span + 3)
     vx[::40] += 900.0  # the robust fit gives these no weight
     return ImagePairs.from_arrays(
-        start, start + span, vx, 0.2 * vx, mission=np.where(span < 20, "S1", "L8_9"),
-        vx_error=300 / span + 3, vy_error=300 / span + 3,
-    )  # fmt: skip
+        start,
+        start + span,
+        vx,
+        0.2 * vx,
+        mission=np.where(span < 20, "S1", "L8_9"),
+        vx_error=300 / span + 3,
+        vy_error=300 / span + 3,
+    )
 
 
 @pytest.fixture(scope="module")
@@ -293,7 +298,7 @@ def test_only_what_is_looked_at_is_diagnosed(pairs):
     control.open(True)
     until(lambda: control._known is not None and made[0]._funnel.object)
     assert control._known[0] is series.fit
-    assert made[0].series._curve_pipe.data.dataset is series.fit.series, "the figure in the tab follows"
+    assert made[0].series._first.data.dataset is series.fit.series, "the figure in the tab follows"
     first = control._known
     session.settings.param.update(auto_smoothing=False, log_smoothing=4.0)
     until(lambda: control._known is not first)

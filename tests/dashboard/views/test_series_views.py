@@ -150,7 +150,7 @@ def test_points_side_by_side_share_the_time_axis_only():
     board.show(points[:1])
     assert board._over.visible, "a single point needs no arrangement"
     board.show([])
-    assert board.overlay._curve_pipe.data is None
+    assert board.overlay._first.data is None
 
 
 def test_a_click_elsewhere_leaves_the_axes_of_the_same_point_alone():

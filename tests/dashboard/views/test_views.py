@@ -15,7 +15,7 @@ from dashboard.control.canvas import Canvas
 from dashboard.control.places import parse_position
 from dashboard.extension import prepare
 from dashboard.screen.estimate_panel import EstimatePanel
-from dashboard.screen.panels import SelectionPanel, span_histogram
+from dashboard.screen.panels import SelectionPanel
 from dashboard.state.estimators import Estimators
 from dashboard.state.fit import Fit, summary_of
 from dashboard.state.pictures import Bars, Curve, Raster, nice_limit
@@ -26,6 +26,7 @@ from dashboard.views.figures import fit_box
 from dashboard.views.glacier_map import GlacierMapView, colour_labels, field_image, outline_lines
 from dashboard.views.pair_bars import pair_bars
 from dashboard.views.series import SeriesView, limits_of
+from dashboard.views.spans import span_histogram
 from dashboard.views.world_map import geometry_path, land_patch, marks, to_lonlat, to_mercator
 from itslive_core import ImagePairs, InversionSettings, PairSelection, invert, open_cube
 from itslive_core.demo import demo_path
@@ -46,9 +47,14 @@ def pairs() -> ImagePairs:
     span = rng.choice([6.0, 12.0, 32.0], 300)
     vx = 300 + rng.normal(0, 20, 300)
     return ImagePairs.from_arrays(
-        start, start + span, vx, 0.2 * vx, mission=np.where(span < 10, "S1", "L8_9"),
-        vx_error=np.full(300, 10.0), vy_error=np.full(300, 10.0),
-    )  # fmt: skip
+        start,
+        start + span,
+        vx,
+        0.2 * vx,
+        mission=np.where(span < 10, "S1", "L8_9"),
+        vx_error=np.full(300, 10.0),
+        vy_error=np.full(300, 10.0),
+    )
 
 
 @pytest.fixture(scope="module")
@@ -261,9 +267,11 @@ def test_time_left_is_readable():
 def test_canvas_takes_blocks_of_two_cubes():
     cubes = [open_cube(path) for path in demo_path().cubes]
     bounds = (
-        min(cube.bounds[0] for cube in cubes), min(cube.bounds[1] for cube in cubes),
-        max(cube.bounds[2] for cube in cubes), max(cube.bounds[3] for cube in cubes),
-    )  # fmt: skip
+        min(cube.bounds[0] for cube in cubes),
+        min(cube.bounds[1] for cube in cubes),
+        max(cube.bounds[2] for cube in cubes),
+        max(cube.bounds[3] for cube in cubes),
+    )
     canvas = Canvas.around(cubes, bounds)
     for number, cube in enumerate(cubes):
         canvas.put_median(cube.x, cube.y, np.full(cube.shape, number))
