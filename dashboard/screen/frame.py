@@ -18,7 +18,7 @@ from dashboard.screen.series_card import SeriesCard
 from dashboard.screen.sources import SourcesPanel
 from dashboard.screen.theme import PAGE_STYLE, THEME
 from dashboard.views.parts import card, html, stylesheet
-from itslive_core.band_level import BAND_WORDS
+from itslive_core.support.band_level import BAND_WORDS
 
 if TYPE_CHECKING:
     from dashboard.control.area import AreaControl

@@ -6,7 +6,7 @@ import time
 
 import param
 
-from itslive_core.durations import clock
+from itslive_core.support.durations import clock
 
 __all__ = ["Progress"]
 

@@ -11,7 +11,7 @@ import pandas as pd
 from bokeh.models import HoverTool
 
 from dashboard.colours import POINT_COLOURS
-from itslive_core.band_level import BAND_REACH
+from itslive_core.support.band_level import BAND_REACH
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -18,7 +18,7 @@ from dashboard.views.curves import GRADES, band, curve, curve_hover, curve_sourc
 from dashboard.views.figures import AXIS_ROOM, Bounds, Limits, calm, named, pane_of, zero_line
 from dashboard.views.layers import LiveLayers
 from dashboard.views.parts import hint, hint_text, html, stylesheet
-from itslive_core.band_level import BAND_WORDS
+from itslive_core.support.band_level import BAND_WORDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import click
 
-from itslive_core.durations import clock
+from itslive_core.support.durations import clock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -15,7 +15,7 @@ from dashboard.colours import MISSION_COLOURS, MISSION_LABELS
 from dashboard.state.pictures import nice_limit
 from dashboard.views.figures import Limits, calm, named, pane_of, zero_line
 from dashboard.views.layers import LiveLayers
-from itslive_core.band_level import BAND_REACH, BAND_WORDS
+from itslive_core.support.band_level import BAND_REACH, BAND_WORDS
 
 if TYPE_CHECKING:
     import panel as pn

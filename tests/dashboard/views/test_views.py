@@ -30,8 +30,8 @@ from dashboard.views.spans import span_histogram
 from dashboard.views.world_map import geometry_path, land_patch, marks, to_lonlat, to_mercator
 from itslive_core import ImagePairs, InversionSettings, PairSelection, invert, open_cube
 from itslive_core.demo import demo_path
-from itslive_core.durations import clock
 from itslive_core.errors import SelectionError
+from itslive_core.support.durations import clock
 
 
 @pytest.fixture(scope="module", autouse=True)
