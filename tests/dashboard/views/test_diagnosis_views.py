@@ -20,17 +20,17 @@ from dashboard.runner import JobRunner
 from dashboard.state.selection import Point
 from dashboard.state.settings import Settings
 from dashboard.views.diagnosis.criterion import CriterionView, best_marks, criterion_curve, criterion_frame
-from dashboard.views.diagnosis.missions import (
+from dashboard.views.diagnosis.missions import mission_table, noise_words
+from dashboard.views.diagnosis.offsets import (
+    OffsetsSection,
     OffsetsView,
     about_offsets,
-    mission_table,
-    noise_words,
     offset_bars,
     offset_marks,
     offset_rows,
 )
 from dashboard.views.diagnosis.residuals import GROUPS, median_marks, quantile_bars, residual_quantiles
-from dashboard.views.diagnosis.steps import funnel_html, funnel_rows
+from dashboard.views.diagnosis.steps import StepsSection, funnel_html, funnel_rows
 from dashboard.views.diagnosis.strip import held_bars, resolution_curve, strip_frame
 from dashboard.views.diagnosis.tab import DiagnosisView
 from dashboard.views.layers import LiveLayers, columns_of
@@ -236,19 +236,24 @@ def resolution_line(pairs: pd.DataFrame) -> hv.Curve:
 def test_the_tab_says_what_to_do_or_why_there_is_nothing(found, pairs):
     view = DiagnosisView(Settings(), lambda _name, _act: None)
     assert "Click a pixel" in view._hint.object
+    offsets = next(one for one in view.sections if isinstance(one, OffsetsSection))
     view.show(found, offsets=False)
     assert not view._hint.visible
-    assert "switched off" in view._about_offsets.object
+    assert "switched off" in offsets.words.object
     view.show(diagnose(pairs.take(np.arange(2))))
     assert view._hint.visible
     assert "too few pairs" in view._hint.object
     view.show(None, "All pairs were filtered out")
     assert "All pairs were filtered out" in view._hint.object
-    assert view._offsets is None
+    assert offsets.view is None
     with_some = Diagnosis(**{**vars(found), "missions": with_offsets(found)})
     view.show(with_some)
-    assert view._offsets_place.visible
-    assert "held against" in view._about_offsets.object
+    assert offsets.figure.visible
+    assert "held against" in offsets.words.object
+
+
+def steps_of(view: DiagnosisView) -> StepsSection:
+    return next(one for one in view.sections if isinstance(one, StepsSection))
 
 
 class Cube:
@@ -296,7 +301,7 @@ def test_only_what_is_looked_at_is_diagnosed(pairs):
     assert control._known is None
     assert made == []
     control.open(True)
-    until(lambda: control._known is not None and made[0]._funnel.object)
+    until(lambda: control._known is not None and steps_of(made[0]).funnel.object)
     assert control._known[0] is series.fit
     assert made[0].series._first.data.dataset is series.fit.series, "the figure in the tab follows"
     first = control._known
