@@ -20,9 +20,9 @@ from dashboard.control.places import PlaceControl
 from dashboard.control.series import FIT_FIELDS, SeriesControl
 from dashboard.control.session import Session
 from dashboard.runner import JobRunner, once
+from dashboard.screen.frame import Frame, Parts
 from dashboard.state.estimators import ESTIMATOR_FIELDS
 from dashboard.views.diagnosis.tab import DiagnosisView
-from dashboard.views.frame import Frame
 from dashboard.views.glacier_map import GlacierMapView
 from dashboard.views.series_board import SeriesBoard
 from dashboard.views.world_map import WorldMapView
@@ -84,7 +84,18 @@ class Dashboard(Viewer):
         )
         self.places = PlaceControl(self.session, self._show_glacier, self._show_point)
         runner.on_drained = self.area.flush
-        self.frame = Frame(self)
+        self.frame = Frame(
+            Parts(
+                self.session,
+                self.places,
+                self.area,
+                self.series,
+                self.diagnosis,
+                self.world,
+                self.glacier_map,
+                self.series_view,
+            )
+        )
         selection = self.session.selection
         selection.param.watch(self._known_changed, "known")
         selection.param.watch(self._glaciers_changed, "glaciers")
@@ -203,7 +214,7 @@ class Dashboard(Viewer):
             self.places.search(search)
 
     def _zoom_to(self, glaciers: list[Glacier], cubes: list[Datacube]) -> None:
-        boxes = [glacier.outline.bounds for glacier in glaciers] or [_lonlat_box(cube) for cube in cubes]
+        boxes = [glacier.outline.bounds for glacier in glaciers] or [cube.lonlat_bounds for cube in cubes]
         if boxes:
             low = [min(box[i] for box in boxes) for i in (0, 1)]
             high = [max(box[i] for box in boxes) for i in (2, 3)]
@@ -275,11 +286,3 @@ def _open_demo() -> tuple[list[Datacube], list[Glacier], list[Any]]:
     if glaciers:
         lines = list(glaciers[0].centrelines(files.centreline).geometry)
     return [open_cube(path) for path in files.cubes], glaciers, lines
-
-
-def _lonlat_box(cube: Datacube) -> tuple[float, float, float, float]:
-    from pyproj import Transformer
-
-    to_degrees = Transformer.from_crs(cube.crs, 4326, always_xy=True)
-    box: tuple[float, float, float, float] = to_degrees.transform_bounds(*cube.bounds)
-    return box

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import param
 
 from dashboard.control.canvas import PER_PIXEL, Canvas
 from dashboard.runner import Policy
-from dashboard.views.glacier_map import Raster, nice_limit
+from dashboard.state.pictures import Raster, nice_limit
+from dashboard.state.progress import Progress
 
 if TYPE_CHECKING:
     from dashboard.control.session import Session
+    from dashboard.state.pictures import Kind
     from dashboard.views.glacier_map import GlacierMapView
     from itslive_core import Datacube, Glacier
 
-__all__ = ["ACTIONS", "MODES", "NOTES", "SIDES", "AreaControl", "Progress", "clock"]
+__all__ = ["ACTIONS", "MODES", "NOTES", "SIDES", "AreaControl"]
 
 ACTIONS = {
     "inversion": ("Invert glacier", "Invert glacier: every pixel, block by block"),
@@ -41,19 +43,27 @@ MODES = {
     "Season, amplitude": "season_amplitude",
     "Season, fastest day": "season_day",
 }
-_SHOWN: dict[str, dict[str, Any]] = {
-    "median": {"title": "Speed of the median velocity [m/yr]"},
-    "mean": {"title": "Mean speed [m/yr]"},
-    "date": {"title": "Speed [m/yr]"},
-    "mean_speed": {"title": "Mean speed without the season [m/yr]"},
-    "trend": {"title": "Trend of the speed [m/yr per year]", "kind": "change", "name": "Trend",
-              "unit": "m/yr per year"},
-    "season_amplitude": {"title": "Amplitude of the season [m/yr]", "name": "Amplitude"},
-    "season_day": {"title": "Day of the year when it is fastest", "kind": "day", "name": "Fastest on",
-                   "unit": ""},
-    "change": {"title": "Change [m/yr]", "kind": "change", "name": "Change"},
-}  # fmt: skip
-"""How each mode is drawn: fields of `Raster`."""
+
+
+class _Shown(NamedTuple):
+    """How a mode is drawn: fields of `Raster`."""
+
+    title: str
+    kind: Kind = "size"
+    name: str = "Speed"
+    unit: str = "m/yr"
+
+
+_SHOWN = {
+    "median": _Shown("Speed of the median velocity [m/yr]"),
+    "mean": _Shown("Mean speed [m/yr]"),
+    "date": _Shown("Speed [m/yr]"),
+    "mean_speed": _Shown("Mean speed without the season [m/yr]"),
+    "trend": _Shown("Trend of the speed [m/yr per year]", "change", "Trend", "m/yr per year"),
+    "season_amplitude": _Shown("Amplitude of the season [m/yr]", name="Amplitude"),
+    "season_day": _Shown("Day of the year when it is fastest", "day", "Fastest on", ""),
+    "change": _Shown("Change [m/yr]", "change", "Change"),
+}
 SIDES = {"Neighbours coupled": "after", "Each pixel alone": "before", "Change": "change"}
 """What spatial smoothing did, before and after."""
 _COMPARED = ("mean", "date")
@@ -64,44 +74,6 @@ NOTES = {
 }
 """What to beware of in some modes."""
 _DRAW_EVERY = 0.15
-_OF_PREVIEW = 0.8
-"""Part of the work on a block that is done when its pixels are estimated and not yet coupled to others."""
-
-
-def clock(seconds: float) -> str:
-    """Write a duration as mm:ss or h:mm:ss."""
-    whole = max(0, round(seconds))
-    minutes, rest = divmod(whole, 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes:02d}:{rest:02d}"
-
-
-class Progress(param.Parameterized):
-    """How far the inversion of a glacier is."""
-
-    running = param.Boolean(default=False)
-    done = param.Integer(default=0, bounds=(0, None))
-    total = param.Integer(default=0, bounds=(0, None))
-    share = param.Magnitude(default=0.0, doc="Of the work that is done.")
-    text = param.String(default="")
-
-    def start(self) -> None:
-        """Begin to count."""
-        self._since = time.monotonic()
-        self.param.update(running=True, done=0, total=0, share=0.0, text="Starting …")
-
-    def step(self, done: int, total: int, previews: int = 0) -> None:
-        """Count blocks, and those that were shown before they are done; estimate the time left."""
-        spent = time.monotonic() - self._since
-        share = done / total if total else 0.0
-        if previews:
-            share = min(_OF_PREVIEW * (previews / total) + (1.0 - _OF_PREVIEW) * share, 1.0)
-        left = clock(spent / share * (1.0 - share)) if share else "--:--"
-        self.param.update(done=done, total=total, share=share, text=f"{round(100 * share)} % · {left} left")
-
-    def finish(self, text: str) -> None:
-        """Stop counting."""
-        self.param.update(running=False, text=text)
 
 
 class AreaControl(param.Parameterized):
@@ -280,13 +252,14 @@ class AreaControl(param.Parameterized):
             return
         self.comparable = canvas.before is not None and self.mode in _COMPARED
         self._note()
-        shown = dict(_SHOWN[self.mode])
+        shown = _SHOWN[self.mode]
         if self.mode in PER_PIXEL:
             values = canvas.facts.get(self.mode, np.full_like(canvas.mean, np.nan))
             scale, sizes = self.mode, np.abs(values)
         elif self.mode == "date" and canvas.stack is not None and canvas.times is not None:
             values, scale, sizes = canvas.stack[self._cell(canvas)], "mean", canvas.mean
-            shown["title"] = f"Speed, {np.datetime_as_string(canvas.times[self._cell(canvas)], 'D')} [m/yr]"
+            day = np.datetime_as_string(canvas.times[self._cell(canvas)], "D")
+            shown = shown._replace(title=f"Speed, {day} [m/yr]")
         else:
             scale = "median" if self.mode == "median" else "mean"
             values = sizes = getattr(canvas, scale)
@@ -294,12 +267,12 @@ class AreaControl(param.Parameterized):
             alone = canvas.before.speed(self.mode, self._cell(canvas))
             if self.side == "change":
                 values = sizes = values - alone
-                sizes, scale, shown = np.abs(sizes), f"change of {self.mode}", dict(_SHOWN["change"])
+                sizes, scale, shown = np.abs(sizes), f"change of {self.mode}", _SHOWN["change"]
             else:
                 values = alone
         smallest = 0.01 if self.mode == "trend" else 1.0
         limit = self._limits[scale] = nice_limit(sizes, self._limits.get(scale, 0.0), smallest)
-        self._view.show_raster(Raster(canvas.x, canvas.y, values, limit=limit, **shown))
+        self._view.show_raster(Raster(canvas.x, canvas.y, values, limit=limit, **shown._asdict()))
         self._dirty, self._drawn = False, time.monotonic()
 
 

@@ -9,9 +9,9 @@ from dashboard.runner import Policy, once
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from dashboard.control.fit import Fit
     from dashboard.control.series import SeriesControl
     from dashboard.control.session import Session
+    from dashboard.state.fit import Fit
     from dashboard.views.diagnosis.tab import DiagnosisView
     from dashboard.views.series_board import SeriesBoard
     from itslive_core import Diagnosis

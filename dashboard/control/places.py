@@ -50,16 +50,6 @@ def parse_position(text: str) -> tuple[float, float] | None:
     return (lon - 360.0 if lon > 180.0 else lon), lat
 
 
-def _covers(cube: Datacube, lon: float, lat: float) -> bool:
-    from itslive_core.errors import CoverageError
-
-    try:
-        cube.locate(lon, lat)
-    except CoverageError:
-        return False
-    return True
-
-
 class PlaceControl:
     """Opens cubes and outlines and selects glaciers.
 
@@ -235,7 +225,7 @@ def _cubes_for(glacier: Glacier, here: tuple[float, float], open_ones: list[Data
     """Return open cubes of the place or the glacier, else those of the catalog; all on one lattice."""
     from itslive_core import open_cube
 
-    covering = [cube for cube in reversed(open_ones) if _covers(cube, *here)]
+    covering = [cube for cube in reversed(open_ones) if cube.covers(*here)]
     overlapping = [cube for cube in reversed(open_ones) if _overlaps(cube, glacier)]
     if not covering and not overlapping:
         records = glacier.cubes()

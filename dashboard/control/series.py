@@ -6,19 +6,20 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from dashboard.colours import partner_colour
-from dashboard.control.fit import Process, fit_point, fit_process, shown_series
+from dashboard.control.fit import fit_point, fit_process
 from dashboard.runner import Policy
 from dashboard.state.estimators import ESTIMATOR_FIELDS
+from dashboard.state.fit import Process, shown_series
+from dashboard.state.pictures import Curve, PointSeries
 from dashboard.state.selection import Point
 from dashboard.state.settings import LIMITS
-from dashboard.views.curves import Curve
-from dashboard.views.series_board import PointSeries
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from dashboard.control.fit import Fit
-    from dashboard.control.session import Choices, Session
+    from dashboard.control.session import Session
+    from dashboard.state.choices import Choices
+    from dashboard.state.fit import Fit
     from dashboard.views.series_board import SeriesBoard
     from itslive_core import Datacube
 

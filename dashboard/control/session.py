@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import param
 
+from dashboard.state.choices import Choices
 from dashboard.state.estimators import Estimators
 from dashboard.state.filters import Filters
 from dashboard.state.selection import Selection
@@ -14,41 +15,8 @@ from dashboard.state.settings import Settings
 
 if TYPE_CHECKING:
     from dashboard.runner import JobRunner
-    from itslive_core import GaussianProcessSettings, InversionSettings, PairSelection
 
-__all__ = ["Choices", "Messages", "Session"]
-
-
-@dataclass(frozen=True)
-class Choices:
-    """What the core is asked for, frozen for a worker.
-
-    Parameters
-    ----------
-    settings : InversionSettings
-        Of the inversion; its filters on values hold for the Gaussian process too.
-    selection : PairSelection
-        Filters on metadata.
-    inverts : bool
-        The inversion is wanted.
-    process : GaussianProcessSettings or None
-        Of the Gaussian process, where it is wanted.
-    spatial_smoothing : float or str
-        Coupling of neighbours where a whole glacier is inverted.
-    """
-
-    settings: InversionSettings
-    selection: PairSelection
-    inverts: bool = True
-    process: GaussianProcessSettings | None = None
-    spatial_smoothing: float | str = 0.0
-
-    @property
-    def of_area(self) -> InversionSettings | GaussianProcessSettings:
-        """Settings for a whole glacier: of both methods the inversion, which is far quicker."""
-        if self.inverts or self.process is None:
-            return replace(self.settings, spatial_smoothing=self.spatial_smoothing)
-        return replace(self.process, device=self.settings.device)
+__all__ = ["Messages", "Session"]
 
 
 class Messages(param.Parameterized):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import holoviews as hv
@@ -12,21 +11,25 @@ import pandas as pd
 from bokeh.models import HoverTool
 
 from dashboard.colours import POINT_COLOURS
+from itslive_core.support.band_level import BAND_REACH
 
 if TYPE_CHECKING:
     import xarray as xr
     from numpy.typing import NDArray
 
+    from dashboard.state.pictures import Curve
+
 __all__ = [
     "BAND_ALPHA",
     "GRADES",
-    "Curve",
     "band",
     "band_outline",
     "band_pieces",
     "curve",
     "curve_frame",
     "curve_hover",
+    "curve_sources",
+    "curve_style",
     "gap_line",
     "held",
     "held_line",
@@ -34,11 +37,10 @@ __all__ = [
     "other_curves",
     "second_band",
     "second_line",
+    "second_sources",
     "support",
     "without_gaps",
 ]
-
-_Z95 = 1.959963984540054
 
 GRADES = (0, 1, 2, 3)
 """How well a cell is held by data: hardly, loosely, well. 0 is a gap, which a Gaussian process fills."""
@@ -49,15 +51,6 @@ _FEW, _MANY = 3, 10
 """Pairs that overlap a cell: fewer than three cannot outvote an outlier, ten and more can."""
 _SEASON, _YEAR = 90.0, 365.0
 """Times over which an estimate may average to show seasons, or at least years [days]."""
-
-
-@dataclass(frozen=True)
-class Curve:
-    """An estimate and the colour of its point."""
-
-    dataset: xr.Dataset
-    colour: str
-    label: str = ""
 
 
 def support(dataset: xr.Dataset) -> NDArray[np.int8]:
@@ -89,7 +82,7 @@ def support(dataset: xr.Dataset) -> NDArray[np.int8]:
 
 
 def curve_frame(dataset: xr.Dataset | None, component: str) -> pd.DataFrame:
-    """Return the columns that a curve and its 95 % band are drawn from; NaN in the gaps.
+    """Return the columns that a curve and its band are drawn from; NaN in the gaps.
 
     Returns
     -------
@@ -103,7 +96,7 @@ def curve_frame(dataset: xr.Dataset | None, component: str) -> pd.DataFrame:
     value = np.asarray(dataset[component].values, dtype=float)
     name = f"{component}_std"
     std = np.asarray(dataset[name].values, dtype=float) if name in dataset else np.full_like(value, np.nan)
-    low, high = value - _Z95 * std, value + _Z95 * std
+    low, high = value - BAND_REACH * std, value + BAND_REACH * std
     if component == "v":
         low = np.maximum(low, 0.0)
     begin, end = dataset["time_bnds"].values.T
@@ -170,7 +163,7 @@ def _at_edges(values: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray
 
 
 def band(one: Curve | None, component: str, grade: int) -> hv.Area:
-    """Draw the parts of the 95 % band of an estimate that are of one grade; gaps stay gaps."""
+    """Draw the parts of the band of an estimate that are of one grade; gaps stay gaps."""
     data = band_pieces(curve_frame(one.dataset if one else None, component), grade)
     return _area(data, one, BAND_ALPHA[grade])
 
@@ -239,11 +232,15 @@ def in_gaps(data: pd.DataFrame) -> pd.DataFrame:
 
 
 def second_band(one: Curve | None, component: str, *, gaps: bool) -> hv.Area:
-    """Draw the 95 % band of a second estimate of the same point, in gaps or elsewhere."""
-    data = curve_frame(one.dataset if one else None, component)
-    data = data.assign(grade=np.where(data["grade"] == 0, 0, GRADES[-1]))
-    shown = band_pieces(data, 0 if gaps else GRADES[-1])
+    """Draw the band of a second estimate of the same point, in gaps or elsewhere."""
+    shown = _second_pieces(curve_frame(one.dataset if one else None, component), gaps=gaps)
     return _area(shown, one, BAND_ALPHA[0] if gaps else _SECOND_ALPHA)
+
+
+def _second_pieces(data: pd.DataFrame, *, gaps: bool) -> pd.DataFrame:
+    """Cut out the parts of a band in gaps, or elsewhere."""
+    two = data.assign(grade=np.where(data["grade"] == 0, 0, GRADES[-1]))
+    return band_pieces(two, 0 if gaps else GRADES[-1])
 
 
 def second_line(one: Curve | None, component: str) -> hv.Curve:
@@ -257,6 +254,34 @@ def _line(data: pd.DataFrame, one: Curve | None, width: float) -> hv.Curve:
     return data.hvplot.line(x="time", y="value", hover_cols=["std"], hover=False, responsive=True).opts(
         color=colour, line_width=width, apply_ranges=False
     )
+
+
+def curve_sources(one: Curve | None, component: str) -> dict[str, dict[str, NDArray[Any]]]:
+    """Return what the layers of an estimate are drawn from, by name: its bands and its three lines."""
+    data = curve_frame(one.dataset if one else None, component)
+    bands = {f"band {grade}": band_outline(band_pieces(data, grade)) for grade in GRADES}
+    lines = {"held": held(data), "gap": in_gaps(data), "curve": without_gaps(data)}
+    return {**bands, **{name: _line_columns(line) for name, line in lines.items()}}
+
+
+def second_sources(one: Curve | None, component: str) -> dict[str, dict[str, NDArray[Any]]]:
+    """Return what the layers of a second estimate are drawn from, by name."""
+    data = curve_frame(one.dataset if one else None, component)
+    return {
+        "second band in gaps": band_outline(_second_pieces(data, gaps=True)),
+        "second band": band_outline(_second_pieces(data, gaps=False)),
+        "second": _line_columns(data),
+    }
+
+
+def curve_style(name: str, one: Curve | None) -> dict[str, str]:
+    """Return the colour of a layer of an estimate."""
+    colour = one.colour if one else POINT_COLOURS[0]
+    return {"fill_color" if "band" in name else "line_color": colour}
+
+
+def _line_columns(data: pd.DataFrame) -> dict[str, NDArray[Any]]:
+    return {column: data[column].to_numpy() for column in ("time", "value", "std")}
 
 
 def other_curves(others: list[Curve], component: str) -> hv.Contours:

@@ -13,18 +13,19 @@ from bokeh.models import Range1d
 from panel.viewable import Viewer
 
 from dashboard.colours import MISSION_LABELS, POINT_COLOURS
-from dashboard.views.curves import GRADES, Curve, band, curve, curve_hover, gap_line
+from dashboard.state.pictures import Curve, nice_limit
+from dashboard.views.curves import GRADES, band, curve, curve_hover, curve_sources, curve_style, gap_line
 from dashboard.views.figures import AXIS_ROOM, Bounds, Limits, calm, named, pane_of, zero_line
-from dashboard.views.glacier_map import nice_limit
 from dashboard.views.layers import LiveLayers
 from dashboard.views.parts import hint, hint_text, html, stylesheet
+from itslive_core.support.band_level import BAND_WORDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     import xarray as xr
 
-    from dashboard.control.fit import Process
+    from dashboard.state.fit import Process
 
 __all__ = ["PARTS", "DecompositionView", "findings_html", "part_limits", "sentences", "time_limits"]
 
@@ -98,7 +99,9 @@ class PartView(Viewer):
                 **{f"band {grade}": partial(band, component=part, grade=grade) for grade in GRADES},
                 "gap": lambda one: gap_line(one, part).opts(tools=[curve_hover("No pair here")]),
                 "curve": lambda one: curve(one, part).opts(tools=[curve_hover(PARTS[part])]),
-            }
+            },
+            sources=partial(curve_sources, component=part),
+            style=curve_style,
         )
         self.pane = pane_of(
             self._layers.overlay().opts(
@@ -129,12 +132,8 @@ class PartView(Viewer):
         if self._limits.bounds is None or self._limits.bounds[1::2] != (low, high):
             self._limits.set(bounds)
         self._layers.send(one)
-        if not self._layers.direct:
-            return
-        self._limits.apply()
-        for name, plot in self._layers.plots.items():
-            colour = "fill_color" if name.startswith("band") else "line_color"
-            setattr(plot.handles["glyph"], colour, one.colour)
+        if self._layers.direct:
+            self._limits.apply()
 
     def _dress(self, plot: Any, element: Any) -> None:
         """Share the time axis, and line the frames up; a hook."""
@@ -233,9 +232,8 @@ class DecompositionView(Viewer):
             if name in series:
                 part.show(Curve(series, colour))
         state = f"{process.words.capitalize()} " if process.pending else ""
-        self._note.object = (
-            f"<p>{state}Speed along the flow [m/yr] with 95 % bands; dotted where no pair holds it.</p>"
-        )
+        what = f"Speed along the flow [m/yr] with {BAND_WORDS} bands"
+        self._note.object = f"<p>{state}{what}; dotted where no pair holds it.</p>"
         self._found.object = findings_html(series)
         self._hint.visible = False
 

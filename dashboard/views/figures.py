@@ -189,9 +189,30 @@ def on_tap(act: Callable[[float, float], None]) -> Any:
     def hook(plot: Any, _element: Any) -> None:
         figure = plot.handles["plot"]
         if "tap" not in figure._event_callbacks:  # noqa: SLF001 - Bokeh has no public way to ask
-            figure.on_event(Tap, lambda event: act(event.x, event.y))
+            figure.on_event(Tap, lambda event: _in_turn(lambda: act(event.x, event.y)))
 
     return hook
+
+
+def _in_turn(act: Callable[[], None]) -> None:
+    """Do something once all that a person changed in widgets before it is taken in.
+
+    Panel lets a change of a widget wait 50 ms for others, and takes in what waits before an event of its own.
+    It does not know of the events of a figure: on a busy server a click would overtake a switch.
+    """
+    document = pn.state.curdoc
+    changes = pn.state._change_callbacks  # noqa: SLF001 - Panel has no public way to ask
+    waiting = list(changes[document].values()) if document is not None and document in changes else []
+    if not waiting:
+        act()
+        return
+
+    async def after() -> None:
+        for change in waiting:
+            await change()
+        act()
+
+    pn.state.execute(after, schedule=True)
 
 
 def live(draw: Callable[[Any], Any], pipe: hv.streams.Pipe) -> hv.DynamicMap:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 import colorcet
 import holoviews as hv
@@ -15,27 +14,19 @@ from bokeh.models import FixedTicker, HoverTool
 from panel.viewable import Viewer
 
 from dashboard.colours import OUTLINE, SPEED_MAP
+from dashboard.state.pictures import Raster
 from dashboard.views.figures import Bounds, Limits, live, map_pane
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     import panel as pn
-    from numpy.typing import NDArray
 
+    from dashboard.state.pictures import Kind
     from dashboard.state.selection import Point
 
-__all__ = [
-    "GlacierMapView",
-    "Raster",
-    "colour_labels",
-    "field_image",
-    "nice_limit",
-    "outline_lines",
-    "point_marks",
-]
+__all__ = ["GlacierMapView", "colour_labels", "field_image", "outline_lines", "point_marks"]
 
-Kind: TypeAlias = Literal["size", "change", "day"]
 _PALETTES: dict[Kind, Any] = {
     "size": SPEED_MAP,
     # Kovesi (2015), "Good colour maps: how to design them", made for the common colour vision deficiencies.
@@ -43,81 +34,12 @@ _PALETTES: dict[Kind, Any] = {
     "day": list(colorcet.CET_CBC1),
 }
 _FORMATS: dict[Kind, str] = {"size": "@image{0,0.[0]}", "change": "@image{+0,0.[00]}", "day": "day @image{0}"}
-_YEAR = 365.25
 _QUARTERS = {0.0: "Jan", 91.3: "Apr", 182.6: "Jul", 273.9: "Oct", 365.25: "Jan"}
 
 
 # Bokeh must always find the columns that colours and sizes come from, so an
 # empty layer holds one point that is nowhere.
 _NOWHERE = (np.nan, np.nan, OUTLINE, 1, "")
-
-
-@dataclass(frozen=True)
-class Raster:
-    """A field on the pixels of a glacier.
-
-    Parameters
-    ----------
-    x, y : ndarray, shape (nx,), (ny,)
-        Pixel centres in the cube's CRS [m].
-    values : ndarray, shape (ny, nx)
-        What is shown; NaN where nothing is known yet.
-    title : str
-        What it is, in words.
-    limit : float
-        Upper end of the colour scale.
-    kind : {"size", "change", "day"}
-        A size from 0 on; a change, from -limit to limit; a day of the year, whose colours come round.
-    name, unit : str
-        What is told of a pixel.
-    """
-
-    x: NDArray[np.float64]
-    y: NDArray[np.float64]
-    values: NDArray[np.floating]
-    title: str = "Speed [m/yr]"
-    limit: float = 100.0
-    kind: Kind = "size"
-    name: str = "Speed"
-    unit: str = "m/yr"
-
-    @property
-    def range(self) -> tuple[float, float]:
-        """Both ends of the colour scale."""
-        if self.kind == "day":
-            return 0.0, _YEAR
-        return (-self.limit if self.kind == "change" else 0.0), self.limit
-
-    @property
-    def bounds(self) -> Bounds:
-        """Edges of the outermost pixels."""
-        half_x = abs(self.x[1] - self.x[0]) / 2 if len(self.x) > 1 else 60.0
-        half_y = abs(self.y[1] - self.y[0]) / 2 if len(self.y) > 1 else 60.0
-        return (
-            float(self.x.min() - half_x),
-            float(self.y.min() - half_y),
-            float(self.x.max() + half_x),
-            float(self.y.max() + half_y),
-        )
-
-
-def nice_limit(values: NDArray[np.floating], at_least: float = 0.0, smallest: float = 1.0) -> float:
-    """Return a round upper end of the colour scale, so that it seldom changes while blocks come in.
-
-    Parameters
-    ----------
-    values : ndarray
-        Sizes; NaN is ignored.
-    at_least : float
-        The scale so far: it never shrinks while a glacier fills.
-    smallest : float
-        Least scale, a power of ten.
-    """
-    known = values[np.isfinite(values)]
-    top = float(np.percentile(known, 98.0)) if known.size else 10.0
-    exponent = np.floor(np.log10(max(top, smallest)))
-    steps = np.array([1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0]) * 10.0**exponent
-    return max(float(steps[np.searchsorted(steps, top)]) if top <= steps[-1] else top, at_least)
 
 
 def colour_labels(raster: Raster) -> dict[float, str]:

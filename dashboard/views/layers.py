@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import holoviews as hv
 from bokeh.models import Segment
@@ -11,9 +11,11 @@ from dashboard.views.curves import band_outline
 from dashboard.views.figures import live
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from numpy.typing import NDArray
+
+    Columns: TypeAlias = Mapping[str, NDArray[Any]]
 
 __all__ = ["LiveLayers", "colour_by_column", "columns_of"]
 
@@ -39,22 +41,43 @@ def columns_of(element: hv.Element) -> dict[str, NDArray[Any]]:
 class LiveLayers:
     """Elements that are drawn from the same data.
 
-    Where a server shows the figure, new data go straight into its sources, which takes a few milliseconds; a
-    notebook is served through HoloViews.
+    Where a server shows the figure, new data go straight into its sources. That takes a few milliseconds; an
+    update through HoloViews, which serves a notebook, takes 40 to 150.
 
     Parameters
     ----------
     draw : mapping of str to callable
         By name, from the back to the front: takes the data and returns an element of one type, whose style
-        does not depend on the data, but for colours: they come from a column ``colour``.
+        does not depend on the data, but for `style`, and for colours that come from a column ``colour``.
     data : object
         What is shown at first.
+    sources : callable, optional
+        Takes the data and returns the columns of the source of each layer by name, where that is quicker than
+        by way of its element.
+    style : callable, optional
+        Takes the name of a layer and the data, and returns properties of its glyph that depend on the data.
+    hooks : sequence of callable
+        More hooks of each element.
     """
 
-    def __init__(self, draw: Mapping[str, Callable[[Any], hv.Element]], data: Any = None) -> None:
-        self._draw = draw
+    def __init__(
+        self,
+        draw: Mapping[str, Callable[[Any], hv.Element]],
+        data: Any = None,
+        *,
+        sources: Callable[[Any], Mapping[str, Columns]] | None = None,
+        style: Callable[[str, Any], Mapping[str, Any]] | None = None,
+        hooks: Sequence[Callable[[Any, Any], None]] = (),
+    ) -> None:
+        self._draw, self._sources, self._style = draw, sources, style
+        self._hooks = list(hooks)
         self._pipe = hv.streams.Pipe(data=data)
         self.plots: dict[str, Any] = {}
+
+    @property
+    def data(self) -> Any:
+        """What is shown."""
+        return self._pipe.data
 
     @property
     def direct(self) -> bool:
@@ -64,27 +87,33 @@ class LiveLayers:
         document = next(iter(self.plots.values())).document
         return document is not None and document.session_context is not None
 
-    def overlay(self) -> hv.Overlay:
-        """Return the layers as one picture."""
-        return hv.Overlay([self._layer(name) for name in self._draw]).collate()
+    def layer(self, name: str) -> hv.DynamicMap:
+        """Return one layer, for a figure that puts others between them."""
 
-    def send(self, data: Any) -> None:
-        """Show other data."""
-        self._pipe.update(data=data)
-        if self.direct:
-            for name, draw in self._draw.items():
-                self.plots[name].handles["source"].data = columns_of(draw(data))
-        else:
-            hv.streams.Stream.trigger([self._pipe])
-
-    def _layer(self, name: str) -> hv.DynamicMap:
         def keep(plot: Any, element: hv.Element) -> None:
             self.plots[name] = plot
             plot.handles["glyph_renderer"].name = name  # for scripts in the browser
             colour_by_column(plot, element)
 
         draw = self._draw[name]
-        return live(lambda data: draw(data).opts(hooks=[keep]), self._pipe)
+        return live(lambda data: draw(data).opts(hooks=[keep, *self._hooks]), self._pipe)
+
+    def overlay(self) -> hv.Overlay:
+        """Return the layers as one picture."""
+        return hv.Overlay([self.layer(name) for name in self._draw]).collate()
+
+    def send(self, data: Any) -> None:
+        """Show other data."""
+        self._pipe.update(data=data)
+        if not self.direct:
+            hv.streams.Stream.trigger([self._pipe])
+            return
+        known = self._sources(data) if self._sources is not None else {}
+        for name, draw in self._draw.items():
+            handles = self.plots[name].handles
+            if self._style is not None:
+                handles["glyph"].update(**self._style(name, data))
+            handles["source"].data = dict(known[name]) if name in known else columns_of(draw(data))
 
 
 def colour_by_column(plot: Any, element: hv.Element) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import holoviews as hv
@@ -12,19 +11,23 @@ from bokeh.models import HoverTool
 from dashboard.colours import MISSION_COLOURS, MISSION_LABELS, REJECTED_COLOUR, REJECTED_LABEL
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
+    from dashboard.state.pictures import Bars
     from itslive_core import ImagePairs
 
 __all__ = [
     "ALL",
     "LAYERS",
-    "Bars",
     "all_bars",
     "all_columns",
     "bar_alpha",
     "bar_columns",
     "bar_hover",
+    "bar_name",
+    "bar_sources",
     "pair_bars",
     "values_of",
 ]
@@ -33,22 +36,6 @@ LAYERS = (None, *MISSION_COLOURS)
 """From the back to the front: what was rejected, then each mission."""
 ALL = "all"
 """The one layer that holds them all."""
-
-
-@dataclass(frozen=True, eq=False)
-class Bars:
-    """Image pairs to draw.
-
-    Parameters
-    ----------
-    pairs : ImagePairs
-        What the filters on metadata leave.
-    keep : ndarray of bool, shape (n,)
-        False for those that the filter on values rejected: they are drawn in grey.
-    """
-
-    pairs: ImagePairs
-    keep: NDArray[np.bool_]
 
 
 def _dates(days: NDArray[np.float64]) -> NDArray[np.datetime64]:
@@ -124,6 +111,22 @@ def _columns(bars: Bars | None, component: str, rows: NDArray[np.integer] | None
         "span": (pairs.end - pairs.start)[rows],
         "error": _errors_of(pairs, component)[rows],
     }
+
+
+def bar_name(mission: str | None) -> str:
+    """Name the layer of a mission, of the rejected pairs (None) or of `ALL`."""
+    return f"bars {mission}"
+
+
+def bar_sources(
+    bars: Bars | None, component: str, layers: Sequence[str | None]
+) -> dict[str, dict[str, NDArray[Any]]]:
+    """Return what layers of bars are drawn from, by name; HoloViews calls what colours come from color."""
+    found = {}
+    for mission in layers:
+        columns = all_columns(bars, component) if mission == ALL else bar_columns(bars, component, mission)
+        found[bar_name(mission)] = {**columns, "color": columns["colour"]} if mission == ALL else columns
+    return found
 
 
 def bar_alpha(bars: Bars | None, mission: str | None) -> float:

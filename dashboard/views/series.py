@@ -8,27 +8,22 @@ import holoviews as hv
 import numpy as np
 from panel.viewable import Viewer
 
-from dashboard.colours import POINT_COLOURS
 from dashboard.views.curves import (
     GRADES,
-    Curve,
     band,
-    band_outline,
-    band_pieces,
     curve,
-    curve_frame,
     curve_hover,
+    curve_sources,
+    curve_style,
     gap_line,
-    held,
     held_line,
-    in_gaps,
     other_curves,
     second_band,
     second_line,
-    without_gaps,
+    second_sources,
 )
 from dashboard.views.figures import AXIS_ROOM, Bounds, Limits, calm, live, named, pane_of
-from dashboard.views.layers import colour_by_column, columns_of
+from dashboard.views.layers import LiveLayers
 from dashboard.views.legends import (
     METHOD_NAMES,
     calm_legend,
@@ -39,16 +34,15 @@ from dashboard.views.legends import (
 from dashboard.views.pair_bars import (
     ALL,
     LAYERS,
-    Bars,
     all_bars,
-    all_columns,
     bar_alpha,
-    bar_columns,
     bar_hover,
+    bar_name,
+    bar_sources,
     pair_bars,
     values_of,
 )
-from dashboard.views.rejected import cross_columns, cross_hover, rejected_crosses
+from dashboard.views.rejected import cross_hover, rejected_crosses
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -56,6 +50,8 @@ if TYPE_CHECKING:
     import pandas as pd
     import panel as pn
     from bokeh.models import Legend, Range1d
+
+    from dashboard.state.pictures import Bars, Curve
 
 __all__ = ["COMPONENTS", "SeriesView", "limits_of"]
 
@@ -126,15 +122,16 @@ class SeriesView(Viewer):
         self._others: list[Curve] = []
         self._rejected: pd.DataFrame | None = None
         self._limits = Limits(moves_x=moves_time)
-        self._plots: dict[str, Any] = {}
         self._figure: Any = None
         self._reasons: Legend | None = None
         self._lines: Legend | None = None
-        self._bars_pipe = hv.streams.Pipe(data=None)
-        self._curve_pipe = hv.streams.Pipe(data=None)
-        self._second_pipe = hv.streams.Pipe(data=None)
+        self._pairs = self._of_pairs()
+        self._first = self._of_first()
+        self._second = self._of_second()
+        self._crosses = LiveLayers(
+            {"rejected": lambda data: rejected_crosses(data, self.component).opts(tools=[cross_hover()])}
+        )
         self._others_pipe = hv.streams.Pipe(data=[])
-        self._rejected_pipe = hv.streams.Pipe(data=None)
         self.pane = pane_of(self._overlay(), f"{name}-plot", min_height=120 if slim else 200)
 
     def __panel__(self) -> pn.pane.HoloViews:
@@ -166,7 +163,7 @@ class SeriesView(Viewer):
         self.show_others(list(others))
         version = (key, id(bars) if bars is not None else 0)
         if version == self._shown:
-            if self._curve_pipe.data is None and active is not None:
+            if self._first.data is None and active is not None:
                 self._make_room(active)
             self.show_curve(active)
         else:
@@ -191,73 +188,23 @@ class SeriesView(Viewer):
         if bars is not None and len(bars.pairs) and refit_axes:
             curves = [*self._others, *([active] if active else [])]
             self._limits.set(limits_of(bars, self.component, curves))
-        self._bars_pipe.update(data=bars)
-        if self._direct:
-            for layer in self._layers:
-                handles = self._plots[f"bars {layer}"].handles
-                handles["source"].data = self._columns(layer)
-                handles["glyph"].line_alpha = bar_alpha(bars, layer)
+        self._pairs.send(bars)
+        if self._pairs.direct:
             self._limits.apply()
             self._name_axis()
-        else:
-            hv.streams.Stream.trigger([self._bars_pipe])
         self.show_curve(active)
 
     def show_curve(self, active: Curve | None) -> None:
         """Send the estimate of the active point: the only thing that moves on a refit."""
-        self._curve_pipe.update(data=active)
-        if not self._direct:
-            hv.streams.Stream.trigger([self._curve_pipe])
-            return
-        data = curve_frame(active.dataset if active else None, self.component)
-        colour = active.colour if active else POINT_COLOURS[0]
-        for grade in GRADES:
-            handles = self._plots[f"band {grade}"].handles
-            handles["glyph"].fill_color = colour
-            handles["source"].data = band_outline(band_pieces(data, grade))
-        for name, part in (("held", held(data)), ("gap", in_gaps(data)), ("curve", without_gaps(data))):
-            self._write_line(name, part, colour)
+        self._first.send(active)
 
     def show_second(self, second: Curve | None) -> None:
         """Send another estimate of the active point; None for none."""
-        if second is None and self._second_pipe.data is None:
+        if second is None and self._second.data is None:
             return
-        self._second_pipe.update(data=second)
-        if not self._direct:
-            hv.streams.Stream.trigger([self._second_pipe])
-        else:
-            data = curve_frame(second.dataset if second else None, self.component)
-            colour = second.colour if second else POINT_COLOURS[0]
-            for gaps in (True, False):
-                handles = self._plots[_second_name(gaps)].handles
-                handles["glyph"].fill_color = colour
-                handles["source"].data = columns_of(second_band(second, self.component, gaps=gaps))
-            self._write_line("second", data, colour)
+        self._second.send(second)
         if self._lines is not None:
             self._lines.visible = second is not None
-
-    def _write_line(self, name: str, data: pd.DataFrame, colour: str) -> None:
-        handles = self._plots[name].handles
-        handles["glyph"].line_color = colour
-        handles["source"].data = {column: data[column].to_numpy() for column in ("time", "value", "std")}
-
-    def _columns(self, layer: str | None) -> dict[str, Any]:
-        """Return the source of a layer of pairs; HoloViews calls what colours come from color."""
-        if layer != ALL:
-            return bar_columns(self._bars, self.component, layer)
-        columns = all_columns(self._bars, self.component)
-        return {**columns, "color": columns["colour"]}
-
-    @property
-    def _direct(self) -> bool:
-        """Whether a server shows the figure: then its sources are written directly.
-
-        An update of the whole overlay through HoloViews takes 40 to 150 ms, this 3 ms. The pipes hold the
-        same data, for whoever draws the figure anew; a notebook is served through them.
-        """
-        plot = self._plots.get("curve")
-        document = plot.document if plot is not None else None
-        return document is not None and document.session_context is not None
 
     def show_others(self, others: list[Curve]) -> None:
         """Send the estimates of the other points; a small figure shows none."""
@@ -270,80 +217,91 @@ class SeriesView(Viewer):
         if pairs is None and self._rejected is None:
             return
         self._rejected = pairs
-        self._rejected_pipe.update(data=pairs)
-        if self._direct:
-            handles = self._plots["rejected"].handles
-            columns = cross_columns(pairs, self.component)
-            handles["source"].data = {**columns, "color": columns["colour"]}  # HoloViews calls it so
+        self._crosses.send(pairs)
+        if self._crosses.direct:
             self._name_axis()
-        else:
-            hv.streams.Stream.trigger([self._rejected_pipe])
 
     def set_component(self, component: str) -> None:
         """Switch between speed and components."""
         self.component = component
-        self.show(self._bars, self._curve_pipe.data)
-        self.show_second(self._second_pipe.data)
+        self.show(self._bars, self._first.data)
+        self.show_second(self._second.data)
         self.show_others(self._others)
         self.show_rejected(self._rejected)
 
-    def _keep(self, name: str) -> Any:
-        """Make a hook that keeps the plot of a layer, and names it for scripts in the browser."""
+    def _of_pairs(self) -> LiveLayers:
+        """Make the layers of the image pairs."""
 
-        def hook(plot: Any, _element: Any) -> None:
-            self._plots[name] = plot
-            plot.handles["glyph_renderer"].name = name
+        def layer(mission: str | None) -> Any:
+            hover = bar_hover(mission)
 
-        return hook
+            def draw(bars: Bars | None) -> hv.Segments:
+                drawn = (
+                    all_bars(bars, self.component)
+                    if mission == ALL
+                    else pair_bars(bars, self.component, mission)
+                )
+                return drawn.opts(tools=[hover], line_width=2, apply_ranges=False, muted_alpha=0.02)
+
+            return draw
+
+        named_so = {bar_name(mission): mission for mission in self._layers}
+        return LiveLayers(
+            {name: layer(mission) for name, mission in named_so.items()},
+            sources=lambda bars: bar_sources(bars, self.component, self._layers),
+            style=lambda name, bars: {"line_alpha": bar_alpha(bars, named_so[name])},
+            hooks=[self._share_time, self._limits.hook],
+        )
+
+    def _of_first(self) -> LiveLayers:
+        """Make the layers of the estimate."""
+        said, in_gap = curve_hover(), curve_hover("No pair here")
+
+        def held_by(grade: int) -> Any:
+            return lambda one: band(one, self.component, grade).opts(show_legend=False)
+
+        return LiveLayers(
+            {
+                **{f"band {grade}": held_by(grade) for grade in GRADES},
+                "held": lambda one: held_line(one, self.component).opts(show_legend=False),
+                "gap": lambda one: gap_line(one, self.component).opts(tools=[in_gap], show_legend=False),
+                "curve": lambda one: curve(one, self.component).opts(tools=[said], show_legend=False),
+            },
+            sources=lambda one: curve_sources(one, self.component),
+            style=curve_style,
+        )
+
+    def _of_second(self) -> LiveLayers:
+        """Make the layers of another estimate of the point."""
+        hover = curve_hover(METHOD_NAMES[1])
+
+        def held_by(*, gaps: bool) -> Any:
+            return lambda one: second_band(one, self.component, gaps=gaps).opts(show_legend=False)
+
+        return LiveLayers(
+            {
+                "second band in gaps": held_by(gaps=True),
+                "second band": held_by(gaps=False),
+                "second": lambda one: second_line(one, self.component).opts(tools=[hover], show_legend=False),
+            },
+            sources=lambda one: second_sources(one, self.component),
+            style=curve_style,
+        )
 
     def _overlay(self) -> hv.Overlay:
-        def bars(layer: str | None) -> hv.DynamicMap:
-            def draw(data: Bars | None) -> hv.Segments:
-                if layer == ALL:
-                    return all_bars(data, self.component)
-                return pair_bars(data, self.component, layer)
-
-            hooks = [self._keep(f"bars {layer}"), self._share_time, self._limits.hook, colour_by_column]
-            style = {"line_width": 2, "apply_ranges": False, "muted_alpha": 0.02}
-            return live(draw, self._bars_pipe).opts(
-                hv.opts.Segments(tools=[bar_hover(layer)], hooks=hooks, **style)
-            )
-
-        def held_by(grade: int) -> hv.DynamicMap:
-            drawn = live(lambda data: band(data, self.component, grade), self._curve_pipe)
-            return drawn.opts(hv.opts.Area(hooks=[self._keep(f"band {grade}")], show_legend=False))
-
-        def line(draw: Any, name: str, tools: list[Any]) -> hv.DynamicMap:
-            drawn = live(lambda data: draw(data, self.component), self._curve_pipe)
-            return drawn.opts(hv.opts.Curve(tools=tools, show_legend=False, hooks=[self._keep(name)]))
-
-        def second_held(gaps: bool) -> hv.DynamicMap:
-            drawn = live(lambda data: second_band(data, self.component, gaps=gaps), self._second_pipe)
-            return drawn.opts(hv.opts.Area(hooks=[self._keep(_second_name(gaps))], show_legend=False))
-
-        def second() -> hv.DynamicMap:
-            drawn = live(lambda data: second_line(data, self.component), self._second_pipe)
-            return drawn.opts(
-                hv.opts.Curve(
-                    tools=[curve_hover(METHOD_NAMES[1])], show_legend=False, hooks=[self._keep("second")]
-                )
-            )
-
-        crosses = live(lambda data: rejected_crosses(data, self.component), self._rejected_pipe)
         others = live(lambda data: other_curves(data, self.component), self._others_pipe)
+        first, second = self._first.layer, self._second.layer
         layers = [
-            *(bars(layer) for layer in self._layers),
-            crosses.opts(
-                hv.opts.Points(tools=[cross_hover()], hooks=[self._keep("rejected"), colour_by_column])
-            ),
-            second_held(True),
-            second_held(False),
-            *(held_by(grade) for grade in GRADES),
+            *(self._pairs.layer(bar_name(mission)) for mission in self._layers),
+            self._crosses.layer("rejected"),
+            second("second band in gaps"),
+            second("second band"),
+            *(first(f"band {grade}") for grade in GRADES),
             *([] if self._slim else [others]),
-            line(held_line, "held", []),
-            second(),
-            line(gap_line, "gap", [curve_hover("No pair here")]),
-            line(curve, "curve", [curve_hover()]),
+            first("held"),
+            second("second"),
+            first("gap"),
+            first("curve"),
         ]
         return (
             hv.Overlay(layers)
@@ -378,12 +336,11 @@ class SeriesView(Viewer):
         for legend in self._missions_legends():
             calm_legend(legend)
         if self._reasons is None or self._reasons not in figure.center:
-            self._reasons = reasons_legend(self._plots["rejected"].handles["glyph_renderer"])
+            self._reasons = reasons_legend(_drawn_by(self._crosses, "rejected"))
             figure.add_layout(self._reasons)
         if not self._slim and (self._lines is None or self._lines not in figure.above):
-            lines = [self._plots[name].handles["glyph_renderer"] for name in ("held", "second")]
-            self._lines = lines_legend(*lines)
-            self._lines.visible = self._second_pipe.data is not None
+            self._lines = lines_legend(_drawn_by(self._first, "held"), _drawn_by(self._second, "second"))
+            self._lines.visible = self._second.data is not None
             figure.add_layout(self._lines, "above")
         # HoloViews takes the first legend for its own, and puts that last whenever it draws.
         figure.above = [one for one in figure.above if one is not self._lines] + [
@@ -403,5 +360,6 @@ class SeriesView(Viewer):
             self._reasons.visible = self._rejected is not None
 
 
-def _second_name(gaps: bool) -> str:
-    return "second band in gaps" if gaps else "second band"
+def _drawn_by(layers: LiveLayers, name: str) -> Any:
+    """Return what draws a layer in the figure."""
+    return layers.plots[name].handles["glyph_renderer"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from html import escape
 from typing import TYPE_CHECKING, Any
 
@@ -18,38 +17,12 @@ from dashboard.views.series import SeriesView
 if TYPE_CHECKING:
     import pandas as pd
 
-    from dashboard.views.curves import Curve
-    from dashboard.views.pair_bars import Bars
+    from dashboard.state.pictures import PointSeries
 
-__all__ = ["ARRANGEMENTS", "PointSeries", "SeriesBoard", "legend_html", "rows_of"]
+__all__ = ["ARRANGEMENTS", "SeriesBoard", "legend_html", "rows_of"]
 
 ARRANGEMENTS = {"Overlay": "overlay", "Side by side": "side"}
 _IN_A_ROW = 3
-
-
-@dataclass(frozen=True, eq=False)
-class PointSeries:
-    """What is drawn of a point.
-
-    Parameters
-    ----------
-    key : int
-        Of the point.
-    label, colour : str
-    bars : Bars
-        Its pairs.
-    curve : Curve or None
-        Its estimate, where there is one.
-    second : Curve or None
-        Its Gaussian process, where `curve` is its inversion.
-    """
-
-    key: int
-    label: str
-    colour: str
-    bars: Bars
-    curve: Curve | None
-    second: Curve | None = None
 
 
 def rows_of(count: int) -> list[int]:

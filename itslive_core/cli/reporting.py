@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, Self
 
 import click
 
+from itslive_core.support.durations import clock
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -83,7 +85,7 @@ class _Lines(BlockProgress):
             return
         self._last = now
         left = (now - self._begin) / (done - self._first) * (total - done)
-        click.echo(f"{done} of {total} {what}, {_clock(left)} left", err=True)
+        click.echo(f"{done} of {total} {what}, {clock(left)} left", err=True)
 
 
 class _Bar(BlockProgress):
@@ -137,9 +139,3 @@ def stop_on_interrupt(report: Reporter) -> Iterator[threading.Event]:
         yield stop
     finally:
         signal.signal(signal.SIGINT, previous)
-
-
-def _clock(seconds: float) -> str:
-    minutes, seconds = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02d}:{seconds:02d}" if hours else f"{minutes:02d}:{seconds:02d}"

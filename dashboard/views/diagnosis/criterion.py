@@ -10,12 +10,14 @@ import holoviews as hv
 import hvplot.pandas  # noqa: F401 - registers .hvplot
 import numpy as np
 import pandas as pd
+import panel_material_ui as pmui
 from bokeh.events import Tap
 from bokeh.models import Span
 from panel.viewable import Viewer
 
 from dashboard.colours import CRITERION_COLOURS, MARKER
 from dashboard.state.settings import LOG_SMOOTHING_BOUNDS
+from dashboard.views.diagnosis.section import Section, note
 from dashboard.views.figures import calm, named, pane_of
 from dashboard.views.layers import LiveLayers
 from dashboard.views.scales import decade_ticks, spread_out
@@ -27,12 +29,26 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from dashboard.state.settings import Settings
+    from dashboard.views.diagnosis.section import Look, Shared
 
-__all__ = ["CRITERIA", "CriterionView", "best_marks", "criterion_curve", "criterion_frame"]
+__all__ = [
+    "CRITERIA",
+    "CriterionSection",
+    "CriterionView",
+    "best_marks",
+    "criterion_curve",
+    "criterion_frame",
+    "smoothing_words",
+]
 
 CRITERIA = {"evidence": "Evidence", "gcv": "GCV"}
 _TOP = 4.7
 """Upper end of the figure: fifty thousand worse than the best, as `spread_out` shows it."""
+_CHOSEN = {
+    "auto": "chosen from the data",
+    "evidence": "chosen by the evidence",
+    "gcv": "chosen by GCV",
+}
 _NONE = tuple(np.empty(0, dtype=kind) for kind in (float, float, object, object))
 _HEIGHT = 226
 _GRIP = 16
@@ -87,6 +103,12 @@ def best_marks(smoothing: xr.Dataset | None) -> hv.Points:
     return hv.Points(columns or _NONE, ["smoothing", "height"], ["colour", "what"]).opts(
         color="colour", size=9, line_color=None, apply_ranges=False, show_legend=False
     )
+
+
+def smoothing_words(settings: Settings) -> str:
+    """Say which lambda is in use, and who chose it."""
+    chosen = _CHOSEN[settings.criterion] if settings.auto_smoothing else "set by hand"
+    return f"λ = {settings.smoothing:,.3g}, {chosen}. Drag to try others."
 
 
 class CriterionView(Viewer):
@@ -187,3 +209,44 @@ class CriterionView(Viewer):
 
     def _is_at(self, location: float) -> bool:
         return math.isclose(location, self._settings.smoothing, rel_tol=1e-9)
+
+
+class CriterionSection(Section):
+    """The criteria, which lambda is in use, and the button that leaves it to the data."""
+
+    title = f"Smoothing by {' and '.join(CRITERIA.values())}"
+
+    def __init__(self, shared: Shared) -> None:
+        super().__init__(shared)
+        settings = shared.settings
+        self._view = CriterionView(settings, shared.later)
+        self._words = note()
+        self._auto = pmui.Button(
+            label="Auto",
+            icon="auto_fix_high",
+            size="small",
+            variant="outlined",
+            margin=(0, 4),
+            disabled=settings.auto_smoothing,
+            css_classes=["itslive-criterion-auto"],
+            description="Let the data choose the smoothing again",
+        )
+        self._auto.on_click(lambda _: settings.param.update(auto_smoothing=True))
+        settings.param.watch(self._tell, ["log_smoothing", "auto_smoothing"])
+        self._tell()
+
+    def contents(self) -> list[Any]:
+        """Return the words and the button, and below them the figure."""
+        head = pmui.Row(
+            self._words, self._auto, sizing_mode="stretch_width", margin=0, sx={"alignItems": "center"}
+        )
+        return [head, self.place(self._view.pane)]
+
+    def show(self, look: Look) -> None:
+        """Send the criteria."""
+        self._view.show(look.diagnosis.smoothing)
+
+    def _tell(self, *_: Any) -> None:
+        settings = self._shared.settings
+        self._words.object = f"<p>{smoothing_words(settings)}</p>"
+        self._auto.disabled = settings.auto_smoothing

@@ -12,6 +12,7 @@ from bokeh.models import FixedTicker, HoverTool
 from panel.viewable import Viewer
 
 from dashboard.colours import GROUP_COLOUR, MISSION_COLOURS, MISSION_LABELS
+from dashboard.views.diagnosis.section import Section
 from dashboard.views.figures import calm, named, pane_of, zero_line
 from dashboard.views.layers import LiveLayers
 from dashboard.views.scales import decade_ticks, spread_out
@@ -20,7 +21,9 @@ from itslive_core.filters.outliers import SPAN_CLASSES
 if TYPE_CHECKING:
     import panel as pn
 
-__all__ = ["GROUPS", "ResidualsView", "residual_quantiles"]
+    from dashboard.views.diagnosis.section import Look, Shared
+
+__all__ = ["GROUPS", "ResidualsSection", "ResidualsView", "residual_quantiles"]
 
 _QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 _COLUMNS = ["place", "group", "colour", "n", "q05", "q25", "q50", "q75", "q95"]
@@ -157,3 +160,22 @@ class ResidualsView(Viewer):
         figure.xaxis[0].major_label_overrides = {place: label for place, label, *_ in GROUPS}
         figure.xgrid[0].visible = False
         zero_line(figure, "width")
+
+
+class ResidualsSection(Section):
+    """The bars."""
+
+    title = "Residuals by mission and by span"
+    about = "Pairs minus estimate along the flow: 90 % of them, half of them, median."
+
+    def __init__(self, shared: Shared) -> None:
+        super().__init__(shared)
+        self._view = ResidualsView()
+
+    def contents(self) -> list[Any]:
+        """Return the figure."""
+        return [self.place(self._view.pane)]
+
+    def show(self, look: Look) -> None:
+        """Send the pairs."""
+        self._view.show(look.diagnosis.pairs)

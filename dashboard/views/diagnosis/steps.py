@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from html import escape
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dashboard.colours import ACCENT, step_colour, step_label
+from dashboard.views.diagnosis.section import Section
+from dashboard.views.parts import html
 from dashboard.views.rejected import NO_WEIGHT, step_of
 
 if TYPE_CHECKING:
+    from dashboard.views.diagnosis.section import Look, Shared
     from itslive_core import Diagnosis
 
-__all__ = ["funnel_html", "funnel_rows"]
+__all__ = ["StepsSection", "funnel_html", "funnel_rows"]
 
 _READING = {"read", "components", "valid_dates"}
 
@@ -54,3 +57,21 @@ def funnel_html(diagnosis: Diagnosis | None) -> str:
             f"<li><div class='head'>{head}</div><div class='bar'>{bar}</div><p>{escape(note)}</p></li>"
         )
     return f"<ol class='itslive-funnel'>{''.join(items)}</ol>"
+
+
+class StepsSection(Section):
+    """The list of steps."""
+
+    title = "Pairs left by each step"
+
+    def __init__(self, shared: Shared) -> None:
+        super().__init__(shared)
+        self.funnel = html("", "itslive-funnel-pane", sizing_mode="stretch_width", margin=0)
+
+    def contents(self) -> list[Any]:
+        """Return the list."""
+        return [self.funnel]
+
+    def show(self, look: Look) -> None:
+        """Write the list anew."""
+        self.funnel.object = funnel_html(look.diagnosis)

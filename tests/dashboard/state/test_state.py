@@ -131,10 +131,17 @@ def test_address_round_trip_and_its_bounds():
 @pytest.mark.parametrize(
     "query",
     [
-        {"lambda": "1e99"}, {"lambda": "nan"}, {"k": "7"}, {"h": "-3"}, {"h": "inf"}, {"weights": "evil"},
-        {"robust": "maybe"}, {"outliers": "<script>"}, {"lambda": None},
+        {"lambda": "1e99"},
+        {"lambda": "nan"},
+        {"k": "7"},
+        {"h": "-3"},
+        {"h": "inf"},
+        {"weights": "evil"},
+        {"robust": "maybe"},
+        {"outliers": "<script>"},
+        {"lambda": None},
     ],
-)  # fmt: skip
+)
 def test_untrusted_addresses_change_nothing(query):
     session = Session(JobRunner())
     apply_query(session, query)

@@ -8,36 +8,19 @@ import holoviews as hv
 import numpy as np
 import pytest
 import shapely
-import xarray as xr
 
-from dashboard.application import Dashboard
-from dashboard.control.area import clock
-from dashboard.control.canvas import Canvas
-from dashboard.control.fit import Fit, summary_of
-from dashboard.control.places import parse_position
 from dashboard.extension import prepare
-from dashboard.state.estimators import Estimators
-from dashboard.state.selection import Point, Selection
-from dashboard.state.settings import Settings
-from dashboard.views.curves import Curve, band_outline
-from dashboard.views.estimate_panel import EstimatePanel
+from dashboard.state.fit import Fit, summary_of
+from dashboard.state.pictures import Bars, Curve, Raster
+from dashboard.state.selection import Point
+from dashboard.views.curves import band_outline
 from dashboard.views.figures import fit_box
-from dashboard.views.glacier_map import (
-    GlacierMapView,
-    Raster,
-    colour_labels,
-    field_image,
-    nice_limit,
-    outline_lines,
-)
-from dashboard.views.pair_bars import Bars, pair_bars
-from dashboard.views.panels import SelectionPanel, span_histogram
+from dashboard.views.glacier_map import GlacierMapView, colour_labels, field_image, outline_lines
+from dashboard.views.pair_bars import pair_bars
 from dashboard.views.series import SeriesView, limits_of
+from dashboard.views.spans import span_histogram
 from dashboard.views.world_map import geometry_path, land_patch, marks, to_lonlat, to_mercator
-from itslive_core import ImagePairs, InversionSettings, PairSelection, invert, open_cube
-from itslive_core.demo import demo_path
-from itslive_core.errors import SelectionError
-from tests import waiting
+from itslive_core import ImagePairs, InversionSettings, PairSelection, invert
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -53,9 +36,14 @@ def pairs() -> ImagePairs:
     span = rng.choice([6.0, 12.0, 32.0], 300)
     vx = 300 + rng.normal(0, 20, 300)
     return ImagePairs.from_arrays(
-        start, start + span, vx, 0.2 * vx, mission=np.where(span < 10, "S1", "L8_9"),
-        vx_error=np.full(300, 10.0), vy_error=np.full(300, 10.0),
-    )  # fmt: skip
+        start,
+        start + span,
+        vx,
+        0.2 * vx,
+        mission=np.where(span < 10, "S1", "L8_9"),
+        vx_error=np.full(300, 10.0),
+        vy_error=np.full(300, 10.0),
+    )
 
 
 @pytest.fixture(scope="module")
@@ -148,13 +136,6 @@ def test_raster_keeps_its_pixels():
     assert image[60.0, 180.0] == 1.0
 
 
-def test_colour_scale_grows_in_round_steps():
-    assert nice_limit(np.array([0.0, 110.0])) == 150.0
-    assert nice_limit(np.array([np.nan])) == 10.0
-    assert nice_limit(np.array([50.0]), at_least=300.0) == 300.0
-    assert nice_limit(np.array([0.034]), smallest=0.01) == pytest.approx(0.04)
-
-
 @pytest.mark.parametrize(
     ("kind", "limits"), [("size", (0.0, 5.0)), ("change", (-5.0, 5.0)), ("day", (0.0, 365.25))]
 )
@@ -183,20 +164,6 @@ def test_colour_scale_has_round_labels(limit, labels):
     assert " ".join(colour_labels(raster).values()) == labels
     both = Raster(axis, axis[::-1], np.ones((2, 2)), limit=2.0, kind="change")
     assert list(colour_labels(both)) == [-2.0, -1.5, -1.0, -0.5, 0.0, 0.5, 1.0, 1.5, 2.0]
-
-
-def test_canvas_takes_what_is_known_of_pixels():
-    canvas = Canvas(np.array([60.0, 180.0]), np.array([180.0, 60.0]))
-    values = {"vx": ("time", "y", "x"), "vy": ("time", "y", "x")}
-    block = xr.Dataset(
-        {name: (dims, np.full((1, 1, 1), 3.0)) for name, dims in values.items()}
-        | {"trend": (("y", "x"), [[-2.0]])},
-        coords={"time": np.array(["2020-01-01"], "datetime64[ns]"), "y": [60.0], "x": [180.0]},
-    )
-    canvas.put_series(block)
-    assert canvas.facts["trend"][1, 1] == -2.0
-    assert np.isfinite(canvas.facts["trend"]).sum() == 1
-    assert list(canvas.facts) == ["trend"]
 
 
 def test_outline_shows_holes():
@@ -228,108 +195,7 @@ def test_histogram_counts_all_pairs(pairs):
     assert span_histogram(pairs.end - pairs.start).dimension_values("pairs").sum() == len(pairs)
 
 
-def test_fields_of_limits_put_numbers_right():
-    settings = Settings()
-    panel = EstimatePanel(settings, Estimators())
-    field = panel.limits["max_angle"]
-    assert field.value == ""
-    field.value = "500"
-    assert settings.max_angle == 180.0
-    for text in ("all", "nan"):
-        field.value = text
-        assert settings.max_angle == 180.0
-        assert field.value == "180"
-    field.value = " "
-    assert settings.max_angle is None
-    assert field.value == ""
-    settings.from_core(InversionSettings(max_error=40.0))
-    assert panel.limits["max_error"].value == "40"
-
-
 def test_box_gets_the_frame_s_proportions():
     x0, y0, x1, y1 = fit_box((0, 0, 10, 10), 400, 200, margin=0.0)
     assert (x1 - x0) / (y1 - y0) == pytest.approx(2.0)
     assert y1 - y0 == pytest.approx(10.0)
-
-
-def test_positions_are_read_as_people_write_them():
-    assert parse_position("69.3, -50.1") == (-50.1, 69.3)
-    assert parse_position("69.3 N, 50.1 W") == (-50.1, 69.3)
-    assert parse_position("-30 200") == (-160.0, -30.0)
-    assert parse_position("Aletsch") is None
-    with pytest.raises(SelectionError, match="no place on Earth"):
-        parse_position("95, 10")
-
-
-def test_time_left_is_readable():
-    assert (clock(12), clock(3725)) == ("00:12", "1:02:05")
-
-
-def test_canvas_takes_blocks_of_two_cubes():
-    cubes = [open_cube(path) for path in demo_path().cubes]
-    bounds = (
-        min(cube.bounds[0] for cube in cubes), min(cube.bounds[1] for cube in cubes),
-        max(cube.bounds[2] for cube in cubes), max(cube.bounds[3] for cube in cubes),
-    )  # fmt: skip
-    canvas = Canvas.around(cubes, bounds)
-    for number, cube in enumerate(cubes):
-        canvas.put_median(cube.x, cube.y, np.full(cube.shape, number))
-    assert (canvas.median == 0).sum() == np.prod(cubes[0].shape)
-    assert (canvas.median == 1).sum() == np.prod(cubes[1].shape)
-
-
-def test_whole_way_without_a_browser():
-    """Demo, glacier, pixel, refit: driven by hand, as in a script without an event loop."""
-    import time
-
-    app = Dashboard()
-    app.start()
-
-    def until(condition):
-        def drive():
-            app.session.runner.drain()
-            app.session.runner.catch_up()
-            time.sleep(0.01)
-
-        waiting.until(condition, usual=60, between=drive, what=lambda: app.session.messages.text)
-
-    until(lambda: app.session.selection.known)
-    glacier = app.session.selection.known[0]
-    app.places.search(glacier.label)
-    until(lambda: app.area.canvas is not None and np.isfinite(app.area.canvas.median).any())
-    here = glacier.outline_in(app.area.cubes[0].crs).representative_point()
-    app.session.selection.compare = True
-    app._click_glacier(here.x, here.y)
-    app._click_glacier(here.x + 600, here.y)
-    until(
-        lambda: len(app.series.fits) == 2 and all(fit.series is not None for fit in app.series.fits.values())
-    )
-    first = app.series.fit.series
-    app.session.settings.param.update(auto_smoothing=False, log_smoothing=5.0)
-    until(lambda: app.series.fit.series is not first)
-    app._click_glacier(0.0, 0.0)
-    assert app.session.messages.severity == "error"
-    app.session.selection.points = []
-    assert app.series.fits == {}
-    app.close()
-
-
-def test_rows_of_selected_points_stay_unless_their_order_changes():
-    selection = Selection(compare=True)
-    panel = SelectionPanel(selection, lambda _: None, lambda _name, act: act())
-    first = selection.add_point(Point(0.0, 0.0, 1.0, 1.0, "cube"))
-    (row, _switch) = panel.layout.objects
-    second = selection.add_point(Point(0.0, 0.0, 2.0, 2.0, "cube"))
-    newer, same, _switch = panel.layout.objects
-    assert same is row
-    assert (newer[0].color, same[0].color) == ("primary", "default")
-    newer[1].clicks += 1
-    assert selection.points == [first]
-    assert panel.layout.objects[0] is row
-    assert row[0].color == "primary"
-    second = selection.add_point(second)
-    panel.layout.objects[1][0].clicks += 1
-    assert selection.point is first
-    assert selection.points[0] == second
-    assert row not in panel.layout.objects
-    assert [one[0].color for one in panel.layout.objects[:2]] == ["primary", "default"]

@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 
 from dashboard.address import apply_query, query_of
-from dashboard.control.area import AreaControl, Progress
+from dashboard.control.area import AreaControl
 from dashboard.control.session import Session
 from dashboard.extension import prepare
 from dashboard.resources import devices_in_words
 from dashboard.runner import JobRunner
-from dashboard.views.estimate_panel import EstimatePanel
+from dashboard.screen.estimate_panel import EstimatePanel
+from dashboard.state.progress import Progress
 from dashboard.views.glacier_map import GlacierMapView
 from itslive_core import Glacier, open_cube
 from itslive_core.demo import demo_path
@@ -87,9 +88,17 @@ def test_a_coupled_glacier_is_shown_before_and_after(session):
     glacier = min(Glacier.list_from_file(demo_path().outlines), key=lambda g: g.area_km2 or 0)
     session.selection.param.update(glaciers=[glacier])
     session.settings.param.update(
-        auto_smoothing=False, log_smoothing=2.0, interval=96.0, robust=False, outliers="none",
-        noise="formal", offsets="none", smoothing_in_time="constant", neighbours="fixed", mu=0.5,
-    )  # fmt: skip
+        auto_smoothing=False,
+        log_smoothing=2.0,
+        interval=96.0,
+        robust=False,
+        outliers="none",
+        noise="formal",
+        offsets="none",
+        smoothing_in_time="constant",
+        neighbours="fixed",
+        mu=0.5,
+    )
     session.filters.start = dt.date(2023, 1, 1)
     area.show(glacier, [cube])
     area.invert()

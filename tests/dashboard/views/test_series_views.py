@@ -8,10 +8,10 @@ import pytest
 import xarray as xr
 
 from dashboard.extension import prepare
+from dashboard.state.pictures import Bars, Curve, PointSeries
 from dashboard.views.curves import (
     BAND_ALPHA,
     GRADES,
-    Curve,
     band,
     band_pieces,
     curve_frame,
@@ -19,9 +19,9 @@ from dashboard.views.curves import (
     held_line,
     support,
 )
-from dashboard.views.pair_bars import Bars, all_bars, all_columns
+from dashboard.views.pair_bars import all_bars, all_columns
 from dashboard.views.series import SeriesView
-from dashboard.views.series_board import PointSeries, SeriesBoard, legend_html, rows_of
+from dashboard.views.series_board import SeriesBoard, legend_html, rows_of
 from itslive_core import ImagePairs, invert
 
 
@@ -150,7 +150,7 @@ def test_points_side_by_side_share_the_time_axis_only():
     board.show(points[:1])
     assert board._over.visible, "a single point needs no arrangement"
     board.show([])
-    assert board.overlay._curve_pipe.data is None
+    assert board.overlay._first.data is None
 
 
 def test_a_click_elsewhere_leaves_the_axes_of_the_same_point_alone():

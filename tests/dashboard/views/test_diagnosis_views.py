@@ -20,17 +20,17 @@ from dashboard.runner import JobRunner
 from dashboard.state.selection import Point
 from dashboard.state.settings import Settings
 from dashboard.views.diagnosis.criterion import CriterionView, best_marks, criterion_curve, criterion_frame
-from dashboard.views.diagnosis.missions import (
+from dashboard.views.diagnosis.missions import mission_table, noise_words
+from dashboard.views.diagnosis.offsets import (
+    OffsetsSection,
     OffsetsView,
     about_offsets,
-    mission_table,
-    noise_words,
     offset_bars,
     offset_marks,
     offset_rows,
 )
 from dashboard.views.diagnosis.residuals import GROUPS, median_marks, quantile_bars, residual_quantiles
-from dashboard.views.diagnosis.steps import funnel_html, funnel_rows
+from dashboard.views.diagnosis.steps import StepsSection, funnel_html, funnel_rows
 from dashboard.views.diagnosis.strip import held_bars, resolution_curve, strip_frame
 from dashboard.views.diagnosis.tab import DiagnosisView
 from dashboard.views.layers import LiveLayers, columns_of
@@ -57,9 +57,14 @@ def make_pairs(n: int = 400) -> ImagePairs:
     vx = 300 + rng.normal(0, 300 / span + 3)
     vx[::40] += 900.0  # the robust fit gives these no weight
     return ImagePairs.from_arrays(
-        start, start + span, vx, 0.2 * vx, mission=np.where(span < 20, "S1", "L8_9"),
-        vx_error=300 / span + 3, vy_error=300 / span + 3,
-    )  # fmt: skip
+        start,
+        start + span,
+        vx,
+        0.2 * vx,
+        mission=np.where(span < 20, "S1", "L8_9"),
+        vx_error=300 / span + 3,
+        vy_error=300 / span + 3,
+    )
 
 
 @pytest.fixture(scope="module")
@@ -232,19 +237,24 @@ def resolution_line(pairs: pd.DataFrame) -> hv.Curve:
 def test_the_tab_says_what_to_do_or_why_there_is_nothing(found, pairs):
     view = DiagnosisView(Settings(), lambda _name, _act: None)
     assert "Click a pixel" in view._hint.object
+    offsets = next(one for one in view.sections if isinstance(one, OffsetsSection))
     view.show(found, offsets=False)
     assert not view._hint.visible
-    assert "switched off" in view._about_offsets.object
+    assert "switched off" in offsets.words.object
     view.show(diagnose(pairs.take(np.arange(2))))
     assert view._hint.visible
     assert "too few pairs" in view._hint.object
     view.show(None, "All pairs were filtered out")
     assert "All pairs were filtered out" in view._hint.object
-    assert view._offsets is None
+    assert offsets.view is None
     with_some = Diagnosis(**{**vars(found), "missions": with_offsets(found)})
     view.show(with_some)
-    assert view._offsets_place.visible
-    assert "held against" in view._about_offsets.object
+    assert offsets.figure.visible
+    assert "held against" in offsets.words.object
+
+
+def steps_of(view: DiagnosisView) -> StepsSection:
+    return next(one for one in view.sections if isinstance(one, StepsSection))
 
 
 class Cube:
@@ -292,9 +302,9 @@ def test_only_what_is_looked_at_is_diagnosed(pairs):
     assert control._known is None
     assert made == []
     control.open(True)
-    until(lambda: control._known is not None and made[0]._funnel.object)
+    until(lambda: control._known is not None and steps_of(made[0]).funnel.object)
     assert control._known[0] is series.fit
-    assert made[0].series._curve_pipe.data.dataset is series.fit.series, "the figure in the tab follows"
+    assert made[0].series._first.data.dataset is series.fit.series, "the figure in the tab follows"
     first = control._known
     session.settings.param.update(auto_smoothing=False, log_smoothing=4.0)
     until(lambda: control._known is not first)

@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 
 from dashboard.colours import POINT_COLOURS, partner_colour
-from dashboard.control.fit import Process
 from dashboard.extension import prepare
+from dashboard.screen.estimate_panel import EstimatePanel
 from dashboard.state.estimators import Estimators
+from dashboard.state.fit import Process
+from dashboard.state.pictures import Bars, Curve, PointSeries
 from dashboard.state.settings import Settings
 from dashboard.views.curves import (
-    Curve,
     band_outline,
     band_pieces,
     curve_frame,
@@ -31,12 +32,10 @@ from dashboard.views.decomposition import (
     sentences,
     time_limits,
 )
-from dashboard.views.estimate_panel import EstimatePanel
 from dashboard.views.layers import columns_of
 from dashboard.views.legends import METHOD_NAMES
-from dashboard.views.pair_bars import Bars
 from dashboard.views.series import SeriesView
-from dashboard.views.series_board import PointSeries, legend_html
+from dashboard.views.series_board import legend_html
 from itslive_core import GaussianProcessSettings, ImagePairs, PairSelection, fit_gaussian_process, invert
 
 if TYPE_CHECKING:

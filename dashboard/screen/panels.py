@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import holoviews as hv
-import hvplot.pandas  # noqa: F401 - registers .hvplot
 import numpy as np
-import pandas as pd
 import panel as pn
 import panel_material_ui as pmui
 from panel.viewable import Viewer
 
-from dashboard.colours import ACCENT, MISSION_COLOURS, MISSION_LABELS
-from dashboard.state.filters import SPAN_BOUNDS
-from dashboard.views.figures import calm, live
+from dashboard.colours import MISSION_COLOURS, MISSION_LABELS
+from dashboard.views.figures import live
+from dashboard.views.spans import span_histogram
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,37 +20,9 @@ if TYPE_CHECKING:
     from dashboard.state.filters import Filters
     from dashboard.state.selection import Selection
 
-__all__ = ["FiltersPanel", "SelectionPanel", "span_histogram"]
+__all__ = ["FiltersPanel", "SelectionPanel"]
 
 _WIDE: dict[str, Any] = {"sizing_mode": "stretch_width", "margin": (6, 10)}
-
-
-def span_histogram(span: Any) -> Any:
-    """Draw how many pairs there are of each span, with hvplot.
-
-    Parameters
-    ----------
-    span : ndarray, shape (n,)
-        Spans [days].
-    """
-    edges = np.array([0, 8, 16, 32, 64, 128, 256, 400, SPAN_BOUNDS[1]])
-    counts = np.histogram(np.clip(span, 0, SPAN_BOUNDS[1]), edges)[0]
-    labels = [f"{low}–{high}" for low, high in pairwise(edges.tolist())]
-    table = pd.DataFrame({"span [days]": labels, "pairs": counts})
-    return table.hvplot.bar(
-        x="span [days]", y="pairs", height=120, responsive=True, color=ACCENT, rot=35
-    ).opts(
-        toolbar=None,
-        xlabel="",
-        ylabel="",
-        default_tools=["hover"],
-        fontsize={"ticks": "11px"},
-        show_grid=False,
-        yaxis=None,
-        line_alpha=0,
-        bar_width=0.9,
-        hooks=[calm],
-    )
 
 
 class FiltersPanel(Viewer):

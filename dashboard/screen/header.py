@@ -14,8 +14,8 @@ from dashboard.views.parts import html, stylesheet
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from dashboard.control.area import Progress
     from dashboard.control.session import Messages
+    from dashboard.state.progress import Progress
     from itslive_core import Glacier
 
 __all__ = ["Header", "MessageBar"]

@@ -3,36 +3,69 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import panel as pn
 import panel_material_ui as pmui
 
 from dashboard.resources import asset
-from dashboard.views.estimate_panel import EstimatePanel
-from dashboard.views.glacier_card import GlacierCard
-from dashboard.views.header import Header, MessageBar
-from dashboard.views.panels import FiltersPanel, SelectionPanel
+from dashboard.screen.estimate_panel import EstimatePanel
+from dashboard.screen.glacier_card import GlacierCard
+from dashboard.screen.header import Header, MessageBar
+from dashboard.screen.panels import FiltersPanel, SelectionPanel
+from dashboard.screen.series_card import SeriesCard
+from dashboard.screen.sources import SourcesPanel
+from dashboard.screen.theme import PAGE_STYLE, THEME
 from dashboard.views.parts import card, html, stylesheet
-from dashboard.views.series_card import SeriesCard
-from dashboard.views.sources import SourcesPanel
-from dashboard.views.theme import PAGE_STYLE, THEME
+from itslive_core.support.band_level import BAND_WORDS
 
 if TYPE_CHECKING:
-    from dashboard.application import Dashboard
-    from dashboard.control.fit import Fit
+    from dashboard.control.area import AreaControl
+    from dashboard.control.diagnosis import DiagnosisControl
+    from dashboard.control.places import PlaceControl
+    from dashboard.control.series import SeriesControl
+    from dashboard.control.session import Session
+    from dashboard.state.fit import Fit
+    from dashboard.views.glacier_map import GlacierMapView
+    from dashboard.views.series_board import SeriesBoard
+    from dashboard.views.world_map import WorldMapView
     from itslive_core import Glacier
 
-__all__ = ["CITATION", "Frame"]
+__all__ = ["CITATION", "Frame", "Parts"]
 
 CITATION = (
     "Velocity data: ITS_LIVE, NASA MEaSUREs (Gardner et al., 2025, "
     "<a href='https://doi.org/10.5194/tc-19-3517-2025' target='_blank' rel='noopener'>"
     "doi:10.5194/tc-19-3517-2025</a>). Outlines: RGI and GLIMS. Land: Natural Earth. "
-    "The band is a 95 % Bayesian interval under independent noise."
+    f"The band is a {BAND_WORDS} Bayesian interval under independent noise."
 )
 _NOTEBOOK_HEIGHT = 860
 _SIDE = 316
+
+
+@dataclass(frozen=True, eq=False)
+class Parts:
+    """What a dashboard consists of.
+
+    Parameters
+    ----------
+    session : Session
+        State, worker and messages.
+    places, area, series, diagnosis
+        What acts in it.
+    world, glacier_map, board
+        What is seen.
+    """
+
+    session: Session
+    places: PlaceControl
+    area: AreaControl
+    series: SeriesControl
+    diagnosis: DiagnosisControl
+    world: WorldMapView
+    glacier_map: GlacierMapView
+    board: SeriesBoard
 
 
 class Frame:
@@ -40,18 +73,17 @@ class Frame:
 
     Parameters
     ----------
-    app : Dashboard
-        Whose parts these are.
+    parts : Parts
     """
 
-    def __init__(self, app: Dashboard) -> None:
-        session = app.session
-        self._app = app
+    def __init__(self, parts: Parts) -> None:
+        session, area = parts.session, parts.area
+        self._parts = parts
         self._counted: Any = None
-        self.header = Header(session.messages, app.area.progress, app.places.search, app.area.stop)
+        self.header = Header(session.messages, area.progress, parts.places.search, area.stop)
         self.filters = FiltersPanel(session.filters)
-        self.glacier = GlacierCard(app.area, app.glacier_map)
-        self.series = SeriesCard(session, app.series, app.diagnosis, app.series_view)
+        self.glacier = GlacierCard(area, parts.glacier_map)
+        self.series = SeriesCard(session, parts.series, parts.diagnosis, parts.board)
         self.sidebar = self._build_sidebar()
         self.main = self._build_main()
 
@@ -108,19 +140,19 @@ class Frame:
 
     def follow_smoothing(self, smoothing: Any) -> None:
         """Move the slider, which is not in use, to the lambda that was chosen."""
-        settings = self._app.session.settings
+        settings = self._parts.session.settings
         if isinstance(smoothing, (int, float)) and smoothing > 0 and math.isfinite(smoothing):
             low, high = settings.param["log_smoothing"].bounds
             settings.log_smoothing = min(max(math.log10(smoothing), low), high)
 
     def _build_sidebar(self) -> pmui.Column:
-        app = self._app
-        session = app.session
+        parts = self._parts
+        session = parts.session
         accordion = pmui.Accordion(
-            ("Selected", SelectionPanel(session.selection, app.places.select, session.runner.later)),
+            ("Selected", SelectionPanel(session.selection, parts.places.select, session.runner.later)),
             ("Estimate", EstimatePanel(session.settings, session.estimators)),
             ("Data", self.filters),
-            ("Open", SourcesPanel(app.places, app.world.show_imagery)),
+            ("Open", SourcesPanel(parts.places, parts.world.show_imagery)),
             active=[0, 1],
             sizing_mode="stretch_width",
             margin=0,
@@ -136,7 +168,7 @@ class Frame:
 
     def _build_main(self) -> pmui.Column:
         top = pn.Row(
-            card(self._app.world.pane, min_height=200),
+            card(self._parts.world.pane, min_height=200),
             self.glacier.layout,
             sizing_mode="stretch_both",
             margin=0,
@@ -145,7 +177,7 @@ class Frame:
         return pmui.Column(
             top,
             self.series.layout,
-            MessageBar(self._app.session.messages).alert,
+            MessageBar(self._parts.session.messages).alert,
             sizing_mode="stretch_both",
             margin=12,
             css_classes=["itslive-main"],

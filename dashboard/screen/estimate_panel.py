@@ -104,11 +104,14 @@ class EstimatePanel(Viewer):
             self.mu,
             self._select("device"),
             pmui.Typography(
-                devices_in_words(), variant="caption", sx={"opacity": 0.75},
-                css_classes=["itslive-devices"], **_TIGHT,
+                devices_in_words(),
+                variant="caption",
+                sx={"opacity": 0.75},
+                css_classes=["itslive-devices"],
+                **_TIGHT,
             ),
             **_NONE,
-        )  # fmt: skip
+        )
         self.layout = pmui.Column(
             pmui.RadioButtonGroup.from_param(
                 estimators.param.method,

@@ -13,12 +13,12 @@ import pytest
 from dashboard.address import OWN_KEYS, apply_query, query_of
 from dashboard.control import fit as fits
 from dashboard.control.area import ACTIONS, AreaControl
-from dashboard.control.fit import saved_series, shown_series, summary_of
 from dashboard.control.series import SeriesControl
 from dashboard.control.session import Session
 from dashboard.extension import prepare
 from dashboard.runner import JobRunner
 from dashboard.state.estimators import METHODS, PARTS, Estimators
+from dashboard.state.fit import saved_series, shown_series, summary_of
 from dashboard.state.selection import Point
 from dashboard.views.glacier_map import GlacierMapView
 from dashboard.views.series_board import SeriesBoard

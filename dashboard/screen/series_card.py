@@ -12,7 +12,7 @@ import panel as pn
 import panel_material_ui as pmui
 from panel.viewable import Viewer
 
-from dashboard.control.fit import saved_series, summary_of
+from dashboard.state.fit import saved_series, summary_of
 from dashboard.views.decomposition import DecompositionView
 from dashboard.views.parts import Figure, card, hint, hint_text, html, stylesheet, title_row
 from dashboard.views.series import COMPONENTS
@@ -20,9 +20,9 @@ from dashboard.views.series_board import ARRANGEMENTS
 
 if TYPE_CHECKING:
     from dashboard.control.diagnosis import DiagnosisControl
-    from dashboard.control.fit import Fit
     from dashboard.control.series import SeriesControl
     from dashboard.control.session import Session
+    from dashboard.state.fit import Fit
     from dashboard.views.series_board import SeriesBoard
 
 __all__ = ["SeriesCard"]

@@ -1,0 +1,123 @@
+"""What is known of a point: its pairs, its estimates, and how that is said in one line."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from dashboard.state.choices import Choices
+    from dashboard.state.pictures import Bars
+    from itslive_core import GaussianProcessSettings, ImagePairs, InversionSettings, PairSelection
+
+__all__ = ["Fit", "Process", "nothing_left", "saved_series", "shown_series", "summary_of"]
+
+
+@dataclass(frozen=True)
+class Fit:
+    """What is known of a point.
+
+    Parameters
+    ----------
+    pairs : ImagePairs
+        All pairs at its pixel.
+    shown : ImagePairs
+        Those that the filters on metadata leave.
+    selection : PairSelection
+        Those filters.
+    settings : InversionSettings
+        Settings of the estimate.
+    bars : Bars
+        The pairs shown, and which of them the filter on values keeps.
+    series : Dataset or None
+        The inversion, where it is wanted.
+    problem : str
+        Why there is no estimate.
+    """
+
+    pairs: ImagePairs
+    shown: ImagePairs
+    selection: PairSelection
+    settings: InversionSettings
+    bars: Bars
+    series: xr.Dataset | None = None
+    problem: str = ""
+
+
+@dataclass(frozen=True)
+class Process:
+    """The Gaussian process of a point.
+
+    Parameters
+    ----------
+    settings : GaussianProcessSettings
+        What was asked for.
+    selection : PairSelection
+        Filters on metadata.
+    series : Dataset or None
+        The estimate; while another one is on its way still the one before.
+    pending : bool
+        Another, or the refined one, is on its way.
+    problem : str
+        Why there is none.
+    """
+
+    settings: GaussianProcessSettings
+    selection: PairSelection
+    series: xr.Dataset | None = None
+    pending: bool = False
+    problem: str = ""
+
+    def answers(self, choices: Choices) -> bool:
+        """Whether this is, or will be, what is asked for."""
+        return self.settings == choices.process and self.selection == choices.selection
+
+    @property
+    def words(self) -> str:
+        """How far it is, or what went wrong, in words; nothing once it is there."""
+        if self.pending and not self.problem:
+            quick = self.series is not None and not self.series.attrs.get("refined", 1)
+            return "first pass, refining …" if quick else "fitting …"
+        reason = self.problem or ("" if self.series is None else str(self.series.attrs.get("reason", "")))
+        return f"Gaussian process: {reason}" if reason else ""
+
+
+def shown_series(fit: Fit, process: Process | None) -> xr.Dataset | None:
+    """Return the series that is drawn as the main one: the inversion, else the Gaussian process."""
+    return fit.series if fit.series is not None or process is None else process.series
+
+
+def saved_series(fit: Fit | None, process: Process | None) -> xr.Dataset | None:
+    """Return the series that the files hold: of both the Gaussian process, once it is refined."""
+    if fit is None or process is None:
+        return fit.series if fit else None
+    return None if process.pending else process.series
+
+
+def nothing_left(total: int) -> str:
+    """Say that the filters took all pairs of a point, and what to do."""
+    return f"All pairs were filtered out: 0 of {total:,} left. Widen the dates, spans or missions under Data."
+
+
+def summary_of(fit: Fit, process: Process | None = None) -> str:
+    """Say in one line what was used and what was chosen."""
+    total = len(fit.pairs)
+    if fit.problem:
+        return fit.problem
+    series = shown_series(fit, process)
+    how_far = [process.words] if process is not None and process.words else []
+    if series is None:
+        return " · ".join([f"{len(fit.shown):,} of {total:,} image pairs", *how_far])
+    used = int(series.attrs.get("n_pairs_used", len(fit.shown)))
+    if used == 0:
+        return nothing_left(total)
+    parts = [f"{used:,} of {total:,} image pairs used"]
+    if fit.series is not None:
+        smoothing = fit.series.attrs.get("smoothing_used")
+        if isinstance(smoothing, (int, float)) and smoothing == smoothing:
+            parts.append(f"λ = {smoothing:,.3g}")
+        if reason := fit.series.attrs.get("reason"):
+            parts.append(str(reason))
+    return " · ".join([*parts, *how_far])
