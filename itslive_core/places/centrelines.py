@@ -13,7 +13,8 @@ import pyproj
 
 from itslive_core.errors import OutlineError, ServiceError
 from itslive_core.places.geodesy import LONLAT, transformer
-from itslive_core.places.outlines import pick
+from itslive_core.places.outlines import parse_geojson, pick, table_of_geojson
+from itslive_core.places.shape_files import Kind, ShapeFile, open_shapes
 from itslive_core.support.caching import cache_folder
 from itslive_core.support.web import Retry, download
 
@@ -55,7 +56,7 @@ def read_centrelines(
     Parameters
     ----------
     path
-        Any file that GDAL reads, with lines.
+        A file of lines: GeoJSON, GeoPackage, shapefile (zipped too), FlatGeobuf, KML or GeoParquet.
     outline
         The glacier in lon/lat.
     rgi_id, glims_id
@@ -136,21 +137,11 @@ def _unpack(archive: Path, folder: Path) -> list[Path]:
 
 def _read_lines(path: str | Path, outline: BaseGeometry) -> geopandas.GeoDataFrame:
     import geopandas
-    import pyogrio
 
     name = str(path)
-    if "://" not in name and not name.startswith("/vsi") and not Path(name).exists():
-        raise OutlineError(f"there is no centreline file {name}: check the path")
     try:
-        if Path(name).suffix.lower() in (".parquet", ".geoparquet"):
-            table = geopandas.read_parquet(name)
-        else:
-            crs = pyogrio.read_info(name)["crs"] or LONLAT
-            west, _, east, _ = outline.bounds
-            wraps = west < -180.0 or east > 180.0
-            # A regional file holds tens of thousands of lines: read those near the glacier.
-            box = None if wraps else transformer(LONLAT, crs).transform_bounds(*outline.bounds)
-            table = pyogrio.read_dataframe(name, bbox=box)
+        with open_shapes(path, noun="centreline", shapes="centrelines") as file:
+            table = _table(file, outline)
     except ImportError as error:
         raise OutlineError(f"{name} needs pyarrow to be read: pip install pyarrow") from error
     except (RuntimeError, OSError, ValueError) as error:
@@ -161,6 +152,27 @@ def _read_lines(path: str | Path, outline: BaseGeometry) -> geopandas.GeoDataFra
     table = table.set_crs(LONLAT) if table.crs is None else table.to_crs(LONLAT)
     lines = table[table.geom_type.isin(["LineString", "MultiLineString"]) & ~table.is_empty]
     return lines.rename(columns={column: str(column).lower() for column in lines.columns})
+
+
+def _table(file: ShapeFile, outline: BaseGeometry) -> geopandas.GeoDataFrame:
+    """Read what a file holds; of a regional one, tens of thousands of lines, those near the glacier."""
+    import geopandas
+    import pyogrio
+
+    if file.kind is Kind.PARQUET:
+        return geopandas.read_parquet(file.path)
+    if file.kind in (Kind.GEOJSON, Kind.KML):
+        is_kml = file.kind is Kind.KML
+        content = (*file.placemarks(), LONLAT) if is_kml else table_of_geojson(parse_geojson(file))
+        if content is None:
+            raise file.refused("some other JSON")
+        shapes, rows, crs = content
+        return geopandas.GeoDataFrame(rows, geometry=list(shapes), crs=crs)
+    crs = pyogrio.read_info(file.path)["crs"] or LONLAT
+    west, _, east, _ = outline.bounds
+    wraps = west < -180.0 or east > 180.0
+    box = None if wraps else transformer(LONLAT, crs).transform_bounds(*outline.bounds)
+    return pyogrio.read_dataframe(file.path, bbox=box)
 
 
 def _chosen(

@@ -120,7 +120,7 @@ class Glacier:
         Parameters
         ----------
         path
-            GeoJSON, GeoPackage, shapefile (zipped too), GeoParquet, or whatever else GDAL reads.
+            GeoJSON, GeoPackage, shapefile (zipped too), FlatGeobuf, KML or GeoParquet.
         rgi_id
             Which one, where the file has several: its RGI id, GLIMS id or name.
         layer

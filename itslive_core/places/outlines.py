@@ -4,20 +4,30 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from itslive_core.errors import OutlineError
 from itslive_core.places.geodesy import LONLAT, transformer
+from itslive_core.places.shape_files import Kind, ShapeFile, open_shapes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+    from pathlib import Path
 
     from shapely.geometry.base import BaseGeometry
 
-__all__ = ["ID_NAMES", "Feature", "features_of_geojson", "pick", "polygons_in_lonlat", "read_features"]
+__all__ = [
+    "ID_NAMES",
+    "Feature",
+    "features_of_geojson",
+    "parse_geojson",
+    "pick",
+    "polygons_in_lonlat",
+    "read_features",
+    "table_of_geojson",
+]
 
 ID_NAMES = ("rgi_id", "rgiid", "rgi60id", "rgi70id")
 """Names of the column with the RGI id, in lower case, of RGI 6, RGI 7 and common derivatives."""
@@ -53,7 +63,7 @@ def read_features(path: str | Path, *, layer: str | None = None, rgi_id: str | N
     Parameters
     ----------
     path
-        GeoJSON, GeoPackage, shapefile (zipped too), GeoParquet, or whatever else GDAL reads.
+        GeoJSON, GeoPackage, shapefile (zipped too), FlatGeobuf, KML or GeoParquet.
     layer
         Layer of a file that has several; by default the one with polygons.
     rgi_id
@@ -64,17 +74,21 @@ def read_features(path: str | Path, *, layer: str | None = None, rgi_id: str | N
     OutlineError
         If the file is missing or unreadable, holds no polygons, or has a layer too many.
     """
-    name = str(path)
-    if "://" not in name and not name.startswith("/vsi") and not Path(name).exists():
-        raise OutlineError(f"there is no outline file {name}: check the path")
-    suffix = Path(name).suffix.lower()
-    if suffix in (".geojson", ".json") and Path(name).is_file():
-        features = _read_geojson(Path(name))
-        if features is not None:
-            return _not_empty(features, name)
-    if suffix in (".parquet", ".geoparquet"):
-        return _not_empty(_read_parquet(name), name)
-    return _not_empty(_read_ogr(name, layer, rgi_id), name)
+    with open_shapes(path, noun="outline", shapes="polygons") as file:
+        match file.kind:
+            case Kind.GEOJSON:
+                features = features_of_geojson(parse_geojson(file))
+                if features is None:
+                    raise file.refused("some other JSON")
+            case Kind.KML:
+                features = _features(*file.placemarks(layer), LONLAT)
+            case Kind.PARQUET:
+                features = _read_parquet(file)
+            case _:
+                features = _read_ogr(file, layer, rgi_id)
+    if not features:
+        raise OutlineError(f"{path} holds no polygon: outlines must be polygons, not lines or points")
+    return features
 
 
 def features_of_geojson(document: Any) -> list[Feature] | None:
@@ -95,6 +109,12 @@ def features_of_geojson(document: Any) -> list[Feature] | None:
     OutlineError
         If its coordinates are damaged.
     """
+    table = table_of_geojson(document)
+    return None if table is None else _features(*table)
+
+
+def table_of_geojson(document: Any) -> tuple[np.ndarray, list[Mapping[str, Any]], str] | None:
+    """Take GeoJSON apart: shapes, their attributes and the coordinate system; see `features_of_geojson`."""
     import shapely.geometry
 
     rows = _rows(document)
@@ -104,8 +124,8 @@ def features_of_geojson(document: Any) -> list[Feature] | None:
         shapes = [shapely.geometry.shape(row["geometry"]) for row in rows if row.get("geometry")]
     except (ValueError, TypeError, KeyError, AttributeError, shapely.errors.ShapelyError) as error:
         raise OutlineError(f"the GeoJSON has damaged coordinates ({error}): export it again") from error
-    tables = [row.get("properties") or {} for row in rows if row.get("geometry")]
-    return _features(np.array(shapes, dtype=object), tables, _crs_of_geojson(document, shapes))
+    tables: list[Mapping[str, Any]] = [row.get("properties") or {} for row in rows if row.get("geometry")]
+    return np.array(shapes, dtype=object), tables, _crs_of_geojson(document, shapes)
 
 
 def polygons_in_lonlat(geometries: np.ndarray, crs: Any) -> np.ndarray:
@@ -157,14 +177,20 @@ def polygons_in_lonlat(geometries: np.ndarray, crs: Any) -> np.ndarray:
     return _mended(shapes)
 
 
-def _read_geojson(path: Path) -> list[Feature] | None:
+def parse_geojson(file: ShapeFile) -> Any:
+    """Read a file of JSON.
+
+    Raises
+    ------
+    OutlineError
+        If it cannot be read or is not JSON.
+    """
     try:
-        document = json.loads(path.read_bytes())
+        return json.loads(file.path.read_bytes())
     except OSError as error:
-        raise OutlineError(f"{path} cannot be read: {error.strerror or error}") from error
-    except ValueError as error:
-        raise OutlineError(f"{path} is not valid GeoJSON ({error}): export it again") from error
-    return features_of_geojson(document)
+        raise OutlineError(f"{file.name} cannot be read: {error.strerror or error}") from error
+    except (ValueError, RecursionError) as error:
+        raise OutlineError(f"{file.name} is not valid GeoJSON ({error}): export it again") from error
 
 
 def _rows(document: Any) -> list[dict[str, Any]] | None:
@@ -194,11 +220,12 @@ def _beyond_degrees(shape: BaseGeometry) -> bool:
     return not shape.is_empty and max(map(abs, shape.bounds)) > 400.0
 
 
-def _read_parquet(name: str) -> list[Feature]:
+def _read_parquet(file: ShapeFile) -> list[Feature]:
     import geopandas
 
+    name = file.name
     try:
-        table = geopandas.read_parquet(name)
+        table = geopandas.read_parquet(file.path)
     except ImportError as error:
         raise OutlineError(f"{name} needs pyarrow to be read: pip install pyarrow") from error
     except (OSError, ValueError) as error:
@@ -208,16 +235,17 @@ def _read_parquet(name: str) -> list[Feature]:
     return _features(shapes, columns, _crs_or_lonlat(table.crs, shapes, name))
 
 
-def _read_ogr(name: str, layer: str | None, rgi_id: str | None) -> list[Feature]:
+def _read_ogr(file: ShapeFile, layer: str | None, rgi_id: str | None) -> list[Feature]:
     from pyogrio import raw
 
+    name, path = file.name, file.path
     try:
-        layer = layer or _polygon_layer(name)
-        fields = raw.read(name, layer=layer, max_features=1, read_geometry=False)[0]["fields"]
+        layer = layer or _polygon_layer(file)
+        fields = raw.read(path, layer=layer, max_features=1, read_geometry=False)[0]["fields"]
         column = next((field for field in fields if field.lower() in ID_NAMES), None)
-        meta, _, geometry, values = raw.read(name, layer=layer, where=_condition(column, rgi_id))
+        meta, _, geometry, values = raw.read(path, layer=layer, where=_condition(column, rgi_id))
         if geometry is not None and not len(geometry):
-            meta, _, geometry, values = raw.read(name, layer=layer)
+            meta, _, geometry, values = raw.read(path, layer=layer)
     except (RuntimeError, OSError) as error:  # all of pyogrio.errors are RuntimeErrors
         raise OutlineError(f"{name} cannot be read as an outline file ({error})") from error
     if geometry is None:
@@ -244,17 +272,17 @@ def _features_of_wkb(
     return _features(shapes, tables, _crs_or_lonlat(meta["crs"], shapes, name))
 
 
-def _polygon_layer(name: str) -> str | None:
+def _polygon_layer(file: ShapeFile) -> str | None:
     from pyogrio import list_layers
 
-    layers = list_layers(name)
+    layers = list_layers(file.path)
     if len(layers) == 1:
         return str(layers[0][0])
     names = [str(layer) for layer, kind in layers if kind and "Polygon" in kind]
     if len(names) == 1:
         return names[0]
     every = ", ".join(str(layer) for layer in layers[:8, 0])
-    raise OutlineError(f"{name} has {len(layers)} layers ({every}): say which one holds the outlines")
+    raise OutlineError(f"{file.name} has {len(layers)} layers ({every}): say which one holds the outlines")
 
 
 def _crs_or_lonlat(crs: Any, shapes: np.ndarray, name: str) -> Any:
@@ -290,12 +318,6 @@ def _plain(value: Any) -> Any:
     if isinstance(value, str) and value.strip().lower() in ("", "nan", "none", "null"):
         return None
     return value
-
-
-def _not_empty(features: list[Feature], name: str) -> list[Feature]:
-    if not features:
-        raise OutlineError(f"{name} holds no polygon: outlines must be polygons, not lines or points")
-    return features
 
 
 def _mended(shapes: np.ndarray) -> np.ndarray:

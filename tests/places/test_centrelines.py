@@ -125,3 +125,17 @@ def test_a_damaged_archive(glacier, monkeypatch, content):
         monkeypatch.setenv("ITSLIVE_CENTRELINES_URL", server.url)
         with pytest.raises(ServiceError, match="load centrelines from a file instead"):
             glacier.centrelines()
+
+
+@pytest.mark.parametrize("suffix", ["geojson", "kml", "fgb"])
+def test_centrelines_of_other_formats(tmp_path, glacier, suffix):
+    path = tmp_path / f"lines.{suffix}"
+    table = lines(RGIID=[*OWN, "RGI60-15.00002"], LE_SEGMENT=LENGTHS, MAIN=[1, 0, 1])
+    table.to_file(path, driver="LIBKML" if suffix == "kml" else None)
+    found = glacier.centrelines(path)
+    assert found["main"].tolist() == [True, False]
+    assert found["length_m"].tolist() == pytest.approx([12800, 2900])
+    path = tmp_path / "other.json"
+    path.write_text('{"a": 1}')
+    with pytest.raises(OutlineError, match="no centrelines as GeoJSON.*some other JSON"):
+        glacier.centrelines(path)
