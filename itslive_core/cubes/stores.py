@@ -23,6 +23,7 @@ from fsspec.core import url_to_fs
 from zarr.abc.store import OffsetByteRequest, RangeByteRequest, SuffixByteRequest
 from zarr.storage import FsspecStore, LocalStore, WrapperStore
 
+from itslive_core.cubes.codecs import check_codecs
 from itslive_core.errors import CubeError
 
 if TYPE_CHECKING:
@@ -154,7 +155,10 @@ class _CubeStore(WrapperStore["Store"]):
         if is_metadata and (self._complete or key in self._documents):
             content = self._documents.get(key)
         elif self._files.local:
-            return await self._store.get(key, prototype, byte_range)
+            buffer = await self._store.get(key, prototype, byte_range)
+            if is_metadata and buffer is not None:
+                _check_document(buffer.to_bytes(), self._files.url)
+            return buffer
         else:
             # The synchronous file system has an event loop of its own, and connections that belong to it.
             loop = asyncio.get_running_loop()
@@ -162,8 +166,19 @@ class _CubeStore(WrapperStore["Store"]):
                 self._files.pool, self._files.read, key, *_limits(byte_range)
             )
             if is_metadata:
+                if content is not None:
+                    _check_document(content, self._files.url)
                 self._documents[key] = content
         return None if content is None else prototype.buffer.from_bytes(content)
+
+
+def _check_document(content: bytes, url: str) -> None:
+    """Look at the codecs of metadata before Zarr does."""
+    try:
+        metadata = json.loads(content)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"its metadata are damaged ({_first_line(error)})") from error
+    check_codecs(metadata, url)
 
 
 def _limits(byte_range: ByteRequest | None) -> tuple[int | None, int | None]:
@@ -264,7 +279,7 @@ def open_store(
         group = zarr.open_group(
             store, mode="r", zarr_format=zarr_format, use_consolidated=None if zarr_format == 3 else False
         )
-    except (KeyError, ValueError, TypeError, AttributeError, FileNotFoundError) as error:
+    except (KeyError, ValueError, TypeError, AttributeError, FileNotFoundError, RecursionError) as error:
         raise CubeError(f"{url} is not a readable Zarr datacube: {_first_line(error)}") from error
     return OpenStore(url=url, group=group, files=files, storage_options=dict(storage_options or {}))
 
@@ -273,15 +288,21 @@ def _metadata(files: _Files) -> tuple[Any, dict[str, bytes | None], bool]:
     """Fetch what says which format this is: the format, the documents found, and whether these are all."""
     found = files.read(".zmetadata")
     if found is not None:
+        metadata = json.loads(found)["metadata"]
+        for key, value in metadata.items():
+            if key.endswith(".zarray"):
+                check_codecs(value, files.url)
         documents: dict[str, bytes | None] = {
-            key: json.dumps(value).encode() for key, value in json.loads(found)["metadata"].items()
+            key: json.dumps(value).encode() for key, value in metadata.items()
         }
         if any(key.endswith(".zarray") for key in documents):
             documents.setdefault(".zgroup", b'{"zarr_format": 2}')
             return 2, documents, True
     found = files.read("zarr.json")
     if found is not None:
-        return 3, {"zarr.json": found}, bool(json.loads(found).get("consolidated_metadata"))
+        group = json.loads(found)
+        check_codecs(group, files.url)
+        return 3, {"zarr.json": found}, bool(group.get("consolidated_metadata"))
     found = files.read(".zgroup")
     if found is not None:
         return 2, {".zgroup": found}, False

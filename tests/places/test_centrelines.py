@@ -137,5 +137,5 @@ def test_centrelines_of_other_formats(tmp_path, glacier, suffix):
     assert found["length_m"].tolist() == pytest.approx([12800, 2900])
     path = tmp_path / "other.json"
     path.write_text('{"a": 1}')
-    with pytest.raises(OutlineError, match="no centrelines as GeoJSON.*some other JSON"):
+    with pytest.raises(OutlineError, match=r"no centrelines as GeoJSON.*some other JSON"):
         glacier.centrelines(path)
