@@ -71,7 +71,7 @@ def place_in(query: Mapping[str, Any]) -> Place:
     """Read the place from the query of an address; what is impossible is left out."""
     lon, lat = _number(query.get("lon"), -180.0, 180.0), _number(query.get("lat"), -90.0, 90.0)
     cube = str(query.get("cube", ""))
-    remote = cube.startswith(("https://", "s3://")) and len(cube) < 500
+    remote = cube.startswith(("https://", "s3://")) and "::" not in cube and len(cube) < 500
     if lon is None or lat is None:
         lon = lat = None
     return Place(lon, lat, cube if remote else "")

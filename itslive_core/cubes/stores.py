@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import fsspec
 import zarr
 from fsspec.core import url_to_fs
+from fsspec.implementations.local import LocalFileSystem
 from zarr.abc.store import OffsetByteRequest, RangeByteRequest, SuffixByteRequest
 from zarr.storage import FsspecStore, LocalStore, WrapperStore
 
@@ -36,6 +37,7 @@ __all__ = ["OpenStore", "open_store"]
 
 T = TypeVar("T")
 
+_PROTOCOLS = ("https://", "http://", "s3://", "file://")
 _METADATA_NAMES = (".zarray", ".zattrs", ".zgroup", ".zmetadata", "zarr.json")
 _ATTEMPTS = 4
 _PATIENCE = 40.0
@@ -242,7 +244,8 @@ def open_store(
     Parameters
     ----------
     path_or_url : str or path
-        A folder, or a URL that fsspec knows (``https://``, ``s3://`` ...).
+        A folder (``file://`` too), or an address: ``https://``, ``s3://``, ``http://``. Protocols that read
+        other things on the way (references, archives, caches) are refused: what they read is up to the cube.
     storage_options : mapping, optional
         Passed to fsspec; for ``s3://`` the default is anonymous access in us-west-2.
 
@@ -258,9 +261,15 @@ def open_store(
     url = os.fspath(path_or_url).rstrip("/")
     if not url:
         raise CubeError("no datacube was named: give a path or a URL")
+    if "::" in url or ("://" in url and not url.startswith(_PROTOCOLS)):
+        raise CubeError(f"cannot open {url}: a datacube is a folder, or an address with https:// or s3://")
     options = _options(url, storage_options)
     try:
-        filesystem, root = url_to_fs(url, **options)
+        if "://" in url and not url.startswith("file://"):
+            filesystem, root = url_to_fs(url, **options)
+        else:  # fsspec would look for a protocol in some names of folders
+            filesystem = LocalFileSystem(**options)
+            root = str(Path(url.removeprefix("file://")).expanduser().absolute())
     except (ValueError, ImportError, TypeError) as error:
         raise CubeError(f"cannot open {url}: {_first_line(error)}") from error
     files = _Files(url, filesystem, root)
@@ -314,7 +323,7 @@ def _metadata(files: _Files) -> tuple[Any, dict[str, bytes | None], bool]:
 def _options(url: str, given: Mapping[str, Any] | None) -> dict[str, Any]:
     """Add what ITS_LIVE's bucket needs to the options of the caller, who has the last word."""
     options = dict(given or {})
-    if url.startswith(("s3://", "s3a://")):
+    if url.startswith("s3://"):
         if not options.keys() & {"key", "secret", "token", "profile"}:
             options.setdefault("anon", True)
         client = dict(options.get("client_kwargs", {}))
@@ -345,7 +354,7 @@ def _network_errors(url: str) -> tuple[type[BaseException], ...]:
         import aiohttp
 
         errors = (*errors, aiohttp.ClientError)
-    if url.startswith(("s3://", "s3a://")):
+    if url.startswith("s3://"):
         from botocore.exceptions import BotoCoreError  # type: ignore[import-untyped]
 
         errors = (*errors, BotoCoreError)

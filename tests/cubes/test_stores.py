@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import fsspec
+import json
+
 import numpy as np
 import pytest
 
@@ -10,20 +11,12 @@ import itslive_core as itslive
 from itslive_core.cubes.stores import _options, open_store
 from itslive_core.errors import CubeError, ItsliveError
 from tests.reading import assert_reads
-from tests.tiny_cube import VARIANTS, TinyCube, write_cube
+from tests.tiny_cube import TinyCube, write_cube
 
 
 @pytest.fixture(scope="module")
 def truth(tmp_path_factory) -> TinyCube:
     return write_cube(tmp_path_factory.mktemp("cube") / "tiny.zarr")
-
-
-@pytest.fixture
-def in_memory():
-    """A file system that is neither local nor on a network."""
-    filesystem = fsspec.filesystem("memory")
-    yield filesystem
-    filesystem.rm("/", recursive=True) if filesystem.ls("/") else None
 
 
 @pytest.mark.parametrize(
@@ -32,8 +25,7 @@ def in_memory():
         ("", "no datacube was named"),
         ("/", "no datacube was named"),
         ("no/such/folder.zarr", "no/such/folder.zarr does not exist: check the path"),
-        ("foo://bucket/cube.zarr", r"cannot open foo://bucket/cube.zarr: Protocol not known: foo"),
-        ("memory://nothing.zarr", "there is no Zarr datacube at memory://nothing.zarr"),
+        ("foo://bucket/cube.zarr", "cannot open foo://bucket/cube.zarr: a datacube is a folder"),
     ],
 )
 def test_nothing_to_open(name, words, tmp_path, monkeypatch):
@@ -61,11 +53,40 @@ def test_chunks_as_bytes(truth):
     assert store.fetch([]) == []
 
 
-@pytest.mark.parametrize("name", ["production", "not-consolidated", "v3", "v3-sharded", "missing-chunks"])
-def test_any_file_system_will_do(name, tmp_path, in_memory):
-    truth = write_cube(tmp_path / "c.zarr", VARIANTS[name])
-    in_memory.put(str(truth.path), f"/{name}.zarr", recursive=True)
-    assert_reads(itslive.open_cube(f"memory://{name}.zarr"), truth)
+def test_a_cube_is_a_folder_or_an_address_and_nothing_else(truth, tmp_path):
+    """References name files of the server, and chained protocols read archives and caches."""
+    references = {f"vx/{n}": [str(truth.path / "vx" / n)] for n in ("0.0.0", ".zarray")}
+    file = tmp_path / "cube.json"
+    file.write_text(json.dumps({"version": 1, "refs": {".zgroup": '{"zarr_format": 2}', **references}}))
+    for address in (
+        f"reference://?fo={file}",
+        f"reference::file://{file}",
+        f"local://{truth.path}",
+        f"simplecache::file://{truth.path}",
+        f"https://localhost/x.zarr::file://{truth.path}",
+        f"zip://cube.zarr::{truth.path}",
+        "zip::x.zip",
+        "github://owner:project@/cube.zarr",
+        "memory://cube.zarr",
+        "HTTPS://localhost/x.zarr",
+        "s3a://bucket/x.zarr",
+    ):
+        for options in (None, {"fo": str(file), "remote_protocol": "file"}):
+            with pytest.raises(
+                CubeError, match=r"cannot open .*: a datacube is a folder, .* or s3://"
+            ) as one:
+                open_store(address, options)
+            assert "\n" not in str(one.value)
+    for name in ("data:application/json,{}", "file:/etc", "C:\\cube.zarr"):
+        with pytest.raises(CubeError, match="does not exist"):
+            open_store(name)
+
+
+def test_a_file_of_references_is_no_cube(truth, tmp_path):
+    file = tmp_path / "cube.json"
+    file.write_text(json.dumps({"version": 1, "refs": {".zgroup": '{"zarr_format": 2}'}}))
+    with pytest.raises(CubeError, match=r"cube\.json is a file, not a Zarr datacube"):
+        open_store(file)
 
 
 def test_a_group_inside_a_store(truth, tmp_path):
@@ -103,7 +124,7 @@ def test_the_caller_has_the_last_word():
 
 def test_options_that_a_file_system_does_not_know(truth):
     with pytest.raises(CubeError, match="cannot open"):
-        itslive.open_cube("memory://x.zarr", storage_options={"use_listings_cache": 1, "protocol": object()})
+        itslive.open_cube("https://localhost/x.zarr", storage_options={"protocol": object()})
 
 
 def test_reading_does_not_write(truth):

@@ -136,6 +136,7 @@ def test_untrusted_addresses_change_nothing(query):
 def test_a_link_opens_no_file_of_the_server():
     assert place_in({"cube": "/etc/passwd", "lon": "1", "lat": "2"}).cube == ""
     assert place_in({"cube": "file:///etc", "lon": "1", "lat": "200"}) == Place()
+    assert place_in({"cube": "https://host/x.zarr::file:///etc"}) == Place()
     assert SimpleNamespace(**vars(place_in({"lon": "1", "lat": "2"}))).lon == 1.0
 
 
