@@ -85,10 +85,7 @@ class Selection(param.Parameterized):
 
     def glacier_at(self, lon: float, lat: float) -> Glacier | None:
         """Return the smallest loaded glacier that contains a position, or None."""
-        from shapely import Point as Position
-
-        here = Position(lon, lat)
-        hits = [glacier for glacier in self.known if glacier.outline.covers(here)]
+        hits = [glacier for glacier in self.known if glacier.covers(lon, lat)]
         return min(hits, key=lambda glacier: glacier.outline.area) if hits else None
 
     def select_glacier(self, glacier: Glacier) -> None:

@@ -143,7 +143,7 @@ def pair_bars(bars: Bars | None, component: str, mission: str | None) -> hv.Segm
     component : {"v", "vx", "vy"}
         What is drawn [m/yr].
     mission : str or None
-        One of `itslive_core.MISSIONS`; None for the pairs that were rejected.
+        One of `itslive_core.observations.missions.MISSIONS`; None for the pairs that were rejected.
     """
     columns = bar_columns(bars, component, mission)
     return hv.Segments(

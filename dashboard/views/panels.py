@@ -120,9 +120,8 @@ class FiltersPanel(Viewer):
             return
         names, counts = np.unique(np.asarray(pairs.mission, dtype=str), return_counts=True)
         self.missions.options = self._options(dict(zip(names.tolist(), counts.tolist())))
-        self.missions.param.trigger(
-            "value"
-        )  # the browser knows the boxes by their labels, which just changed
+        # The browser knows the boxes by their labels, which just changed.
+        self.missions.param.trigger("value")
         self._spans.send(pairs.end - pairs.start)
 
     @staticmethod

@@ -255,9 +255,8 @@ class Datacube:
         """
         place = self.locate(lon, lat, x=x, y=y)
         block = self.block_of(place.row, place.col)
-        with ThreadPoolExecutor(
-            1
-        ) as pool:  # the table and the block at once: a remote store answers in parallel
+        # The table and the block at once: a remote store answers in parallel.
+        with ThreadPoolExecutor(1) as pool:
             table_later = pool.submit(lambda: self.pair_table)
             pixels = self.read_block(block)
             table = table_later.result()

@@ -39,7 +39,7 @@ class Component:
     operator : SpanOperator
         N rows.
     y : ndarray, shape (N,)
-        Data minus `centre`, over `scale`.
+        Velocities, less `centre` and divided by `scale`.
     error2 : ndarray, shape (N,)
         Squared formal errors over scale^2.
     inflation : ndarray, shape (N,)

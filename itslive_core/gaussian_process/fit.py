@@ -318,7 +318,7 @@ def _solve(
 
 
 def theta_of(component: Component, values: dict[str, float]) -> NDArray[np.float64]:
-    """Turn numbers into standard deviations of their priors; those not given are at their median."""
+    """Give hyperparameters in standard deviations from the median of their prior; 0 for those not given."""
     return np.array(
         [
             np.log(values[name] / prior.median) / prior.spread if name in values else 0.0

@@ -14,10 +14,11 @@ import numpy as np
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from numpy.typing import NDArray
+    from numpy.typing import ArrayLike, NDArray
 
 __all__ = [
     "MISSIONS",
+    "mission_names",
     "mission_numbers",
     "mission_of_pairs",
     "normalise_satellites",
@@ -106,7 +107,18 @@ def mission_of_pairs(satellite_1: NDArray[np.str_], satellite_2: NDArray[np.str_
     both = np.char.add(np.char.add(satellite_1.astype("U8"), "|"), satellite_2.astype("U8"))
     unique, inverse = np.unique(both, return_inverse=True)
     names = [_group_of_pair(*text.split("|", 1)) for text in unique]
-    return np.array(names, dtype="U5")[inverse] if names else np.array([], dtype="U5")
+    return mission_names(names)[inverse]
+
+
+def mission_names(names: ArrayLike) -> NDArray[np.str_]:
+    """Hold mission names in an array that is wide enough for these and for all of `MISSIONS`.
+
+    Parameters
+    ----------
+    names : array_like of str, shape (n,)
+    """
+    given = np.asarray(names).astype(str)
+    return given.astype(np.promote_types(given.dtype, np.array(MISSIONS).dtype))
 
 
 def mission_numbers(missions: NDArray[np.str_]) -> NDArray[np.int64]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from itslive_core.observations.missions import mission_of_pairs, normalise_satellites
+from itslive_core.observations.missions import mission_names, mission_of_pairs, normalise_satellites
 from itslive_core.observations.selection import FilterStep, PairSelection, apply_masks
 
 if TYPE_CHECKING:
@@ -141,7 +141,7 @@ class ImagePairs:
             np.full(n, "", dtype="U8") if codes is None else normalise_satellites(np.asarray(codes))
             for codes in (satellite_1, satellite_2)
         ]
-        groups = mission_of_pairs(*codes) if mission is None else np.asarray(mission).astype("U5")
+        groups = mission_of_pairs(*codes) if mission is None else mission_names(mission)
         if not all(len(a) == n for a in (date_2, *codes, groups)):
             raise ValueError("start, end, velocities and satellites must have the same length")
         first, last, usable, swapped = put_dates_right(date_1, date_2)

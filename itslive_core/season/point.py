@@ -118,8 +118,8 @@ def fit_season(
         Standard deviation of the noise of each pair, per component [m/yr], instead of the settings' weights;
         only ratios matter, the scale is estimated.
     inflation : float, optional
-        How many pairs are worth an independent one, 1 or more; by default as the residuals of pairs that
-        share images say.
+        How many pairs are worth an independent one, 1 or more; by default it is estimated from the residuals
+        of pairs that share images.
 
     Returns
     -------

@@ -109,6 +109,14 @@ def test_the_smallest_glacier_at_a_place_is_meant():
     assert selection.glacier_at(5, 5) is None
 
 
+def test_a_glacier_across_the_antimeridian_is_found_from_both_sides():
+    glacier = Glacier(shapely.box(179.9, -78.6, 180.2, -78.4))
+    selection = Selection(known=[glacier])
+    for lon in (179.95, 180.0, -180.0, -179.85):
+        assert selection.glacier_at(lon, -78.5) is glacier
+    assert selection.glacier_at(-179.7, -78.5) is None
+
+
 def test_address_round_trip_and_its_bounds():
     session, other = Session(JobRunner()), Session(JobRunner())
     session.settings.param.update(auto_smoothing=False, log_smoothing=1.5, derivative=1, interval=24.0)

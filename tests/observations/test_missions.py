@@ -7,9 +7,12 @@ import itertools
 import numpy as np
 import pytest
 
+from itslive_core import ImagePairs
 from itslive_core.errors import SettingsError
+from itslive_core.observations import missions
 from itslive_core.observations.missions import (
     MISSIONS,
+    mission_names,
     mission_numbers,
     mission_of_pairs,
     normalise_satellites,
@@ -122,3 +125,19 @@ def test_names_of_satellites(given, expected):
 def test_no_satellite_at_all(given):
     with pytest.raises(SettingsError, match="no satellite was named"):
         parse_satellites(given)
+
+
+def test_long_names_are_not_cut():
+    names = mission_names(["S1", "Sentinel-3"])
+    assert names.tolist() == ["S1", "Sentinel-3"]
+    names = mission_names(["S1"])
+    names[0] = "other"
+    assert names.tolist() == ["other"]
+    assert mission_names([]).tolist() == []
+    table = {"start": [0.0], "end": [6.0], "vx": [1.0], "vy": [1.0], "mission": ["Sentinel-3"]}
+    assert ImagePairs.from_arrays(**table).mission.tolist() == ["Sentinel-3"]
+
+
+def test_missions_of_the_future_keep_their_names(monkeypatch):
+    monkeypatch.setattr(missions, "_LANDSAT", {"8": "Landsat 8"})
+    assert mission_of_pairs(np.array(["8"]), np.array(["8"])).tolist() == ["Landsat 8"]

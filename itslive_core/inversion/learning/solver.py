@@ -7,10 +7,10 @@ share images (`noise_model`), the offsets of missions (`mission_offsets`) and th
 
 An automatic lambda is that of least generalised cross-validation, given the shape of the penalty, but not
 below a third of that of highest evidence. The evidence errs to the rough side where the truth is smoother
-than a random walk; cross-validation does where noise is correlated, and may then ask for none at all. Where
-a weak season comes in short bursts, the evidence may take it for noise, and ask for nearly a straight line:
-there cross-validation decides alone, if it is sure. Of
-four shapes (constant, by months, by years, by both) the one of least cross-validation score is taken.
+than a random walk; cross-validation errs there where noise is correlated, and may then ask for no smoothing
+at all. Where a weak season comes in short bursts, the evidence may take it for noise, and ask for nearly a
+straight line: there cross-validation decides alone, if it is sure. Of four shapes of the penalty (constant,
+by months, by years, by both) the one of least cross-validation score is taken.
 """
 
 from __future__ import annotations
