@@ -8,6 +8,8 @@ from pathlib import Path
 import nbformat
 import pytest
 
+from tests.waiting import seconds
+
 NOTEBOOK = Path(__file__).resolve().parents[1] / "examples" / "dashboard.ipynb"
 
 
@@ -20,7 +22,7 @@ def test_example_notebook_runs(monkeypatch):
     assert all(not cell.get("outputs") for cell in notebook.cells if cell.cell_type == "code"), (
         "clear the outputs"
     )
-    done = nbclient.NotebookClient(notebook, timeout=180, kernel_name="python3").execute()
+    done = nbclient.NotebookClient(notebook, timeout=int(seconds(180)), kernel_name="python3").execute()
     shown = [output for cell in done.cells for output in cell.get("outputs", [])]
     assert not [output for output in shown if output["output_type"] == "error"]
     bundles = [key for output in shown for key in output.get("data", {})]

@@ -9,13 +9,14 @@ import socket
 import subprocess
 import sys
 import sysconfig
-import time
 import urllib.error
 import urllib.request
 import zipfile
 from pathlib import Path
 
 import pytest
+
+from tests.waiting import seconds, until
 
 pytestmark = pytest.mark.slow
 
@@ -82,7 +83,7 @@ def test_the_installed_command_line_runs(scripts, tmp_path):
 
 def fetch(url: str) -> bytes | None:
     try:
-        with urllib.request.urlopen(url, timeout=30) as answer:
+        with urllib.request.urlopen(url, timeout=seconds(30)) as answer:
             return answer.read()
     except urllib.error.HTTPError:
         raise
@@ -109,12 +110,15 @@ def test_the_installed_dashboard_serves_its_page(scripts, tmp_path):
             cwd=tmp_path, env=environment, stdout=stream, stderr=subprocess.STDOUT,
         )  # fmt: skip
     try:
-        deadline = time.monotonic() + 120
-        page = None
-        while page is None and time.monotonic() < deadline and server.poll() is None:
-            page = fetch(f"http://localhost:{port}/")
-            time.sleep(0 if page else 0.3)
-        assert page, log.read_text("utf-8")
+        pages: list[bytes] = []
+
+        def answers() -> bool:
+            pages.extend(page for page in [fetch(f"http://localhost:{port}/")] if page)
+            return bool(pages) or server.poll() is not None
+
+        until(answers, usual=120, what=lambda: log.read_text("utf-8"))
+        assert pages, log.read_text("utf-8")
+        page = pages[0]
         assert base64.b64encode((ROOT / "assets" / "logo.svg").read_bytes()) in page
         linked = re.findall(rb'(?:href|src)="(?!data:)([^"]+)"', page)
         assert linked
@@ -122,7 +126,7 @@ def test_the_installed_dashboard_serves_its_page(scripts, tmp_path):
         assert all(fetch(f"http://localhost:{port}/{link.decode()}") for link in linked)
     finally:
         server.terminate()
-        server.wait(timeout=30)
+        server.wait(timeout=seconds(30))
     text = log.read_text("utf-8")
     assert "Traceback" not in text
     assert f":{port}" in text

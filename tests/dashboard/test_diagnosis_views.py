@@ -38,6 +38,7 @@ from dashboard.views.rejected import NO_WEIGHT, cross_columns, rejected_crosses
 from dashboard.views.scales import spread_out
 from dashboard.views.series_board import SeriesBoard
 from itslive_core import Diagnosis, ImagePairs, InversionSettings, PairSelection, diagnose
+from tests import waiting
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -274,16 +275,16 @@ def test_only_what_is_looked_at_is_diagnosed(pairs):
     series = SeriesControl(session, board, lambda: changed.append(1))
     control = DiagnosisControl(session, series, board, make)
 
+    def drive() -> None:
+        runner.drain()
+        runner.catch_up()
+        if changed:
+            changed.clear()
+            control.update()
+        time.sleep(0.01)
+
     def until(condition) -> None:
-        end = time.monotonic() + 30
-        while not condition():
-            assert time.monotonic() < end
-            runner.drain()
-            runner.catch_up()
-            if changed:
-                changed.clear()
-                control.update()
-            time.sleep(0.01)
+        waiting.until(condition, between=drive)
 
     series.add(Cube(pairs), x=0.0, y=0.0)
     until(lambda: series.fit is not None and series.fit.series is not None)

@@ -23,6 +23,7 @@ from dashboard.state.selection import Point
 from dashboard.views.glacier_map import GlacierMapView
 from dashboard.views.series_board import SeriesBoard
 from itslive_core import GaussianProcessSettings, ImagePairs, InversionSettings
+from tests.waiting import seconds, until
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -76,12 +77,12 @@ class Desk:
         self.series.add(Cube(n), x=x, y=0.0)
 
     def until(self, condition) -> None:
-        end = time.monotonic() + 30
-        while not condition():
-            assert time.monotonic() < end, self.session.messages.text
+        def drive() -> None:
             self.session.runner.drain()
             self.session.runner.catch_up()
             time.sleep(0.005)
+
+        until(condition, between=drive, what=lambda: self.session.messages.text)
 
     def is_refined(self) -> bool:
         process = self.series.process
@@ -235,7 +236,7 @@ def gate(monkeypatch):
         for number, process in enumerate(real(pairs, choices, should_stop)):
             yield process
             if number == 0:
-                held.wait(10)
+                held.wait(seconds(10))
 
     monkeypatch.setattr("dashboard.control.series.fit_process", slow)
     yield held, asked

@@ -19,6 +19,7 @@ from dashboard.views.glacier_map import GlacierMapView
 from itslive_core import Glacier, open_cube
 from itslive_core.demo import demo_path
 from itslive_core.support.devices import find_devices
+from tests.waiting import until
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -95,10 +96,11 @@ def test_a_coupled_glacier_is_shown_before_and_after(session):
     shares, drawn = [], []
     area.progress.param.watch(lambda event: shares.append(event.new), "share")
     area.progress.param.watch(lambda _: drawn.append(np.isfinite(area.canvas.mean).sum()), "share")
-    end = time.monotonic() + 60
-    while area.progress.running and time.monotonic() < end:
-        session.runner.drain()
-        time.sleep(0.02)
+    until(
+        lambda: not area.progress.running,
+        usual=60,
+        between=lambda: time.sleep(0 if session.runner.drain() else 0.02),
+    )
     area.flush()
     assert session.messages.text == ""
     assert area.progress.text == "Done"

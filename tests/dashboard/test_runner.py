@@ -10,6 +10,7 @@ import pytest
 
 from dashboard.runner import JobRunner, Policy, explain, once
 from itslive_core.errors import CubeError
+from tests.waiting import seconds, until
 
 
 class Box:
@@ -24,12 +25,12 @@ class Box:
             lane, work, self.results.append, self.errors.append, on_done=self.done.append, **options
         )
 
-    def until(self, condition, timeout=10.0):
-        end = time.monotonic() + timeout
-        while not condition():
-            assert time.monotonic() < end, "nothing came"
+    def until(self, condition):
+        def drive():
             self.runner.drain()
             time.sleep(0.005)
+
+        until(condition, usual=10, between=drive, what="nothing came")
 
 
 def count(n, gate=None):
@@ -38,7 +39,7 @@ def count(n, gate=None):
             if should_stop():
                 return
             if gate is not None:
-                gate.wait(5)
+                gate.wait(seconds(5))
             yield number
 
     return work
@@ -66,7 +67,7 @@ def test_conflation_finishes_the_running_and_keeps_the_newest():
     box, gate = Box(), threading.Event()
 
     def slow():
-        gate.wait(5)
+        gate.wait(seconds(5))
         return "first"
 
     box.submit(once(slow), policy=Policy.CONFLATE)
@@ -135,11 +136,7 @@ def test_a_result_that_cannot_be_shown_does_not_end_the_session():
     runner = JobRunner(on_crash=told.append)
     shown = []
     runner.submit("lane", count(3), lambda number: shown.append(1 / number), told.append)
-    end = time.monotonic() + 5
-    while len(shown) < 2 and time.monotonic() < end:
-        runner.drain()
-        time.sleep(0.005)
-    assert len(shown) == 2
+    until(lambda: len(shown) == 2, usual=5, between=lambda: time.sleep(0 if runner.drain() else 0.005))
     assert "ZeroDivisionError" in told[0]
 
 
@@ -152,17 +149,17 @@ def test_the_consumer_wakes_up_and_ends():
         box.submit(count(20))
         box.runner.later("name", lambda: later.append("old"))
         box.runner.later("name", lambda: later.append("new"))
-        for _ in range(200):
+        for _ in range(int(seconds(2) / 0.01)):
             if box.done and later:
                 break
             await asyncio.sleep(0.01)
         box.runner.close()
-        await asyncio.wait_for(task, 5)
+        await asyncio.wait_for(task, seconds(5))
 
     # On a thread of its own: a browser test of the same run may have left a loop on this one.
     thread = threading.Thread(target=asyncio.run, args=(session(),))
     thread.start()
-    thread.join(30)
+    thread.join(seconds(10))
     assert box.results == list(range(20))
     assert later == ["new"]
 

@@ -37,6 +37,7 @@ from dashboard.views.world_map import geometry_path, land_patch, marks, to_lonla
 from itslive_core import ImagePairs, InversionSettings, PairSelection, invert, open_cube
 from itslive_core.demo import demo_path
 from itslive_core.errors import SelectionError
+from tests import waiting
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -285,12 +286,12 @@ def test_whole_way_without_a_browser():
     app.start()
 
     def until(condition):
-        end = time.monotonic() + 60
-        while not condition():
-            assert time.monotonic() < end, app.session.messages.text
+        def drive():
             app.session.runner.drain()
             app.session.runner.catch_up()
             time.sleep(0.01)
+
+        waiting.until(condition, usual=60, between=drive, what=lambda: app.session.messages.text)
 
     until(lambda: app.session.selection.known)
     glacier = app.session.selection.known[0]

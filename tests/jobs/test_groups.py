@@ -26,6 +26,7 @@ from itslive_core.neighbours.patches import fit_blocks
 from itslive_core.observations.blocks import Block
 from itslive_core.observations.time_grid import TimeGrid
 from tests.coupled_area import SimulatedArea, solve
+from tests.waiting import seconds
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -283,7 +284,7 @@ def test_all_threads_work(monkeypatch: pytest.MonkeyPatch, mu: float) -> None:
 
     def fit(blocks, *given):  # type: ignore[no-untyped-def]
         if threading.current_thread() is not threading.main_thread() and not most:
-            together.wait(20)  # two of them meet, or it breaks
+            together.wait(seconds(20))  # two of them meet, or it breaks
             most.append(2)
         return fit_blocks(blocks, *given)
 
@@ -324,7 +325,7 @@ def test_who_stops_to_look_does_not_wait_for_the_group() -> None:
 
     def alone(self, coupled, task, *given):  # type: ignore[no-untyped-def]
         read.append(task.block)
-        time.sleep(0.3)
+        time.sleep(seconds(0.1))  # blocks take longer than it takes to stop
         return real(self, coupled, task, *given)
 
     with pytest.MonkeyPatch.context() as patch:

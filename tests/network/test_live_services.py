@@ -7,6 +7,7 @@ import pytest
 from itslive_core.places.catalog_refresh import refresh_catalog
 from itslive_core.places.cube_record import CubeRecord
 from itslive_core.places.glaciers import Glacier
+from tests.waiting import seconds
 
 pytestmark = pytest.mark.network
 
@@ -30,7 +31,7 @@ def test_a_computed_address_is_a_cube():
     import requests
 
     for record in (CubeRecord(32646, 750000, 3350000), CubeRecord(32718, 450000, 4450000)):
-        answer = requests.get(f"{record.url}/.zmetadata", timeout=60)
+        answer = requests.get(f"{record.url}/.zmetadata", timeout=seconds(60))
         assert answer.ok, f"{record.url} answers {answer.status_code}"
         assert "vx/.zarray" in answer.json()["metadata"]
 

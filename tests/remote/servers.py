@@ -18,6 +18,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, ClassVar, Literal, Self
 from urllib.parse import unquote, urlsplit
 
+from tests.waiting import seconds
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
@@ -193,7 +195,7 @@ def forward(host: str, port: int) -> Callable[[str, str, Mapping[str, str]], Ans
     """Pass every request on to another server on this machine."""
 
     def answer(method: str, path: str, headers: Mapping[str, str]) -> Answer:
-        connection = http.client.HTTPConnection(host, port, timeout=30)
+        connection = http.client.HTTPConnection(host, port, timeout=seconds(30))
         try:
             connection.request(method, path, headers={**headers, "Connection": "close"})
             response = connection.getresponse()

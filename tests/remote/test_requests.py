@@ -18,6 +18,7 @@ import itslive_core as itslive
 from itslive_core import InversionSettings
 from tests.reading import assert_pixel, assert_reads
 from tests.remote.production import NAME
+from tests.waiting import seconds
 
 ROOT = Path(__file__).resolve().parents[2]
 BUDGET = 15
@@ -143,7 +144,13 @@ def test_the_command_line_reads_a_bucket_of_the_environment(s3, truths, tmp_path
     environment["PYTHONPATH"] = str(ROOT)
     with s3.server.counting() as requests:
         done = subprocess.run(
-            command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False, timeout=120
+            command,
+            cwd=tmp_path,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=seconds(120),
         )
     assert done.returncode == 0, done.stderr
     table = pd.read_csv(tmp_path / "pairs.csv")

@@ -21,6 +21,7 @@ from itslive_core.inversion.torch.block_tridiagonal import BlockTridiagonalSolve
 from itslive_core.support import devices
 from itslive_core.support.devices import Device, find_devices, gpu_pays, pick_device, require_cuda
 from tests.inversion.batches import make_batch
+from tests.waiting import seconds
 
 if TYPE_CHECKING:
     from itslive_core.inversion.solver import PixelBatch
@@ -159,7 +160,7 @@ def test_blocks_are_read_while_the_device_works(gpu: None, monkeypatch: pytest.M
     def solve(self: block_tridiagonal._Group) -> None:
         working[0] += 1
         most[0] = max(most[0], working[0])
-        assert read_again.wait(20)
+        assert read_again.wait(seconds(20))
         real_solve(self)
         working[0] -= 1
 

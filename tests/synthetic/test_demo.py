@@ -20,6 +20,7 @@ from itslive_core.errors import OutputError
 from itslive_core.observations.missions import mission_of_pairs
 from itslive_core.synthetic.schedule import schedule_pairs
 from itslive_core.synthetic.terrain import demo_valleys
+from tests.waiting import seconds
 
 MISSING = -32767
 
@@ -488,9 +489,9 @@ def test_processes_that_make_it_at_once_agree(tmp_path):
     workers = [context.Process(target=_call, args=(str(tmp_path), queue)) for _ in range(3)]
     for worker in workers:
         worker.start()
-    seen = [queue.get(timeout=60) for _ in workers]
+    seen = [queue.get(timeout=seconds(60)) for _ in workers]
     for worker in workers:
-        worker.join(timeout=60)
+        worker.join(timeout=seconds(60))
     assert all(len(pids) == 1 for pids in seen)
     assert len(set.union(*seen)) == 1
     assert [p.name for p in (tmp_path / "demo").iterdir()] == [f"v{demo.DEMO_VERSION}"]

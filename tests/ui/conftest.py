@@ -7,12 +7,13 @@ import shutil
 import socket
 import subprocess
 import sys
-import time
 import urllib.error
 import urllib.request
 from pathlib import Path
 
 import pytest
+
+from tests.waiting import milliseconds, seconds, until
 
 ROOT = Path(__file__).resolve().parents[2]
 OPTIONS = ("--static-dirs", "assets=assets", "--warm")
@@ -37,6 +38,14 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def _answers(url: str) -> bool:
+    try:
+        urllib.request.urlopen(url, timeout=seconds(60))
+    except (urllib.error.URLError, ConnectionError):
+        return False
+    return True
+
+
 @pytest.fixture(scope="session")
 def server(tmp_path_factory):
     """`panel serve dashboard/app.py` with the options of `make serve`."""
@@ -55,18 +64,11 @@ def server(tmp_path_factory):
         )
         url = f"http://localhost:{port}/app"
         try:
-            for _ in range(900):
-                try:
-                    urllib.request.urlopen(url, timeout=60)
-                    break
-                except (urllib.error.URLError, ConnectionError):
-                    time.sleep(0.2)
-            else:
-                pytest.fail(f"the server did not start: {log.read_text()}")
+            until(lambda: _answers(url), usual=180, what=lambda: f"the server starts: {log.read_text()}")
             yield url
         finally:
             process.terminate()
-            process.wait(10)
+            process.wait(seconds(10))
     assert "Traceback" not in log.read_text().replace("WebSocketClosedError", "").split("Task exception")[0]
 
 
@@ -89,6 +91,7 @@ def open_screen(browser, server):
 
     def make(query: str = "") -> Screen:
         context = browser.new_context(viewport={"width": 1440, "height": 900}, accept_downloads=True)
+        context.set_default_timeout(milliseconds(30))
         contexts.append(context)
         screen = Screen(context.new_page(), server + query)
         screen.ready()

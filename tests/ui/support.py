@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
+
+from tests.waiting import milliseconds, until
 
 _FIND = """
 window.itsliveFigure = (name) => {
@@ -58,19 +59,23 @@ class Screen:
     def ready(self) -> None:
         self.page.goto(self.url)
         self.page.wait_for_function(
-            "window.Bokeh && Bokeh.documents.length && Bokeh.documents[0].is_idle", timeout=60_000
+            "window.Bokeh && Bokeh.documents.length && Bokeh.documents[0].is_idle", timeout=milliseconds(60)
         )
         # The demo is there when the map has zoomed to it.
         self.wait(lambda: self.ranges("itslive-world-map")[1] - self.ranges("itslive-world-map")[0] < 2e6)
         self.wait(lambda: "Ready" in self.text(".itslive-activity"))
 
-    def wait(self, condition: Any, timeout: float = 30.0, what: str = "") -> None:
-        end = time.monotonic() + timeout
-        while time.monotonic() < end:
-            if condition():
-                return
-            self.page.wait_for_timeout(50)
-        raise AssertionError(f"did not happen within {timeout} s: {what}; message: {self.message()!r}")
+    def wait(self, condition: Any, usual: float = 30.0, what: str = "") -> None:
+        until(
+            condition,
+            usual=usual,
+            between=lambda: self.page.wait_for_timeout(50),
+            what=lambda: f"{what}; message: {self.message()!r}",
+        )
+
+    def settle(self) -> None:
+        """Let the server take note of a click that shows nothing in the page."""
+        self.page.wait_for_timeout(milliseconds(0.25))
 
     def ranges(self, figure: str) -> list[float]:
         return self.page.evaluate(

@@ -99,14 +99,14 @@ def test_glacier_is_inverted_live_and_can_be_stopped(open_screen, glaciers):
     invert = screen.page.get_by_role("button", name="Invert glacier")
     invert.click()
     stop = screen.page.get_by_role("button", name="Stop")
-    stop.wait_for(timeout=10_000)
+    stop.wait_for()
     progress = re.compile(r"\d+ % · \d+:\d+ left")
     screen.wait(lambda: progress.search(screen.text(".itslive-activity")), what="progress")
     stop.click()
     screen.wait(lambda: not stop.is_visible(), what="it stops")
     invert.click()
-    stop.wait_for(timeout=10_000)
-    screen.wait(lambda: not stop.is_visible(), timeout=120, what="it ends")
+    stop.wait_for()
+    screen.wait(lambda: not stop.is_visible(), usual=120, what="it ends")
     filled = screen.page.evaluate(
         """() => {
           const figure = itsliveFigure('itslive-glacier-map')
@@ -140,7 +140,7 @@ def test_bad_input_gets_a_message_and_the_app_stays_alive(screen, glaciers, plac
             lambda b=before, e=expected: (
                 screen.message() not in {"", b} and e.lower() in screen.message().lower()
             ),
-            timeout=60,
+            usual=60,
             what=what,
         )
         assert "Traceback" not in screen.message()
@@ -152,7 +152,7 @@ def test_bad_input_gets_a_message_and_the_app_stays_alive(screen, glaciers, plac
 def test_downloads_are_valid_files(screen, glaciers, place, tmp_path):
     values = show_series(screen, glaciers[0], place)
     for suffix, label in (("csv", "CSV"), ("nc", "NetCDF")):
-        with screen.page.expect_download(timeout=20_000) as waiting:
+        with screen.page.expect_download() as waiting:
             screen.page.locator(
                 f".itslive-download-{suffix} button, .itslive-download-{suffix} a"
             ).first.click()
@@ -173,7 +173,7 @@ def test_points_are_kept_to_compare_and_can_be_removed(screen, glaciers, place):
     show_series(screen, glaciers[0], place)
     screen.wait(lambda: screen.page.locator(".itslive-remove-point").count() == 1, what="the point is listed")
     screen.page.locator(".itslive-compare input").click()
-    screen.page.wait_for_timeout(500)
+    screen.settle()
     screen.click("itslive-glacier-map", place[0] + 600.0, place[1])
     screen.wait(lambda: screen.page.locator(".itslive-remove-point").count() == 2, what="both are listed")
     screen.page.locator(".itslive-remove-point button").first.click()

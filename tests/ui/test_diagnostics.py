@@ -51,7 +51,7 @@ def open_diagnostics(screen) -> None:
 def test_without_a_point_the_tab_says_what_to_do(screen):
     screen.page.get_by_role("tab", name="Diagnostics").click()
     hint = screen.page.locator(".itslive-diagnosis .itslive-hint-pane")
-    hint.get_by_text("Click a pixel of a glacier").wait_for(timeout=10_000)
+    hint.get_by_text("Click a pixel of a glacier").wait_for()
     assert screen.errors == []
 
 
@@ -85,7 +85,7 @@ def test_dragging_the_marker_moves_lambda_and_the_curve(screen, glacier, places)
         lambda: "(from the data)" in slider() and 1 < screen.marker()["smoothing"] < 1e6,
         what="lambda is chosen",
     )
-    screen.page.wait_for_timeout(500)
+    screen.settle()
     start, before = screen.marker(), screen.curve(SERIES)
     mouse = screen.page.mouse
     mouse.move(start["x"], start["y"])
@@ -138,7 +138,7 @@ def test_points_stand_side_by_side_with_one_time_axis(screen, glacier, places):
     listed = screen.page.locator(".itslive-remove-point")
     screen.wait(lambda: listed.count() == 1, what="the point is listed")
     screen.page.locator(".itslive-compare input").click()
-    screen.page.wait_for_timeout(500)
+    screen.settle()
     screen.click("itslive-glacier-map", *places[1])
     screen.wait(lambda: listed.count() == 2, what="both are listed")
     side = screen.page.get_by_role("button", name="Side by side")

@@ -58,7 +58,7 @@ def wait_refined(screen) -> None:
 
 def test_from_the_first_pass_to_parts_sentences_and_files(screen, glacier, place, tmp_path):
     screen.page.get_by_role("tab", name="Decomposition").click()
-    screen.page.get_by_text("No decomposition yet").wait_for(timeout=10_000)
+    screen.page.get_by_text("No decomposition yet").wait_for()
     screen.page.get_by_role("tab", name="Series").click()
     screen.select_glacier(glacier)
     choose(screen, "Gaussian process")
@@ -87,7 +87,7 @@ def test_from_the_first_pass_to_parts_sentences_and_files(screen, glacier, place
     assert "its shape changes over about" in words
     assert "Pairs of Sentinel-2 are" in words
 
-    with screen.page.expect_download(timeout=20_000) as waiting:
+    with screen.page.expect_download() as waiting:
         screen.page.locator(".itslive-download-nc button, .itslive-download-nc a").first.click()
     assert waiting.value.suggested_filename.startswith("gaussian_process_")
     waiting.value.save_as(tmp_path / "series.nc")
