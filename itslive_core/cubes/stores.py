@@ -37,7 +37,7 @@ __all__ = ["OpenStore", "open_store"]
 
 T = TypeVar("T")
 
-_PROTOCOLS = ("https://", "http://", "s3://")
+_PROTOCOLS = ("https://", "http://", "s3://", "file://")
 _METADATA_NAMES = (".zarray", ".zattrs", ".zgroup", ".zmetadata", "zarr.json")
 _ATTEMPTS = 4
 _PATIENCE = 40.0
@@ -67,7 +67,7 @@ class _Files:
     @property
     def local(self) -> bool:
         """Whether no network is involved."""
-        return "://" not in self.url
+        return "://" not in self.url or self.url.startswith("file://")
 
     def read(self, key: str, start: int | None = None, end: int | None = None) -> bytes | None:
         """Read a file or a range of it; None if there is no such file."""
@@ -244,8 +244,8 @@ def open_store(
     Parameters
     ----------
     path_or_url : str or path
-        A folder, or an address: ``https://``, ``s3://``, or plain ``http://``. Protocols that read other
-        things on the way (references, archives, caches) are refused: what they read is up to the cube.
+        A folder (``file://`` too), or an address: ``https://``, ``s3://``, ``http://``. Protocols that read
+        other things on the way (references, archives, caches) are refused: what they read is up to the cube.
     storage_options : mapping, optional
         Passed to fsspec; for ``s3://`` the default is anonymous access in us-west-2.
 
@@ -265,11 +265,11 @@ def open_store(
         raise CubeError(f"cannot open {url}: a datacube is a folder, or an address with https:// or s3://")
     options = _options(url, storage_options)
     try:
-        if "://" in url:
+        if "://" in url and not url.startswith("file://"):
             filesystem, root = url_to_fs(url, **options)
         else:  # fsspec would look for a protocol in some names of folders
             filesystem = LocalFileSystem(**options)
-            root = str(Path(url).expanduser().absolute())
+            root = str(Path(url.removeprefix("file://")).expanduser().absolute())
     except (ValueError, ImportError, TypeError) as error:
         raise CubeError(f"cannot open {url}: {_first_line(error)}") from error
     files = _Files(url, filesystem, root)

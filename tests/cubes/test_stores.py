@@ -61,7 +61,6 @@ def test_a_cube_is_a_folder_or_an_address_and_nothing_else(truth, tmp_path):
     for address in (
         f"reference://?fo={file}",
         f"reference::file://{file}",
-        f"file://{truth.path}",
         f"local://{truth.path}",
         f"simplecache::file://{truth.path}",
         f"https://localhost/x.zarr::file://{truth.path}",

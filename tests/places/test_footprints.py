@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import shapely
 
-from itslive_core.places import catalog_refresh, footprints
+from itslive_core.places import boxes, catalog_refresh, footprints
 from itslive_core.places.catalog import Catalog
 from itslive_core.places.cube_record import CubeRecord
 from itslive_core.places.footprints import box_polygons
@@ -22,13 +22,14 @@ def packaged() -> Catalog:
 def projected(monkeypatch) -> list[int]:
     """The coordinate systems whose boxes were projected, one entry for each time."""
     seen: list[int] = []
-    real = footprints._continuous
+    real = boxes.continuous_lonlat
 
     def counted(epsg, *given, **options):
         seen.append(epsg)
         return real(epsg, *given, **options)
 
-    monkeypatch.setattr(footprints, "_continuous", counted)
+    for module in (boxes, footprints):
+        monkeypatch.setattr(module, "continuous_lonlat", counted)
     return seen
 
 
