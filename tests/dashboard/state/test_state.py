@@ -109,6 +109,14 @@ def test_the_smallest_glacier_at_a_place_is_meant():
     assert selection.glacier_at(5, 5) is None
 
 
+def test_a_glacier_across_the_date_line_is_found_from_both_sides():
+    across = Glacier(shapely.box(179.5, 0, 180.5, 1), name="across")
+    selection = Selection(known=[across])
+    assert selection.glacier_at(179.8, 0.5) is across
+    assert selection.glacier_at(-179.8, 0.5) is across
+    assert selection.glacier_at(-179.2, 0.5) is None
+
+
 def test_address_round_trip_and_its_bounds():
     session, other = Session(JobRunner()), Session(JobRunner())
     session.settings.param.update(auto_smoothing=False, log_smoothing=1.5, derivative=1, interval=24.0)
