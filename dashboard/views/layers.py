@@ -32,10 +32,14 @@ def columns_of(element: hv.Element) -> dict[str, NDArray[Any]]:
     """
     if isinstance(element, hv.Area):
         return band_outline(element.dframe())
-    data = {dimension.name: element.dimension_values(dimension) for dimension in element.dimensions()}
-    if "colour" in data:
-        data["color"] = data["colour"]  # the name that HoloViews gives to what colours come from
-    return data
+    return _with_colours(
+        {dimension.name: element.dimension_values(dimension) for dimension in element.dimensions()}
+    )
+
+
+def _with_colours(columns: Columns) -> dict[str, NDArray[Any]]:
+    """Give what colours come from the name by which HoloViews calls it, too."""
+    return {**columns, "color": columns["colour"]} if "colour" in columns else dict(columns)
 
 
 class LiveLayers:
@@ -113,7 +117,7 @@ class LiveLayers:
             handles = self.plots[name].handles
             if self._style is not None:
                 handles["glyph"].update(**self._style(name, data))
-            handles["source"].data = dict(known[name]) if name in known else columns_of(draw(data))
+            handles["source"].data = _with_colours(known[name]) if name in known else columns_of(draw(data))
 
 
 def colour_by_column(plot: Any, element: hv.Element) -> None:

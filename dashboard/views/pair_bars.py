@@ -121,12 +121,11 @@ def bar_name(mission: str | None) -> str:
 def bar_sources(
     bars: Bars | None, component: str, layers: Sequence[str | None]
 ) -> dict[str, dict[str, NDArray[Any]]]:
-    """Return what layers of bars are drawn from, by name; HoloViews calls what colours come from color."""
-    found = {}
-    for mission in layers:
-        columns = all_columns(bars, component) if mission == ALL else bar_columns(bars, component, mission)
-        found[bar_name(mission)] = {**columns, "color": columns["colour"]} if mission == ALL else columns
-    return found
+    """Return what layers of bars are drawn from, by name."""
+    return {
+        bar_name(one): all_columns(bars, component) if one == ALL else bar_columns(bars, component, one)
+        for one in layers
+    }
 
 
 def bar_alpha(bars: Bars | None, mission: str | None) -> float:

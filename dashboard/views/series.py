@@ -42,7 +42,7 @@ from dashboard.views.pair_bars import (
     pair_bars,
     values_of,
 )
-from dashboard.views.rejected import cross_hover, rejected_crosses
+from dashboard.views.rejected import cross_columns, cross_hover, rejected_crosses
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -129,7 +129,8 @@ class SeriesView(Viewer):
         self._first = self._of_first()
         self._second = self._of_second()
         self._crosses = LiveLayers(
-            {"rejected": lambda data: rejected_crosses(data, self.component).opts(tools=[cross_hover()])}
+            {"rejected": lambda data: rejected_crosses(data, self.component).opts(tools=[cross_hover()])},
+            sources=lambda data: {"rejected": cross_columns(data, self.component)},
         )
         self._others_pipe = hv.streams.Pipe(data=[])
         self.pane = pane_of(self._overlay(), f"{name}-plot", min_height=120 if slim else 200)

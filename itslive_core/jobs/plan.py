@@ -83,7 +83,7 @@ class AreaPlan:
 def available_workers(cubes: Iterable[Datacube]) -> int:
     """Give the number of threads to use: one per core, more where a network is to be waited for."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    remote = any("://" in cube.url for cube in cubes)
+    remote = any("://" in cube.url and not cube.url.startswith("file://") for cube in cubes)
     return 4 * cores if remote else cores
 
 
