@@ -31,7 +31,7 @@ class Difference:
     relative: float
 
 
-NUMBER = re.compile(r"[-+]?\d+(?:\.\d*)?(?:[eE][-+]?\d+)?")
+_NUMBER = re.compile(r"[-+]?\d+(?:\.\d*)?(?:[eE][-+]?\d+)?")
 
 
 def compare_arrays(one: NDArray[Any], other: NDArray[Any]) -> Difference | None:
@@ -43,15 +43,16 @@ def compare_arrays(one: NDArray[Any], other: NDArray[Any]) -> Difference | None:
     if one.dtype != other.dtype:
         return Difference(one.size, np.inf, np.inf)
     one, other = np.atleast_1d(one), np.atleast_1d(other)
-    bits = f"V{one.itemsize}" if one.dtype.kind == "c" else f"u{one.itemsize}"
-    differs = one.view(bits) != other.view(bits)
+    differs = one.view(f"u{one.itemsize}") != other.view(f"u{one.itemsize}")
     if one.dtype.kind in "Mm":
         one, other = one.view("i8"), other.view("i8")
-    elif one.dtype.kind in "fc":
+    elif one.dtype.kind == "f":
         differs &= ~(np.isnan(one) & np.isnan(other))
     if not differs.any():
         return None
-    return measure(one, other, int(differs.sum()))
+    found = measure(one, other, int(differs.sum()))
+    # No tolerance for counts and dates.
+    return found if one.dtype.kind == "f" else Difference(found.number, found.absolute, np.inf)
 
 
 def measure(one: NDArray[Any], other: NDArray[Any], number: int) -> Difference:
@@ -73,11 +74,16 @@ def compare_texts(one: NDArray[np.str_], other: NDArray[np.str_]) -> Difference 
         return None
     number, absolute, relative = int(differs.sum()), 0.0, 0.0
     for a, b in zip(np.atleast_1d(one)[differs].tolist(), np.atleast_1d(other)[differs].tolist()):
-        if NUMBER.sub("#", a) != NUMBER.sub("#", b):
+        if _NUMBER.sub("#", a) != _NUMBER.sub("#", b):
             return Difference(number, np.inf, np.inf)
-        found = measure(*(np.array([float(each) for each in NUMBER.findall(text)]) for text in (a, b)), 1)
+        found = measure(numbers_of(a), numbers_of(b), 1)
         absolute, relative = max(absolute, found.absolute), max(relative, found.relative)
     return Difference(number, absolute, relative)
+
+
+def numbers_of(text: str) -> NDArray[np.float64]:
+    """Read all numbers of a text."""
+    return np.array([float(each) for each in _NUMBER.findall(text)])
 
 
 def compare(before: Path, after: Path, only: str, tolerance: float) -> bool:
@@ -87,11 +93,11 @@ def compare(before: Path, after: Path, only: str, tolerance: float) -> bool:
         by_case: dict[str, list[str]] = {}
         for name in names:
             by_case.setdefault(name.partition("/")[0], []).append(name)
-        failed = False
+        both, failed = set(one.files) & set(other.files), False
         for case, members in by_case.items():
             if only not in case:
                 continue
-            lost = [name for name in members if name not in one.files or name not in other.files]
+            lost = [name for name in members if name not in both]
             found = {
                 name: difference
                 for name in members
