@@ -9,6 +9,10 @@ COPY dashboard dashboard
 COPY assets assets
 RUN pip install --no-cache-dir -c constraints.txt .
 
+# Kernels are compiled here, for any processor of this architecture, so that no visitor waits for them.
+ENV NUMBA_CPU_NAME=generic NUMBA_CACHE_DIR=/opt/itslive-kernels
+RUN python -c 'from itslive_core import warm_up; warm_up()' && chown -R app /opt/itslive-kernels
+
 USER app
 EXPOSE 5006
 ENV PORT=5006

@@ -29,8 +29,6 @@ $(BIN)/python:
 $(SERVE_STAMP): pyproject.toml constraints.txt | $(BIN)/python
 	@echo "Installing (a few minutes the first time) ..."
 	@$(PIP) -e .
-	@echo "Compiling the kernels and making the demo, so that the first click need not wait ..."
-	@$(BIN)/python -c 'from itslive_core import warm_up; from itslive_core.demo import demo_path; warm_up(); demo_path()'
 	@touch $@
 
 $(TEST_STAMP): pyproject.toml constraints.txt | $(BIN)/python

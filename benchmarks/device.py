@@ -27,12 +27,12 @@ import numpy as np
 
 import itslive_core as itslive
 from itslive_core.inversion.banded import BandedSolver
-from itslive_core.inversion.prepare import SharedPairs
 from itslive_core.inversion.solver import PixelBatch, SolveOptions
 from itslive_core.inversion.torch.block_tridiagonal import BlockTridiagonalSolver, multiplications
 from itslive_core.neighbours.patches import Patch, fit_blocks
 from itslive_core.neighbours.torch_coupled import TorchCoupledPixels
 from itslive_core.observations.blocks import Block
+from itslive_core.observations.shared_pairs import SharedPairs
 from itslive_core.observations.time_grid import TimeGrid
 from itslive_core.support.devices import find_devices, gpu_pays, require_cuda
 

@@ -19,8 +19,8 @@ import numpy as np
 import itslive_core as itslive
 from itslive_core.inversion.banded import BandedSolver
 from itslive_core.inversion.dense import DenseSolver
-from itslive_core.inversion.prepare import SharedPairs
 from itslive_core.inversion.solver import PixelBatch, SolveOptions
+from itslive_core.observations.shared_pairs import SharedPairs
 from itslive_core.observations.time_grid import TimeGrid
 
 

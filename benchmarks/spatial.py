@@ -29,11 +29,11 @@ import numpy as np
 import itslive_core as itslive
 from itslive_core import Glacier, ImagePairs, InversionSettings
 from itslive_core.demo import demo_path
-from itslive_core.inversion.prepare import SharedPairs
 from itslive_core.jobs.coupling import CoupledBlocks, choose_for_job, halo_for
 from itslive_core.jobs.plan import BlockTask, group_tasks, plan_area
 from itslive_core.neighbours.patches import Patch, couple
 from itslive_core.observations.blocks import Block, PixelBlock
+from itslive_core.observations.shared_pairs import SharedPairs
 from itslive_core.observations.time_grid import TimeGrid
 from itslive_core.synthetic.schedule import schedule_pairs
 from itslive_core.synthetic.truth import Flow

@@ -19,6 +19,7 @@ from dashboard.control.diagnosis import DiagnosisControl
 from dashboard.control.places import PlaceControl
 from dashboard.control.series import FIT_FIELDS, SeriesControl
 from dashboard.control.session import Session
+from dashboard.extension import kernels
 from dashboard.runner import JobRunner, once
 from dashboard.screen.frame import Frame, Parts
 from dashboard.state.estimators import ESTIMATOR_FIELDS
@@ -69,7 +70,7 @@ class Dashboard(Viewer):
         self._place = Place()
         self._started = False
         self._task: asyncio.Task[None] | None = None
-        runner = JobRunner(self._applying, on_crash=self._crashed, urgent=("read", "fit"))
+        runner = JobRunner(self._applying, on_crash=self._crashed, urgent=("read", "fit"), kernels=kernels())
         self.session = Session(runner)
         self.world = WorldMapView(load_catalog().segments_mercator(), self._click_world)
         self.glacier_map = GlacierMapView(self._click_glacier)

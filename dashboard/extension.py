@@ -7,7 +7,9 @@ import sys
 import holoviews as hv
 import panel as pn
 
-__all__ = ["prepare"]
+from itslive_core.warming import KernelStages
+
+__all__ = ["kernels", "prepare"]
 
 if "ipykernel" in sys.modules:
     # A notebook has no server of ours to load scripts from. They go into the page, not to a public host; set
@@ -28,23 +30,19 @@ def prepare(*, refresh: bool = False) -> None:
     """
     pn.extension(notifications=False)
     hv.extension("bokeh", logo=False)
-    # Kept once a process: whoever comes first makes the kernels load while the page is still on its way.
-    pn.state.as_cached("itslive-kernels", _warm_kernels)
+    kernels()  # whoever comes first has them compiled, or loaded, while the page is still on its way
     if refresh:
         pn.state.as_cached("itslive-catalog", _refresh_catalog)
+
+
+def kernels() -> KernelStages:
+    """Return the kernels of this process, which all sessions share."""
+    found: KernelStages = pn.state.as_cached("itslive-kernels", KernelStages)
+    return found
 
 
 def _refresh_catalog() -> bool:
     from itslive_core.places.catalog_refresh import refresh_in_background
 
     refresh_in_background()
-    return True
-
-
-def _warm_kernels() -> bool:
-    import threading
-
-    from itslive_core import warm_up
-
-    threading.Thread(target=warm_up, name="itslive-warm-up", daemon=True).start()
     return True

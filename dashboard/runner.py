@@ -14,14 +14,14 @@ from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, field
 from enum import Enum
 from queue import Empty, SimpleQueue
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from itslive_core.errors import ItsliveError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
-__all__ = ["Job", "JobRunner", "Policy", "explain", "once"]
+__all__ = ["Job", "JobRunner", "Kernels", "Policy", "explain", "once"]
 
 _LOG = logging.getLogger(__name__)
 
@@ -46,6 +46,18 @@ def explain(error: BaseException) -> str:
     return f"Something unexpected went wrong ({type(error).__name__}: {error}); the log has the details"
 
 
+class Kernels(Protocol):
+    """Kernels that work may need, and that may have to be compiled first."""
+
+    def ready(self, stages: Iterable[str]) -> bool:
+        """Whether nobody needs to wait for these."""
+        ...
+
+    def wait(self, stages: Sequence[str], should_stop: Callable[[], bool]) -> None:
+        """Wait until they are there."""
+        ...
+
+
 Work: TypeAlias = "Callable[[Callable[[], bool]], Iterable[Any]]"
 """Takes `should_stop` and yields results; runs on a worker thread."""
 
@@ -62,6 +74,8 @@ class Job:
         Called on a worker thread with `should_stop`; an iterable of results.
     on_result, on_error, on_done : callable
         Called by the session's consumer with a result, with a sentence, and with whether it was stopped.
+    needs : tuple of str
+        Stages of the kernels that the work needs.
     """
 
     lane: str
@@ -69,6 +83,7 @@ class Job:
     on_result: Callable[[Any], None]
     on_error: Callable[[str], None]
     on_done: Callable[[bool], None] | None = None
+    needs: tuple[str, ...] = ()
     stop: threading.Event = field(default_factory=threading.Event)
     silent: bool = False
 
@@ -76,9 +91,12 @@ class Job:
 class _Lane:
     """A worker thread that lives as long as there is work."""
 
-    def __init__(self, name: str, post: Callable[[Job, str, Any], None]) -> None:
+    def __init__(
+        self, name: str, post: Callable[[Job, str, Any], None], kernels: Kernels | None = None
+    ) -> None:
         self._name = name
         self._post = post
+        self._kernels = kernels
         self._lock = threading.Lock()
         self._waiting: deque[Job] = deque()
         self._running: Job | None = None
@@ -117,6 +135,10 @@ class _Lane:
 
     def _do(self, job: Job) -> None:
         try:
+            if self._kernels is not None and not self._kernels.ready(job.needs):
+                self._post(job, "waiting", True)
+                self._kernels.wait(job.needs, job.stop.is_set)
+                self._post(job, "waiting", False)
             for result in job.work(job.stop.is_set):
                 self._post(job, "result", result)
                 if job.stop.is_set():
@@ -139,6 +161,8 @@ class JobRunner:
         Told in one sentence when applying a result failed.
     urgent : tuple of str
         Lanes whose results come before what was left for later.
+    kernels : Kernels, optional
+        Asked before work that needs them.
     """
 
     def __init__(
@@ -146,10 +170,14 @@ class JobRunner:
         applying: Callable[[], AbstractContextManager[Any]] = nullcontext,
         on_crash: Callable[[str], None] | None = None,
         urgent: tuple[str, ...] = (),
+        kernels: Kernels | None = None,
     ) -> None:
         self._applying = applying
         self._on_crash = on_crash
         self._urgent = urgent
+        self._kernels = kernels
+        self.on_waiting: Callable[[bool], None] | None = None
+        """Told, in the session, when work begins to wait for kernels, and when it no longer does."""
         self.on_drained: Callable[[], None] | None = None
         """Called after each round of results, in their context: the place to draw once what came in parts."""
         self._queue: SimpleQueue[tuple[Job, str, Any]] = SimpleQueue()
@@ -167,11 +195,12 @@ class JobRunner:
         *,
         on_done: Callable[[bool], None] | None = None,
         policy: Policy = Policy.CANCEL,
+        needs: tuple[str, ...] = (),
     ) -> Job:
         """Start a job, or let it wait for its lane."""
-        job = Job(lane, work, on_result, on_error, on_done)
+        job = Job(lane, work, on_result, on_error, on_done, needs)
         if not self._closed:
-            self._lanes.setdefault(lane, _Lane(lane, self._post)).submit(job, policy)
+            self._lanes.setdefault(lane, _Lane(lane, self._post, self._kernels)).submit(job, policy)
         return job
 
     def cancel(self, lane: str, *, silent: bool = False) -> None:
@@ -267,6 +296,10 @@ class JobRunner:
                 self._closed = True
 
     def _apply(self, job: Job, kind: str, value: Any) -> None:
+        if kind == "waiting":
+            if self.on_waiting is not None:
+                self.on_waiting(value)
+            return
         if job.silent:
             return
         try:

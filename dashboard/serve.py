@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import logging
 import sys
-import threading
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,9 +11,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-__all__ = ["main", "make_app", "parse", "warm"]
+__all__ = ["main", "make_app", "parse"]
 
-_LOG = logging.getLogger(__name__)
 _DEFAULT_PORT = 5006
 
 
@@ -54,27 +51,6 @@ def make_app(options: argparse.Namespace) -> Callable[[], Any]:
     return app
 
 
-def warm(*, demo: bool = True) -> None:
-    """Compile or load the kernels, and make the demo, so that the first click does not pay for it."""
-    from itslive_core import warm_up
-
-    warm_up()
-    if demo:
-        from itslive_core.demo import demo_path
-
-        demo_path()
-
-
-def _warm_in_background(*, demo: bool) -> None:
-    def run() -> None:
-        try:
-            warm(demo=demo)
-        except Exception:  # noqa: BLE001 - the server must start; the first click then says what is wrong
-            _LOG.exception("could not prepare the kernels or the demo beforehand")
-
-    threading.Thread(target=run, name="itslive-warm-up", daemon=True).start()
-
-
 def _problem(options: argparse.Namespace) -> str | None:
     for name in ("cube", "outlines"):
         value = getattr(options, name)
@@ -99,7 +75,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     import panel as pn
 
-    _warm_in_background(demo=not options.no_demo and options.cube is None)
+    from dashboard.extension import kernels
+
+    kernels()  # compiled, or loaded, while the first visitor is on the way
     origins = options.allow_websocket_origin or None
     try:
         server = pn.serve(

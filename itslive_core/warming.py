@@ -1,22 +1,46 @@
-"""Loading or compiling the kernels before somebody waits for them."""
+"""Compiling or loading the kernels before somebody waits for them, stage by stage, in the order of need.
+
+Kernels are compiled once for each version of the package and kind of processor, and kept on disk. A server
+lets another process compile them while it answers already: compiling in its own would hold up the page, and
+leave it with the compiler's memory.
+"""
 
 from __future__ import annotations
 
-from itslive_core.gaussian_process.point import fit_gaussian_process
-from itslive_core.inversion.point import invert
-from itslive_core.inversion.settings import InversionSettings
+import logging
+import os
+import subprocess
+import sys
+import threading
+from collections import deque
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from itslive_core.estimators import all_estimators
 from itslive_core.observations.pairs import ImagePairs
-from itslive_core.season.point import fit_season
+from itslive_core.support.compiled import kernel_folder, machine
 
-__all__ = ["warm_up"]
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+__all__ = ["FIRST_STAGES", "KernelStages", "warm_up"]
+
+_LOG = logging.getLogger(__name__)
+_ASK_EVERY = 0.2
+"""Time after which who waits asks whether to go on [s]."""
 
 
-def warm_up() -> None:
-    """Run every compiled kernel once on a toy problem.
+def _toy_pairs() -> ImagePairs:
+    import numpy as np
 
-    The first run on a machine compiles them (35 seconds were measured) and caches the result on disk; later
-    processes load it in about a second.
-    """
+    rng = np.random.default_rng(0)
+    start = np.sort(rng.uniform(0.0, 900.0, 60))
+    end = start + rng.uniform(4.0, 90.0, 60)
+    return ImagePairs.from_arrays(start, end, rng.normal(100, 5, 60), rng.normal(50, 5, 60))
+
+
+def _read() -> None:
     import numpy as np
 
     from itslive_core.observations.blocks import (
@@ -27,21 +51,8 @@ def warm_up() -> None:
         merge_chunks,
     )
 
-    rng = np.random.default_rng(0)
-    start = np.sort(rng.uniform(0.0, 900.0, 60))
-    end = start + rng.uniform(4.0, 90.0, 60)
-    pairs = ImagePairs.from_arrays(start, end, rng.normal(100, 5, 60), rng.normal(50, 5, 60))
-    plain = InversionSettings(
-        smoothing=10.0, weights="none", robust=False, max_angle=180.0, max_deviation=1000.0
-    )
-    for settings in (InversionSettings(), plain):
-        invert(pairs, settings)
-    _couple(pairs)
-    fit_season(pairs)
-    fit_gaussian_process(pairs)
     marker = np.array([-32767, -32767], dtype=np.int16)
     chunk = np.full((4, 4), 7, dtype=np.int16)
-    # Chunks arrive both as fresh arrays and as read-only views of a buffer, which are types of their own.
     counts, layers, vx, vy, partial = gather_chunk(chunk, chunk, 0, marker, marker)
     offsets = np.concatenate(([0], np.cumsum(counts)))
     for column in (layers, vx):
@@ -50,26 +61,158 @@ def warm_up() -> None:
     median_velocity(pixels.keep(np.ones(4, dtype=bool)))
 
 
-def _couple(pairs: ImagePairs) -> None:
-    """Run the kernels of spatial smoothing, on two pixels with the same pairs."""
+def _season() -> None:
+    from itslive_core.season.point import fit_season
+
+    fit_season(_toy_pairs())
+
+
+def _neighbours() -> None:
+    """Couple two pixels with the same pairs."""
     import numpy as np
 
-    from itslive_core.inversion.prepare import SharedPairs
     from itslive_core.neighbours.coupled import CoupledPixels
+    from itslive_core.observations.shared_pairs import SharedPairs
     from itslive_core.observations.time_grid import TimeGrid
 
+    pairs = _toy_pairs()
     n = len(pairs)
     grid = TimeGrid.covering(pairs.start, pairs.end, 48.0)
     shared = SharedPairs.make(pairs, np.ones(n, dtype=bool), grid)
-    pair = np.tile(np.arange(n, dtype=np.int32), 2)
     vx, vy, weights = (np.tile(values, 2) for values in (pairs.vx, pairs.vy, np.ones(n)))
-    beside = np.array([[1, -1, -1, -1], [0, -1, -1, -1]])
     two = CoupledPixels.make(
-        shared.operator, np.array([0, n, 2 * n]), pair, vx, vy, weights, derivative=2,
-        smoothing=np.full(2, 100.0), profile=None, values=np.zeros((2, 2, grid.size)), neighbours=beside,
+        shared.operator,
+        np.array([0, n, 2 * n]),
+        np.tile(np.arange(n, dtype=np.int32), 2),
+        vx,
+        vy,
+        weights,
+        derivative=2,
+        smoothing=np.full(2, 100.0),
+        profile=None,
+        values=np.zeros((2, 2, grid.size)),
+        neighbours=np.array([[1, -1, -1, -1], [0, -1, -1, -1]]),
         red=np.array([True, False]),
-    )  # fmt: skip
+    )
     held = np.arange(n) % 5 == 0
     two.score(two.without(held).solve(0.1).flat, held)
     two.variance_ratio(0.1, np.arange(2))
     two.residual_products()
+
+
+def _stages() -> dict[str, Callable[[], None]]:
+    """What needs kernels, in the order in which somebody is likely to wait for it."""
+    series = {one.name: partial(one.warm_up, _toy_pairs()) for one in all_estimators()}
+    return {"reading": _read, **series, "season": _season, "neighbours": _neighbours}
+
+
+FIRST_STAGES = ("reading", "inversion")
+"""What whoever opens the dashboard needs; the others are compiled when they are asked for."""
+
+
+def warm_up(*stages: str) -> None:
+    """Run kernels once on a toy problem: what was never compiled on this machine is, the rest is loaded.
+
+    Parameters
+    ----------
+    *stages : str
+        ``"reading"``, the name of an estimator, ``"season"``, ``"neighbours"``; all of them if none is named.
+        What they take is told in docs/architecture.md; later processes load them.
+    """
+    known = _stages()
+    for stage in stages or tuple(known):
+        known[stage]()
+        if (sign := _sign(stage)) is not None:
+            sign.touch()
+
+
+def _sign(stage: str) -> Path | None:
+    """Return the file that tells that a stage is compiled for this machine; None without a cache."""
+    folder = kernel_folder()
+    return Path(folder) / f"{stage}.{machine()}.ready" if folder else None
+
+
+class KernelStages:
+    """The kernels of a server: compiled by another process where they must be, then loaded into this one.
+
+    One thread does all, so that nothing is compiled twice.
+
+    Parameters
+    ----------
+    stages : sequence of str
+        What to begin with.
+    """
+
+    def __init__(self, stages: Sequence[str] = FIRST_STAGES) -> None:
+        self._changed = threading.Condition()
+        self._ready: set[str] = set()
+        self._waiting: deque[str] = deque()
+        self._works = False
+        self._ask(stages, urgent=False)
+
+    def ready(self, stages: Iterable[str]) -> bool:
+        """Whether nobody needs to wait for these."""
+        with self._changed:
+            return self._ready.issuperset(stages)
+
+    def wait(self, stages: Sequence[str], should_stop: Callable[[], bool] = lambda: False) -> None:
+        """Wait until kernels are there, and have them made if nobody has yet.
+
+        Where they cannot be made beforehand this returns too, and whoever calls them compiles them.
+
+        Parameters
+        ----------
+        stages : sequence of str
+            As for `warm_up`.
+        should_stop : callable
+            Asked now and then; once true, the wait is over.
+        """
+        self._ask(stages, urgent=True)
+        with self._changed:
+            while not self._ready.issuperset(stages) and not should_stop():
+                self._changed.wait(_ASK_EVERY)
+
+    def _ask(self, stages: Sequence[str], *, urgent: bool) -> None:
+        with self._changed:
+            missing = [name for name in stages if name not in self._ready]
+            if urgent:
+                self._waiting = deque([*missing, *(name for name in self._waiting if name not in missing)])
+            else:
+                self._waiting.extend(missing)
+            if self._waiting and not self._works:
+                self._works = True
+                threading.Thread(target=self._work, name="itslive-kernels", daemon=True).start()
+
+    def _work(self) -> None:
+        while True:
+            with self._changed:
+                left = [name for name in self._waiting if name not in self._ready]
+                if not left:
+                    self._waiting.clear()
+                    self._works = False
+                    return
+                stage = left[0]
+            try:
+                sign = _sign(stage)
+                if sign is not None and not sign.exists():
+                    _compile_elsewhere(stage)
+                if sign is not None and sign.exists():
+                    warm_up(stage)
+            except Exception:  # noqa: BLE001 - whoever needs the kernels will compile them, and say what is wrong
+                _LOG.exception("could not prepare the kernels of %r beforehand", stage)
+            with self._changed:
+                self._ready.add(stage)
+                self._changed.notify_all()
+
+
+def _compile_elsewhere(stage: str) -> None:
+    """Let another process compile a stage."""
+    command = [sys.executable, "-c", f"from itslive_core import warm_up; warm_up({stage!r})"]
+    # Served from a clone, the package is not installed: the other process must find it too.
+    here = str(Path(__file__).parents[1])
+    paths = os.pathsep.join([here, *filter(None, [os.environ.get("PYTHONPATH")])])
+    run = subprocess.run(  # noqa: S603 - a command of our own
+        command, env={**os.environ, "PYTHONPATH": paths}, capture_output=True, text=True, check=False
+    )
+    if run.returncode != 0:
+        _LOG.warning("compiling %r beforehand failed: %s", stage, run.stderr.strip().rpartition("\n")[2])

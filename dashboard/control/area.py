@@ -136,6 +136,7 @@ class AreaControl(param.Parameterized):
             self._session.messages.error,
             on_done=self._done_reading,
             policy=Policy.CANCEL,
+            needs=("reading",),
         )
 
     def invert(self) -> None:
@@ -190,6 +191,7 @@ class AreaControl(param.Parameterized):
             self._stopped_by,
             on_done=self._done_inverting,
             policy=Policy.CANCEL,
+            needs=kernels_of(settings),
         )
 
     def stop(self) -> None:

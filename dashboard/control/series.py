@@ -117,6 +117,7 @@ class SeriesControl:
             self._session.messages.error,
             on_done=self._read,
             policy=Policy.ALL if selection.compare else Policy.CANCEL,
+            needs=FIRST_STAGES,
         )
         return point
 
@@ -141,6 +142,7 @@ class SeriesControl:
             self._session.messages.error,
             on_done=lambda _: self._fit_processes(),
             policy=Policy.CONFLATE,
+            needs=FIRST_STAGES,
         )
 
     def _settings_changed(self, *events: Any) -> None:
@@ -220,6 +222,7 @@ class SeriesControl:
             self._process_failed,
             on_done=self._processes_done,
             policy=Policy.CANCEL,
+            needs=("gaussian_process",),
         )
         self._session.runner.later("series", self._on_change)
 

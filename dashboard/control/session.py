@@ -25,6 +25,7 @@ class Messages(param.Parameterized):
     text = param.String(default="", doc="The last message; empty hides it.")
     severity = param.Selector(default="info", objects=["info", "success", "warning", "error"])
     activity = param.String(default="", doc="What is being done just now; empty when idle.")
+    waiting = param.Integer(default=0, bounds=(0, None), doc="Jobs that wait for kernels to be compiled.")
 
     def tell(self, text: str, severity: str = "info") -> None:
         """Show a message, also where it is the same as before."""
@@ -39,6 +40,10 @@ class Messages(param.Parameterized):
     def clear(self) -> None:
         """Hide the message."""
         self.text = ""
+
+    def wait_for_kernels(self, begins: bool) -> None:
+        """Count a job more, or one less, that waits for kernels to be compiled."""
+        self.waiting = max(0, self.waiting + (1 if begins else -1))
 
 
 @dataclass(eq=False)
@@ -57,6 +62,10 @@ class Session:
     settings: Settings = field(default_factory=Settings)
     estimators: Estimators = field(default_factory=Estimators)
     messages: Messages = field(default_factory=Messages)
+
+    def __post_init__(self) -> None:
+        """Say when work waits for kernels."""
+        self.runner.on_waiting = self.messages.wait_for_kernels
 
     def choices(self) -> Choices | None:
         """Return settings and selection for the core; tells and returns None where they are impossible."""

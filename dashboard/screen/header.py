@@ -10,6 +10,7 @@ import panel_material_ui as pmui
 from panel.viewable import Viewer
 
 from dashboard.views.parts import html, stylesheet
+from itslive_core.support.compiled import COMPILING
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -85,7 +86,7 @@ class Header(Viewer):
             css_classes=["itslive-stop"],
         )
         self._stop.on_click(lambda _: on_stop())
-        messages.param.watch(self._tell, "activity")
+        messages.param.watch(self._tell, ["activity", "waiting"])
         progress.param.watch(self._tell, ["running", "share", "text"])
         self.layout = pmui.Row(
             self.search,
@@ -111,6 +112,8 @@ class Header(Viewer):
     def _tell(self, *_: Any) -> None:
         progress = self._progress
         text = progress.text if progress.running else self._messages.activity
+        if self._messages.waiting:
+            text = f"{COMPILING} …"
         self._activity.object = f"<span class='{'busy' if text else 'idle'}'>{escape(text) or 'Ready'}</span>"
         self._bar.param.update(
             visible=progress.running,

@@ -19,10 +19,11 @@ from itslive_core.gaussian_process.model import KernelShape
 from itslive_core.gaussian_process.point import harmonics_of
 from itslive_core.gaussian_process.torch_arrowhead import TorchArrowhead
 from itslive_core.gaussian_process.torch_batch import solve_many
-from itslive_core.inversion.prepare import SharedPairs, filter_block
+from itslive_core.inversion.prepare import filter_block
 from itslive_core.support.devices import pick_device
 
 if TYPE_CHECKING:
+    from itslive_core.observations.shared_pairs import SharedPairs
     from numpy.typing import NDArray
 
     from itslive_core.gaussian_process.settings import GaussianProcessSettings

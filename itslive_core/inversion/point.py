@@ -22,10 +22,11 @@ import numpy as np
 
 from itslive_core.errors import SettingsError
 from itslive_core.filters.rejections import reject
-from itslive_core.inversion.prepare import SharedPairs, solve_pixels
+from itslive_core.inversion.prepare import solve_pixels
 from itslive_core.inversion.settings import InversionSettings
 from itslive_core.inversion.solver import FAILED, NO_FREEDOM, SOLVED, TOO_FEW, needed_pairs
 from itslive_core.observations.missions import MISSIONS
+from itslive_core.observations.shared_pairs import SharedPairs
 from itslive_core.observations.time_grid import TimeGrid
 from itslive_core.series import common_attributes, filter_attributes, point_dataset, speed_and_std
 

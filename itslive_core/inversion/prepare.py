@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
@@ -14,7 +13,6 @@ from itslive_core.inversion.banded import BandedSolver
 from itslive_core.inversion.learning.solver import LearningSolver
 from itslive_core.inversion.solver import BatchResult, NoiseInputs, PixelBatch, SolveOptions
 from itslive_core.inversion.torch.block_tridiagonal import BlockTridiagonalSolver, multiplications
-from itslive_core.observations.missions import mission_numbers
 from itslive_core.observations.weights import observation_variance, observation_weights, weights_of
 from itslive_core.support.devices import pick_device, require_cuda
 
@@ -23,15 +21,12 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from itslive_core.cubes.datacube import PairTable
     from itslive_core.inversion.settings import InversionSettings
     from itslive_core.inversion.solver import Solver
     from itslive_core.observations.blocks import PixelBlock
-    from itslive_core.observations.pairs import ImagePairs
-    from itslive_core.observations.time_grid import SpanOperator, TimeGrid
+    from itslive_core.observations.shared_pairs import SharedPairs
 
 __all__ = [
-    "SharedPairs",
     "UsedPairs",
     "entered_weights",
     "filter_block",
@@ -44,77 +39,6 @@ __all__ = [
 
 _ON_A_GPU = 1024
 """Pixels that are collected for a GPU."""
-
-
-@dataclass(frozen=True, eq=False)
-class SharedPairs:
-    """The pairs of a cube, or of one pixel, on a time grid: computed once, used by every pixel.
-
-    Parameters
-    ----------
-    grid : TimeGrid
-        M cells.
-    operator : SpanOperator
-        Rows of the T pairs.
-    span_id : ndarray of int32, shape (T,)
-        Equal for pairs with the same (start, end).
-    start, end, vx_error, vy_error : ndarray of float64, shape (T,)
-    mission : ndarray of int64, shape (T,)
-        Positions in `itslive_core.observations.missions.MISSIONS`.
-    first_image, second_image : ndarray of int32, shape (T,)
-        Numbers of the images, told apart by their dates, and by whether they are the earlier or the later.
-    images : int
-        Number of images.
-    renumber : ndarray of int32
-        From rows of the cube's pair table to rows here; -1 for pairs that were filtered out.
-    """
-
-    grid: TimeGrid
-    operator: SpanOperator
-    span_id: NDArray[np.int32]
-    start: NDArray[np.float64]
-    end: NDArray[np.float64]
-    vx_error: NDArray[np.float64]
-    vy_error: NDArray[np.float64]
-    mission: NDArray[np.int64]
-    first_image: NDArray[np.int32]
-    second_image: NDArray[np.int32]
-    images: int
-    renumber: NDArray[np.int32]
-
-    @classmethod
-    def make(cls, table: PairTable | ImagePairs, mask: NDArray[np.bool_], grid: TimeGrid) -> SharedPairs:
-        """Put the pairs of a table on a grid.
-
-        Parameters
-        ----------
-        table : PairTable or ImagePairs
-        mask : ndarray of bool, shape (number of rows,)
-            Pairs that passed the filters on metadata.
-        grid : TimeGrid
-            Holds all of them.
-        """
-        start, end = table.start[mask], table.end[mask]
-        renumber = np.where(mask, np.cumsum(mask) - 1, -1).astype(np.int32)
-        spans = np.empty(len(start), dtype=np.complex128)
-        spans.real, spans.imag = start, end
-        span_id = np.unique(spans, return_inverse=True)[1].astype(np.int32)
-        dates, number = np.unique(np.concatenate((start, end)), return_inverse=True)
-        image: NDArray[np.int32] = number.reshape(-1).astype(np.int32)
-        return cls(
-            grid=grid,
-            operator=grid.operator(start, end),
-            span_id=span_id.reshape(-1),
-            start=start,
-            end=end,
-            vx_error=table.vx_error[mask],
-            vy_error=table.vy_error[mask],
-            mission=mission_numbers(table.mission[mask]),
-            first_image=image[: len(start)],
-            second_image=image[len(start) :] + np.int32(len(dates)),
-            images=2 * len(dates),
-            renumber=renumber,
-        )
 
 
 def solve_options(settings: InversionSettings) -> SolveOptions:

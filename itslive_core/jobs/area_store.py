@@ -13,6 +13,7 @@ import zarr
 from numcodecs import Blosc
 
 from itslive_core.errors import OutputError
+from itslive_core.estimators import estimator_of
 from itslive_core.season.pixels import AREA_VARIABLES
 from itslive_core.series import TIME_ATTRIBUTES, VARIABLES, grid_mapping
 
@@ -21,10 +22,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from itslive_core.gaussian_process.settings import GaussianProcessSettings
-    from itslive_core.inversion.settings import InversionSettings
     from itslive_core.jobs.plan import AreaPlan, BlockTask
     from itslive_core.observations.time_grid import TimeGrid
+    from itslive_core.settings import Settings
 
 __all__ = ["AreaStore"]
 
@@ -56,7 +56,7 @@ class AreaStore:
         plan: AreaPlan,
         grid: TimeGrid,
         attributes: Mapping[str, Any],
-        settings: InversionSettings | GaussianProcessSettings,
+        settings: Settings,
         *,
         season: bool = False,
     ) -> AreaStore:
@@ -70,7 +70,8 @@ class AreaStore:
         grid : TimeGrid
         attributes : mapping
             Of the dataset.
-        settings : InversionSettings or GaussianProcessSettings
+        settings : Settings
+            Of an estimator.
         season : bool
             Make room for season and trend of the pixels, where the store is made new.
 
@@ -89,7 +90,8 @@ class AreaStore:
             # Made under another name: a crash must not leave a store that belongs to no job.
             partial = path.with_name(f".{path.name}.partial")
             shutil.rmtree(partial, ignore_errors=True)
-            _create(partial, plan, grid, attributes, job, season=season)
+            of_pixels = {**estimator_of(settings).pixel_variables, **(AREA_VARIABLES if season else {})}
+            _create(partial, plan, grid, attributes, job, of_pixels)
             if path.is_dir():
                 path.rmdir()
             partial.rename(path)
@@ -151,7 +153,7 @@ def _identity(
     plan: AreaPlan,
     grid: TimeGrid,
     attributes: Mapping[str, Any],
-    settings: InversionSettings | GaussianProcessSettings,
+    settings: Settings,
 ) -> dict[str, Any]:
     """Describe a job by what decides its result; where and how fast it runs is no part of it."""
     return {
@@ -194,8 +196,7 @@ def _create(
     grid: TimeGrid,
     attributes: Mapping[str, Any],
     job: Mapping[str, Any],
-    *,
-    season: bool,
+    pixel_variables: Mapping[str, Mapping[str, Any]],
 ) -> None:
     group = zarr.open_group(str(path), mode="w", zarr_format=2)
     rows, cols = plan.tasks[0].block.shape
@@ -220,9 +221,8 @@ def _create(
         add(name, cube, "float32", np.nan, {**VARIABLES[name], **placed})
     # Readers take a fill value for "missing", and 0 pairs is a number: counts have none.
     add("n_pairs", cube, "int32", None, {**VARIABLES["n_pairs"], **placed})
-    if attributes["method"] == "inversion":
-        words = {"long_name": "lambda that was used at the pixel", "units": "1", **placed}
-        add("smoothing_used", plane, "float32", np.nan, words)
+    for name, words in pixel_variables.items():
+        add(name, plane, "float32", np.nan, {**words, **placed})
     add(
         "n_pairs_used",
         plane,
@@ -230,8 +230,6 @@ def _create(
         None,
         {"long_name": "number of used image pairs", "units": "1", **placed},
     )
-    for name, words in AREA_VARIABLES.items() if season else ():
-        add(name, plane, "float32", np.nan, {**words, **placed})
     days = {"units": "days since 1970-01-01", "calendar": "standard"}
     line = (grid.size,), (max(grid.size, 1),), ("time",)
     edges = grid.edges

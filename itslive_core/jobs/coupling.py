@@ -31,11 +31,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from itslive_core.cubes.datacube import Datacube
-    from itslive_core.inversion.prepare import SharedPairs
     from itslive_core.inversion.settings import InversionSettings
     from itslive_core.inversion.solver import BatchResult
     from itslive_core.jobs.plan import BlockTask
     from itslive_core.observations.blocks import PixelBlock
+    from itslive_core.observations.shared_pairs import SharedPairs
 
 __all__ = ["CoupledBlocks", "apply_choice", "choose_for_job", "halo_for"]
 

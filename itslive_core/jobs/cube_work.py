@@ -8,13 +8,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from itslive_core.gaussian_process.settings import GaussianProcessSettings
-from itslive_core.inversion.prepare import SharedPairs, filter_block, pixels_at_once, solve_blocks
-from itslive_core.inversion.settings import InversionSettings
-from itslive_core.inversion.solver import NO_FREEDOM, SOLVED
+from itslive_core.estimators import estimator_of
+from itslive_core.inversion.area import estimates_of
 from itslive_core.jobs.plan import available_workers, group_tasks
+from itslive_core.observations.shared_pairs import SharedPairs
 from itslive_core.season.pixels import SeasonRows, season_of_block
-from itslive_core.series import speed_and_std
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -22,7 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from itslive_core.cubes.datacube import Datacube
-    from itslive_core.inversion.solver import BatchResult
+    from itslive_core.estimator import Estimator, PixelEstimates
     from itslive_core.jobs.coupling import CoupledBlocks
     from itslive_core.jobs.plan import BlockTask
     from itslive_core.neighbours.patches import PixelFits
@@ -71,7 +69,8 @@ class CubeWork:
     cube : Datacube
     selection : PairSelection
     grid : TimeGrid
-    settings : InversionSettings or GaussianProcessSettings
+    settings : Settings
+        Of an estimator.
     season : bool
         Estimate season, mean and trend of every pixel too.
     coupled : CoupledBlocks, optional
@@ -81,7 +80,7 @@ class CubeWork:
     cube: Datacube
     selection: PairSelection
     grid: TimeGrid
-    settings: InversionSettings | GaussianProcessSettings
+    settings: Settings
     season: bool
     coupled: CoupledBlocks | None = None
     _threads: int = field(default=1, repr=False)
@@ -128,6 +127,10 @@ class CubeWork:
         return self._shared
 
     @property
+    def _estimator(self) -> Estimator:
+        return estimator_of(self.settings)
+
+    @property
     def couples(self) -> bool:
         """Pixels are coupled, and not with a strength of 0."""
         return self.coupled is not None and self.coupled.mu != 0.0
@@ -143,13 +146,16 @@ class CubeWork:
             Groups of coupled blocks may be as large as memory allows; else they are small enough to be
             worked on in several places.
         """
-        if isinstance(self.settings, GaussianProcessSettings) or not tasks:
-            return [(task,) for task in tasks]
+        if not tasks:
+            return []
         shared, _ = self.shared
         if self.coupled is not None:
             return group_tasks(tasks, self.coupled.group_side(shared, whole=whole))
+        at_once = self._estimator.pixels_at_once(shared, self.settings)
+        if at_once == 1:
+            return [(task,) for task in tasks]
         share = np.mean([task.mask.mean() for task in tasks])
-        return group_tasks(tasks, int(np.sqrt(pixels_at_once(shared, self.settings) / share)))
+        return group_tasks(tasks, int(np.sqrt(at_once / share)))
 
     def run(self, tasks: Sequence[BlockTask]) -> list[Solved]:
         """Read, filter and solve blocks; one that cannot be read does not stop the others.
@@ -207,17 +213,10 @@ class CubeWork:
 
     def _series(self, blocks: Sequence[tuple[BlockTask, PixelBlock]]) -> dict[str, Solved]:
         """Estimate the series of blocks, by name."""
-        shared, _ = self.shared
-        if isinstance(self.settings, GaussianProcessSettings):
-            return {task.name: self._process(task, pixels, self.settings) for task, pixels in blocks}
         if self.coupled is not None:
             return self._coupled_series(self.coupled, blocks)
-        used = [filter_block(pixels, shared, self.settings) for _, pixels in blocks]
-        results = solve_blocks(shared, used, self.settings)
-        return {
-            task.name: self._solved(task, result, np.diff(own.offsets))
-            for (task, _), result, own in zip(blocks, results, used, strict=True)
-        }
+        found = self._estimator.area(self.shared[0], [pixels for _, pixels in blocks], self.settings)
+        return {task.name: _solved(task, one) for (task, _), one in zip(blocks, found, strict=True)}
 
     def _coupled_series(
         self, coupled: CoupledBlocks, blocks: Sequence[tuple[BlockTask, PixelBlock]]
@@ -227,7 +226,7 @@ class CubeWork:
         tasks, at_hand = [task for task, _ in blocks], {task.block: pixels for task, pixels in blocks}
         near = coupled.reach(tasks)
         found: Sequence[PixelFits | Exception]
-        if pixels_at_once(shared, coupled.settings) == 1:
+        if self._estimator.pixels_at_once(shared, coupled.settings) == 1:
             found = self._side_by_side(lambda task: self._alone(coupled, task, at_hand), near)
         else:  # read here, and taken together by the GPU
             others = [task for task in near if task.block not in at_hand]
@@ -244,7 +243,7 @@ class CubeWork:
         for task, (result, alone) in zip(good, solved, strict=True):
             vx, vy = np.moveaxis(alone.result.values, 1, 0)
             before = {"vx": _cube_of(task, vx), "vy": _cube_of(task, vy)}
-            out[task.name] = self._solved(task, result, alone.used, before)
+            out[task.name] = replace(_solved(task, estimates_of(result, alone.used)), before=before)
         return out
 
     def _alone(
@@ -258,41 +257,8 @@ class CubeWork:
             return error
         if self._preview is not None and task.name not in self._previewed:
             self._previewed.add(task.name)
-            self._preview((task, self._solved(task, alone.result, alone.used)))
+            self._preview((task, _solved(task, estimates_of(alone.result, alone.used))))
         return alone
-
-    def _process(self, task: BlockTask, pixels: PixelBlock, settings: GaussianProcessSettings) -> Solved:
-        from itslive_core.gaussian_process.block import fit_block
-
-        block = fit_block(pixels, self.shared[0], settings)
-        arrays = {name: _cube_of(task, values) for name, values in block.columns.items()}
-        arrays["n_pairs"] = _cube_of(task, block.count, "int32")
-        arrays["coverage"] = _cube_of(task, block.covered)
-        arrays["n_pairs_used"] = block.used.astype("int32").reshape(task.block.shape)
-        return Solved(arrays, int(np.sum(block.used[task.mask.ravel()] > 0)))
-
-    def _solved(
-        self,
-        task: BlockTask,
-        result: BatchResult,
-        used: NDArray[np.int64],
-        before: Mapping[str, NDArray] | None = None,
-    ) -> Solved:
-        """Name the results of an inversion."""
-        arrays = {
-            "n_pairs": _cube_of(task, result.count, "int32"),
-            "coverage": _cube_of(task, result.covered),
-            "smoothing_used": result.smoothing.astype("float32").reshape(task.block.shape),
-            "n_pairs_used": used.astype("int32").reshape(task.block.shape),
-        }
-        vx, vy = result.values[:, 0], result.values[:, 1]
-        known = result.std.shape[2] > 0
-        stds = (result.std[:, 0], result.std[:, 1]) if known else (None, None)
-        v, v_std = speed_and_std(vx, vy, *stds)
-        named = {"vx": vx, "vy": vy, "v": v, "vx_std": stds[0], "vy_std": stds[1], "v_std": v_std}
-        arrays |= {name: _cube_of(task, values) for name, values in named.items() if values is not None}
-        n_solved = int(np.isin(result.status[task.mask.ravel()], (SOLVED, NO_FREEDOM)).sum())
-        return Solved(arrays, n_solved, before or {})
 
     def _with_season(self, block: tuple[BlockTask, PixelBlock, Solved]) -> Solved:
         """Add season, mean and trend to what a block gives."""
@@ -306,6 +272,18 @@ class CubeWork:
             return Solved(error=error)
         of_pixels = {name: v.astype("float32").reshape(task.block.shape) for name, v in found.items()}
         return replace(solved, arrays=solved.arrays | of_pixels)
+
+
+def _solved(task: BlockTask, found: PixelEstimates) -> Solved:
+    """Put what is known of the pixels of a block into its rows and columns."""
+    arrays = {
+        name: _cube_of(task, values, "int32" if values.dtype.kind == "i" else "float32")
+        for name, values in found.series.items()
+    }
+    for name, values in found.of_pixels.items():
+        arrays[name] = values.astype("float32").reshape(task.block.shape)
+    arrays["n_pairs_used"] = found.used.astype("int32").reshape(task.block.shape)
+    return Solved(arrays, int(found.solved[task.mask.ravel()].sum()))
 
 
 def _cube_of(task: BlockTask, values: NDArray, dtype: str = "float32") -> NDArray:

@@ -9,12 +9,11 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from queue import SimpleQueue
 from threading import Event
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from itslive_core.errors import SettingsError
-from itslive_core.inversion.prepare import solve_options, solver_for
+from itslive_core.estimators import estimator_of
 from itslive_core.inversion.settings import InversionSettings
 from itslive_core.jobs.area_store import AreaStore
 from itslive_core.jobs.coupling import CoupledBlocks, apply_choice, choose_for_job
@@ -30,7 +29,6 @@ from itslive_core.series import (
     filter_attributes,
     time_coordinates,
 )
-from itslive_core.support.devices import require_cuda
 
 if TYPE_CHECKING:
     import os
@@ -41,7 +39,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from itslive_core.cubes.datacube import Datacube
-    from itslive_core.gaussian_process.settings import GaussianProcessSettings
+    from itslive_core.settings import Settings
 
 __all__ = ["BlockResult", "run_glacier"]
 
@@ -113,7 +111,7 @@ class BlockResult:
 def run_glacier(
     cubes: Datacube | Iterable[Datacube],
     outline: Any = None,
-    settings: InversionSettings | GaussianProcessSettings | None = None,
+    settings: Settings | None = None,
     store: str | os.PathLike[str] | None = None,
     *,
     selection: PairSelection | None = None,
@@ -136,9 +134,9 @@ def run_glacier(
         Cubes of one projection.
     outline : Glacier, shapely geometry in lon/lat, or path, optional
         Pixels whose centre is inside are estimated.
-    settings : InversionSettings or GaussianProcessSettings, optional
-        What to do: an inversion, by default with the recommended settings, or a Gaussian process, whose
-        numbers the pixels of a block share.
+    settings : InversionSettings, GaussianProcessSettings or those of another estimator, optional
+        What to do; by default an inversion with the recommended settings. Pixels of a block share the
+        hyperparameters of a Gaussian process.
     store : path, optional
         A Zarr store (format 2) to write to; without one the blocks are only given.
     selection : PairSelection, optional
@@ -173,38 +171,23 @@ def run_glacier(
     """
     settings = InversionSettings() if settings is None else settings
     selection = PairSelection() if selection is None else selection
-    check_settings(settings)
+    estimator = estimator_of(settings)
+    estimator.check(settings, area=True)
     plan = plan_area(cubes, outline, bbox)
     grid, steps = _axis(plan, selection, settings.interval)
     attributes = _attributes(plan, settings, selection, steps)
     if season is None:
-        season = not isinstance(settings, InversionSettings) or isinstance(settings.smoothing, str)
+        season = estimator.season(settings)
     target = None
     if store is not None:
         target = AreaStore.open(store, plan, grid, attributes, settings, season=season)
         season = target.season
     works = [CubeWork(cube, selection, grid, settings, season=season) for cube in plan.cubes]
-    if isinstance(settings, InversionSettings) and settings.couples_pixels:
+    if estimator.couples(settings):
         for number, work in enumerate(works):
             own = [task for task in plan.tasks if task.cube == number]
-            work.coupled = CoupledBlocks(work.cube, own, settings)
+            work.coupled = CoupledBlocks(work.cube, own, cast("InversionSettings", settings))
     return _stream(plan, grid, works, target, attributes, workers, executor, should_stop, previews)
-
-
-def check_settings(settings: InversionSettings | GaussianProcessSettings) -> None:
-    """Find out at once whether an area can be estimated so.
-
-    Raises
-    ------
-    SettingsError
-        If the device is not available, or the method is for single points.
-    """
-    if isinstance(settings, InversionSettings):
-        solver_for(settings.device, solve_options(settings))
-    elif settings.method != "span":
-        raise SettingsError(f"method {settings.method!r} is for single points: use method 'span' for areas")
-    elif settings.device == "cuda":
-        require_cuda()
 
 
 def _axis(
@@ -226,28 +209,22 @@ def _summed(found: list[tuple[NDArray[np.bool_], tuple[FilterStep, ...]]]) -> tu
 
 def _attributes(
     plan: AreaPlan,
-    settings: InversionSettings | GaussianProcessSettings,
+    settings: Settings,
     selection: PairSelection,
     steps: Iterable[FilterStep],
 ) -> dict[str, Any]:
     total = sum(cube.n_pairs for cube in plan.cubes)
     read = FilterStep("read", total, 0, "image pairs of the cubes; n_pairs_used(y, x) counts them by pixel")
     history = (read, *steps)
-    smoothing = getattr(settings, "smoothing", "none")
-    fixed: dict[str, Any] = {} if isinstance(smoothing, str) else {"smoothing_used": smoothing}
-    if isinstance(settings, InversionSettings):
-        own = {"method": "inversion", **settings.to_dict()}
-    else:
-        own = {**settings.to_dict(), "method": "gaussian_process"}
-        fixed = {"settings": settings.to_json()}
+    estimator = estimator_of(settings)
     return {
         **common_attributes(
-            own,
+            estimator.attributes(settings),
             selection.to_dict(),
             [cube.url for cube in plan.cubes],
             [cube.date_updated or "" for cube in plan.cubes],
         ),
-        **fixed,
+        **estimator.area_attributes(settings),
         **filter_attributes(history, history[-1].kept),
     }
 
@@ -297,7 +274,7 @@ def _stream(
         for work in works:
             work.share(threads // at_once, stops, early.put if previews else None)
         threads = at_once
-    elif any(work.settings.device == "cuda" for work in works):
+    elif any(getattr(work.settings, "device", "cpu") == "cuda" for work in works):
         threads += 1  # the GPU serves one thread at a time, which waits for it while the others read
     with ThreadPoolExecutor(threads) if executor is None else nullcontext(executor) as pool:
         try:

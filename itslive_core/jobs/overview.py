@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from itslive_core.inversion.prepare import SharedPairs
 from itslive_core.inversion.settings import InversionSettings
 from itslive_core.jobs.plan import BlockTask, available_workers, plan_area
 from itslive_core.observations.blocks import median_velocity
 from itslive_core.observations.selection import PairSelection
+from itslive_core.observations.shared_pairs import SharedPairs
 from itslive_core.observations.time_grid import TimeGrid
 from itslive_core.season.pixels import SeasonRows, season_of_block
 

@@ -37,10 +37,10 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from itslive_core.inversion.prepare import SharedPairs
     from itslive_core.inversion.settings import InversionSettings
     from itslive_core.inversion.solver import BatchResult
     from itslive_core.observations.blocks import Block, PixelBlock
+    from itslive_core.observations.shared_pairs import SharedPairs
 
 __all__ = [
     "Patch",

@@ -17,9 +17,9 @@ from itslive_core.season.fit import FACTS, MONTHS, SeasonData, fit_pixels
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from itslive_core.inversion.prepare import SharedPairs
     from itslive_core.inversion.settings import InversionSettings
     from itslive_core.observations.blocks import PixelBlock
+    from itslive_core.observations.shared_pairs import SharedPairs
 
 __all__ = ["AREA_VARIABLES", "SeasonRows", "Seasons", "day_of_maximum", "season_of_block", "season_of_pixels"]
 

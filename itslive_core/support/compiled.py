@@ -8,20 +8,28 @@ a digest of every source of the package, and of what compiled it.
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 import platform
 import sys
+from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numba
 import platformdirs
+from numba.core.event import Event, Listener, register, unregister
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
-__all__ = ["kernel"]
+__all__ = ["COMPILING", "kernel", "kernel_folder", "machine", "watch_compilation"]
+
+COMPILING = "Compiling, the first time only"
+"""What somebody who waits for the compiler is told."""
+
+_PACKAGE = __name__.partition(".")[0]
 
 
 def _digest(package: Path) -> str:
@@ -38,9 +46,9 @@ def _digest(package: Path) -> str:
 
 
 @lru_cache(maxsize=1)
-def _cache_folder() -> str:
+def kernel_folder() -> str:
     """Return the folder for this version of the kernels; empty if there is no place for one."""
-    package = Path(str(sys.modules[__name__.partition(".")[0]].__file__)).parent
+    package = Path(str(sys.modules[_PACKAGE].__file__)).parent
     digest = _digest(package)
     named = os.environ.get("NUMBA_CACHE_DIR")
     base = Path(named) if named else platformdirs.user_cache_path("itslive", appauthor=False) / "kernels"
@@ -51,6 +59,59 @@ def _cache_folder() -> str:
     except OSError:
         usable = False
     return str(folder) if usable else ""
+
+
+def machine() -> str:
+    """Name what kernels are compiled for: kernels of another processor are not used."""
+    from numba.core.registry import cpu_target
+
+    made_for = cpu_target.target_context.codegen().magic_tuple()
+    return hashlib.blake2b(repr(made_for).encode(), digest_size=6).hexdigest()
+
+
+class _Watch(Listener):
+    """Tells once when a kernel of this package is compiled, and not taken from the cache."""
+
+    def __init__(self, tell: Callable[[], None]) -> None:
+        self._tell: Callable[[], None] | None = tell
+
+    def on_start(self, event: Event) -> None:
+        """Tell, unless that was done."""
+        tell = self._tell
+        if tell is not None and event.data["dispatcher"].py_func.__module__.startswith(_PACKAGE):
+            self._tell = None
+            tell()
+
+    def on_end(self, event: Event) -> None:
+        """Nothing is told at the end: more is compiled most of the time."""
+
+
+def _log_compilation() -> None:
+    """Tell whoever waits in a script or a notebook, where warnings of a log are shown."""
+    logging.getLogger(_PACKAGE).warning("%s; it takes a while.", COMPILING)
+
+
+_UNWATCHED = _Watch(_log_compilation)
+register("numba:compile", _UNWATCHED)
+
+
+@contextmanager
+def watch_compilation(tell: Callable[[], None]) -> Iterator[None]:
+    """Be told, at most once, when somebody waits because kernels are being compiled; nothing is logged then.
+
+    Parameters
+    ----------
+    tell : callable
+        Called on the thread that compiles; it must be quick.
+    """
+    watch = _Watch(tell)
+    register("numba:compile", watch)
+    before, _UNWATCHED._tell = _UNWATCHED._tell, None  # noqa: SLF001 - of this module
+    try:
+        yield
+    finally:
+        unregister("numba:compile", watch)
+        _UNWATCHED._tell = before  # noqa: SLF001 - of this module
 
 
 def kernel(**options: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -68,13 +129,17 @@ def kernel(**options: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]
     """
 
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
-        folder = _cache_folder()
+        folder = kernel_folder()
         config: Any = numba.config
         before = config.CACHE_DIR
         try:
             if folder:
                 config.CACHE_DIR = folder  # read while decorating only; other packages keep theirs
-            compiled: Callable[..., Any] = numba.njit(nogil=True, cache=bool(folder), **options)(function)
+            # Nothing calls kernels from C: that entry need not be compiled.
+            njit: Any = numba.njit  # its annotations do not know all of its options
+            compiled: Callable[..., Any] = njit(
+                nogil=True, cache=bool(folder), no_cfunc_wrapper=True, **options
+            )(function)
         finally:
             config.CACHE_DIR = before
         return compiled

@@ -14,8 +14,8 @@ from itslive_core.gaussian_process.fit import solve_with
 from itslive_core.gaussian_process.model import KernelShape
 from itslive_core.gaussian_process.torch_arrowhead import ArrowheadPixels, TorchArrowhead
 from itslive_core.gaussian_process.torch_batch import solve_many
-from itslive_core.inversion.prepare import SharedPairs
 from itslive_core.observations.blocks import Block, PixelBlock
+from itslive_core.observations.shared_pairs import SharedPairs
 from itslive_core.observations.time_grid import TimeGrid
 from tests.simulate import network
 

@@ -213,7 +213,7 @@ def test_no_residuals_mean_no_error_bars(solver: Solver) -> None:
 def test_real_pixels_against_the_oracle(parlung: Path, interval: float, order: int) -> None:
     """Two real pixels in the suite; the benchmark does twenty."""
     import itslive_core as itslive
-    from itslive_core.inversion.prepare import SharedPairs
+    from itslive_core.observations.shared_pairs import SharedPairs
 
     cube = itslive.open_cube(parlung)
     recent = itslive.PairSelection(start="2019")

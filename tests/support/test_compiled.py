@@ -17,7 +17,7 @@ PACKAGE = Path(itslive_core.__file__).parent
 def folder_of(root: Path) -> str:
     """Where a copy of the package keeps its kernels, asked in a fresh interpreter."""
     environment = os.environ | {"PYTHONPATH": str(root), "NUMBA_CACHE_DIR": str(root / "kernels")}
-    code = "from itslive_core.support import compiled as c; print(c.__file__, c._cache_folder(), sep='\\n')"
+    code = "from itslive_core.support import compiled as c; print(c.__file__, c.kernel_folder(), sep='\\n')"
     run = subprocess.run(
         [sys.executable, "-c", code], cwd=root, env=environment, capture_output=True, text=True, check=True
     )
