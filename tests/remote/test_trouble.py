@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import pytest
 
 import itslive_core as itslive
-from itslive_core import stores
+from itslive_core.cubes import stores
 from itslive_core.errors import CubeError
 from tests.reading import assert_pixel
 from tests.remote.servers import BUCKET, closed_port
