@@ -77,7 +77,7 @@ def fit_block(
     settings : GaussianProcessSettings
         Its method is "span".
     """
-    offsets, pair, vx, vy = filter_block(pixels, shared, settings.filters)
+    offsets, pair, vx, vy = filter_block(pixels, shared, settings)
     n, grid = len(offsets) - 1, shared.grid
     result = GaussianProcessBlock(
         columns={name: np.full((n, grid.size), np.nan) for name in BLOCK_COLUMNS},
