@@ -6,37 +6,52 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from dashboard.state.estimators import METHODS, PARTS
-from dashboard.state.settings import LIMITS, LOG_SMOOTHING_BOUNDS
+from dashboard.state.estimators import METHODS, PARTS, Estimators
+from dashboard.state.mirror import bounds_of
+from dashboard.state.settings import LOG_SMOOTHING_BOUNDS, Settings
+from itslive_core.settings import Choice, Flag, Number
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from dashboard.control.session import Session
+    from dashboard.state.mirror import Mirror
+    from itslive_core.settings import Kind
 
-__all__ = ["OWN_KEYS", "Place", "apply_query", "place_in", "query_of"]
+__all__ = ["OWN_KEYS", "Place", "apply_query", "keys_of", "keys_of_process", "place_in", "query_of"]
+
+_SHORT = {"derivative": "k", "interval": "h"}
+"""Settings that a link calls otherwise than the core does."""
+_ALWAYS = ("derivative", "interval", "robust", "weights", "outliers")
+"""Settings that a link always holds; the others only where they are not the usual ones."""
+_NOT_SHARED = ("device",)
+"""Settings that are not for those who get the link: their machine is another one."""
 
 
-_ALWAYS = ("weights", "outliers")
-_WHERE_CHANGED = ("criterion", "smoothing_in_time", "noise", "offsets")
-"""Choices that a link holds only where they are not the usual ones."""
-_OF_PROCESS = ("method", "kernel", "harmonics")
-"""Choices that a link holds only where there is a Gaussian process."""
+def _keys(state: type[Mirror], apart: tuple[str, ...], taken: tuple[str, ...] = ()) -> dict[str, str]:
+    """Return by their names in a link the settings that need no rule of their own."""
+    return {
+        f"gp_{name}" if name in taken else _SHORT.get(name, name): name
+        for name in (*(one for one in _ALWAYS if one in state.kinds), *state.kinds)
+        if name not in apart
+    }
+
+
+def keys_of(settings: type[Settings]) -> dict[str, str]:
+    """Return the settings of the inversion by their names in a link."""
+    return _keys(settings, _NOT_SHARED)
+
+
+def keys_of_process(estimators: type[Estimators], settings: type[Settings]) -> dict[str, str]:
+    """Return the settings of the Gaussian process alone by their names in a link."""
+    return _keys(estimators, ("method", *PARTS), tuple(settings.kinds))
+
 
 OWN_KEYS = frozenset(
     {
-        "lambda",
-        "k",
-        "h",
-        "robust",
-        "neighbours",
-        "lon",
-        "lat",
-        "cube",
-        *_ALWAYS,
-        *_WHERE_CHANGED,
-        *LIMITS,
-        *_OF_PROCESS,
+        *("lambda", "neighbours", "lon", "lat", "cube", "method", "kernel"),
+        *keys_of(Settings),
+        *keys_of_process(Estimators, Settings),
     }
 )
 """Everything that a link may hold; what `query_of` leaves out has its usual value."""
@@ -67,6 +82,42 @@ def _number(text: Any, low: float, high: float) -> float | None:
     return value if math.isfinite(value) and low <= value <= high else None
 
 
+def _read(kind: Kind, text: Any) -> Any:
+    """Return the value of a setting that a link holds; None where it is none."""
+    if isinstance(kind, Flag):
+        return {"true": True, "1": True, "false": False, "0": False}.get(str(text).lower())
+    if isinstance(kind, Choice):
+        choices = tuple(kind.names.values()) or kind.choices
+        return next((one for one in choices if str(one) == str(text)), None)
+    assert isinstance(kind, Number)
+    if text in kind.words:
+        return text
+    value = _number(text, *bounds_of(kind))
+    if value is None or not kind.whole:
+        return value
+    return int(value) if value == int(value) else None
+
+
+def _written(value: Any) -> Any:
+    """Return the value of a setting as a link holds it."""
+    if isinstance(value, float):
+        return f"{value:g}"
+    return int(value) if isinstance(value, bool) else value
+
+
+def _values_in(state: Mirror, keys: Mapping[str, str], query: Mapping[str, Any]) -> dict[str, Any]:
+    found = {name: _read(state.kinds[name], query[key]) for key, name in keys.items() if key in query}
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def _written_of(state: Mirror, keys: Mapping[str, str]) -> dict[str, Any]:
+    return {
+        key: _written(value)
+        for key, name in keys.items()
+        if (value := getattr(state, name)) != state.param[name].default or name in _ALWAYS
+    }
+
+
 def place_in(query: Mapping[str, Any]) -> Place:
     """Read the place from the query of an address; what is impossible is left out."""
     lon, lat = _number(query.get("lon"), -180.0, 180.0), _number(query.get("lat"), -90.0, 90.0)
@@ -88,19 +139,7 @@ def apply_query(session: Session, query: Mapping[str, Any]) -> None:
         number := _number(smoothing, 10 ** LOG_SMOOTHING_BOUNDS[0], 10 ** LOG_SMOOTHING_BOUNDS[1])
     ) is not None:
         values.update(auto_smoothing=False, log_smoothing=math.log10(number))
-    if (order := _number(query.get("k"), 1, 2)) in {1.0, 2.0}:
-        values["derivative"] = int(order or 2)
-    if (interval := _number(query.get("h"), *settings.param["interval"].bounds)) is not None:
-        values["interval"] = interval
-    for name in (*_ALWAYS, *_WHERE_CHANGED):
-        if query.get(name) in settings.param[name].names.values():
-            values[name] = query[name]
-    for name in LIMITS:
-        if (limit := _number(query.get(name), *settings.param[name].bounds)) is not None:
-            values[name] = limit
-    robust = str(query.get("robust", "")).lower()
-    if robust in {"true", "1", "false", "0"}:
-        values["robust"] = robust in {"true", "1"}
+    values |= _values_in(settings, keys_of(type(settings)), query)
     neighbours = query.get("neighbours")
     if neighbours == "auto":
         values["neighbours"] = "auto"
@@ -119,9 +158,7 @@ def _apply_method(session: Session, query: Mapping[str, Any]) -> None:
         parts = str(query["kernel"]).split(",")
         if set(parts) <= {*PARTS, "none"}:
             values |= {name: name in parts for name in PARTS}
-    harmonics = _number(query.get("harmonics"), *estimators.param["harmonics"].bounds)
-    if harmonics is not None and harmonics == int(harmonics):
-        values["harmonics"] = int(harmonics)
+    values |= _values_in(estimators, keys_of_process(type(estimators), type(session.settings)), query)
     estimators.param.update(**values)
 
 
@@ -130,16 +167,7 @@ def query_of(session: Session) -> dict[str, Any]:
     settings, point = session.settings, session.selection.point
     query: dict[str, Any] = {
         "lambda": "auto" if settings.auto_smoothing else f"{settings.smoothing:.4g}",
-        "k": settings.derivative,
-        "h": f"{settings.interval:g}",
-        "robust": int(settings.robust),
-        **{name: getattr(settings, name) for name in _ALWAYS},
-        **{name: f"{limit:g}" for name in LIMITS if (limit := getattr(settings, name)) is not None},
-        **{
-            name: value
-            for name in _WHERE_CHANGED
-            if (value := getattr(settings, name)) != settings.param[name].default
-        },
+        **_written_of(settings, keys_of(type(settings))),
     }
     if settings.neighbours != "none":
         coupling = settings.spatial_smoothing
@@ -148,8 +176,7 @@ def query_of(session: Session) -> dict[str, Any]:
     if estimators.fits_process:
         query["method"] = estimators.method
         query["kernel"] = ",".join(estimators.parts) or "none"
-        if estimators.harmonics != estimators.param["harmonics"].default:
-            query["harmonics"] = estimators.harmonics
+        query |= _written_of(estimators, keys_of_process(type(estimators), type(settings)))
     if point is not None:
         query.update(lon=f"{point.lon:.5f}", lat=f"{point.lat:.5f}")
         if point.cube_url.startswith(("https://", "s3://")):

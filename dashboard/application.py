@@ -17,12 +17,11 @@ from dashboard.address import OWN_KEYS, Place, apply_query, place_in, query_of
 from dashboard.control.area import AreaControl
 from dashboard.control.diagnosis import DiagnosisControl
 from dashboard.control.places import PlaceControl
-from dashboard.control.series import FIT_FIELDS, SeriesControl
+from dashboard.control.series import SeriesControl
 from dashboard.control.session import Session
 from dashboard.extension import kernels
 from dashboard.runner import JobRunner, once
 from dashboard.screen.frame import Frame, Parts
-from dashboard.state.estimators import ESTIMATOR_FIELDS
 from dashboard.views.diagnosis.tab import DiagnosisView
 from dashboard.views.glacier_map import GlacierMapView
 from dashboard.views.series_board import SeriesBoard
@@ -102,8 +101,8 @@ class Dashboard(Viewer):
         selection.param.watch(self._glaciers_changed, "glaciers")
         selection.param.watch(lambda *_: runner.later("points", self._points_changed), ["points", "cube"])
         for state, fields in (
-            (self.session.settings, (*FIT_FIELDS, "neighbours", "mu")),
-            (self.session.estimators, ESTIMATOR_FIELDS),
+            (self.session.settings, (*self.session.settings.fit_fields, "neighbours", "mu")),
+            (self.session.estimators, self.session.estimators.kinds),
         ):
             state.param.watch(lambda *_: runner.later("address", self._write_address), list(fields))
 

@@ -89,7 +89,7 @@ class Estimator(ABC):
         settings: Settings,
         *,
         selection: PairSelection | None = None,
-        cancelled: Callable[[], bool] | None = None,  # noqa: ARG002 - for those that take long
+        cancelled: Callable[[], bool] | None = None,
     ) -> Iterator[xr.Dataset]:
         """Estimate one pixel, a quick estimate first where there is one; ends early where cancelled."""
         yield self.point(pairs, settings, selection=selection)
@@ -111,15 +111,15 @@ class Estimator(ABC):
         """Name the stages of kernels that are needed, see `itslive_core.warming.warm_up`."""
         return ("reading", self.name, *(("season",) if area and self.season(settings) else ()))
 
-    def pixels_at_once(self, shared: SharedPairs, settings: Settings) -> int:  # noqa: ARG002
+    def pixels_at_once(self, shared: SharedPairs, settings: Settings) -> int:
         """Number of pixels worth collecting from several blocks of an area; 1: none."""
         return 1
 
-    def season(self, settings: Settings) -> bool:  # noqa: ARG002
+    def season(self, settings: Settings) -> bool:
         """Whether season and trend of every pixel of an area are estimated too, unless told otherwise."""
         return True
 
-    def couples(self, settings: Settings) -> bool:  # noqa: ARG002
+    def couples(self, settings: Settings) -> bool:
         """Whether pixels of an area are coupled to their neighbours, see `itslive_core.neighbours`."""
         return False
 

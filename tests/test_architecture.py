@@ -146,7 +146,7 @@ def room_of(module: str) -> str:
 
 LEVELS: tuple[tuple[str, ...], ...] = (
     ("errors", "_version"),
-    ("support",),
+    ("support", "settings"),
     ("observations", "bands", "places"),
     ("cubes", "filters", "series"),
     ("inversion",),

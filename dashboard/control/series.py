@@ -8,11 +8,9 @@ from typing import TYPE_CHECKING, Any
 from dashboard.colours import partner_colour
 from dashboard.control.fit import fit_point, fit_process
 from dashboard.runner import Policy
-from dashboard.state.estimators import ESTIMATOR_FIELDS
 from dashboard.state.fit import Process, shown_series
 from dashboard.state.pictures import Curve, PointSeries
 from dashboard.state.selection import Point
-from dashboard.state.settings import LIMITS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -23,24 +21,7 @@ if TYPE_CHECKING:
     from dashboard.views.series_board import SeriesBoard
     from itslive_core import Datacube
 
-__all__ = ["FIT_FIELDS", "SeriesControl"]
-
-FIT_FIELDS = (
-    "auto_smoothing",
-    "log_smoothing",
-    "criterion",
-    "smoothing_in_time",
-    "derivative",
-    "interval",
-    "weights",
-    "robust",
-    "outliers",
-    *LIMITS,
-    "noise",
-    "offsets",
-    "device",
-)
-"""Settings that a fit depends on."""
+__all__ = ["SeriesControl"]
 
 
 class SeriesControl:
@@ -69,9 +50,9 @@ class SeriesControl:
         self.processes: dict[int, Process] = {}
         self._running: frozenset[int] = frozenset()
         session.selection.param.watch(self._points_changed, "points")
-        session.settings.param.watch(self._settings_changed, list(FIT_FIELDS))
+        session.settings.param.watch(self._settings_changed, list(session.settings.fit_fields))
         session.filters.param.watch(self.refit, ["start", "end", "missions", "span"])
-        session.estimators.param.watch(self.refit, list(ESTIMATOR_FIELDS))
+        session.estimators.param.watch(self.refit, list(session.estimators.kinds))
 
     @property
     def fit(self) -> Fit | None:

@@ -10,10 +10,11 @@ from panel.viewable import Viewer
 
 from dashboard.resources import devices_in_words
 from dashboard.state.estimators import PARTS
-from dashboard.state.settings import LIMITS
+from itslive_core.settings import Choice, Flag, Number, ValueFilters
 
 if TYPE_CHECKING:
     from dashboard.state.estimators import Estimators
+    from dashboard.state.mirror import Mirror
     from dashboard.state.settings import Settings
 
 __all__ = ["EstimatePanel"]
@@ -21,6 +22,11 @@ __all__ = ["EstimatePanel"]
 _WIDE: dict[str, Any] = {"sizing_mode": "stretch_width", "margin": (6, 10)}
 _TIGHT: dict[str, Any] = {"sizing_mode": "stretch_width", "margin": (0, 10)}
 _NONE: dict[str, Any] = {"sizing_mode": "stretch_width", "margin": 0}
+
+_PLACED = ("derivative", "interval", "weights", "robust", "outliers", "device")
+"""Settings of the inversion that have their place; those of all others are under "More choices"."""
+_PLACED_OF_PROCESS = (*PARTS, "harmonics")
+"""The same of the Gaussian process."""
 
 
 class EstimatePanel(Viewer):
@@ -45,7 +51,8 @@ class EstimatePanel(Viewer):
             size="small",
             **_WIDE,
         )
-        self.limits = {name: self._limit(name) for name in LIMITS}
+        filters = [name for name in ValueFilters.kinds() if name in settings.fields and name not in _PLACED]
+        self.limits = {name: self._widget(settings, name) for name in filters}
         self.of_inversion = pmui.Column(
             self._select("preset"),
             pmui.Switch.from_param(
@@ -99,7 +106,8 @@ class EstimatePanel(Viewer):
             settings.param.mu, step=0.01, size="small", css_classes=["itslive-mu"], **_WIDE
         )
         self._more_of_inversion = pmui.Column(
-            *(self._select(name) for name in ("noise", "offsets", "smoothing_in_time", "criterion")),
+            *(self._widget(settings, name) for name in settings.fields if name not in {*_PLACED, *filters}),
+            self._select("criterion"),
             self._select("neighbours"),
             self.mu,
             self._select("device"),
@@ -109,6 +117,14 @@ class EstimatePanel(Viewer):
                 sx={"opacity": 0.75},
                 css_classes=["itslive-devices"],
                 **_TIGHT,
+            ),
+            **_NONE,
+        )
+        self._more_of_process = pmui.Column(
+            *(
+                self._widget(estimators, name, "process-")
+                for name in estimators.fields
+                if name not in _PLACED_OF_PROCESS
             ),
             **_NONE,
         )
@@ -132,7 +148,12 @@ class EstimatePanel(Viewer):
             ),
             self._select("outliers"),
             pmui.Accordion(
-                ("More choices", pmui.Column(*self.limits.values(), self._more_of_inversion, **_NONE)),
+                (
+                    "More choices",
+                    pmui.Column(
+                        *self.limits.values(), self._more_of_inversion, self._more_of_process, **_NONE
+                    ),
+                ),
                 active=[],
                 sizing_mode="stretch_width",
                 margin=0,
@@ -158,47 +179,63 @@ class EstimatePanel(Viewer):
         css = f"itslive-{name.replace('_', '-')}"
         return pmui.Select.from_param(self._settings.param[name], size="small", css_classes=[css], **_WIDE)
 
-    def _limit(self, name: str) -> pmui.TextInput:
-        """Make the field of a limit, empty for none: a field for numbers would show 0 there.
+    def _widget(self, state: Mirror, name: str, prefix: str = "") -> Any:
+        """Make the widget of a setting that wants none of its own."""
+        kind = state.kinds[name]
+        look = {"size": "small", "css_classes": [f"itslive-{prefix}{name.replace('_', '-')}"], **_WIDE}
+        if isinstance(kind, Number) and (kind.optional or kind.words):
+            return self._text(state, name, kind, look)
+        if isinstance(kind, Choice):
+            return pmui.Select.from_param(state.param[name], **look)
+        if isinstance(kind, Flag):
+            return pmui.Switch.from_param(state.param[name], **look)
+        whole = isinstance(kind, Number) and kind.whole
+        field = pmui.IntInput if whole else pmui.FloatInput
+        return field.from_param(state.param[name], **look)
 
-        A number out of bounds is moved to their end, and what is no number is taken back.
+    def _text(self, state: Mirror, name: str, kind: Number, look: dict[str, Any]) -> pmui.TextInput:
+        """Make the field of a number that may be missing or a word: a field for numbers would show 0 there.
+
+        A number out of bounds is moved to their end, and what is neither is taken back.
         """
-        settings = self._settings
-        of = settings.param[name]
+        of = state.param[name]
 
         def shown() -> str:
-            limit = getattr(settings, name)
-            return "" if limit is None else f"{limit:g}"
+            value = getattr(state, name)
+            return "" if value is None else value if isinstance(value, str) else f"{value:g}"
 
         field = pmui.TextInput(
             label=of.label,
             description=of.doc,
             value=shown(),
-            placeholder="no limit",
-            size="small",
-            css_classes=[f"itslive-{name.replace('_', '-')}"],
-            **_WIDE,
+            placeholder="no limit" if kind.optional else "",
+            **look,
         )
 
         def take(event: Any) -> None:
             text = event.new.strip()
-            try:
-                number = float(text) if text else None
-            except ValueError:
-                number = getattr(settings, name)
-            if number is None or math.isfinite(number):
-                settings.limit(name, number)
+            if text in kind.words:
+                state.param.update(**{name: text})
+            elif not text and kind.optional:
+                state.limit(name, None)
+            else:
+                try:
+                    number = float(text)
+                except ValueError:
+                    number = math.nan
+                if math.isfinite(number):
+                    state.limit(name, number)
             field.value = shown()
 
         field.param.watch(take, "value")
-        settings.param.watch(lambda _: field.param.update(value=shown()), name)
+        state.param.watch(lambda _: field.param.update(value=shown()), name)
         return field
 
     def _follow_method(self, *_: Any) -> None:
         """Show the widgets of the methods in use."""
         estimators = self._estimators
         self.of_inversion.visible = self._more_of_inversion.visible = estimators.inverts
-        self.of_process.visible = estimators.fits_process
+        self.of_process.visible = self._more_of_process.visible = estimators.fits_process
         self.harmonics.visible = estimators.season
 
     def _follow_neighbours(self, *_: Any) -> None:

@@ -2,50 +2,42 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
-import param
-
+from dashboard.state.mirror import Mirror, mirrored
 from itslive_core import GaussianProcessSettings
+from itslive_core.settings import Choice, ValueFilters
 
 if TYPE_CHECKING:
     from itslive_core import InversionSettings
 
-__all__ = ["ESTIMATOR_FIELDS", "METHODS", "PARTS", "Estimators"]
+__all__ = ["METHODS", "PARTS", "Estimators"]
 
 METHODS = {"Inversion": "inversion", "Gaussian process": "gp", "Both": "both"}
 """Names of the methods as a person reads them."""
 PARTS = ("trend", "season", "offsets")
 """Parts of the Gaussian process that can be switched off."""
-ESTIMATOR_FIELDS = ("method", *PARTS, "harmonics")
-"""What the series depends on."""
 
-_HARMONICS = (1, 12)
+_METHOD = Choice(
+    default="inversion",
+    choices=tuple(METHODS.values()),
+    names=METHODS,
+    label="Method",
+    help="The inversion follows the pairs and leaves gaps open; the Gaussian process splits the series in"
+    " trend, season and rest, and fills gaps with bands that widen",
+)
 
 
-class Estimators(param.Parameterized):
+@mirrored
+class Estimators(Mirror):
     """The method, and mirror of what `itslive_core.GaussianProcessSettings` has of its own.
 
     The interval and the filters on values are those of `dashboard.state.settings.Settings`, for both methods.
     """
 
-    method = param.Selector(
-        default="inversion",
-        objects=METHODS,
-        label="Method",
-        doc="The inversion follows the pairs and leaves gaps open; the Gaussian process splits the series in "
-        "trend, season and rest, and fills gaps with bands that widen.",
-    )
-    trend = param.Boolean(default=True, label="Trend", doc="Changes over years.")
-    season = param.Boolean(default=True, label="Season", doc="A yearly cycle whose shape drifts.")
-    offsets = param.Boolean(
-        default=True,
-        label="Offsets between missions",
-        doc="Allow each mission a constant offset from the others, shrunk towards 0.",
-    )
-    harmonics = param.Integer(
-        default=6, bounds=_HARMONICS, label="Harmonics", doc="Sharper peaks of the season need more."
-    )
+    core = GaussianProcessSettings
+    apart = ("method", "interval", "device", *ValueFilters.kinds())
+    own: ClassVar = {"method": _METHOD}
 
     @property
     def inverts(self) -> bool:
@@ -76,14 +68,8 @@ class Estimators(param.Parameterized):
         itslive_core.errors.SettingsError
             If a value is impossible.
         """
-        return GaussianProcessSettings(
+        return self.core(
             interval=settings.interval,
-            trend=self.trend,
-            season=self.season,
-            harmonics=self.harmonics,
-            offsets=self.offsets,
-            outliers=settings.outliers,
-            max_error=settings.max_error,
-            max_angle=settings.max_angle,
-            max_deviation=settings.max_deviation,
+            **settings.filters.to_dict(),
+            **{name: getattr(self, name) for name in self.fields},
         )

@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+
+from itslive_core.settings import Choice, Settings
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from itslive_core.cubes.datacube import Datacube
-    from itslive_core.inversion.settings import InversionSettings
     from itslive_core.observations.selection import PairSelection
 
 __all__ = ["Point", "Target", "check_ending", "read_point", "read_selection", "read_settings", "read_target"]
 
-_SETTINGS = (
-    "smoothing", "derivative", "interval", "weights", "noise", "offsets", "smoothing_in_time",
-    "robust", "outliers", "max_error", "max_angle", "max_deviation", "uncertainty", "device",
-    "spatial_smoothing",
-)  # fmt: skip
+Chosen = TypeVar("Chosen", bound=Settings)
 _FILTERS = ("start", "end", "mission", "satellite", "min_span", "max_span")
 
 
@@ -172,8 +169,15 @@ def read_selection(options: dict[str, Any]) -> PairSelection:
     return PairSelection(**{name: options.pop(name) for name in _FILTERS})
 
 
-def read_settings(options: dict[str, Any]) -> InversionSettings:
+def read_settings(settings: type[Chosen], options: dict[str, Any]) -> Chosen:
     """Take the settings out of the options of a command: the preset, changed by what is given.
+
+    Parameters
+    ----------
+    settings : type
+        Class of the settings.
+    options : dict
+        Of the command; those of the settings are removed.
 
     Raises
     ------
@@ -182,12 +186,13 @@ def read_settings(options: dict[str, Any]) -> InversionSettings:
     """
     from dataclasses import replace
 
-    from itslive_core import InversionSettings
-
-    preset = InversionSettings.preset(options.pop("preset"))
-    given = {name: value for name in _SETTINGS if (value := options.pop(name)) is not None}
-    if "derivative" in given:
-        given["derivative"] = int(given["derivative"])
+    preset = settings.preset(options.pop("preset", "recommended"))
+    given = {}
+    for name, kind in settings.kinds().items():
+        value = options.pop(name)
+        if value is not None:
+            # The shell gives words; a choice may be of numbers.
+            given[name] = type(kind.default)(value) if isinstance(kind, Choice) else value
     return replace(preset, **given)
 
 

@@ -5,17 +5,23 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from itslive_core.settings import Choice, Flag, Number, ValueFilters
+
+if TYPE_CHECKING:
+    from itslive_core.settings import Kind, Settings
+
 __all__ = [
-    "estimate_options",
+    "all_of",
+    "device_option",
     "filter_options",
+    "options_of",
     "output_option",
     "point_options",
     "quiet_option",
-    "rejection_options",
     "target_options",
     "work_options",
 ]
@@ -23,39 +29,28 @@ __all__ = [
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
 
-class _AutoOrNumber(click.ParamType):
-    """A number above zero, or the name of a way to choose one."""
+class _NumberOrWord(click.ParamType):
+    """A number from the least on, or one of some words."""
 
-    name = "X|auto|evidence|gcv"
+    def __init__(self, kind: Number) -> None:
+        self._least, self._words = kind.low, kind.words
+        self.name = "|".join((kind.metavar, *kind.words))
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float | str:
         """Turn the text of the option into its value."""
-        if isinstance(value, float) or value in ("auto", "evidence", "gcv"):
+        if isinstance(value, float) or value in self._words:
             return value
         try:
             number = float(value)
         except ValueError:
             number = math.nan
-        if not (math.isfinite(number) and number > 0):
-            self.fail(f"{value!r} is neither a number above 0 nor auto, evidence or gcv.", param, ctx)
-        return number
-
-
-class _AutoOrCoupling(click.ParamType):
-    """A number from zero on, or auto."""
-
-    name = "X|auto"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float | str:
-        """Turn the text of the option into its value."""
-        if isinstance(value, float) or value == "auto":
-            return value
-        try:
-            number = float(value)
-        except ValueError:
-            number = math.nan
-        if not (math.isfinite(number) and number >= 0):
-            self.fail(f"{value!r} is neither a number from 0 on nor auto.", param, ctx)
+        # How far above zero is left to the settings, which say it.
+        possible = number > 0 if self._least > 0 else number >= self._least
+        if not (math.isfinite(number) and possible):
+            least = "above 0" if self._least > 0 else f"from {self._least:g} on"
+            *others, last = self._words
+            words = f"{', '.join(others)} or {last}" if others else last
+            self.fail(f"{value!r} is neither a number {least} nor {words}.", param, ctx)
         return number
 
 
@@ -76,7 +71,7 @@ class _Names(click.ParamType):
         return names
 
 
-def _all_of(*options: Callable[[Decorated], Decorated]) -> Callable[[Decorated], Decorated]:
+def all_of(*options: Callable[[Decorated], Decorated]) -> Callable[[Decorated], Decorated]:
     """Join decorators into one that keeps their order in the help."""
 
     def decorate(command: Decorated) -> Decorated:
@@ -87,14 +82,14 @@ def _all_of(*options: Callable[[Decorated], Decorated]) -> Callable[[Decorated],
     return decorate
 
 
-point_options = _all_of(
+point_options = all_of(
     click.option("--lon", type=float, metavar="LON", help="Longitude of the point, WGS 84 [degrees]."),
     click.option("--lat", type=float, metavar="LAT", help="Latitude of the point, WGS 84 [degrees]."),
     click.option("--x", type=float, metavar="X", help="Or: easting of the point in the cube's CRS [m]."),
     click.option("--y", type=float, metavar="Y", help="Northing of the point in the cube's CRS [m]."),
 )
 
-target_options = _all_of(
+target_options = all_of(
     point_options,
     click.option(
         "--outline",
@@ -110,7 +105,7 @@ target_options = _all_of(
     ),
 )
 
-filter_options = _all_of(
+filter_options = all_of(
     click.option("--start", metavar="DATE", help="Both images on this day or later (YYYY-MM-DD)."),
     click.option("--end", metavar="DATE", help="Both images on this day or earlier."),
     click.option("--mission", type=_Names(), metavar="S1,S2,...", help="Of: S1 S2 L4_5 L7 L8_9 other."),
@@ -121,96 +116,70 @@ filter_options = _all_of(
     click.option("--max-span", type=float, metavar="D", help="Longest time between the two images [days]."),
 )
 
-rejection_options = _all_of(
-    click.option(
-        "--max-error", type=float, metavar="M/YR", help="Drop pairs with a larger formal error [off]."
-    ),
-    click.option(
-        "--max-angle",
-        type=float,
-        metavar="DEG",
-        help="Drop pairs that differ more in direction from the median flow [off].",
-    ),
-    click.option(
-        "--max-deviation",
-        type=float,
-        metavar="Z",
-        help="Drop pairs that differ more from what the others say over the same span: a modified z-score,"
-        " 3.5 is usual [off].",
-    ),
-)
-
-# Defaults are named in the help but come from the preset, so that the library has the only copy of them.
-estimate_options = _all_of(
-    click.option(
-        "--smoothing",
-        type=_AutoOrNumber(),
-        metavar="X|auto|evidence|gcv",
-        help="Weight of the smoothness, lambda; or how the pairs decide: by evidence, by cross-validation, or"
-        " the larger of both [auto].",
-    ),
-    click.option(
-        "--derivative",
-        type=click.Choice(["1", "2"]),
-        help="Which derivative is kept small: 1 the slope, 2 the bend [2].",
-    ),
-    click.option("--interval", type=float, metavar="DAYS", help="Length of a cell of the series [12 days]."),
-    click.option(
-        "--weights",
-        type=click.Choice(["none", "span", "error"]),
-        help="What a pair counts: all alike, by its span, or by its formal error [error].",
-    ),
-    click.option(
-        "--noise",
-        type=click.Choice(["auto", "formal", "learnt"]),
-        help="Size of the noise: as formal errors say, or learnt for each mission; auto learns it where the"
-        " smoothing is automatic [auto].",
-    ),
-    click.option(
-        "--offsets",
-        type=click.Choice(["auto", "none", "mission"]),
-        help="Estimate offsets between missions; auto does where the smoothing is automatic [auto].",
-    ),
-    click.option(
-        "--smoothing-in-time",
-        type=click.Choice(["auto", "constant", "varying"]),
-        help="One smoothing, or one that changes by years and months; auto varies an automatic one [auto].",
-    ),
-    click.option(
-        "--spatial-smoothing",
-        type=_AutoOrCoupling(),
-        metavar="X|auto",
-        help="Coupling of neighbouring pixels of an area, mu; auto: what predicts held-out pairs best [0].",
-    ),
-    click.option(
-        "--robust/--no-robust", default=None, help="Turn down pairs that contradict others [robust]."
-    ),
-    click.option("--uncertainty/--no-uncertainty", default=None, help="Standard deviations [uncertainty]."),
-    click.option(
-        "--outliers",
-        type=click.Choice(["none", "auto"]),
-        help="Drop long pairs that lock on to what does not move [auto].",
-    ),
-    rejection_options,
-    click.option(
-        "--preset",
-        type=click.Choice(["recommended", "surging glacier", "slow glacier", "ice sheet", "itslive-tool"]),
-        default="recommended",
-        show_default=True,
-        help="Settings to start from; the options above change them.",
-    ),
-)
-
 quiet_option = click.option("--quiet", "-q", is_flag=True, help="Say nothing but errors.")
 
-work_options = _all_of(
-    click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), help="Where to compute."),
+work_options = all_of(
     click.option(
         "--workers", type=click.IntRange(min=1), metavar="N", help="Threads for an area [one a core]."
     ),
     click.option("--dask", metavar="ADDRESS|local", help="Compute an area on a Dask cluster."),
     quiet_option,
 )
+
+
+def options_of(settings: type[Settings], *, first: tuple[str, ...] = ()) -> Callable[[Decorated], Decorated]:
+    """Make the options of all settings of a class but the device.
+
+    Defaults are named in the help but come from the preset, so that the library has the only copy of them.
+
+    Parameters
+    ----------
+    settings : type
+        A class below `Settings`.
+    first : tuple of str
+        Settings whose options head the list. The others follow in the order of the class, the filters on
+        values last, and a choice of the preset where there are some.
+    """
+    kinds = settings.kinds()
+    filters = [name for name in ValueFilters.kinds() if name in kinds]
+    others = [name for name in kinds if name not in {*first, *filters, "device"}]
+    options = [_option(name, kinds[name]) for name in (*first, *others, *filters)]
+    if len(settings.presets) > 1:
+        options.append(
+            click.option(
+                "--preset",
+                type=click.Choice(list(settings.presets)),
+                default="recommended",
+                show_default=True,
+                help="Settings to start from; the options above change them.",
+            )
+        )
+    return all_of(*options)
+
+
+def device_option(settings: type[Settings]) -> Callable[[Decorated], Decorated]:
+    """Make the option that says where to compute, if the settings leave a choice."""
+    kind = settings.kinds().get("device")
+    options = []
+    if isinstance(kind, Choice):
+        options.append(click.option("--device", type=click.Choice(kind.choices), help=f"{kind.help}."))
+    return all_of(*options)
+
+
+def _option(name: str, kind: Kind) -> Callable[[Decorated], Decorated]:
+    option = f"--{name.replace('_', '-')}"
+    text = f"{kind.help} [{kind.usual}]."
+    if isinstance(kind, Flag):
+        dashed = name.replace("_", "-")
+        usual = dashed if kind.default else f"no-{dashed}"
+        return click.option(f"{option}/--no-{dashed}", default=None, help=f"{kind.help} [{usual}].")
+    if isinstance(kind, Choice):
+        return click.option(option, type=click.Choice([str(one) for one in kind.choices]), help=text)
+    assert isinstance(kind, Number)
+    if kind.words:
+        numbers = _NumberOrWord(kind)
+        return click.option(option, type=numbers, metavar=numbers.name, help=text)
+    return click.option(option, type=int if kind.whole else float, metavar=kind.metavar, help=text)
 
 
 def output_option(endings: str) -> Callable[[Decorated], Decorated]:

@@ -9,7 +9,7 @@ most places.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -26,33 +26,14 @@ if TYPE_CHECKING:
 
     from itslive_core.observations.pairs import ImagePairs
     from itslive_core.observations.selection import PairSelection
+    from itslive_core.settings import Settings, ValueFilters
 
-__all__ = ["Observations", "ValueFilters", "explain_rejections", "pair_error", "reject", "rejections"]
+__all__ = ["Observations", "explain_rejections", "pair_error", "reject", "rejections"]
 
 _SIGNIFICANT = 3.0
 """Where the median flow is slower than this times the scatter across it, directions of pairs are noise."""
 _LEAST_SCATTER = 1.0
 """Values are stored in whole m/yr: scatter below that is not known."""
-
-
-class ValueFilters(Protocol):
-    """Settings that name filters on values; those of all estimators do."""
-
-    @property
-    def outliers(self) -> str:
-        """``"auto"`` for the span-consistency filter, or ``"none"``."""
-
-    @property
-    def max_error(self) -> float | None:
-        """Largest formal error [m/yr]."""
-
-    @property
-    def max_angle(self) -> float | None:
-        """Largest angle to the median flow [degrees]."""
-
-    @property
-    def max_deviation(self) -> float | None:
-        """Largest modified z-score of the deviation from what the other pairs say."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,14 +107,15 @@ def pair_error(vx_error: NDArray[np.float64], vy_error: NDArray[np.float64]) -> 
 
 
 def rejections(
-    observations: Observations, filters: ValueFilters
+    observations: Observations, settings: Settings
 ) -> Iterator[tuple[str, NDArray[np.bool_], Observations]]:
     """Run the filters on values that are set, one after the other.
 
     Parameters
     ----------
     observations : Observations
-    filters : ValueFilters
+    settings : Settings
+        Of an estimator, or `ValueFilters` alone.
 
     Yields
     ------
@@ -144,7 +126,7 @@ def rejections(
     left : Observations
         Those that it keeps.
     """
-    left = observations
+    left, filters = observations, settings.filters
     for name, limit, run in (
         ("max_error", filters.max_error, _small_error),
         ("max_angle", filters.max_angle, _with_the_flow),
@@ -182,24 +164,24 @@ def _close_to_others(left: Observations, limit: float) -> NDArray[np.bool_]:
     return score <= limit
 
 
-def reject(pairs: ImagePairs, filters: ValueFilters) -> ImagePairs:
+def reject(pairs: ImagePairs, settings: Settings) -> ImagePairs:
     """Run the filters on values at one pixel, and note in the history what each took and why.
 
     Parameters
     ----------
     pairs : ImagePairs
-    filters : ValueFilters
-        Settings of an estimator.
+    settings : Settings
+        Of an estimator, or `ValueFilters` alone.
     """
-    for name, keep, _ in rejections(Observations.at_point(pairs), filters):
+    for name, keep, _ in rejections(Observations.at_point(pairs), settings):
         kept = int(keep.sum())
-        step = FilterStep(name, kept, len(pairs) - kept, _note(name, pairs, keep, filters))
+        step = FilterStep(name, kept, len(pairs) - kept, _note(name, pairs, keep, settings.filters))
         pairs = pairs.take(keep, step)
     return pairs
 
 
 def explain_rejections(
-    pairs: ImagePairs, filters: ValueFilters, selection: PairSelection | None = None
+    pairs: ImagePairs, settings: Settings, selection: PairSelection | None = None
 ) -> NDArray[np.str_]:
     """Name, for every pair, the filter that takes it.
 
@@ -207,8 +189,8 @@ def explain_rejections(
     ----------
     pairs : ImagePairs
         n pairs, before any of these filters.
-    filters : ValueFilters
-        Settings of an estimator.
+    settings : Settings
+        Of an estimator, or `ValueFilters` alone.
     selection : PairSelection, optional
         Filters on metadata, which come first.
 
@@ -223,7 +205,7 @@ def explain_rejections(
         for name, keep, _ in selection.masks(*columns):
             names[(names == "") & ~keep] = name
     index = np.flatnonzero(names == "")
-    for name, keep, _ in rejections(Observations.at_point(pairs.take(index)), filters):
+    for name, keep, _ in rejections(Observations.at_point(pairs.take(index)), settings):
         names[index[~keep]] = name
         index = index[keep]
     return names

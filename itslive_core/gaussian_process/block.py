@@ -23,11 +23,11 @@ from itslive_core.inversion.prepare import filter_block
 from itslive_core.support.devices import pick_device
 
 if TYPE_CHECKING:
-    from itslive_core.observations.shared_pairs import SharedPairs
     from numpy.typing import NDArray
 
     from itslive_core.gaussian_process.settings import GaussianProcessSettings
     from itslive_core.observations.blocks import PixelBlock
+    from itslive_core.observations.shared_pairs import SharedPairs
 
 __all__ = ["BLOCK_COLUMNS", "GaussianProcessBlock", "fit_block"]
 
@@ -78,7 +78,7 @@ def fit_block(
     settings : GaussianProcessSettings
         Its method is "span".
     """
-    offsets, pair, vx, vy = filter_block(pixels, shared, settings.filters)
+    offsets, pair, vx, vy = filter_block(pixels, shared, settings)
     n, grid = len(offsets) - 1, shared.grid
     result = GaussianProcessBlock(
         columns={name: np.full((n, grid.size), np.nan) for name in BLOCK_COLUMNS},

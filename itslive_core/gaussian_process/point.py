@@ -126,7 +126,7 @@ def fit_gaussian_process_steps(
         raise SettingsError(
             "the Gaussian process of a single point runs on the CPU: choose device 'cpu' or 'auto'"
         )
-    used = use_pairs(pairs, settings.filters, selection)
+    used = use_pairs(pairs, settings, selection)
     factors = np.ones(len(used)) if inflation is None else _follow(pairs, used, inflation)
     chosen = {} if selection is None else selection.to_dict()
     attributes = {

@@ -39,20 +39,19 @@ if TYPE_CHECKING:
     from itslive_core.inversion.solver import BatchResult
     from itslive_core.observations.pairs import ImagePairs
     from itslive_core.observations.selection import PairSelection
+    from itslive_core.settings import Settings
 
 __all__ = ["PointSolution", "invert", "reason_for", "series_of", "solve_point", "use_pairs"]
 
 
-def use_pairs(
-    pairs: ImagePairs, settings: InversionSettings, selection: PairSelection | None = None
-) -> ImagePairs:
+def use_pairs(pairs: ImagePairs, settings: Settings, selection: PairSelection | None = None) -> ImagePairs:
     """Apply all filters: on metadata, then on values.
 
     Parameters
     ----------
     pairs : ImagePairs
-    settings : InversionSettings
-        Gives the filters on values.
+    settings : Settings
+        Of an estimator: give the filters on values.
     selection : PairSelection, optional
         Filters on metadata; a series of `ImagePairs.select` does the same.
     """

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from itslive_core.inversion.solver import Solver
     from itslive_core.observations.blocks import PixelBlock
     from itslive_core.observations.shared_pairs import SharedPairs
+    from itslive_core.settings import Settings
 
 __all__ = [
     "UsedPairs",
@@ -227,15 +228,15 @@ def solve_blocks(
     return [whole.part(slice(*ours), slice(*their_pairs)) for ours, their_pairs in ends]
 
 
-def filter_block(pixels: PixelBlock, shared: SharedPairs, settings: InversionSettings) -> UsedPairs:
+def filter_block(pixels: PixelBlock, shared: SharedPairs, settings: Settings) -> UsedPairs:
     """Filter the observations of a block, whose pairs passed the filters on metadata, on their values.
 
     Parameters
     ----------
     pixels : PixelBlock
     shared : SharedPairs
-    settings : InversionSettings
-        Gives the filters.
+    settings : Settings
+        Of an estimator: give the filters on values.
     """
     pair = shared.renumber[pixels.pair]
     vx, vy = pixels.vx.astype(np.float64), pixels.vy.astype(np.float64)

@@ -2,56 +2,39 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING, Any, ClassVar
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
-from itslive_core.errors import SettingsError
+from itslive_core.settings import (
+    Choice,
+    Settings,
+    ValueFilters,
+    choice,
+    device,
+    flag,
+    number,
+    number_or_word,
+    same,
+)
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+__all__ = ["PRESETS", "InversionSettings"]
 
-__all__ = [
-    "DEVICES",
-    "NOISE",
-    "OFFSETS",
-    "OUTLIERS",
-    "PRESETS",
-    "SMOOTHING_IN_TIME",
-    "WEIGHTS",
-    "InversionSettings",
-]
-
-WEIGHTS = ("none", "span", "error")
-"""Choices of weights."""
-OUTLIERS = ("none", "auto")
-"""Choices of the filter on values."""
-DEVICES = ("auto", "cpu", "cuda")
-"""Choices of the device."""
-SMOOTHINGS = ("auto", "evidence", "gcv")
-"""Ways to choose lambda; ``auto``: that of ``gcv``, if it is sure or not below a third of ``evidence``'s."""
-
-NOISE = ("auto", "formal", "learnt")
-"""Choices of the noise model."""
-OFFSETS = ("auto", "none", "mission")
-"""Choices of the offsets between missions."""
-SMOOTHING_IN_TIME = ("auto", "constant", "varying")
-"""Choices of how the smoothing changes in time."""
-
-REJECTION_LIMITS = {
-    "max_error": (0.1, 1e5, " m/yr"),
-    "max_angle": (1.0, 180.0, " degrees"),
-    "max_deviation": (1.0, 1e3, " robust standard deviations"),
+PRESETS: dict[str, dict[str, Any]] = {
+    "recommended": {},
+    "surging glacier": {"derivative": 1},
+    "slow glacier": {"derivative": 1, "interval": 24.0},
+    "ice sheet": {"interval": 24.0, "smoothing_in_time": "constant"},
+    "itslive-tool": {"smoothing": 10.0, "weights": "none", "robust": False, "outliers": "none"},
 }
-"""Least and largest value of each limit of a rejection, and its unit."""
+"""What each preset changes of the defaults; docs/how-we-know-it-is-right.md holds each against the truth.
 
-_INTERVALS = (0.5, 3650.0)
-_LAMBDAS = (1e-6, 1e12)
-_COUPLINGS = (0.0, 1e3)
+Surging: velocity may jump (k = 1). Slow: it may wander below what single pairs show, and coarser cells lose
+nothing. Ice sheet: coarse cells and one lambda, for many pixels. "itslive-tool" repeats ITS_LIVE_TOOL.
+"""
 
 
 @dataclass(frozen=True)
-class InversionSettings:
+class InversionSettings(Settings):
     """How to invert image pairs into a regular series.
 
     Minimised at each pixel, both components with one matrix, velocities in m/yr and h in days:
@@ -107,166 +90,123 @@ class InversionSettings:
         If a value is impossible; the message says what is possible.
     """
 
-    smoothing: float | str = "auto"
-    derivative: int = 2
-    interval: float = 12.0
-    weights: str = "error"
-    robust: bool = True
-    outliers: str = "auto"
-    uncertainty: bool = True
-    spatial_smoothing: float | str = 0.0
-    device: str = "auto"
-    noise: str = "auto"
-    offsets: str = "auto"
-    smoothing_in_time: str = "auto"
-    max_error: float | None = None
-    max_angle: float | None = None
-    max_deviation: float | None = None
+    of: ClassVar[str] = "the inversion"
+    presets: ClassVar[dict[str, dict[str, Any]]] = PRESETS
 
-    _CHOICES: ClassVar[dict[str, tuple[str, ...]]] = {
-        "weights": WEIGHTS,
-        "outliers": OUTLIERS,
-        "device": DEVICES,
-        "noise": NOISE,
-        "offsets": OFFSETS,
-        "smoothing_in_time": SMOOTHING_IN_TIME,
-    }
-
-    def __post_init__(self) -> None:
-        """Check every value, and bring numbers to one type."""
-        if isinstance(self.smoothing, str):
-            if self.smoothing not in SMOOTHINGS:
-                raise SettingsError(
-                    f"smoothing {self.smoothing!r} is not known: give a number above 0, or 'auto'"
-                )
-        else:
-            object.__setattr__(self, "smoothing", self._number("smoothing", *_LAMBDAS))
-        if isinstance(self.derivative, bool) or self.derivative not in (1, 2):
-            raise SettingsError(f"derivative is {self.derivative!r}: choose 1 (velocity) or 2 (acceleration)")
-        object.__setattr__(self, "derivative", int(self.derivative))
-        object.__setattr__(self, "interval", self._number("interval", *_INTERVALS, unit=" days"))
-        for name, choices in self._CHOICES.items():
-            value = getattr(self, name)
-            if value not in choices:
-                raise SettingsError(f"{name} {value!r} is not known: choose from {', '.join(choices)}")
-        for name in ("robust", "uncertainty"):
-            value = getattr(self, name)
-            numpy_bool = getattr(getattr(value, "dtype", None), "kind", "") == "b"
-            if not (isinstance(value, bool) or numpy_bool):
-                raise SettingsError(f"{name} is {value!r}: choose True or False")
-            object.__setattr__(self, name, bool(value))
-        if self.spatial_smoothing != "auto":
-            number = self._number("spatial_smoothing", *_COUPLINGS, unit=", or 'auto'")
-            object.__setattr__(self, "spatial_smoothing", number)
-        for name, (low, high, unit) in REJECTION_LIMITS.items():
-            if getattr(self, name) is not None:
-                object.__setattr__(self, name, self._number(name, low, high, unit))
+    smoothing: float | str = number_or_word(
+        "auto",
+        1e-6,
+        1e12,
+        ("auto", "evidence", "gcv"),
+        instead="give a number above 0, or 'auto'",
+        help="Weight of the smoothness, lambda; or how the pairs decide: by evidence, by cross-validation, or"
+        " the larger of both",
+    )
+    derivative: int = choice(
+        2,
+        (1, 2),
+        meanings=("velocity", "acceleration"),
+        help="Which derivative is kept small: 1 the slope, 2 the bend",
+        label="Penalise",
+        doc="Order k of the derivative that is kept small.",
+        names={"Slope (k = 1)": 1, "Curvature (k = 2)": 2},
+    )
+    interval: float = number(
+        12.0,
+        0.5,
+        3650.0,
+        unit="days",
+        metavar="DAYS",
+        help="Length of a cell of the series",
+        label="Interval h [days]",
+        doc="Length of a cell of the time grid.",
+        slider=(2.0, 120.0),
+        step=1.0,
+    )
+    weights: str = choice(
+        "error",
+        ("none", "span", "error"),
+        help="What a pair counts: all alike, by its span, or by its formal error",
+        label="Weights",
+        doc="How much an image pair counts.",
+        names={"By formal error": "error", "By span²": "span", "All equal": "none"},
+    )
+    robust: bool = flag(
+        True,
+        help="Turn down pairs that contradict others",
+        label="Robust fit",
+        doc="Tukey's bisquare on the vector residual.",
+    )
+    outliers: str = same(ValueFilters, "outliers")
+    uncertainty: bool = flag(True, help="Standard deviations")
+    spatial_smoothing: float | str = number_or_word(
+        0.0,
+        0.0,
+        1e3,
+        ("auto",),
+        help="Coupling of neighbouring pixels of an area, mu; auto: what predicts held-out pairs best",
+    )
+    device: str = device()
+    noise: str = choice(
+        "auto",
+        ("auto", "formal", "learnt"),
+        automatic=("learnt", "formal"),
+        help="Size of the noise: as formal errors say, or learnt for each mission; auto learns it where the"
+        " smoothing is automatic",
+        label="Noise",
+        doc="How large the errors of each mission are taken to be.",
+        names={"Learnt from residuals": "learnt", "Formal errors": "formal"},
+    )
+    offsets: str = choice(
+        "auto",
+        ("auto", "none", "mission"),
+        automatic=("mission", "none"),
+        help="Estimate offsets between missions; auto does where the smoothing is automatic",
+        label="Offsets between missions",
+        doc="Allow each mission a constant offset from the others.",
+        names={"Estimated": "mission", "None": "none"},
+    )
+    smoothing_in_time: str = choice(
+        "auto",
+        ("auto", "constant", "varying"),
+        automatic=("varying", "constant"),
+        help="One smoothing, or one that changes by years and months; auto varies an automatic one",
+        label="Smoothing in time",
+        doc="Let the smoothing differ between years and months, or keep it the same.",
+        names={"Follows the data": "varying", "Same at all times": "constant"},
+    )
+    max_error: float | None = same(ValueFilters, "max_error")
+    max_angle: float | None = same(ValueFilters, "max_angle")
+    max_deviation: float | None = same(ValueFilters, "max_deviation")
 
     @property
     def learns_noise(self) -> bool:
         """The noise is learnt from residuals."""
-        return self.noise == "learnt" or (self.noise == "auto" and self._automatic)
+        return self.meaning_of("noise") == "learnt"
 
     @property
     def estimates_offsets(self) -> bool:
         """Offsets between missions are estimated."""
-        return self.offsets == "mission" or (self.offsets == "auto" and self._automatic)
+        return self.meaning_of("offsets") == "mission"
 
     @property
     def varies_smoothing(self) -> bool:
         """The smoothing may change in time."""
-        return self.smoothing_in_time == "varying" or (self.smoothing_in_time == "auto" and self._automatic)
+        return self.meaning_of("smoothing_in_time") == "varying"
 
     @property
     def couples_pixels(self) -> bool:
         """Neighbouring pixels are coupled."""
         return self.spatial_smoothing != 0.0
 
-    @property
-    def _automatic(self) -> bool:
-        return isinstance(self.smoothing, str)
-
-    def _number(self, name: str, low: float, high: float, unit: str = "") -> float:
-        value = getattr(self, name)
-        try:
-            number = float(value)
-        except (TypeError, ValueError) as error:
-            raise SettingsError(
-                f"{name} is {value!r}: give a number from {low:g} to {high:g}{unit}"
-            ) from error
-        if isinstance(value, bool) or not low <= number <= high:
-            raise SettingsError(f"{name} is {value!r}: give a number from {low:g} to {high:g}{unit}")
-        return number
+    def meaning_of(self, name: str) -> Any:
+        """Return the value of a setting, or what its ``"auto"`` stands for with this choice of lambda."""
+        value, kind = getattr(self, name), self.kinds()[name]
+        if not isinstance(kind, Choice) or kind.automatic is None or value != "auto":
+            return value
+        where_automatic, where_fixed = kind.automatic
+        return where_automatic if isinstance(self.smoothing, str) else where_fixed
 
     def to_dict(self) -> dict[str, Any]:
         """Return all settings as plain values; limits of rejections only where they are set."""
-        return {name: value for name, value in asdict(self).items() if value is not None}
-
-    def to_json(self) -> str:
-        """Return all settings as JSON text."""
-        return json.dumps(self.to_dict())
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> InversionSettings:
-        """Rebuild settings from `to_dict`; what is missing takes its default.
-
-        Raises
-        ------
-        SettingsError
-            If a name is unknown or a value impossible.
-        """
-        unknown = sorted(set(values) - set(cls.__dataclass_fields__))
-        if unknown:
-            names = ", ".join(cls.__dataclass_fields__)
-            raise SettingsError(f"{unknown[0]!r} is no setting of the inversion: choose from {names}")
-        return cls(**values)
-
-    @classmethod
-    def from_json(cls, text: str) -> InversionSettings:
-        """Rebuild settings from `to_json`.
-
-        Raises
-        ------
-        SettingsError
-            If the text is not a JSON object, or holds something impossible.
-        """
-        try:
-            values = json.loads(text)
-        except ValueError as error:
-            raise SettingsError(
-                f"the settings are not JSON ({error}): write them as one JSON object"
-            ) from error
-        if not isinstance(values, dict):
-            raise SettingsError('the settings are not a JSON object: write them as {"interval": 12, ...}')
-        return cls.from_dict(values)
-
-    @classmethod
-    def preset(cls, name: str) -> InversionSettings:
-        """Return a named set of settings.
-
-        Parameters
-        ----------
-        name : {"recommended", "surging glacier", "slow glacier", "ice sheet", "itslive-tool"}
-
-        Raises
-        ------
-        SettingsError
-            If there is no such preset.
-        """
-        if name not in PRESETS:
-            raise SettingsError(f"preset {name!r} is not known: choose from {', '.join(PRESETS)}")
-        return replace(cls(), **PRESETS[name])
-
-
-PRESETS: dict[str, dict[str, Any]] = {
-    "recommended": {},
-    "surging glacier": {"derivative": 1},
-    "slow glacier": {"derivative": 1, "interval": 24.0},
-    "ice sheet": {"interval": 24.0, "smoothing_in_time": "constant"},
-    "itslive-tool": {"smoothing": 10.0, "weights": "none", "robust": False, "outliers": "none"},
-}
-"""What each preset changes of the defaults; docs/how-we-know-it-is-right.md holds each against the truth.
-
-Surging: velocity may jump (k = 1). Slow: it may wander below what single pairs show, and coarser cells lose
-nothing. Ice sheet: coarse cells and one lambda, for many pixels. "itslive-tool" repeats ITS_LIVE_TOOL.
-"""
+        return {name: value for name, value in super().to_dict().items() if value is not None}

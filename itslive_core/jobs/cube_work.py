@@ -265,9 +265,11 @@ class CubeWork:
         task, pixels, solved = block
         if solved.error is not None:
             return solved
-        filters = self.settings if isinstance(self.settings, InversionSettings) else self.settings.filters
+        settings = self.settings
+        if not isinstance(settings, InversionSettings):
+            settings = InversionSettings(**settings.filters.to_dict())
         try:
-            found = season_of_block(pixels, self.shared[0], filters, rows=self._rows).variables()
+            found = season_of_block(pixels, self.shared[0], settings, rows=self._rows).variables()
         except Exception as error:  # noqa: BLE001 - told with the result of the block
             return Solved(error=error)
         of_pixels = {name: v.astype("float32").reshape(task.block.shape) for name, v in found.items()}

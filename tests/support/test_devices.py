@@ -180,7 +180,7 @@ def test_blocks_are_read_while_the_device_works(gpu: None, monkeypatch: pytest.M
 
 
 def test_the_command_line_asks_before_it_reads(gpu: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    from itslive_core.cli.invert import check_device
+    from itslive_core.cli.estimate import check_device
 
     possible = [replace(PLAIN, device="cuda"), itslive.GaussianProcessSettings(device="cuda")]
     for settings in possible:

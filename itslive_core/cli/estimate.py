@@ -1,0 +1,341 @@
+"""What the commands of all estimators share: their options, a series at a point, every pixel of an area."""
+
+from __future__ import annotations
+
+import tempfile
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Generic, Protocol
+
+import click
+
+from itslive_core.cli.arguments import Chosen, check_ending, read_selection, read_settings, read_target
+from itslive_core.cli.options import (
+    all_of,
+    device_option,
+    filter_options,
+    options_of,
+    output_option,
+    target_options,
+    work_options,
+)
+from itslive_core.cli.reporting import Reporter, stop_on_interrupt
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from concurrent.futures import Executor
+
+    import xarray as xr
+
+    from itslive_core.cli.arguments import Target
+    from itslive_core.cli.options import Decorated
+    from itslive_core.observations.pairs import ImagePairs
+    from itslive_core.observations.selection import PairSelection
+    from itslive_core.settings import Settings
+
+__all__ = [
+    "Task",
+    "check_device",
+    "estimate",
+    "estimate_area",
+    "estimate_options",
+    "estimate_point",
+    "executor_for",
+    "read_task",
+]
+
+SOME_BLOCKS_FAILED, INTERRUPTED = 3, 130
+
+
+class Estimate(Protocol):
+    """What makes a series of the image pairs at a point, as `itslive_core.invert` does."""
+
+    def __call__(self, pairs: ImagePairs, settings: Any, *, selection: PairSelection | None) -> xr.Dataset:
+        """Return the series."""
+
+
+@dataclass(frozen=True)
+class Task(Generic[Chosen]):
+    """What was given on the command line, read and checked.
+
+    Parameters
+    ----------
+    cubes : tuple of str
+        Paths or URLs.
+    target : Target
+    output : Path
+        The result.
+    settings : Settings
+        Of the estimator.
+    selection : PairSelection
+        Filters on metadata.
+    workers : int or None
+        Threads for an area; None: one a core.
+    dask : str or None
+        Address of a Dask cluster, or ``"local"``.
+    report : Reporter
+    """
+
+    cubes: tuple[str, ...]
+    target: Target
+    output: Path
+    settings: Chosen
+    selection: PairSelection
+    workers: int | None
+    dask: str | None
+    report: Reporter
+
+
+def estimate_options(
+    settings: type[Settings], *, first: tuple[str, ...] = ()
+) -> Callable[[Decorated], Decorated]:
+    """Make the arguments and options of an estimator's command, which `read_task` reads.
+
+    Parameters
+    ----------
+    settings : type
+        Class of the estimator's settings.
+    first : tuple of str
+        Settings whose options head the list.
+    """
+    return all_of(
+        click.argument("cube", nargs=-1, required=True, metavar="CUBE..."),
+        target_options,
+        output_option(".nc or .csv of a point, .zarr or .tif of an area"),
+        options_of(settings, first=first),
+        filter_options,
+        device_option(settings),
+        work_options,
+    )
+
+
+def read_task(settings: type[Chosen], options: dict[str, Any]) -> Task[Chosen]:
+    """Read and check what `estimate_options` took.
+
+    Parameters
+    ----------
+    settings : type
+        Class of the estimator's settings.
+    options : dict
+        Of the command.
+
+    Raises
+    ------
+    click.UsageError, SettingsError
+        If something is missing or impossible.
+    """
+    from itslive_core.export import AREA_SUFFIXES, SERIES_SUFFIXES, check_output
+
+    given = dict(options)
+    target, output = read_target(given), given.pop("output")
+    suffixes = AREA_SUFFIXES if target.point is None else SERIES_SUFFIXES
+    check_ending(output, suffixes, "an area" if target.point is None else "a point")
+    chosen, selection = read_settings(settings, given), read_selection(given)
+    check_output(output, suffixes)
+    return Task(
+        given["cube"],
+        target,
+        output,
+        chosen,
+        selection,
+        given["workers"],
+        given["dask"],
+        Reporter(quiet=given["quiet"]),
+    )
+
+
+def estimate(task: Task[Any], fit: Estimate) -> int:
+    """Do the task, at a point or of an area.
+
+    Returns
+    -------
+    int
+        The exit code.
+    """
+    if task.target.point is not None:
+        estimate_point(task, fit)
+        return 0
+    with executor_for(task.dask, task.workers) as executor:
+        return estimate_area(task, executor)
+
+
+def estimate_point(task: Task[Any], fit: Estimate) -> None:
+    """Make the series at a point and write it; say what is known of it.
+
+    Raises
+    ------
+    SelectionError
+        If there is none.
+    """
+    from itslive_core.errors import SelectionError
+    from itslive_core.export import write_series
+
+    point, report = task.target.point, task.report
+    assert point is not None
+    cube = point.first_cube(task.cubes)
+    report.say(f"Reading {cube.url}")
+    pairs = cube.pairs_at(**point.arguments)
+    selected = pairs.select(task.selection)
+    if len(selected) == 0:
+        raise SelectionError(selected.describe_empty())
+    series = fit(pairs, task.settings, selection=task.selection)
+    if not series["v"].notnull().any():
+        raise SelectionError(
+            f"no series: {series.attrs.get('reason')}; {int(series.attrs['n_pairs_used']):,} of"
+            f" {pairs.n_read:,} pairs left, widen the filters"
+        )
+    write_series(series, task.output)
+    for line in _known_of(series, pairs.n_read):
+        report.say(line)
+    report.say(f"Wrote {series.sizes['time']:,} time steps to {task.output}")
+
+
+def _known_of(series: xr.Dataset, n_read: int) -> Iterator[str]:
+    """Say what the attributes of a series tell of it, whichever estimator made it."""
+    attributes = series.attrs
+    used = f"{int(attributes['n_pairs_used']):,} of {n_read:,} pairs used"
+    smoothing = attributes.get("smoothing_used")
+    yield used if smoothing is None else f"{used}, smoothing {smoothing:.3g}"
+    findings = str(attributes.get("findings", ""))
+    if findings:
+        yield from (f"  {sentence.rstrip('.')}." for sentence in findings.split(". ") if sentence)
+    elif attributes.get("reason"):
+        yield str(attributes["reason"])
+
+
+def check_device(settings: Settings) -> None:
+    """Find out before reading anything whether a GPU that was asked for is there, and can do the task.
+
+    Raises
+    ------
+    ItsliveError
+        If it cannot.
+    """
+    if getattr(settings, "device", "cpu") != "cuda":
+        return
+    from itslive_core import InversionSettings
+    from itslive_core.errors import ItsliveError, SettingsError
+    from itslive_core.inversion.prepare import solve_options, solver_for
+    from itslive_core.support.devices import require_cuda
+
+    try:
+        require_cuda()
+    except SettingsError as error:
+        # The command is right, only not on this machine: it fails, but is no wrong usage.
+        raise ItsliveError(str(error)) from error
+    if isinstance(settings, InversionSettings):
+        solver_for(settings.device, solve_options(settings))
+
+
+def estimate_area(task: Task[Any], executor: Executor | None) -> int:
+    """Estimate every pixel of an area, block by block, and write it.
+
+    Parameters
+    ----------
+    task : Task
+    executor : Executor or None
+        Where blocks are worked on; None: on threads of this process.
+
+    Returns
+    -------
+    int
+        The exit code: 0, 3 if some blocks failed, or 130 if interrupted.
+
+    Raises
+    ------
+    ItsliveError
+        If nothing could be estimated.
+    """
+    import itslive_core as itslive
+    from itslive_core.errors import ItsliveError
+    from itslive_core.export import write_area
+
+    output, report = task.output, task.report
+    outline = _outline(task.target)
+    opened = [itslive.open_cube(path) for path in task.cubes]
+    as_tif = output.suffix.lower() == ".tif"
+    # Beside the result, because that is where room was made for it.
+    folder = tempfile.TemporaryDirectory(prefix=".itslive-", dir=output.parent) if as_tif else nullcontext("")
+    n_new, n_solved, failures = 0, 0, list[str]()
+    with folder as place, stop_on_interrupt(report) as stop:
+        store = Path(place) / "area.zarr" if as_tif else output
+        with report.blocks() as progress:
+            results = itslive.run_glacier(
+                opened,
+                outline,
+                task.settings,
+                store,
+                selection=task.selection,
+                bbox=task.target.bbox,
+                workers=task.workers,
+                executor=executor,
+                should_stop=stop.is_set,
+                previews=True,
+            )
+            for result in results:
+                if result.preview:
+                    progress.update(result.done, result.total, "blocks before neighbours are coupled")
+                    continue
+                progress.update(result.done, result.total)
+                n_new += 1
+                n_solved += result.n_solved
+                if result.error:
+                    failures.append(result.error)
+        if stop.is_set():
+            kept = (
+                "nothing is kept, a .zarr would be"
+                if as_tif
+                else f"{output} keeps what is done, run this again"
+            )
+            click.echo(f"Error: interrupted; {kept}.", err=True)
+            return INTERRUPTED
+        if n_new and n_new == len(failures):
+            raise ItsliveError(f"all {n_new} blocks failed, the first because: {failures[0]}")
+        if n_new and n_solved == 0 and not failures:
+            raise ItsliveError("no pixel of the area has enough image pairs: widen the filters or the area")
+        if as_tif:
+            write_area(store, output)
+    if n_new:
+        report.say(f"{n_solved:,} pixels solved in {n_new} blocks; wrote {output}")
+    else:
+        report.say(f"{output} is finished already: nothing left to do")
+    if failures:
+        click.echo(f"Error: {len(failures)} of {n_new} blocks failed: {'; '.join(failures[:3])}", err=True)
+        return SOME_BLOCKS_FAILED
+    return 0
+
+
+def _outline(target: Target) -> Any:
+    """Outline of the target in longitude and latitude; None for a box."""
+    from itslive_core import Glacier
+
+    if target.outline is not None:
+        return Glacier.from_file(target.outline, rgi_id=target.rgi_id)
+    if target.rgi_id is not None:
+        return Glacier.from_rgi_id(target.rgi_id)
+    return None
+
+
+@contextmanager
+def executor_for(dask: str | None, workers: int | None) -> Iterator[Executor | None]:
+    """Executor of a Dask cluster; None computes on threads of this process."""
+    if dask is None:
+        yield None
+        return
+    from itslive_core.errors import ServiceError
+
+    try:
+        from distributed import Client
+
+        # One thread a worker: the kernels run without Python's lock, but many threads fight for one cache.
+        local = {"n_workers": workers, "threads_per_worker": 1, "dashboard_address": None}
+        # A default that fails would stay the default: whatever used Dask later would fail too.
+        alone: dict[str, Any] = {"set_as_default": False}
+        client = Client(**local, **alone) if dask == "local" else Client(dask, timeout=10, **alone)
+    except (OSError, ValueError, ImportError) as error:
+        raise ServiceError(
+            f"cannot use the Dask cluster {dask!r}: {error}; start it, or leave out --dask"
+        ) from error
+    with client:
+        yield client.get_executor()
