@@ -18,7 +18,16 @@ if TYPE_CHECKING:
     from dashboard.state.mirror import Mirror
     from itslive_core.settings import Kind
 
-__all__ = ["OWN_KEYS", "Place", "apply_query", "keys_of", "keys_of_process", "place_in", "query_of"]
+__all__ = [
+    "OWN_KEYS",
+    "Place",
+    "apply_query",
+    "keys_of",
+    "keys_of_others",
+    "keys_of_process",
+    "place_in",
+    "query_of",
+]
 
 _SHORT = {"derivative": "k", "interval": "h"}
 """Settings that a link calls otherwise than the core does."""
@@ -47,11 +56,20 @@ def keys_of_process(estimators: type[Estimators], settings: type[Settings]) -> d
     return _keys(estimators, ("method", *PARTS), tuple(settings.kinds))
 
 
+def keys_of_others(estimators: Estimators) -> dict[str, dict[str, str]]:
+    """Return by estimator the settings of those that have no rules of their own, by their names in a link."""
+    return {
+        name: {f"{name}_{field}": field for field in other.fields}
+        for name, other in estimators.others.items()
+    }
+
+
 OWN_KEYS = frozenset(
     {
         *("lambda", "neighbours", "lon", "lat", "cube", "method", "kernel"),
         *keys_of(Settings),
         *keys_of_process(Estimators, Settings),
+        *(key for keys in keys_of_others(Estimators()).values() for key in keys),
     }
 )
 """Everything that a link may hold; what `query_of` leaves out has its usual value."""
@@ -160,6 +178,9 @@ def _apply_method(session: Session, query: Mapping[str, Any]) -> None:
             values |= {name: name in parts for name in PARTS}
     values |= _values_in(estimators, keys_of_process(type(estimators), type(session.settings)), query)
     estimators.param.update(**values)
+    for name, keys in keys_of_others(estimators).items():
+        other = estimators.others[name]
+        other.param.update(**_values_in(other, keys, query))
 
 
 def query_of(session: Session) -> dict[str, Any]:
@@ -173,6 +194,10 @@ def query_of(session: Session) -> dict[str, Any]:
         coupling = settings.spatial_smoothing
         query["neighbours"] = coupling if isinstance(coupling, str) else f"{coupling:.4g}"
     estimators = session.estimators
+    if estimators.method in estimators.others:
+        query["method"] = estimators.method
+        other = estimators.others[estimators.method]
+        query |= _written_of(other, keys_of_others(estimators)[estimators.method])
     if estimators.fits_process:
         query["method"] = estimators.method
         query["kernel"] = ",".join(estimators.parts) or "none"

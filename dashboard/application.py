@@ -102,7 +102,10 @@ class Dashboard(Viewer):
         selection.param.watch(lambda *_: runner.later("points", self._points_changed), ["points", "cube"])
         for state, fields in (
             (self.session.settings, (*self.session.settings.fit_fields, "neighbours", "mu")),
-            (self.session.estimators, self.session.estimators.kinds),
+            *(
+                (one, one.kinds)
+                for one in (self.session.estimators, *self.session.estimators.others.values())
+            ),
         ):
             state.param.watch(lambda *_: runner.later("address", self._write_address), list(fields))
 

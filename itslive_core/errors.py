@@ -9,6 +9,7 @@ from __future__ import annotations
 __all__ = [
     "CoverageError",
     "CubeError",
+    "DeviceError",
     "ItsliveError",
     "OutlineError",
     "OutputError",
@@ -36,6 +37,10 @@ class SelectionError(ItsliveError):
 
 class SettingsError(ItsliveError, ValueError):
     """A setting has an impossible value."""
+
+
+class DeviceError(SettingsError):
+    """A device that was asked for is not there: the setting is possible, on another machine."""
 
 
 class OutlineError(ItsliveError):

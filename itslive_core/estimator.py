@@ -10,11 +10,10 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
-import numpy as np
-
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    import numpy as np
     import xarray as xr
     from numpy.typing import NDArray
 
@@ -55,16 +54,23 @@ class Estimator(ABC):
 
     name: ClassVar[str]
     """Its name in attributes, and of the stage of its kernels."""
-    label: ClassVar[str]
-    """Its name on a screen."""
+    noun: ClassVar[str]
+    """Its name in a sentence."""
     command: ClassVar[str]
     """Its name in the shell."""
     help: ClassVar[str]
     """What it does, for the help of the command."""
-    examples: ClassVar[str]
+    examples: ClassVar[tuple[str, ...]]
     """Lines of the shell, for the help of the command."""
+    first_options: ClassVar[tuple[str, ...]] = ()
+    """Settings whose options head the list in the help."""
     pixel_variables: ClassVar[Mapping[str, Mapping[str, str]]] = {}
     """Attributes of the variables with dimensions (y, x) of an area, beside ``n_pairs_used``."""
+
+    @property
+    def label(self) -> str:
+        """Its name on a screen."""
+        return self.noun[0].upper() + self.noun[1:]
 
     @property
     @abstractmethod
@@ -94,7 +100,7 @@ class Estimator(ABC):
         """Estimate one pixel, a quick estimate first where there is one; ends early where cancelled."""
         yield self.point(pairs, settings, selection=selection)
 
-    def check(self, settings: Settings, *, area: bool) -> None:
+    def check(self, settings: Settings, *, area: bool) -> None:  # noqa: B027 - most can do all of it
         """Find out at once whether this can be done here.
 
         Raises
@@ -112,7 +118,7 @@ class Estimator(ABC):
         return ("reading", self.name, *(("season",) if area and self.season(settings) else ()))
 
     def pixels_at_once(self, shared: SharedPairs, settings: Settings) -> int:
-        """Number of pixels worth collecting from several blocks of an area; 1: none."""
+        """Give the number of pixels worth collecting from several blocks of an area; 1: none."""
         return 1
 
     def season(self, settings: Settings) -> bool:
@@ -130,7 +136,3 @@ class Estimator(ABC):
     def area_attributes(self, settings: Settings) -> dict[str, Any]:
         """Give more attributes of an area; ``settings`` are those that can be read back."""
         return {"settings": settings.to_json()}
-
-    def words(self, series: xr.Dataset) -> list[str]:
-        """Say in sentences what was found at a point."""
-        return [f"  {s.rstrip('.')}." for s in str(series.attrs.get("findings", "")).split(". ") if s]

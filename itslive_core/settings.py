@@ -237,6 +237,11 @@ class Settings:
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {"recommended": {}}
     """What each preset changes of the defaults."""
 
+    @property
+    def interval(self) -> float:
+        """Length of a time cell [days]; a field of the settings of every estimator."""
+        raise NotImplementedError
+
     def __post_init__(self) -> None:
         """Check every value, and bring it to one type."""
         for name, kind in self.kinds().items():

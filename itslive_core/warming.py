@@ -101,7 +101,7 @@ def _neighbours() -> None:
 
 
 def _stages() -> dict[str, Callable[[], None]]:
-    """What needs kernels, in the order in which somebody is likely to wait for it."""
+    """Tell what needs kernels, in the order in which somebody is likely to wait for it."""
     series = {one.name: partial(one.warm_up, _toy_pairs()) for one in all_estimators()}
     return {"reading": _read, **series, "season": _season, "neighbours": _neighbours}
 

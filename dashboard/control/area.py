@@ -10,8 +10,10 @@ import param
 
 from dashboard.control.canvas import PER_PIXEL, Canvas
 from dashboard.runner import Policy
+from dashboard.state.estimators import OTHERS
 from dashboard.state.pictures import Raster, nice_limit
 from dashboard.state.progress import Progress
+from itslive_core.estimators import estimator_of
 
 if TYPE_CHECKING:
     from dashboard.control.session import Session
@@ -31,6 +33,7 @@ ACTIONS = {
         "Invert glacier",
         "Invert glacier: of both methods the inversion; the other needs to be chosen alone",
     ),
+    **{name: ("Fit glacier", f"Fit glacier: {one.noun} at every pixel") for name, one in OTHERS.items()},
 }
 """By method, what the button of the whole glacier says, and its tip, which screen readers read instead."""
 
@@ -191,7 +194,7 @@ class AreaControl(param.Parameterized):
             self._stopped_by,
             on_done=self._done_inverting,
             policy=Policy.CANCEL,
-            needs=kernels_of(settings),
+            needs=estimator_of(settings).kernels(settings, area=True),
         )
 
     def stop(self) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 
 from dashboard.state.fit import Fit, Process, nothing_left
 from dashboard.state.pictures import Bars
+from itslive_core.estimators import estimator_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -52,18 +53,15 @@ def fit_point(pairs: ImagePairs, choices: Choices, before: Fit | None = None) ->
 
 
 def fit_process(pairs: ImagePairs, choices: Choices, should_stop: Callable[[], bool]) -> Iterator[Process]:
-    """Fit the Gaussian process of a point: first quickly, then refined; ends without one when stopped."""
-    from itslive_core import fit_gaussian_process_steps
+    """Fit what is wanted beside the inversion: first quickly, then refined; ends without one when stopped."""
     from itslive_core.errors import ItsliveError
-    from itslive_core.gaussian_process.point import CancelledError
 
     settings, selection = choices.process, choices.selection
     if settings is None:
         return
+    steps = estimator_of(settings).steps(pairs, settings, selection=selection, cancelled=should_stop)
     try:
-        for series in fit_gaussian_process_steps(pairs, settings, selection=selection, cancelled=should_stop):
+        for series in steps:
             yield Process(settings, selection, series, pending=not series.attrs.get("refined", 1))
-    except CancelledError:
-        return
     except ItsliveError as error:
         yield Process(settings, selection, problem=str(error))

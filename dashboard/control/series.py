@@ -11,6 +11,8 @@ from dashboard.runner import Policy
 from dashboard.state.fit import Process, shown_series
 from dashboard.state.pictures import Curve, PointSeries
 from dashboard.state.selection import Point
+from itslive_core.estimators import estimator_of
+from itslive_core.warming import FIRST_STAGES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -52,7 +54,7 @@ class SeriesControl:
         session.selection.param.watch(self._points_changed, "points")
         session.settings.param.watch(self._settings_changed, list(session.settings.fit_fields))
         session.filters.param.watch(self.refit, ["start", "end", "missions", "span"])
-        session.estimators.param.watch(self.refit, list(session.estimators.kinds))
+        session.estimators.watch(self.refit)
 
     @property
     def fit(self) -> Fit | None:
@@ -195,7 +197,8 @@ class SeriesControl:
                     yield key, process
 
         self._running = frozenset(key for key, _ in wanted)
-        self._session.begin("Fitting the Gaussian process")
+        estimator = estimator_of(choices.process)
+        self._session.begin(f"Fitting the {estimator.noun}")
         self._session.runner.submit(
             "process",
             work,
@@ -203,7 +206,7 @@ class SeriesControl:
             self._process_failed,
             on_done=self._processes_done,
             policy=Policy.CANCEL,
-            needs=("gaussian_process",),
+            needs=estimator.kernels(choices.process, area=False),
         )
         self._session.runner.later("series", self._on_change)
 

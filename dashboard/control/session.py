@@ -74,12 +74,11 @@ class Session:
         estimators = self.estimators
         try:
             settings = self.settings.to_core()
-            process = estimators.to_core(settings) if estimators.fits_process else None
             return Choices(
                 settings,
                 self.filters.to_core(),
                 estimators.inverts,
-                process,
+                estimators.second(settings),
                 self.settings.spatial_smoothing,
             )
         except ItsliveError as error:

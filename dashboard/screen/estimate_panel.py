@@ -128,6 +128,10 @@ class EstimatePanel(Viewer):
             ),
             **_NONE,
         )
+        self.of_others = {
+            name: pmui.Column(*(self._widget(other, one, f"{name}-") for one in other.fields), **_NONE)
+            for name, other in estimators.others.items()
+        }
         self.layout = pmui.Column(
             pmui.RadioButtonGroup.from_param(
                 estimators.param.method,
@@ -139,6 +143,7 @@ class EstimatePanel(Viewer):
             ),
             self.of_inversion,
             self.of_process,
+            *self.of_others.values(),
             pmui.FloatSlider.from_param(
                 settings.param.interval,
                 label="Interval h [days]",
@@ -237,6 +242,8 @@ class EstimatePanel(Viewer):
         self.of_inversion.visible = self._more_of_inversion.visible = estimators.inverts
         self.of_process.visible = self._more_of_process.visible = estimators.fits_process
         self.harmonics.visible = estimators.season
+        for name, column in self.of_others.items():
+            column.visible = estimators.method == name
 
     def _follow_neighbours(self, *_: Any) -> None:
         """Show the strength of the coupling where it is set by hand."""

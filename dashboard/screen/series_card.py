@@ -12,11 +12,13 @@ import panel as pn
 import panel_material_ui as pmui
 from panel.viewable import Viewer
 
+from dashboard.state.estimators import OTHERS
 from dashboard.state.fit import saved_series, summary_of
 from dashboard.views.decomposition import DecompositionView
 from dashboard.views.parts import Figure, card, hint, hint_text, html, stylesheet, title_row
 from dashboard.views.series import COMPONENTS
 from dashboard.views.series_board import ARRANGEMENTS
+from itslive_core.estimators import estimator_of
 
 if TYPE_CHECKING:
     from dashboard.control.diagnosis import DiagnosisControl
@@ -32,6 +34,7 @@ _SAVED = {
     "inversion": "the inversion of the active point",
     "gp": "the Gaussian process of the active point",
     "both": "the Gaussian process of the active point; for the inversion choose that method alone",
+    **{name: f"the {one.noun} of the active point" for name, one in OTHERS.items()},
 }
 """By method, what the files hold."""
 
@@ -119,7 +122,7 @@ class SeriesCard(Viewer):
         words = escape(summary_of(fit, process), quote=True) if fit else ""
         self._summary.object = f'<span title="{words}">{words}</span>' if words else ""
         ready = saved_series(fit, process) is not None
-        what = "series" if process is None else "gaussian_process"
+        what = "series" if process is None else estimator_of(process.settings).name
         stem = f"{what}_{point.lat:.4f}_{point.lon:.4f}" if point else what
         for button in self._downloads:
             suffix = button.filename.rsplit(".", 1)[1]

@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from itslive_core import GaussianProcessSettings, InversionSettings, PairSelection
+    from itslive_core import InversionSettings, PairSelection
+    from itslive_core.settings import Settings
 
 __all__ = ["Choices"]
 
@@ -23,8 +24,8 @@ class Choices:
         Filters on metadata.
     inverts : bool
         The inversion is wanted.
-    process : GaussianProcessSettings or None
-        Of the Gaussian process, where it is wanted.
+    process : Settings or None
+        Of the estimator that is wanted beside or instead of the inversion.
     spatial_smoothing : float or str
         Coupling of neighbours where a whole glacier is inverted.
     """
@@ -32,12 +33,13 @@ class Choices:
     settings: InversionSettings
     selection: PairSelection
     inverts: bool = True
-    process: GaussianProcessSettings | None = None
+    process: Settings | None = None
     spatial_smoothing: float | str = 0.0
 
     @property
-    def of_area(self) -> InversionSettings | GaussianProcessSettings:
+    def of_area(self) -> Settings:
         """Settings for a whole glacier: of both methods the inversion, which is far quicker."""
         if self.inverts or self.process is None:
             return replace(self.settings, spatial_smoothing=self.spatial_smoothing)
-        return replace(self.process, device=self.settings.device)
+        device = {"device": self.settings.device} if "device" in self.process.kinds() else {}
+        return replace(self.process, **device)

@@ -5,12 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from itslive_core.estimators import estimator_of
+
 if TYPE_CHECKING:
     import xarray as xr
 
     from dashboard.state.choices import Choices
     from dashboard.state.pictures import Bars
-    from itslive_core import GaussianProcessSettings, ImagePairs, InversionSettings, PairSelection
+    from itslive_core import ImagePairs, InversionSettings, PairSelection
+    from itslive_core.settings import Settings
 
 __all__ = ["Fit", "Process", "nothing_left", "saved_series", "shown_series", "summary_of"]
 
@@ -48,11 +51,11 @@ class Fit:
 
 @dataclass(frozen=True)
 class Process:
-    """The Gaussian process of a point.
+    """What another estimator than the inversion says of a point: the Gaussian process, most of the time.
 
     Parameters
     ----------
-    settings : GaussianProcessSettings
+    settings : Settings
         What was asked for.
     selection : PairSelection
         Filters on metadata.
@@ -64,7 +67,7 @@ class Process:
         Why there is none.
     """
 
-    settings: GaussianProcessSettings
+    settings: Settings
     selection: PairSelection
     series: xr.Dataset | None = None
     pending: bool = False
@@ -81,7 +84,12 @@ class Process:
             quick = self.series is not None and not self.series.attrs.get("refined", 1)
             return "first pass, refining …" if quick else "fitting …"
         reason = self.problem or ("" if self.series is None else str(self.series.attrs.get("reason", "")))
-        return f"Gaussian process: {reason}" if reason else ""
+        return f"{self.label}: {reason}" if reason else ""
+
+    @property
+    def label(self) -> str:
+        """Name of the estimator."""
+        return estimator_of(self.settings).label
 
 
 def shown_series(fit: Fit, process: Process | None) -> xr.Dataset | None:

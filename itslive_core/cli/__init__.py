@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING
 import click
 
 from itslive_core.cli.cubes import cubes, demo, info, pairs
-from itslive_core.cli.gp import gp
-from itslive_core.cli.invert import invert
+from itslive_core.cli.estimate import command_of
 from itslive_core.cli.season import season
 from itslive_core.errors import ItsliveError, SettingsError
+from itslive_core.estimators import all_estimators
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -69,7 +69,7 @@ def itslive(ctx: click.Context, version: bool) -> None:
         ctx.exit()
 
 
-for _command in (demo, cubes, info, pairs, season, invert, gp):
+for _command in (demo, cubes, info, pairs, season, *map(command_of, all_estimators())):
     itslive.add_command(_command)
 
 

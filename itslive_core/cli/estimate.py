@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import inspect
 import tempfile
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Generic, Protocol
+from typing import TYPE_CHECKING, Any, Generic
 
 import click
 
@@ -21,6 +22,7 @@ from itslive_core.cli.options import (
     work_options,
 )
 from itslive_core.cli.reporting import Reporter, stop_on_interrupt
+from itslive_core.errors import DeviceError, ItsliveError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -30,14 +32,13 @@ if TYPE_CHECKING:
 
     from itslive_core.cli.arguments import Target
     from itslive_core.cli.options import Decorated
-    from itslive_core.observations.pairs import ImagePairs
+    from itslive_core.estimator import Estimator
     from itslive_core.observations.selection import PairSelection
     from itslive_core.settings import Settings
 
 __all__ = [
     "Task",
-    "check_device",
-    "estimate",
+    "command_of",
     "estimate_area",
     "estimate_options",
     "estimate_point",
@@ -46,13 +47,6 @@ __all__ = [
 ]
 
 SOME_BLOCKS_FAILED, INTERRUPTED = 3, 130
-
-
-class Estimate(Protocol):
-    """What makes a series of the image pairs at a point, as `itslive_core.invert` does."""
-
-    def __call__(self, pairs: ImagePairs, settings: Any, *, selection: PairSelection | None) -> xr.Dataset:
-        """Return the series."""
 
 
 @dataclass(frozen=True)
@@ -145,22 +139,44 @@ def read_task(settings: type[Chosen], options: dict[str, Any]) -> Task[Chosen]:
     )
 
 
-def estimate(task: Task[Any], fit: Estimate) -> int:
-    """Do the task, at a point or of an area.
+def command_of(estimator: Estimator) -> click.Command:
+    """Make the command of an estimator: its options are its settings.
+
+    Parameters
+    ----------
+    estimator : Estimator
 
     Returns
     -------
-    int
-        The exit code.
+    click.Command
+        It returns the exit code.
     """
-    if task.target.point is not None:
-        estimate_point(task, fit)
-        return 0
-    with executor_for(task.dask, task.workers) as executor:
-        return estimate_area(task, executor)
+    settings = estimator.settings
+
+    def command(**options: Any) -> int:
+        task = read_task(settings, options)
+        area = task.target.point is None
+        try:
+            estimator.check(task.settings, area=area)
+        except DeviceError as error:
+            # The command is right, only not on this machine: it fails, but is no wrong usage.
+            raise ItsliveError(str(error)) from error
+        with task.report.compiling():
+            if not area:
+                estimate_point(task, estimator)
+                return 0
+            with executor_for(task.dask, task.workers) as executor:
+                return estimate_area(task, executor)
+
+    lines = "\n".join(f"  {line}" for line in estimator.examples)
+    options = estimate_options(settings, first=estimator.first_options)
+    named = click.command(
+        estimator.command, help=inspect.cleandoc(estimator.help), epilog=f"Examples:\n\n\b\n{lines}\n"
+    )
+    return named(options(command))
 
 
-def estimate_point(task: Task[Any], fit: Estimate) -> None:
+def estimate_point(task: Task[Any], estimator: Estimator) -> None:
     """Make the series at a point and write it; say what is known of it.
 
     Raises
@@ -179,7 +195,7 @@ def estimate_point(task: Task[Any], fit: Estimate) -> None:
     selected = pairs.select(task.selection)
     if len(selected) == 0:
         raise SelectionError(selected.describe_empty())
-    series = fit(pairs, task.settings, selection=task.selection)
+    series = estimator.point(pairs, task.settings, selection=task.selection)
     if not series["v"].notnull().any():
         raise SelectionError(
             f"no series: {series.attrs.get('reason')}; {int(series.attrs['n_pairs_used']):,} of"
@@ -204,30 +220,6 @@ def _known_of(series: xr.Dataset, n_read: int) -> Iterator[str]:
         yield str(attributes["reason"])
 
 
-def check_device(settings: Settings) -> None:
-    """Find out before reading anything whether a GPU that was asked for is there, and can do the task.
-
-    Raises
-    ------
-    ItsliveError
-        If it cannot.
-    """
-    if getattr(settings, "device", "cpu") != "cuda":
-        return
-    from itslive_core import InversionSettings
-    from itslive_core.errors import ItsliveError, SettingsError
-    from itslive_core.inversion.prepare import solve_options, solver_for
-    from itslive_core.support.devices import require_cuda
-
-    try:
-        require_cuda()
-    except SettingsError as error:
-        # The command is right, only not on this machine: it fails, but is no wrong usage.
-        raise ItsliveError(str(error)) from error
-    if isinstance(settings, InversionSettings):
-        solver_for(settings.device, solve_options(settings))
-
-
 def estimate_area(task: Task[Any], executor: Executor | None) -> int:
     """Estimate every pixel of an area, block by block, and write it.
 
@@ -248,7 +240,6 @@ def estimate_area(task: Task[Any], executor: Executor | None) -> int:
         If nothing could be estimated.
     """
     import itslive_core as itslive
-    from itslive_core.errors import ItsliveError
     from itslive_core.export import write_area
 
     output, report = task.output, task.report

@@ -40,6 +40,14 @@ class Reporter:
             click.echo(text, err=True)
 
     @contextmanager
+    def compiling(self) -> Iterator[None]:
+        """Say so if kernels must be compiled meanwhile."""
+        from itslive_core.support.compiled import COMPILING, watch_compilation
+
+        with watch_compilation(lambda: self.say(f"{COMPILING}: it takes a while")):
+            yield
+
+    @contextmanager
     def blocks(self) -> Iterator[BlockProgress]:
         """Show the progress of blocks: a bar on a terminal, a line now and then elsewhere."""
         if self.quiet:

@@ -58,7 +58,8 @@ def season(cube: str, output: Path | None, quiet: bool, **options: Any) -> None:
     opened = point.first_cube((cube,))
     report.say(f"Reading {opened.url}")
     pairs = opened.pairs_at(**point.arguments)
-    found = itslive.fit_season(pairs, selection=selection)
+    with report.compiling():
+        found = itslive.fit_season(pairs, selection=selection)
     if found["mean_speed"].isnull():
         raise SelectionError(f"no season: {found.attrs['reason']}")
     for line in describe(found):

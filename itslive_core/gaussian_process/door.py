@@ -26,15 +26,22 @@ class GaussianProcess(Estimator):
     """Trend, season and rest, with gaps filled."""
 
     name = "gaussian_process"
-    label = "Gaussian process"
+    noun = "Gaussian process"
     command = "gp"
-    help = "Fit a Gaussian process to the image pairs of CUBE: trend, season, and what is left."
-    examples = """\
-  itslive gp demo.zarr --lon -50.1245 --lat 69.3143 -o series.nc
-  itslive gp demo.zarr --lon -50.1245 --lat 69.3143 --start 2015-01-01 --no-season -o series.csv
-  itslive gp demo.zarr --lon -50.1245 --lat 69.3143 --max-angle 45 --max-deviation 3.5 -o series.nc
-  itslive gp demo.zarr --bbox -50.13 69.31 -50.12 69.315 --start 2016-01-01 -o box.zarr
-"""
+    help = """Fit a Gaussian process to the image pairs of CUBE: trend, season, and what is left.
+
+    CUBE is a local Zarr folder, or an https:// or s3:// URL; of several, the first that covers a point is
+    used, and all that cover an area. All cells of the series are filled, with bands that widen in gaps; what
+    was found at a point is said in words. In an area the pixels of a block share what is learnt at a few of
+    them. A .zarr that holds the same job is continued.
+    """
+    examples = (
+        "itslive gp demo.zarr --lon -50.1245 --lat 69.3143 -o series.nc",
+        "itslive gp demo.zarr --lon -50.1245 --lat 69.3143 --start 2015-01-01 --no-season -o series.csv",
+        "itslive gp demo.zarr --lon -50.1245 --lat 69.3143 --max-angle 45 --max-deviation 3.5 -o series.nc",
+        "itslive gp demo.zarr --bbox -50.13 69.31 -50.12 69.315 --start 2016-01-01 -o box.zarr",
+    )
+    first_options = ("method",)
 
     @property
     def settings(self) -> type[GaussianProcessSettings]:

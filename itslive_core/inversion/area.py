@@ -38,9 +38,7 @@ def solve_area(
     """
     used = [filter_block(pixels, shared, settings) for pixels in blocks]
     results = solve_blocks(shared, used, settings)
-    return [
-        estimates_of(result, np.diff(own.offsets)) for result, own in zip(results, used, strict=True)
-    ]
+    return [estimates_of(result, np.diff(own.offsets)) for result, own in zip(results, used, strict=True)]
 
 
 def estimates_of(result: BatchResult, used: NDArray[np.int64]) -> PixelEstimates:

@@ -26,16 +26,38 @@ class Inversion(Estimator):
     """Regularised least squares."""
 
     name = "inversion"
-    label = "Inversion"
+    noun = "inversion"
     command = "invert"
-    help = "Estimate a regular velocity series from the image pairs of CUBE."
-    examples = """\
-  itslive invert demo.zarr --lon -50.1245 --lat 69.3143 -o series.nc
-  itslive invert demo.zarr --lon -50.1245 --lat 69.3143 --mission S1,S2 --smoothing 30 -o series.csv
-  itslive invert demo.zarr --lon -50.1245 --lat 69.3143 --max-angle 45 --max-deviation 3.5 -o series.nc
-  itslive invert demo.zarr demo_east.zarr --bbox -50.13 69.31 -50.12 69.315 -o box.tif
-  itslive invert demo.zarr --outline demo_outlines.geojson --rgi-id RGI2000-v7.0-G-05-90002 -o glacier.zarr
-"""
+    help = """Estimate a regular velocity series from the image pairs of CUBE.
+
+    CUBE is a local Zarr folder, or an https:// or s3:// URL; of several, the first that covers a point is
+    used, and all that cover an area. The target is a point, the outline of a glacier, or a box. A .zarr that
+    holds the same job is continued; other files are replaced when the new one is whole. A .tif holds the
+    speed, one band a time step.
+    """
+    examples = (
+        "itslive invert demo.zarr --lon -50.1245 --lat 69.3143 -o series.nc",
+        "itslive invert demo.zarr --lon -50.1245 --lat 69.3143 --mission S1,S2 --smoothing 30 -o series.csv",
+        (
+            "itslive invert demo.zarr --lon -50.1245 --lat 69.3143 --max-angle 45 --max-deviation 3.5"
+            " -o series.nc"
+        ),
+        "itslive invert demo.zarr demo_east.zarr --bbox -50.13 69.31 -50.12 69.315 -o box.tif",
+        (
+            "itslive invert demo.zarr --outline demo_outlines.geojson --rgi-id RGI2000-v7.0-G-05-90002"
+            " -o glacier.zarr"
+        ),
+    )
+    first_options = (
+        "smoothing",
+        "derivative",
+        "interval",
+        "weights",
+        "noise",
+        "offsets",
+        "smoothing_in_time",
+        "spatial_smoothing",
+    )
     pixel_variables: ClassVar[Mapping[str, Mapping[str, str]]] = {
         "smoothing_used": {"long_name": "lambda that was used at the pixel", "units": "1"}
     }
@@ -68,8 +90,8 @@ class Inversion(Estimator):
         own = _own(settings)
         if own.couples_pixels and not area:
             raise SettingsError(
-                f"spatial_smoothing is {own.spatial_smoothing!r}, but a single point has no neighbours: leave it"
-                " at 0, or estimate an area"
+                f"spatial_smoothing is {own.spatial_smoothing!r}, but a single point has no neighbours: leave"
+                " it at 0, or estimate an area"
             )
         solver_for(own.device, solve_options(own))
 
@@ -106,11 +128,6 @@ class Inversion(Estimator):
         """Name the smoothing where all pixels have the same."""
         smoothing = _own(settings).smoothing
         return {} if isinstance(smoothing, str) else {"smoothing_used": smoothing}
-
-    def words(self, series: xr.Dataset) -> list[str]:
-        """Say which smoothing was used, and what there is to beware of."""
-        reason = series.attrs.get("reason")
-        return [f"smoothing {series.attrs['smoothing_used']:.3g}", *([str(reason)] if reason else [])]
 
 
 def _own(settings: Settings) -> InversionSettings:

@@ -10,6 +10,7 @@ import numpy as np
 
 from itslive_core.estimators import estimator_of
 from itslive_core.inversion.area import estimates_of
+from itslive_core.inversion.settings import InversionSettings
 from itslive_core.jobs.plan import available_workers, group_tasks
 from itslive_core.observations.shared_pairs import SharedPairs
 from itslive_core.season.pixels import SeasonRows, season_of_block
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from itslive_core.observations.blocks import Block, PixelBlock
     from itslive_core.observations.selection import PairSelection
     from itslive_core.observations.time_grid import TimeGrid
+    from itslive_core.settings import Settings
 
 __all__ = ["CubeWork", "GivenUpError", "Solved"]
 
@@ -265,9 +267,8 @@ class CubeWork:
         task, pixels, solved = block
         if solved.error is not None:
             return solved
-        settings = self.settings
-        if not isinstance(settings, InversionSettings):
-            settings = InversionSettings(**settings.filters.to_dict())
+        own = {n: v for n in ("weights", "robust") if (v := getattr(self.settings, n, None)) is not None}
+        settings = InversionSettings(**self.settings.filters.to_dict(), **own)
         try:
             found = season_of_block(pixels, self.shared[0], settings, rows=self._rows).variables()
         except Exception as error:  # noqa: BLE001 - told with the result of the block

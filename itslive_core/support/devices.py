@@ -11,7 +11,7 @@ import os
 from dataclasses import dataclass
 from functools import lru_cache
 
-from itslive_core.errors import SettingsError
+from itslive_core.errors import DeviceError
 
 __all__ = ["Device", "find_devices", "gpu_pays", "pick_device", "require_cuda"]
 
@@ -58,15 +58,15 @@ def require_cuda() -> None:
 
     Raises
     ------
-    SettingsError
+    DeviceError
         If torch is not installed or finds no CUDA device.
     """
     if importlib.util.find_spec("torch") is None:
-        raise SettingsError(
+        raise DeviceError(
             "device 'cuda' needs torch: pip install 'itslive-dashboard[gpu]', or choose device 'cpu'"
         )
     if not _cuda_is_there():
-        raise SettingsError(
+        raise DeviceError(
             "device 'cuda': torch finds no CUDA device on this machine, choose device 'cpu' or 'auto'"
         )
 
@@ -105,7 +105,7 @@ def pick_device(device: str, pixels: int, work: float) -> str:
 
     Raises
     ------
-    SettingsError
+    DeviceError
         If ``"cuda"`` is asked for and not there.
     """
     if device == "cuda":

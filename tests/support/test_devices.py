@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 
 import itslive_core as itslive
-from itslive_core.errors import ItsliveError, SettingsError
+from itslive_core.errors import DeviceError, SettingsError
+from itslive_core.estimators import estimator_of
 from itslive_core.inversion.banded import BandedSolver
 from itslive_core.inversion.learning.solver import LearningSolver
 from itslive_core.inversion.prepare import solve_options, solver_for
@@ -25,6 +26,7 @@ from tests.waiting import seconds
 
 if TYPE_CHECKING:
     from itslive_core.inversion.solver import PixelBatch
+    from itslive_core.settings import Settings
 
 PLAIN = itslive.InversionSettings(smoothing=30.0)
 
@@ -180,7 +182,8 @@ def test_blocks_are_read_while_the_device_works(gpu: None, monkeypatch: pytest.M
 
 
 def test_the_command_line_asks_before_it_reads(gpu: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    from itslive_core.cli.estimate import check_device
+    def check_device(settings: Settings) -> None:
+        estimator_of(settings).check(settings, area=True)
 
     possible = [replace(PLAIN, device="cuda"), itslive.GaussianProcessSettings(device="cuda")]
     for settings in possible:
@@ -190,6 +193,5 @@ def test_the_command_line_asks_before_it_reads(gpu: None, monkeypatch: pytest.Mo
     monkeypatch.setattr(devices, "_cuda_is_there", lambda: False)
     check_device(PLAIN)
     for settings in possible:
-        with pytest.raises(ItsliveError, match="no CUDA device") as caught:
+        with pytest.raises(DeviceError, match="no CUDA device"):
             check_device(settings)
-        assert not isinstance(caught.value, SettingsError)  # no wrong usage
