@@ -1,7 +1,7 @@
 """Small things done to arrays in compiled code.
 
-numba's own median, and its assignment of one array to another, compile for seconds in every kernel that uses
-them; these are compiled once.
+numba's own median and sorting, and its assignment of one array to another, compile for seconds in every
+kernel that uses them; these are compiled once.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from itslive_core.support.compiled import kernel
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["copy_into", "median"]
+__all__ = ["copy_into", "median", "sort_with"]
 
 
 @kernel()
@@ -63,3 +63,28 @@ def median(values: NDArray) -> float:  # pragma: no cover - compiled
     for i in range(1, middle):
         lower = max(lower, work[i])
     return 0.5 * (lower + upper)
+
+
+@kernel()
+def sort_with(keys: NDArray, items: NDArray[np.int64]) -> None:  # pragma: no cover - compiled
+    """Sort numbers in place, shape (n,), and what belongs to each of them with it; by a heap."""
+    n = len(keys)
+    for turn in range(n // 2 + n - 1):
+        # The first half of the turns builds the heap; each other one puts the largest of the rest behind it.
+        top, end = n // 2 - 1 - turn, n
+        if top < 0:
+            end = n - 1 - (turn - n // 2)
+            keys[0], keys[end] = keys[end], keys[0]
+            items[0], items[end] = items[end], items[0]
+            top = 0
+        while True:
+            child = 2 * top + 1
+            if child >= end:
+                break
+            if child + 1 < end and keys[child + 1] > keys[child]:
+                child += 1
+            if keys[child] <= keys[top]:
+                break
+            keys[top], keys[child] = keys[child], keys[top]
+            items[top], items[child] = items[child], items[top]
+            top = child
