@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from itslive_core.bands.algebra import FAST, PAD, Band
+from itslive_core.support.arrays import sort_with
 from itslive_core.support.compiled import kernel
 
 if TYPE_CHECKING:
@@ -199,9 +200,9 @@ def cover(spans: Spans, count: NDArray, covered: NDArray) -> None:  # pragma: no
                 begins[k] = first[j] + (1.0 - head[j])
                 which[k] = j
                 k += 1
-        order = np.argsort(begins)
+        sort_with(begins, which)
         for k in range(inside):
-            j = which[order[k]]
+            j = which[k]
             p = first[j]
             begin = max(1.0 - head[j], from_left[p])
             end = min(tail[j], 1.0 - from_right[p])

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 __all__ = [
     "Penalty",
     "add_penalty",
-    "difference_energy",
     "penalty_diagonal",
     "penalty_gradient",
     "penalty_trace",
@@ -78,14 +77,6 @@ def penalty_gradient(v: NDArray, penalty: Penalty, out: NDArray) -> None:  # pra
             out[r] -= d
             out[r + 1] += 2.0 * d
             out[r + 2] -= d
-
-
-@kernel()
-def difference_energy(v: NDArray, order: int, out: NDArray) -> None:  # pragma: no cover - compiled
-    """Add the squares of D_k v to out, shape (M - k,)."""
-    for r in range(len(v) - order):
-        d = v[r + 1] - v[r] if order == 1 else (v[r + 2] - v[r + 1]) - (v[r + 1] - v[r])
-        out[r] += d * d
 
 
 @kernel()

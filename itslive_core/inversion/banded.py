@@ -2,174 +2,40 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from itslive_core.bands.algebra import (
-    blank_band,
-    blank_inverse,
-    factorise,
-    mean_diagonal,
-    selected_inverse,
-    solve,
-)
-from itslive_core.bands.assembly import assemble, cover
-from itslive_core.bands.penalty import Penalty, add_penalty, penalty_trace
-from itslive_core.bands.spans import Spans, reach_of, spans_of
-from itslive_core.inversion.pixel_fit import enough, refine, residuals, reweight
-from itslive_core.inversion.search import EVIDENCE, FIXED, GCV, Problem, search
+from itslive_core.bands.algebra import Inverse, blank_inverse, selected_inverse
+from itslive_core.bands.penalty import Penalty, penalty_trace
+from itslive_core.inversion.pixel_fit import PixelSystem, reweight, weighted_square
+from itslive_core.inversion.pixels import PixelRows, solvable_pixels
+from itslive_core.inversion.search import FIXED, Problem, SmoothingRule, search
 from itslive_core.inversion.solver import (
     FAILED,
     MAX_PASSES,
     MOVE_TOLERANCE,
     NO_FREEDOM,
+    SETTLED,
     SOLVED,
     TOO_FEW,
     BatchResult,
     PixelBatch,
     SolveOptions,
-    needed_pairs,
-    smoothing_limits,
 )
-from itslive_core.support.compiled import kernel
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 __all__ = ["BandedSolver"]
 
-_STIFF, _STIFFEST = 1e3, 1e12
-"""Penalty over data, as the ratio of their diagonals: above the first the solution is refined; above the
-second only the polynomial that the penalty leaves free is left, and the ratio is held there."""
-
-_SETTLED = 0.01
-"""lambda is not chosen again once it moved by less than this between passes, twice [decades]."""
-
-
-@kernel(error_model="numpy")
-def _estimate(
-    operator: Spans,
-    span_id: NDArray,
-    offsets: NDArray,
-    pair: NDArray,
-    all_vx: NDArray,
-    all_vy: NDArray,
-    all_weights: NDArray,
-    order: int,
-    needed: int,
-    scale: float,
-    kind: int,
-    log_smoothing: float,
-    low: float,
-    high: float,
-    robust: bool,
-    uncertainty: bool,
-    values: NDArray,
-    std: NDArray,
-    count: NDArray,
-    covered: NDArray,
-    smoothing: NDArray,
-    freedom: NDArray,
-    passes: NDArray,
-    status: NDArray,
-    robust_weights: NDArray,
-) -> None:  # pragma: no cover - compiled
-    for p in range(len(offsets) - 1):
-        i0, i1 = offsets[p], offsets[p + 1]
-        here = pair[i0:i1]
-        status[p] = TOO_FEW
-        if i1 == i0:
-            continue
-        spans, cell0, size = spans_of(operator, here)
-        cover(spans, count[p, cell0 : cell0 + size], covered[p, cell0 : cell0 + size])
-        if not enough(span_id, here, needed):
-            continue
-        width = reach_of(spans, order)
-        vx, vy, weights = all_vx[i0:i1], all_vy[i0:i1], all_weights[i0:i1]
-        u = robust_weights[i0:i1]
-        n = len(u)
-        normal, work = blank_band(size, width), blank_band(size, width)
-        inverse = blank_inverse(size, width)
-        rhs = np.empty((2, size))
-        now = np.empty((2, size))
-        before = np.empty((2, size))
-        rx, ry, w = np.empty(n), np.empty(n), np.empty(n)
-        squares = np.empty(2)
-        shape = np.ones(size)
-        choice = log_smoothing
-        choosing = kind != FIXED
-        calm = 0
-        status[p] = SOLVED
-        for turn in range(MAX_PASSES + 1):
-            for j in range(n):
-                w[j] = weights[j] * u[j]
-            assemble(spans, w, vx, vy, normal, rhs)
-            if choosing:
-                squares[0] = (w * vx * vx).sum()
-                squares[1] = (w * vy * vy).sum()
-                old = choice
-                problem = Problem(
-                    kind, normal, work, inverse, rhs, now, squares, u.sum(), order, scale, shape
-                )
-                choice = search(problem, low, high, old)
-                calm = calm + 1 if abs(choice - old) < _SETTLED else 0
-                choosing = robust and calm < 2
-            data_part = mean_diagonal(normal)
-            alpha = min((10.0**choice / scale) ** 2, _STIFFEST * data_part)
-            penalty = Penalty(order, alpha, shape)
-            add_penalty(normal, penalty)
-            if np.isnan(choice) or not factorise(normal):
-                status[p] = FAILED
-                break
-            now[:] = rhs
-            solve(normal, now)
-            residuals(spans, vx, vy, now, rx, ry)
-            if alpha > _STIFF * data_part:
-                refine(spans, w, vx, vy, penalty, normal, now, rx, ry)
-            if not robust:
-                break
-            if turn > 0:
-                passes[p] = turn
-                moved = 0.0
-                for c in range(2):
-                    for i in range(size):
-                        moved = max(moved, abs(now[c, i] - before[c, i]))
-                if moved <= MOVE_TOLERANCE or turn == MAX_PASSES:
-                    break
-            before[:] = now
-            reweight(weights, rx, ry, u)
-        smoothing[p] = 10.0**choice
-        if status[p] == FAILED:
-            continue
-        for i in range(size):
-            if count[p, cell0 + i] > 0:
-                values[p, 0, cell0 + i] = now[0, i]
-                values[p, 1, cell0 + i] = now[1, i]
-        if not uncertainty:
-            continue
-        selected_inverse(normal, inverse)
-        freedom[p] = size - alpha * penalty_trace(inverse, order, shape)
-        left = u.sum() - freedom[p]
-        if not left > 0.0:
-            status[p] = NO_FREEDOM
-            continue
-        for c in range(2):
-            residual = rx if c == 0 else ry
-            scatter = np.sqrt((w * residual * residual).sum() / left)
-            if not scatter > 0.0:
-                status[p] = NO_FREEDOM
-                continue
-            for i in range(size):
-                if count[p, cell0 + i] > 0:
-                    std[p, c, cell0 + i] = scatter * np.sqrt(inverse.entries[i * (2 * width + 1) + width])
-
 
 class BandedSolver:
     """Solves each pixel by band Cholesky; memory and time are linear in the length of the series.
 
     A'WA is banded because a pair touches a contiguous run of cells; its half-bandwidth is the longest span
-    over the interval. Thread-safe, and releases Python's global lock while it works.
+    over the interval. Thread-safe; its compiled parts work without Python's global lock.
     """
 
     def solve(self, batch: PixelBatch, options: SolveOptions) -> BatchResult:
@@ -184,24 +50,104 @@ class BandedSolver:
         -------
         BatchResult
         """
-        operator = batch.operator
-        interval = operator.grid.interval
-        order = options.derivative
-        kinds = {"evidence": EVIDENCE, "gcv": GCV}
-        if isinstance(options.smoothing, str):
-            kind, log_smoothing = kinds[options.smoothing], np.nan
-        else:
-            kind, log_smoothing = FIXED, float(np.log10(options.smoothing))
-        low, high = np.log10(smoothing_limits(order, interval))
+        rule = SmoothingRule.of(options, batch.operator.grid.interval)
         result = BatchResult.blank(batch, uncertainty=options.uncertainty)
-        _estimate(
-            Spans(*operator.columns), batch.span_id,
-            batch.offsets, batch.pair, batch.vx, batch.vy, batch.weights,
-            order, needed_pairs(order), interval**order, kind, log_smoothing, low, high,
-            options.robust, options.uncertainty,
-            result.values, result.std, result.count, result.covered, result.smoothing, result.freedom,
-            result.passes, result.status, result.robust_weights,
-        )  # fmt: skip
+        for rows in solvable_pixels(batch, rule.order, result):
+            pixel = _Pixel(batch, rows, rule, result.robust_weights[rows.observations])
+            _estimate(pixel, rows, options, result)
         if not isinstance(options.smoothing, str):
             result.smoothing[result.status != TOO_FEW] = options.smoothing  # not the power of its logarithm
         return result
+
+
+class _Pixel:
+    """One pixel and its robust weights, pass by pass.
+
+    Parameters
+    ----------
+    batch : PixelBatch
+    rows : PixelRows
+        The pixel: n observations, M cells.
+    rule : SmoothingRule
+        How lambda is found.
+    u : ndarray, shape (n,)
+        Robust weights, 1 at the beginning.
+    """
+
+    def __init__(
+        self, batch: PixelBatch, rows: PixelRows, rule: SmoothingRule, u: NDArray[np.float64]
+    ) -> None:
+        own = rows.observations
+        self.vx, self.vy, self.weights = batch.vx[own], batch.vy[own], batch.weights[own]
+        self.u, self.rule = u, rule
+        self.system = PixelSystem.blank(rows.spans, rows.size, rule.order)
+        self.shape = np.ones(rows.size)
+        self.log_smoothing = rule.fixed
+        self.penalty = Penalty(rule.order, 0.0, self.shape)
+        self.passes = 0
+        self._choosing, self._calm = rule.kind != FIXED, 0
+        if self._choosing:
+            self._problem = Problem.of(rule, self.system.matrix, self.system.rhs, self.shape)
+
+    def solve(self, *, robust: bool) -> bool:
+        """Make one pass with the robust weights as they are; False if the equations cannot be solved."""
+        system, rule = self.system, self.rule
+        system.enter(self.weights * self.u if robust else self.weights, self.vx, self.vy)
+        if self._choosing:
+            before, self.log_smoothing = self.log_smoothing, self._choice()
+            self._calm = self._calm + 1 if abs(self.log_smoothing - before) < SETTLED else 0
+            self._choosing = robust and self._calm < 2
+        self.penalty, stiff = system.penalty(self.log_smoothing, rule.order, rule.scale, self.shape)
+        return not math.isnan(self.log_smoothing) and system.solve(self.penalty, stiff=stiff)
+
+    def _choice(self) -> float:
+        system, rule = self.system, self.rule
+        squares = [weighted_square(system.w, values) for values in (system.vx, system.vy)]
+        problem = self._problem._replace(squares=np.array(squares), n=float(self.u.sum()))
+        return search(problem, rule.low, rule.high, self.log_smoothing)
+
+    def converge(self) -> bool:
+        """Repeat with robust weights until the series rests; False if the equations cannot be solved."""
+        before = None
+        for turn in range(MAX_PASSES + 1):
+            if not self.solve(robust=True):
+                return False
+            self.passes, series = turn, self.system.series
+            self.system.form_residuals()
+            if turn == MAX_PASSES or (before is not None and np.abs(series - before).max() <= MOVE_TOLERANCE):
+                break
+            before = series.copy()
+            reweight(self.weights, self.system.rx, self.system.ry, self.u)
+        return True
+
+    def judge(self) -> tuple[float, NDArray[np.float64]]:
+        """Give the effective degrees of freedom, and standard deviations, shape (2, M), NaN where unknown."""
+        system, (order, alpha, shape) = self.system, self.penalty
+        inverse: Inverse = blank_inverse(system.matrix.size, system.matrix.width)
+        selected_inverse(system.matrix, inverse)
+        z, size, width = inverse
+        edf = size - alpha * penalty_trace(inverse, order, shape)
+        left = float(self.u.sum()) - edf
+        root = np.sqrt(z[: size * (2 * width + 1)].reshape(size, -1)[:, width])
+        scatter = np.full(2, np.nan)
+        if left > 0.0:
+            system.form_residuals()
+            for c, r in enumerate((system.rx, system.ry)):
+                scatter[c] = math.sqrt(weighted_square(system.w, r) / left) or np.nan
+        return edf, scatter[:, None] * root
+
+
+def _estimate(pixel: _Pixel, rows: PixelRows, options: SolveOptions, result: BatchResult) -> None:
+    """Estimate one pixel, and write what is found."""
+    p = rows.number
+    solved = pixel.converge() if options.robust else pixel.solve(robust=False)
+    result.passes[p], result.smoothing[p] = pixel.passes, 10.0**pixel.log_smoothing
+    if not solved:
+        result.status[p] = FAILED
+        return
+    result.status[p], std = SOLVED, None
+    if options.uncertainty:
+        result.edf[p], std = pixel.judge()
+        if np.isnan(std).all(axis=1).any():
+            result.status[p] = NO_FREEDOM
+    result.write_series(p, rows.cells, pixel.system.series, std)

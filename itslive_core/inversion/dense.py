@@ -14,7 +14,6 @@ from itslive_core.inversion.solver import (
     MAX_PASSES,
     MOVE_TOLERANCE,
     NO_FREEDOM,
-    RAYLEIGH_MEDIAN,
     SOLVED,
     TOO_FEW,
     TUKEY_WIDTH,
@@ -24,6 +23,7 @@ from itslive_core.inversion.solver import (
     needed_pairs,
     smoothing_limits,
 )
+from itslive_core.support.constants import RAYLEIGH_MEDIAN
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -70,8 +70,8 @@ def dense_criterion(
     v = np.linalg.solve(normal, a.T @ (w[:, None] * data))
     rss = (w[:, None] * (data - a @ v) ** 2).sum(axis=0)
     if kind == "gcv":
-        freedom = np.trace(np.linalg.solve(normal, gram))
-        return float(n * (np.log(rss).sum() - 4 * np.log(n - freedom)))
+        edf = np.trace(np.linalg.solve(normal, gram))
+        return float(n * (np.log(rss).sum() - 4 * np.log(n - edf)))
     q = rss + alpha * ((d @ v) ** 2).sum(axis=0)
     log_det = np.linalg.slogdet(normal)[1]
     return float(((n - order) * np.log(q)).sum() + 2 * (log_det - (size - order) * np.log(alpha)))
@@ -150,8 +150,8 @@ class DenseSolver:
         if not options.uncertainty:
             return
         inverse = np.linalg.inv(normal)
-        result.freedom[p] = np.trace(inverse @ (a.T @ (w[:, None] * a)))
-        left = u.sum() - result.freedom[p]
+        result.edf[p] = np.trace(inverse @ (a.T @ (w[:, None] * a)))
+        left = u.sum() - result.edf[p]
         if left <= 0:
             result.status[p] = NO_FREEDOM
             return

@@ -29,6 +29,7 @@ from itslive_core.inversion.settings import InversionSettings
 from itslive_core.inversion.smoothing import criteria_at, final_weights, penalty_shape
 from itslive_core.inversion.solver import smoothing_limits
 from itslive_core.observations.missions import MISSIONS
+from itslive_core.support.constants import MAD_TO_STD
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -41,8 +42,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Diagnosis", "diagnose", "effective_resolution"]
 
-_TO_SIGMA = 1.4826
-"""Median absolute deviation to standard deviation, for normal errors."""
 _CURVE_POINTS = (12, 40)
 """Fewest and most values of lambda at which the criteria are evaluated."""
 _CURVE_COST = 1e9
@@ -333,7 +332,7 @@ def _by_mission(table: pd.DataFrame, solution: PointSolution) -> pd.DataFrame:
                 "offset": offset,
                 "offset_std": error,
                 "median_residual": median,
-                "spread": _TO_SIGMA * mad,
+                "spread": MAD_TO_STD * mad,
             }
     columns = [
         "n_used", "n_rejected", "noise_scale", "floor", "jitter", "offset", "offset_std",

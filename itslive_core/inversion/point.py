@@ -188,7 +188,7 @@ def series_of(solution: PointSolution, selection: PairSelection | None = None) -
             [used.date_updated or ""],
         ),
         "smoothing_used": float(result.smoothing[0]),
-        "effective_degrees_of_freedom": float(result.freedom[0]),
+        "effective_degrees_of_freedom": float(result.edf[0]),
         "robust_passes": int(result.passes[0]),
         **learnt_attributes(result),
         "reason": used.describe_empty() if n == 0 else reason_for(status, n, settings.derivative),

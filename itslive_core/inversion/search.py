@@ -1,19 +1,31 @@
-"""Choice of lambda at one pixel by evidence or generalised cross-validation, compiled."""
+"""Choice of lambda at one pixel by evidence or generalised cross-validation."""
 
 from __future__ import annotations
 
+import math
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from itslive_core.bands.algebra import PAD, Band, Inverse, factorise, log_determinant, selected_inverse, solve
+from itslive_core.bands.algebra import (
+    Band,
+    Inverse,
+    blank_band,
+    blank_inverse,
+    factorise,
+    log_determinant,
+    selected_inverse,
+    solve,
+)
 from itslive_core.bands.penalty import Penalty, add_penalty, penalty_trace
+from itslive_core.inversion.solver import SolveOptions, smoothing_limits
 from itslive_core.support.compiled import kernel
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["EVIDENCE", "FIXED", "GCV", "Problem", "criterion", "search"]
+__all__ = ["EVIDENCE", "FIXED", "GCV", "Problem", "SmoothingRule", "criterion", "search"]
 
 FIXED, EVIDENCE, GCV = 0, 1, 2
 
@@ -25,6 +37,45 @@ _TIE = 1e-3
 """Values of the criterion (-2 log p) that differ by less say nothing about which lambda is better."""
 _FLAT = 1e-2
 """A bracket that is shallower than this is not refined: its minimum would be that of rounding errors."""
+
+
+@dataclass(frozen=True)
+class SmoothingRule:
+    """How lambda is found.
+
+    Parameters
+    ----------
+    kind : int
+        `FIXED`, or what a choice minimises: `EVIDENCE` or `GCV`.
+    guarded : bool
+        Cross-validation may correct the lambda of highest evidence.
+    fixed : float
+        log10 lambda if it is fixed, else NaN.
+    low, high : float
+        Limits of log10 lambda.
+    order : int
+        k.
+    scale : float
+        h^k, so that alpha = (lambda / scale)^2.
+    """
+
+    kind: int
+    guarded: bool
+    fixed: float
+    low: float
+    high: float
+    order: int
+    scale: float
+
+    @classmethod
+    def of(cls, options: SolveOptions, interval: float) -> SmoothingRule:
+        """Read options, for cells of some days."""
+        order, smoothing = options.derivative, options.smoothing
+        kind, fixed = GCV if smoothing == "gcv" else EVIDENCE, math.nan
+        if not isinstance(smoothing, str):
+            kind, fixed = FIXED, float(np.log10(smoothing))
+        low, high = (float(np.log10(limit)) for limit in smoothing_limits(order, interval))
+        return cls(kind, smoothing == "auto", fixed, low, high, order, interval**order)
 
 
 class Problem(NamedTuple):
@@ -48,7 +99,7 @@ class Problem(NamedTuple):
         k.
     scale : float
         h^k, so that alpha = (lambda / scale)^2.
-    shape : ndarray, shape (M - k,)
+    shape : ndarray, shape (>= M - k,)
         Factor of the penalty at each difference, of geometric mean 1.
     """
 
@@ -64,9 +115,60 @@ class Problem(NamedTuple):
     scale: float
     shape: NDArray
 
+    @classmethod
+    def of(cls, rule: SmoothingRule, normal: Band, rhs: NDArray, shape: NDArray) -> Problem:
+        """Make room to work in; the data are still to be told (``squares`` and ``n``)."""
+        return cls(
+            kind=rule.kind,
+            normal=normal,
+            work=blank_band(normal.size, normal.width),
+            inverse=blank_inverse(normal.size, normal.width),
+            rhs=rhs,
+            solution=np.empty_like(rhs),
+            squares=np.full(2, np.nan),
+            n=math.nan,
+            order=rule.order,
+            scale=rule.scale,
+            shape=shape,
+        )
 
-@kernel(error_model="numpy")
-def criterion(problem: Problem, log_smoothing: float) -> float:  # pragma: no cover - compiled
+    def solve(self, alpha: float) -> Penalty | None:
+        """Factorise and solve with a penalty of some height; None if the matrix cannot be factorised."""
+        penalty = Penalty(self.order, alpha, self.shape)
+        np.copyto(self.work.entries, self.normal.entries)
+        add_penalty(self.work, penalty)
+        if not factorise(self.work):
+            return None
+        np.copyto(self.solution, self.rhs)
+        solve(self.work, self.solution)
+        return penalty
+
+    def unexplained(self, penalty: Penalty, *, misfit: bool) -> list[float]:
+        """Give Q_c of the last solution, or the misfit in it; see `criterion`. Above what rounding leaves."""
+        found = zip(self.rhs, self.solution, self.squares.tolist(), strict=True)
+        return [
+            max(_unexplained(square, rhs, v, penalty, misfit), 1e-12 * square + 1e-300)
+            for rhs, v, square in found
+        ]
+
+
+@kernel()
+def _unexplained(
+    square: float, rhs: NDArray, v: NDArray, penalty: Penalty, misfit: bool
+) -> float:  # pragma: no cover - compiled
+    """Give Q = d'Wd - g'v; less the penalty, which is part of it, the weighted sum of squared residuals."""
+    order, alpha, shape = penalty
+    size = len(v)
+    for i in range(size):
+        square -= rhs[i] * v[i]
+    if misfit:
+        for i in range(size - order):
+            d = v[i + 1] - v[i] if order == 1 else v[i] - 2.0 * v[i + 1] + v[i + 2]
+            square -= alpha * shape[i] * d * d
+    return square
+
+
+def criterion(problem: Problem, log_smoothing: float) -> float:
     """Evaluate what a choice of lambda minimises.
 
     Evidence: the data are normal with variance s_c^2 / w_j, the k-th differences normal with variance
@@ -88,41 +190,21 @@ def criterion(problem: Problem, log_smoothing: float) -> float:  # pragma: no co
     float
         Infinity where the matrix cannot be factorised.
     """
-    order, n = problem.order, problem.n
-    work, solution, rhs, squares = problem.work, problem.solution, problem.rhs, problem.squares
-    size = work.size
-    alpha = (10.0**log_smoothing / problem.scale) ** 2
-    used = size * (work.width + 1 + PAD)
-    work.entries[:used] = problem.normal.entries[:used]
-    add_penalty(work, Penalty(order, alpha, problem.shape))
-    if not factorise(work):
-        return np.inf
-    solution[:] = rhs
-    solve(work, solution)
-    total = 0.0
+    order, n, size = problem.order, problem.n, problem.normal.size
+    root = 10.0**log_smoothing / problem.scale
+    penalty = problem.solve(root * root)
+    if penalty is None:
+        return math.inf
     if problem.kind == EVIDENCE:
-        for c in range(2):
-            q = squares[c]
-            for i in range(size):
-                q -= rhs[c, i] * solution[c, i]
-            total += (n - order) * np.log(max(q, 1e-12 * squares[c] + 1e-300))
-        return total + 2.0 * (log_determinant(work) - (size - order) * np.log(alpha))
-    selected_inverse(work, problem.inverse)
-    freedom = size - alpha * penalty_trace(problem.inverse, order, problem.shape)
-    for c in range(2):
-        v = solution[c]
-        q = squares[c]
-        for i in range(size):
-            q -= rhs[c, i] * v[i]
-        for i in range(size - order):
-            d = v[i + 1] - v[i] if order == 1 else v[i] - 2.0 * v[i + 1] + v[i + 2]
-            q -= alpha * problem.shape[i] * d * d
-        total += np.log(max(q, 1e-12 * squares[c] + 1e-300))
-    return n * (total - 4.0 * np.log(max(n - freedom, 1e-9)))
+        total = sum((n - order) * math.log(q) for q in problem.unexplained(penalty, misfit=False))
+        return total + 2.0 * (log_determinant(problem.work) - (size - order) * math.log(penalty.alpha))
+    selected_inverse(problem.work, problem.inverse)
+    edf = size - penalty.alpha * penalty_trace(problem.inverse, order, problem.shape)
+    total = sum(math.log(q) for q in problem.unexplained(penalty, misfit=True))
+    return n * (total - 4.0 * math.log(max(n - edf, 1e-9)))
 
 
-@kernel(error_model="numpy")
-def search(problem: Problem, low: float, high: float, guess: float) -> float:  # pragma: no cover - compiled
+def search(problem: Problem, low: float, high: float, guess: float) -> float:
     """Find the log10 lambda that minimises the criterion.
 
     Without a guess the whole range is looked at in steps of a decade; from the best of them, or from the
@@ -141,9 +223,9 @@ def search(problem: Problem, low: float, high: float, guess: float) -> float:  #
     float
         log10 lambda; NaN if the criterion cannot be evaluated anywhere.
     """
-    best_x, best_f = np.nan, np.inf
-    if np.isnan(guess):
-        steps = int(np.ceil((high - low) / (2.0 * _COARSE_STEP)))
+    best_x, best_f = math.nan, math.inf
+    if math.isnan(guess):
+        steps = math.ceil((high - low) / (2.0 * _COARSE_STEP))
         for i in range(steps + 1):
             x = low + (high - low) * i / steps
             f = criterion(problem, x)
@@ -152,23 +234,23 @@ def search(problem: Problem, low: float, high: float, guess: float) -> float:  #
     else:
         best_x = min(max(guess, low), high)
         best_f = criterion(problem, best_x)
-    if not best_f < np.inf:
-        return np.nan
-    step = _COARSE_STEP if np.isnan(guess) else 0.2
+    if not best_f < math.inf:
+        return math.nan
+    step = _COARSE_STEP if math.isnan(guess) else 0.2
     left, right = best_x - step, best_x + step
-    f_left = criterion(problem, left) if left >= low else np.inf
-    f_right = criterion(problem, right) if right <= high else np.inf
+    f_left = criterion(problem, left) if left >= low else math.inf
+    f_right = criterion(problem, right) if right <= high else math.inf
     while f_left < best_f - _TIE:
         right, f_right = best_x, best_f
         best_x, best_f = left, f_left
         left = best_x - step
-        f_left = criterion(problem, left) if left >= low else np.inf
+        f_left = criterion(problem, left) if left >= low else math.inf
     while f_right < best_f - _TIE:
         left, f_left = best_x, best_f
         best_x, best_f = right, f_right
         right = best_x + step
-        f_right = criterion(problem, right) if right <= high else np.inf
-    if not (f_left < np.inf and f_right < np.inf):
+        f_right = criterion(problem, right) if right <= high else math.inf
+    if not (f_left < math.inf and f_right < math.inf):
         return best_x  # at a limit
     if min(f_left, f_right) < best_f + _FLAT:
         return best_x
@@ -194,4 +276,4 @@ def search(problem: Problem, low: float, high: float, guess: float) -> float:  #
             left, f_left = x, f
         else:
             right, f_right = x, f
-    return np.rint(best_x * _GRAIN) / _GRAIN
+    return round(best_x * _GRAIN) / _GRAIN

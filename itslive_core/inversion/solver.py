@@ -19,8 +19,12 @@ __all__ = [
     "MAX_PASSES",
     "MOVE_TOLERANCE",
     "NO_FREEDOM",
+    "SETTLED",
     "SOLVED",
+    "STIFF",
+    "STIFFEST",
     "TOO_FEW",
+    "TUKEY_WIDTH",
     "BatchResult",
     "Learnt",
     "NoiseInputs",
@@ -40,11 +44,15 @@ MAX_PASSES = 8
 MOVE_TOLERANCE = 0.1
 """Robust passes end when no cell moves by more than this [m/yr]."""
 
+SETTLED = 0.01
+"""lambda is not chosen again once it moved by less than this between passes, twice [decades]."""
+
+STIFF, STIFFEST = 1e3, 1e12
+"""Penalty over data, as the ratio of their diagonals: above the first the solution is refined; above the
+second only the polynomial that the penalty leaves free is left, and the ratio is held there."""
+
 TUKEY_WIDTH = 6.0
 """Residuals beyond this many scales get no weight."""
-
-RAYLEIGH_MEDIAN = 1.1774
-"""Median length of a standard normal vector of two components."""
 
 
 def needed_pairs(derivative: int) -> int:
@@ -233,7 +241,7 @@ class BatchResult:
         Fraction of each cell inside the union of their spans.
     smoothing : ndarray, shape (P,)
         lambda that was used.
-    freedom : ndarray, shape (P,)
+    edf : ndarray, shape (P,)
         Effective degrees of freedom of the fit, trace(N^-1 A'WA); NaN if not computed.
     passes : ndarray of int32, shape (P,)
         Robust passes made.
@@ -250,7 +258,7 @@ class BatchResult:
     count: NDArray[np.int32]
     covered: NDArray[np.float64]
     smoothing: NDArray[np.float64]
-    freedom: NDArray[np.float64]
+    edf: NDArray[np.float64]
     passes: NDArray[np.int32]
     status: NDArray[np.int8]
     robust_weights: NDArray[np.float64]
@@ -273,11 +281,30 @@ class BatchResult:
             count=np.zeros((pixels, cells), dtype=np.int32),
             covered=np.zeros((pixels, cells)),
             smoothing=np.full(pixels, np.nan),
-            freedom=np.full(pixels, np.nan),
+            edf=np.full(pixels, np.nan),
             passes=np.zeros(pixels, dtype=np.int32),
             status=np.zeros(pixels, dtype=np.int8),
             robust_weights=np.ones(len(batch.pair)),
         )
+
+    def write_series(
+        self, pixel: int, cells: slice, series: NDArray[np.float64], std: NDArray[np.float64] | None
+    ) -> None:
+        """Write the series of a pixel and its standard deviations, if given, where pairs overlap cells.
+
+        Parameters
+        ----------
+        pixel : int
+            Its place in the batch.
+        cells : slice
+            Its own range of the grid, m cells.
+        series, std : ndarray, shape (2, m)
+            [m/yr]
+        """
+        seen = self.count[pixel, cells] > 0
+        self.values[pixel, :, cells] = np.where(seen, series, np.nan)
+        if std is not None:
+            self.std[pixel, :, cells] = np.where(seen, std, np.nan)
 
     def part(self, pixels: slice, observations: slice) -> BatchResult:
         """Give the results of some pixels, as views.

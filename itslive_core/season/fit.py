@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from itslive_core.inversion.pixel_fit import enough, reweight
-from itslive_core.inversion.solver import FAILED, MAX_PASSES, RAYLEIGH_MEDIAN, SOLVED, TOO_FEW
+from itslive_core.inversion.solver import FAILED, MAX_PASSES, SOLVED, TOO_FEW
 from itslive_core.season.algebra import (
     BORDER,
     FLAT,
@@ -26,6 +26,7 @@ from itslive_core.season.algebra import (
     load,
 )
 from itslive_core.support.compiled import kernel
+from itslive_core.support.constants import RAYLEIGH_MEDIAN
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

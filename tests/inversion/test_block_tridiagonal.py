@@ -32,7 +32,7 @@ def assert_same(found: BatchResult, expected: BatchResult, tolerance: float = 1e
     np.testing.assert_array_equal(found.count, expected.count)
     np.testing.assert_array_equal(found.covered, expected.covered)
     np.testing.assert_allclose(found.smoothing, expected.smoothing, rtol=1e-12)
-    np.testing.assert_allclose(found.freedom, expected.freedom, rtol=tolerance)
+    np.testing.assert_allclose(found.edf, expected.edf, rtol=tolerance)
     np.testing.assert_allclose(found.robust_weights, expected.robust_weights, atol=tolerance)
     np.testing.assert_allclose(found.values, expected.values, rtol=0, atol=tolerance * scale)
     np.testing.assert_allclose(found.std, expected.std, rtol=0, atol=tolerance * scale)
@@ -62,7 +62,7 @@ def test_stiff_solutions_are_refined(smoothing: float) -> None:
     np.testing.assert_array_equal(found.passes, expected.passes)
     scale = np.nanmax(np.abs(expected.values))
     np.testing.assert_allclose(found.values, expected.values, rtol=0, atol=1e-12 * scale)
-    np.testing.assert_allclose(found.freedom, expected.freedom, atol=1e-9 if smoothing < 1e5 else 0.2)
+    np.testing.assert_allclose(found.edf, expected.edf, atol=1e-9 if smoothing < 1e5 else 0.2)
     np.testing.assert_allclose(found.std, expected.std, rtol=1e-9 if smoothing < 1e5 else 5e-3)
 
 

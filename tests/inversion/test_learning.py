@@ -15,25 +15,27 @@ from itslive_core.bands.algebra import (
     blank_inverse,
     factorise,
     selected_inverse,
-    solve,
 )
 from itslive_core.bands.assembly import assemble
 from itslive_core.bands.penalty import Penalty, add_penalty
 from itslive_core.bands.spans import Spans
 from itslive_core.inversion.dense import difference_matrix
-from itslive_core.inversion.learning.mission_offsets import TRUSTED, active_missions, solve_offsets
+from itslive_core.inversion.learning.mission_offsets import TRUSTED, offset_missions, solve_offsets
 from itslive_core.inversion.learning.noise_model import (
     CORE_VARIANCE,
     give_credit,
     image_correlation,
-    leverage,
     mission_noise,
 )
-from itslive_core.inversion.learning.roughness import MONTHS, YEAR, allow, design, fit_roughness, n_columns
+from itslive_core.inversion.learning.roughness import Design, allow, fit_roughness
+from itslive_core.inversion.pixel_fit import PixelSystem
 from itslive_core.inversion.search import EVIDENCE, Problem
-from itslive_core.inversion.solver import RAYLEIGH_MEDIAN, TUKEY_WIDTH
+from itslive_core.inversion.solver import TUKEY_WIDTH
 from itslive_core.observations.missions import MISSIONS
 from itslive_core.observations.time_grid import SpanOperator, TimeGrid
+from itslive_core.support.constants import DAYS_PER_YEAR as YEAR
+from itslive_core.support.constants import MONTHS_PER_YEAR as MONTHS
+from itslive_core.support.constants import RAYLEIGH_MEDIAN
 from tests.inversion.full_system import Joint
 from tests.simulate import image_noise, network
 
@@ -53,25 +55,6 @@ def banded_inverse(op: SpanOperator, w: np.ndarray, order: int, alpha: float) ->
 
 
 # ---------------------------------------------------------------------------------------------------- noise
-
-
-@pytest.mark.parametrize(
-    ("interval", "longest"),
-    [(400.0, 5.0), (12.0, 6.0), (12.0, 20.0), (12.0, 45.0), (5.0, 300.0), (90.0, 700.0)],
-)
-def test_leverage_is_the_quadratic_form(interval: float, longest: float) -> None:
-    """From pairs inside a cell, over pairs of two cells, to pairs as long as the band is wide."""
-    rng = np.random.default_rng(1)
-    start, end = network(rng, 150, length=700, longest=longest)
-    start[:3], end[:3] = 17_000.0, 17_000.0 + longest  # as long as the band is wide
-    op = TimeGrid.covering(start, end, interval).operator(start, end)
-    w = rng.uniform(0, 3, len(op))
-    _, z = banded_inverse(op, w, 2, 0.4)
-    q = np.empty(len(op))
-    leverage(Spans(*op.columns), z, q)
-    a, d = op.to_dense(), difference_matrix(2, op.grid.size)
-    inverse = np.linalg.inv(a.T @ (w[:, None] * a) + 0.4 * d.T @ d)
-    np.testing.assert_allclose(q, np.einsum("ji,ik,jk->j", a, inverse, a), rtol=1e-9)
 
 
 @dataclass(frozen=True)
@@ -161,7 +144,7 @@ def test_rejected_pairs_say_nothing_of_the_noise() -> None:
 def images_of(rng: np.random.Generator, n: int, images: int) -> tuple[np.ndarray, np.ndarray]:
     """Draw earlier and later images of n pairs; none is the earlier of one pair and the later of another."""
     half = images // 2
-    return rng.integers(0, half, n).astype(np.int32), rng.integers(half, images, n).astype(np.int32)
+    return rng.integers(0, half, n), rng.integers(half, images, n)
 
 
 @pytest.mark.parametrize(("rho", "low", "high"), [(0.0, 0.0, 0.003), (0.05, 0.03, 0.05), (0.2, 0.17, 0.21)])
@@ -203,7 +186,7 @@ def test_correlation_is_the_mean_product_over_couples() -> None:
 
 def test_without_shared_images_there_is_no_correlation() -> None:
     n = 50
-    image = np.arange(n, dtype=np.int32)
+    image = np.arange(n)
     assert image_correlation(image, image + n, 2 * n, np.ones(n), np.ones(n), np.ones(n), np.ones(n)) == 0
     credit = np.empty(n)
     give_credit(image, image + n, 2 * n, np.ones(n), 0.2, credit)
@@ -249,28 +232,24 @@ def test_offsets_solve_the_full_system(kappa: float, interval: float) -> None:
     w = rng.uniform(0, 3, n)
     w[::17] = 0.0
     column = np.full(len(MISSIONS), -1)
-    column[[S1, L7, L8_9]] = [1, 0, 2]
+    active = np.array([m for m in range(len(MISSIONS)) if m in (S1, L7, L8_9)])
+    column[active] = np.arange(3)
     data = rng.normal(300, 40, (n, 2)) + np.array([0, 25.0, -40.0, 60.0])[column[mission] + 1][:, None]
     before = np.zeros((2, len(MISSIONS)))
-    before[:, [S1, L7, L8_9]] = rng.normal(0, 20, (2, 3))
+    before[:, active] = rng.normal(0, 20, (2, 3))
     left = np.ascontiguousarray(data.T - before[:, mission])
 
-    band, _ = banded_inverse(op, w, 2, 0.4)
-    now = np.empty((2, size))
+    system = PixelSystem.blank(Spans(*op.columns), size, 2)
+    system.enter(w, *left)
+    assert system.solve(Penalty(2, 0.4, np.ones(size)), stiff=False)
     a, d = op.to_dense(), difference_matrix(2, size)
     normal = a.T @ (w[:, None] * a) + 0.4 * d.T @ d
-    now[:] = (left * w) @ a  # what the offsets found before leave of the right side
-    solve(band, now)
-    b, inverse, extra = np.zeros((2, len(MISSIONS))), np.zeros((len(MISSIONS),) * 2), np.empty(size)
-    solve_offsets(
-        Spans(*op.columns), w, *left, mission, column, 3, kappa, band, before, now, b, inverse, extra
-    )
+    b, inverse, extra = solve_offsets(system, mission, active, kappa, before[:, active])
 
     expected = Joint.solve(a, normal, w, data, column[mission], 3, kappa)
-    np.testing.assert_allclose(now, expected.v, rtol=1e-8)
-    active = [L7, S1, L8_9]
-    np.testing.assert_allclose(b[:, :3] + before[:, active], expected.b, rtol=1e-8, atol=1e-9)
-    np.testing.assert_allclose(inverse[:3, :3], expected.inverse[size:, size:], rtol=1e-8, atol=1e-14)
+    np.testing.assert_allclose(system.series, expected.v, rtol=1e-8)
+    np.testing.assert_allclose(b + before[:, active], expected.b, rtol=1e-8, atol=1e-9)
+    np.testing.assert_allclose(inverse, expected.inverse[size:, size:], rtol=1e-8, atol=1e-14)
     plain = np.diag(np.linalg.inv(normal))
     np.testing.assert_allclose(extra, np.diag(expected.inverse)[:size] - plain, rtol=1e-6, atol=1e-12)
     assert (extra >= 0).all()
@@ -290,11 +269,7 @@ def test_the_reference_is_the_first_trusted_mission_with_a_tenth_of_the_pairs(
     counts: dict[int, int], reference: int | None, active: set[int]
 ) -> None:
     mission = np.repeat(list(counts), list(counts.values())).astype(np.int64)
-    column = np.empty(len(MISSIONS), dtype=np.int64)
-    n = active_missions(mission, np.ones(len(mission)), column)
-    assert n == len(active)
-    assert set(np.flatnonzero(column >= 0)) == active
-    assert sorted(column[column >= 0]) == list(range(n))
+    assert offset_missions(mission, np.ones(len(mission))).tolist() == sorted(active)
     assert reference not in active
     assert sorted(TRUSTED) == list(range(len(MISSIONS)))
 
@@ -308,10 +283,7 @@ def test_rows_of_the_design_are_hats_of_years_and_months(
     order: int, interval: float, differences: int
 ) -> None:
     first_time = 1500 * interval
-    total = n_columns(differences, interval)
-    columns = np.empty((differences, 5), dtype=np.int64)
-    values = np.empty((differences, 5))
-    design(first_time, interval, order, columns, values)
+    columns, values, total = Design.of(first_time, interval, order, differences)
     x = np.zeros((differences, total))
     np.add.at(x, (np.arange(differences)[:, None], columns), values)
     assert columns.min() >= 0
@@ -369,7 +341,7 @@ class Evidence:
         return 1 - alpha * np.diag(d @ np.linalg.solve(normal, d.T))
 
 
-def bursts(order: int, interval: float = 12.0) -> tuple[Evidence, Problem, np.ndarray, np.ndarray]:
+def bursts(order: int, interval: float = 12.0) -> tuple[Evidence, Problem, Design]:
     """Observe a series that is restless in one of its years and in every spring."""
     rng = np.random.default_rng(10)
     start, end = network(rng, 400, length=1100, longest=80)
@@ -389,13 +361,12 @@ def bursts(order: int, interval: float = 12.0) -> tuple[Evidence, Problem, np.nd
         squares, 380.5, order, interval**order, np.ones(size),
     )  # fmt: skip
     rows = size - order
-    columns, values = np.empty((rows, 5), dtype=np.int64), np.empty((rows, 5))
-    design(op.grid.first * interval, interval, order, columns, values)
-    x = np.zeros((rows, n_columns(rows, interval)))
-    np.add.at(x, (np.arange(rows)[:, None], columns), values)
+    design = Design.of(op.grid.first * interval, interval, order, rows)
+    x = np.zeros((rows, design.size))
+    np.add.at(x, (np.arange(rows)[:, None], design.columns), design.values)
     precision = np.ones(x.shape[1])
     precision[0] = 0.0
-    return Evidence(op, w, data, 380.5, order, x, precision), problem, columns, values
+    return Evidence(op, w, data, 380.5, order, x, precision), problem, design
 
 
 @pytest.mark.parametrize("order", [1, 2])
@@ -420,16 +391,16 @@ def best_constant(evidence: Evidence) -> tuple[float, float]:
 @pytest.mark.parametrize("order", [1, 2])
 @pytest.mark.parametrize(("years", "months"), [(True, True), (True, False), (False, True)])
 def test_roughness_is_where_the_evidence_is_highest(order: int, years: bool, months: bool) -> None:
-    evidence, problem, columns, values = bursts(order)
+    evidence, problem, design = bursts(order)
     start, constant = best_constant(evidence)
     level = 0.5 * start / np.log(10) + np.log10(12.0**order)
     for steps, near in ((100, 0.05), (8, 1.0)):  # to the end, and as far as the solver goes
-        theta, precision = np.zeros(evidence.x.shape[1]), np.empty(evidence.x.shape[1])
-        allow(years, months, theta, precision)
-        found = fit_roughness(problem, columns, values, precision, level, theta, steps)
+        theta = np.zeros(evidence.x.shape[1])
+        precision = allow(theta, years=years, months=months)
+        found = fit_roughness(problem, design, precision, level, theta, steps)
         alpha = evidence.alpha(theta)
         np.testing.assert_allclose(
-            problem.shape[: len(columns)], alpha / np.exp(np.log(alpha).mean()), rtol=1e-9
+            problem.shape[: len(design.columns)], alpha / np.exp(np.log(alpha).mean()), rtol=1e-9
         )
         assert (10**found / 12.0**order) ** 2 == pytest.approx(np.exp(np.log(alpha).mean()), rel=1e-9)
         free = np.ones(len(theta), dtype=bool)
@@ -453,12 +424,12 @@ def test_roughness_is_where_the_evidence_is_highest(order: int, years: bool, mon
 @pytest.mark.parametrize("order", [1, 2])
 def test_years_that_hold_little_are_held_back(order: int) -> None:
     """The prior of a year tightens where it holds fewer than six degrees of freedom."""
-    evidence, problem, columns, values = bursts(order)
+    evidence, problem, design = bursts(order)
     start, _ = best_constant(evidence)
     level = 0.5 * start / np.log(10) + np.log10(12.0**order)
-    theta, precision = np.zeros(evidence.x.shape[1]), np.empty(evidence.x.shape[1])
-    allow(True, True, theta, precision)
-    fit_roughness(problem, columns, values, precision, level + 1.0, theta, 1)
+    theta = np.zeros(evidence.x.shape[1])
+    precision = allow(theta, years=True, months=True)
+    fit_roughness(problem, design, precision, level + 1.0, theta, 1)
     theta[:] = 0.0
     theta[0] = 2 * (level + 1.0 - np.log10(12.0**order)) * np.log(10)
     freedom = evidence.x[:, 1:-MONTHS].T @ evidence.held(theta)

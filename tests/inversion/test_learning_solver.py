@@ -14,7 +14,6 @@ from itslive_core.inversion.learning.solver import LearningSolver
 from itslive_core.inversion.solver import (
     MAX_PASSES,
     NO_FREEDOM,
-    RAYLEIGH_MEDIAN,
     SOLVED,
     TOO_FEW,
     TUKEY_WIDTH,
@@ -24,6 +23,7 @@ from itslive_core.inversion.solver import (
 )
 from itslive_core.observations.missions import MISSIONS
 from itslive_core.observations.time_grid import TimeGrid
+from itslive_core.support.constants import RAYLEIGH_MEDIAN
 from tests.inversion.full_system import Joint
 from tests.simulate import image_noise
 
@@ -131,7 +131,7 @@ def hold_against_dense(batch: PixelBatch, options: SolveOptions, result: BatchRe
 
     active = np.flatnonzero(np.isfinite(learnt.offset_std[0, 0]))
     freedom = np.trace(np.linalg.solve(normal, gram)) + len(active)
-    assert result.freedom[0] == pytest.approx(freedom, rel=1e-7)
+    assert result.edf[0] == pytest.approx(freedom, rel=1e-7)
     residual = data - offset - a @ v
     scatter = (w[:, None] * residual**2).sum(axis=0) / ((u * credit).sum() - freedom)
     variance = np.diag(np.linalg.inv(normal))
@@ -192,7 +192,7 @@ def assert_same(one: BatchResult, other: BatchResult, tolerance: float) -> None:
     """Compare two results of one pixel, all but what belongs to single pairs."""
     assert one.learnt is not None
     assert other.learnt is not None
-    for name in ("values", "std", "smoothing", "freedom", "passes", "status", "count", "covered"):
+    for name in ("values", "std", "smoothing", "edf", "passes", "status", "count", "covered"):
         np.testing.assert_allclose(getattr(one, name), getattr(other, name), rtol=tolerance, err_msg=name)
     for name in ("scale", "floor", "offset_std", "correlation", "profile"):
         np.testing.assert_allclose(
@@ -301,7 +301,7 @@ def test_below_forty_pairs_the_noise_is_the_formal_one(order: int) -> None:
     np.testing.assert_allclose(result.values, plain.values, rtol=1e-9)
     # At the stiff end of lambda the selected inverse of the two, compiled apart, keeps some seven digits.
     np.testing.assert_allclose(result.std, plain.std, rtol=1e-6)
-    np.testing.assert_allclose(result.freedom, plain.freedom, rtol=1e-6)
+    np.testing.assert_allclose(result.edf, plain.edf, rtol=1e-6)
 
 
 @pytest.mark.parametrize(

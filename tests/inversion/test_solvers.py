@@ -133,7 +133,7 @@ def test_band_solver_equals_the_oracle(interval: float, order: int, robust: bool
     np.testing.assert_allclose(fast.std, slow.std, rtol=1e-8)
     np.testing.assert_array_equal(fast.count, slow.count)
     np.testing.assert_allclose(fast.covered, slow.covered, atol=1e-9)
-    np.testing.assert_allclose(fast.freedom, slow.freedom, rtol=1e-9)
+    np.testing.assert_allclose(fast.edf, slow.edf, rtol=1e-9)
     np.testing.assert_array_equal(fast.passes, slow.passes)
     np.testing.assert_array_equal(fast.status, slow.status)
     np.testing.assert_allclose(fast.robust_weights, slow.robust_weights, atol=1e-9)

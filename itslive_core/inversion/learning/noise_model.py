@@ -14,19 +14,17 @@ between two such pairs, m pairs of an image hold the information of m / (1 + (m 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from itslive_core.support.arrays import median
 from itslive_core.support.compiled import kernel
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from itslive_core.bands.algebra import Inverse
-    from itslive_core.bands.spans import Spans
-
-__all__ = ["CORE_VARIANCE", "give_credit", "image_correlation", "leverage", "mission_noise"]
+__all__ = ["CORE_VARIANCE", "give_credit", "image_correlation", "mission_noise"]
 
 CORE_VARIANCE = 0.8897
 """Variance of a normal vector of two components as the bisquare sees it: E[u |r|^2 / 2] / E[u], with
@@ -38,62 +36,24 @@ _WORTH = 2.0
 """A floor or a jitter must improve -2 log likelihood by this."""
 
 
-@kernel(error_model="numpy")
-def leverage(spans: Spans, inverse: Inverse, out: NDArray) -> None:  # pragma: no cover - compiled
-    """Form a_j' Z a_j for every pair in O(n + M b), from running sums over the selected inverse.
+class _Sample(NamedTuple):
+    """The pairs of one mission that say something of its noise; see `mission_noise`."""
 
-    Parameters
-    ----------
-    spans : Spans
-        Rows a_j.
-    inverse : Inverse
-        Z, of M cells.
-    out : ndarray, shape (n,)
-    """
-    first, last, head, tail, rate = spans
-    z, size, width = inverse
-    full = 2 * width + 1
-    # square[a, d]: sum over rows and columns a .. a + d; right[a, d]: over row a, columns a .. a + d;
-    # left[c, d]: over column c, rows c - d .. c.
-    square = np.zeros((size, width + 1))
-    right = np.zeros((size, width + 1))
-    left = np.zeros((size, width + 1))
-    for a in range(size - 1, -1, -1):
-        at = a * full + width
-        square[a, 0] = right[a, 0] = left[a, 0] = z[at]
-        for d in range(1, min(width, size - 1 - a) + 1):
-            right[a, d] = right[a, d - 1] + z[at + d]
-            inner = square[a + 1, d - 2] if d >= 2 else 0.0
-            square[a, d] = square[a, d - 1] + square[a + 1, d - 1] - inner + 2.0 * z[at + d]
-        for d in range(1, min(width, a) + 1):
-            left[a, d] = left[a, d - 1] + z[at - d]
-    for j in range(len(first)):
-        p, q = first[j], last[j]
-        if p == q:
-            out[j] = z[p * full + width]
-            continue
-        f, g, between = head[j], tail[j], q - p - 1
-        zp, zq = right[p, 0], right[q, 0]
-        total = f * f * zp + g * g * zq + 2.0 * f * g * z[p * full + width + q - p]
-        if between > 0:
-            total += square[p + 1, between - 1]
-            total += 2.0 * f * (right[p, between] - zp) + 2.0 * g * (left[q, between] - zq)
-        out[j] = max(rate[j] * rate[j] * total, 0.0)
+    formal: NDArray
+    per_span: NDArray
+    energy: NDArray
+    u: NDArray
+    n: int
 
 
 @kernel(error_model="numpy")
 def _scale_for(
-    formal: NDArray,
-    per_span: NDArray,
-    energy: NDArray,
-    u: NDArray,
-    common: float,
-    floor: float,
-    jitter: float,
+    sample: _Sample, common: float, floor: float, jitter: float
 ) -> tuple[float, float]:  # pragma: no cover - compiled
     """Give -2 log likelihood and scale^2 of one mission for a floor^2 and a jitter^2."""
+    formal, per_span, energy, u, n = sample
     logs, z, nu, expected = 0.0, 0.0, 0.0, 0.0
-    for j in range(len(formal)):
+    for j in range(n):
         v = formal[j] + floor + jitter * per_span[j]
         logs += u[j] * np.log(v)
         z += u[j] * energy[j] / v
@@ -104,10 +64,40 @@ def _scale_for(
 
 
 @kernel(error_model="numpy")
+def _noise_of(
+    sample: _Sample, common: float, typical: float
+) -> tuple[float, float, float]:  # pragma: no cover - compiled
+    """Give scale^2, floor^2 and jitter^2 of one mission, for the scale and the formal error of all."""
+    best, scale = _scale_for(sample, common, 0.0, 0.0)
+    floor, jitter = 0.0, 0.0
+    # One after the other, and the floor once more beside the jitter. Floors go from half to 128 times the
+    # typical formal error in factors of two, jitters from 4 to 512 days of it.
+    for part in range(3):
+        for step in range(9 if part != 1 else 8):
+            extra = floor if part == 1 else typical * 4.0 ** (step - 1)
+            moving = typical * 4.0 ** (step + 2) if part == 1 else jitter
+            if part == 2 and step == 0:
+                extra = 0.0
+            value, s = _scale_for(sample, common, extra, moving)
+            if value < best - _WORTH:
+                best, scale, floor, jitter = value, s, extra, moving
+        if part == 1 and jitter == 0.0:
+            break
+    return scale, floor, jitter
+
+
+@kernel(error_model="numpy")
 def mission_noise(
-    formal: NDArray, span: NDArray, mission: NDArray, energy: NDArray, u: NDArray, scale: NDArray,
-    floor: NDArray, jitter: NDArray, variance: NDArray,
-) -> None:  # pragma: no cover - compiled  # fmt: skip
+    formal: NDArray,
+    span: NDArray,
+    mission: NDArray,
+    energy: NDArray,
+    u: NDArray,
+    scale: NDArray,
+    floor: NDArray,
+    jitter: NDArray,
+    variance: NDArray,
+) -> None:  # pragma: no cover - compiled
     """Learn scale, floor and jitter of each mission.
 
     Parameters
@@ -116,7 +106,7 @@ def mission_noise(
         Formal variance of each pair [m^2/yr^2].
     span : ndarray, shape (n,)
         [days]
-    mission : ndarray of int, shape (n,)
+    mission : ndarray of int64, shape (n,)
     energy : ndarray, shape (n,)
         Mean square of both residual components, plus the leverage's share [m^2/yr^2].
     u : ndarray, shape (n,)
@@ -127,50 +117,44 @@ def mission_noise(
         Receives scale^2 (formal^2 + floor^2 + (jitter / span)^2).
     """
     n = len(formal)
-    per_span = 1.0 / (span * span)
-    common = (u * energy / formal).sum() / max(u.sum(), 1e-300)
-    typical = np.median(formal)
-    scale[:] = np.nan
-    floor[:] = np.nan
-    jitter[:] = np.nan
+    square, weight = 0.0, 0.0
+    for j in range(n):
+        square += u[j] * energy[j] / formal[j]
+        weight += u[j]
+    common, typical = square / max(weight, 1e-300), median(formal)
+    f, d, e, t = np.empty(n), np.empty(n), np.empty(n), np.empty(n)
     for m in range(len(scale)):
-        here = np.flatnonzero((mission == m) & (u > 0.0))
-        if len(here) == 0:
-            continue
-        f, d, e, t = formal[here], per_span[here], energy[here], u[here]
-        best, scale[m] = _scale_for(f, d, e, t, common, 0.0, 0.0)
-        floor[m] = jitter[m] = 0.0
-        # One after the other, and the floor once more beside the jitter. Floors go from half to 128 times the
-        # typical formal error in factors of two, jitters from 4 to 512 days of it.
-        for part in range(3):
-            for step in range(9 if part != 1 else 8):
-                extra = floor[m] if part == 1 else typical * 4.0 ** (step - 1)
-                moving = typical * 4.0 ** (step + 2) if part == 1 else jitter[m]
-                if part == 2 and step == 0:
-                    extra = 0.0
-                value, s = _scale_for(f, d, e, t, common, extra, moving)
-                if value < best - _WORTH:
-                    best, scale[m], floor[m], jitter[m] = value, s, extra, moving
-            if part == 1 and jitter[m] == 0.0:
-                break
+        scale[m] = floor[m] = jitter[m] = np.nan
+        k = 0
+        for j in range(n):
+            if mission[j] == m and u[j] > 0.0:
+                f[k], d[k], e[k], t[k] = formal[j], 1.0 / (span[j] * span[j]), energy[j], u[j]
+                k += 1
+        if k > 0:
+            scale[m], floor[m], jitter[m] = _noise_of(_Sample(f, d, e, t, k), common, typical)
     for j in range(n):
         m = mission[j]
         if not np.isnan(scale[m]):
-            variance[j] = scale[m] * (formal[j] + floor[m] + jitter[m] * per_span[j])
+            variance[j] = scale[m] * (formal[j] + floor[m] + jitter[m] * (1.0 / (span[j] * span[j])))
 
 
 @kernel(error_model="numpy")
 def image_correlation(
-    first_image: NDArray, second_image: NDArray, images: int, rx: NDArray, ry: NDArray, variance: NDArray,
+    first_image: NDArray,
+    second_image: NDArray,
+    images: int,
+    rx: NDArray,
+    ry: NDArray,
+    variance: NDArray,
     u: NDArray,
-) -> float:  # pragma: no cover - compiled  # fmt: skip
+) -> float:  # pragma: no cover - compiled
     """Estimate the correlation of the noise of two pairs that share an image, less one standard error.
 
     The mean product of normalised residuals over all such couples, over their mean square; both components.
 
     Parameters
     ----------
-    first_image, second_image : ndarray of int, shape (n,)
+    first_image, second_image : ndarray of int64, shape (n,)
         Numbers of the images of each pair, below ``images``.
     images : int
     rx, ry : ndarray, shape (n,)
@@ -216,7 +200,7 @@ def give_credit(
 
     Parameters
     ----------
-    first_image, second_image : ndarray of int, shape (n,)
+    first_image, second_image : ndarray of int64, shape (n,)
     images : int
     u : ndarray, shape (n,)
         Robust weights.

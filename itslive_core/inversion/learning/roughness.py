@@ -1,4 +1,4 @@
-"""Smoothness that changes in time: how rough the series is, year by year and month by month, compiled.
+"""Smoothness that changes in time: how rough the series is, year by year and month by month.
 
 The penalty on difference i is alpha_i = exp(sum_c X_ic theta_c): one level for the whole series, a slow part
 (linear between yearly knots) for surges and quiet years, and a seasonal part (linear between twelve knots of
@@ -15,23 +15,23 @@ the response of a smoothing spline; where the gradient is large the bound of the
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import math
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from itslive_core.bands.algebra import factorise, selected_inverse, solve
-from itslive_core.bands.penalty import Penalty, add_penalty, difference_energy, penalty_diagonal
+from itslive_core.bands.algebra import selected_inverse
+from itslive_core.bands.penalty import Penalty, penalty_diagonal
 from itslive_core.support.compiled import kernel
+from itslive_core.support.constants import DAYS_PER_YEAR, MONTHS_PER_YEAR
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from itslive_core.inversion.search import Problem
 
-__all__ = ["MONTHS", "NONZERO", "allow", "design", "fit_roughness", "n_columns"]
+__all__ = ["NONZERO", "Design", "allow", "fit_roughness"]
 
-YEAR = 365.25
-MONTHS = 12
 NONZERO = 5
 """Columns that one difference belongs to: the level, two years, two months."""
 _LARGEST_STEP = 1.0
@@ -43,110 +43,153 @@ _STEEPEST = 8.0
 """Largest departure of log alpha from its mean."""
 
 
-@kernel()
-def n_columns(differences: int, interval: float) -> int:  # pragma: no cover - compiled
-    """Count the columns of the design for a series of some differences, h days apart."""
-    return 1 + int(np.ceil(differences * interval / YEAR)) + 1 + MONTHS
-
-
-@kernel()
-def design(
-    first_time: float, interval: float, order: int, columns: NDArray, values: NDArray
-) -> None:  # pragma: no cover - compiled
-    """Fill the rows of X.
+class Design(NamedTuple):
+    """Rows of X, one for each of M - k differences.
 
     Parameters
     ----------
-    first_time : float
-        Start of the first cell [days since 1970-01-01].
-    interval : float
-        h [days].
-    order : int
-        k; difference i is centred (k + 1) / 2 cells after the start of cell i.
     columns : ndarray of int64, shape (M - k, 5)
+        Where the row is not 0: the level, two years, two months.
     values : ndarray, shape (M - k, 5)
+        What it is there.
+    size : int
+        Number of columns: the length of theta.
     """
-    months = 1 + int(np.ceil(len(columns) * interval / YEAR)) + 1
-    for r in range(len(columns)):
-        since = r * interval
-        columns[r, 0], values[r, 0] = 0, 1.0
-        year = since / YEAR
-        k = int(np.floor(year))
-        columns[r, 1], values[r, 1] = 1 + k, 1.0 - (year - k)
-        columns[r, 2], values[r, 2] = 2 + k, year - k
-        phase = (first_time + since + 0.5 * (order + 1) * interval) / YEAR
-        phase = (phase - np.floor(phase)) * MONTHS
-        m = int(np.floor(phase))
-        columns[r, 3], values[r, 3] = months + m % MONTHS, 1.0 - (phase - m)
-        columns[r, 4], values[r, 4] = months + (m + 1) % MONTHS, phase - m
+
+    columns: NDArray[np.int64]
+    values: NDArray[np.float64]
+    size: int
+
+    @classmethod
+    def of(cls, first_time: float, interval: float, order: int, differences: int) -> Design:
+        """Place the differences in their years.
+
+        Parameters
+        ----------
+        first_time : float
+            Start of the first cell [days since 1970-01-01].
+        interval : float
+            h [days].
+        order : int
+            k; difference i is centred (k + 1) / 2 cells after the start of cell i.
+        differences : int
+            M - k.
+        """
+        months = 1 + math.ceil(differences * interval / DAYS_PER_YEAR) + 1
+        since = np.arange(differences) * interval
+        columns = np.zeros((differences, NONZERO), dtype=np.int64)
+        values = np.ones((differences, NONZERO))
+        year = since / DAYS_PER_YEAR
+        begun = np.floor(year)
+        columns[:, 1], values[:, 1] = 1 + begun, 1.0 - (year - begun)
+        columns[:, 2], values[:, 2] = 2 + begun, year - begun
+        phase = (first_time + since + 0.5 * (order + 1) * interval) / DAYS_PER_YEAR
+        phase = (phase - np.floor(phase)) * MONTHS_PER_YEAR
+        begun = np.floor(phase)
+        columns[:, 3], values[:, 3] = months + begun % MONTHS_PER_YEAR, 1.0 - (phase - begun)
+        columns[:, 4], values[:, 4] = months + (begun + 1) % MONTHS_PER_YEAR, phase - begun
+        return cls(columns, values, months + MONTHS_PER_YEAR)
 
 
-@kernel()
-def allow(years: bool, months: bool, theta: NDArray, precision: NDArray) -> None:  # pragma: no cover
-    """Set the prior's precision so that only some parts of theta may differ from 0, and the others to 0."""
-    split = len(theta) - MONTHS
+def allow(theta: NDArray[np.float64], *, years: bool, months: bool) -> NDArray[np.float64]:
+    """Let only some parts of theta differ from 0, and set the others to 0; gives the prior's precision."""
+    split = len(theta) - MONTHS_PER_YEAR
+    precision = np.ones(len(theta))
     precision[0] = 0.0
-    precision[1:split] = 1.0 if years else _FORBIDDEN
-    precision[split:] = 1.0 if months else _FORBIDDEN
-    if not years:
-        theta[1:split] = 0.0
-    if not months:
-        theta[split:] = 0.0
+    for free, part in ((years, slice(1, split)), (months, slice(split, None))):
+        if not free:
+            precision[part], theta[part] = _FORBIDDEN, 0.0
+    return precision
 
 
 @kernel(error_model="numpy")
-def _hold_back(
-    columns: NDArray, values: NDArray, share: NDArray, precision: NDArray
-) -> None:  # pragma: no cover - compiled
+def _hold_back(design: Design, held: NDArray, precision: NDArray) -> None:  # pragma: no cover - compiled
     """Tighten the prior of years that hold few degrees of freedom.
 
     Where pairs are sparse the evidence leans to the stiff side: roughness that nothing shows costs nothing
     there. Such years keep the level of the others.
     """
-    held = np.zeros(len(precision))
+    columns, values, _ = design
+    edf = np.zeros(len(precision))
     for r in range(len(columns)):
         for a in (1, 2):
-            held[columns[r, a]] += values[r, a] * share[r]
-    for c in range(1, len(precision) - MONTHS):
+            edf[columns[r, a]] += values[r, a] * held[r]
+    for c in range(1, len(precision) - MONTHS_PER_YEAR):
         if precision[c] < _FORBIDDEN:
-            precision[c] = max(1.0, (_ENOUGH / max(held[c], 1e-3)) ** 2)
+            precision[c] = max(1.0, (_ENOUGH / max(edf[c], 1e-3)) ** 2)
 
 
 @kernel(error_model="numpy")
-def _step(
-    columns: NDArray, values: NDArray, gradient: NDArray, curvature: NDArray, precision: NDArray,
+def _shape_of(design: Design, theta: NDArray, shape: NDArray) -> float:  # pragma: no cover - compiled
+    """Write the factor of each difference, of geometric mean 1; return the mean logarithm taken from them."""
+    columns, values, _ = design
+    rows, mean = len(columns), 0.0
+    for r in range(rows):
+        total = 0.0
+        for a in range(1, NONZERO):
+            total += values[r, a] * theta[columns[r, a]]
+        shape[r] = total
+        mean += total / rows
+    for r in range(rows):
+        shape[r] = np.exp(min(max(shape[r] - mean, -_STEEPEST), _STEEPEST))
+    return mean
+
+
+@kernel(error_model="numpy")
+def _add_energy(
+    v: NDArray, variance: float, penalty: Penalty, gradient: NDArray
+) -> None:  # pragma: no cover - compiled
+    """Add alpha_i (D v)_i^2 / s^2 of one component."""
+    order, alpha, shape = penalty
+    for r in range(len(gradient)):
+        d = v[r + 1] - v[r] if order == 1 else (v[r + 2] - v[r + 1]) - (v[r + 1] - v[r])
+        gradient[r] += alpha * shape[r] * (d * d) / variance
+
+
+@kernel(error_model="numpy")
+def _normal_of(
+    design: Design,
+    gradient: NDArray,
+    curvature: NDArray,
+    precision: NDArray,
     theta: NDArray,
-) -> NDArray:  # pragma: no cover - compiled  # fmt: skip
-    """Give the scoring step of theta."""
-    n = len(theta)
-    hessian = np.zeros((n, n))
-    g = np.zeros(n)
+    hessian: NDArray,
+    slope: NDArray,
+) -> None:  # pragma: no cover - compiled
+    """Form slope and expected curvature of the objective in theta, with those of the prior."""
+    columns, values, n = design
     for c in range(n):
         hessian[c, c] = 2.0 * precision[c] + 1e-9
-        g[c] = 2.0 * precision[c] * theta[c]
+        slope[c] = 2.0 * precision[c] * theta[c]
     for r in range(len(columns)):
         for a in range(NONZERO):
             ca, va = columns[r, a], values[r, a]
-            g[ca] += va * gradient[r]
+            slope[ca] += va * gradient[r]
             for b in range(NONZERO):
                 hessian[ca, columns[r, b]] += va * values[r, b] * curvature[r]
-    return -np.linalg.solve(hessian, g)
 
 
-@kernel(error_model="numpy")
+def _step(
+    design: Design, gradient: NDArray, curvature: NDArray, precision: NDArray, theta: NDArray
+) -> NDArray[np.float64]:
+    """Give the scoring step of theta."""
+    hessian, slope = np.zeros((design.size, design.size)), np.zeros(design.size)
+    _normal_of(design, gradient, curvature, precision, theta, hessian, slope)
+    step = np.linalg.solve(hessian, slope)
+    return np.negative(step, out=slope)
+
+
 def fit_roughness(
-    problem: Problem, columns: NDArray, values: NDArray, precision: NDArray, level: float, theta: NDArray,
-    steps: int,
-) -> float:  # pragma: no cover - compiled  # fmt: skip
+    problem: Problem, design: Design, precision: NDArray, level: float, theta: NDArray, steps: int
+) -> float:
     """Maximise the evidence over theta; the shape of the problem receives the result.
 
     Parameters
     ----------
     problem : Problem
-    columns, values : ndarray, shape (M - k, 5)
-        Rows of the design.
+    design : Design
     precision : ndarray
-        Of the prior of theta; see `allow`.
+        Of the prior of theta, see `allow`; grows for years that hold little.
     level : float
         log10 lambda to start from.
     theta : ndarray
@@ -159,58 +202,30 @@ def fit_roughness(
     float
         log10 of the geometric mean of lambda; NaN if a matrix cannot be factorised.
     """
-    order, n = problem.order, problem.n
-    size = problem.normal.size
-    rows = size - order
-    theta[0] = 2.0 * (level * np.log(10.0) - np.log(problem.scale))
-    gradient, curvature = np.empty(rows), np.empty(rows)
-    energy, spread, share = np.empty(rows), np.empty(rows), np.empty(rows)
-    shape = problem.shape
-    for turn in range(steps + 1):
-        mean = 0.0
-        for r in range(rows):
-            total = 0.0
-            for a in range(1, NONZERO):
-                total += values[r, a] * theta[columns[r, a]]
-            shape[r] = total
-            mean += total / rows
-        for r in range(rows):
-            shape[r] = np.exp(min(max(shape[r] - mean, -_STEEPEST), _STEEPEST))
-        alpha = np.exp(theta[0] + mean)
-        if turn == steps:
-            break
-        add = problem.work
-        used = len(problem.normal.entries)
-        add.entries[:used] = problem.normal.entries[:used]
-        add_penalty(add, Penalty(order, alpha, shape))
-        if not factorise(add):
-            return np.nan
-        problem.solution[:] = problem.rhs
-        solve(add, problem.solution)
-        selected_inverse(add, problem.inverse)
+    order, n, rows = problem.order, problem.n, len(design.columns)
+    theta[0] = 2.0 * (level * math.log(10.0) - math.log(problem.scale))
+    spread = np.empty(rows)
+    mean = _shape_of(design, theta, problem.shape)
+    for turn in range(steps):
+        penalty = problem.solve(math.exp(theta[0] + mean))
+        if penalty is None:
+            return math.nan
+        selected_inverse(problem.work, problem.inverse)
         penalty_diagonal(problem.inverse, order, spread)
-        gradient[:] = 0.0
-        for c in range(2):
-            q = problem.squares[c]
-            for i in range(size):
-                q -= problem.rhs[c, i] * problem.solution[c, i]
-            variance = max(q, 1e-12 * problem.squares[c] + 1e-300) / max(n - order, 1.0)
-            energy[:] = 0.0
-            difference_energy(problem.solution[c], order, energy)
-            for r in range(rows):
-                gradient[r] += alpha * shape[r] * energy[r] / variance
-        for r in range(rows):
-            held = min(max(1.0 - alpha * shape[r] * spread[r], 1e-6), 1.0)
-            share[r] = held
-            curvature[r] = max(1.5 * held, 0.75 * gradient[r])
-            gradient[r] -= 2.0 * held
+        gradient = np.zeros(rows)
+        for v, q in zip(problem.solution, problem.unexplained(penalty, misfit=False), strict=True):
+            _add_energy(v, q / max(n - order, 1.0), penalty, gradient)
+        held = np.clip(1.0 - penalty.alpha * problem.shape[:rows] * spread, 1e-6, 1.0)
+        curvature = np.maximum(1.5 * held, 0.75 * gradient)
+        gradient -= 2.0 * held
         if turn == 0:
-            _hold_back(columns, values, share, precision)
-        step = _step(columns, values, gradient, curvature, precision, theta)
+            _hold_back(design, held, precision)
+        step = _step(design, gradient, curvature, precision, theta)
         largest = np.abs(step).max()
         if largest > _LARGEST_STEP:
             step *= _LARGEST_STEP / largest
         theta += step
+        mean = _shape_of(design, theta, problem.shape)
         if largest < _SETTLED:
-            steps = turn + 1
-    return 0.5 * (theta[0] + mean) / np.log(10.0) + np.log10(problem.scale)
+            break
+    return 0.5 * (float(theta[0]) + mean) / math.log(10.0) + math.log10(problem.scale)

@@ -20,81 +20,29 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from itslive_core.bands.assembly import cover
-from itslive_core.bands.spans import Spans, spans_of
-from itslive_core.inversion.learning.pixel import Found, Rows, Task, learn_pixel
-from itslive_core.inversion.pixel_fit import enough
-from itslive_core.inversion.search import EVIDENCE, FIXED, GCV
+from itslive_core.inversion.learning.pixel import LearntHere, ObservedPairs, PixelLearner
+from itslive_core.inversion.pixels import PixelRows, solvable_pixels
+from itslive_core.inversion.search import SmoothingRule
 from itslive_core.inversion.solver import (
     FAILED,
-    TOO_FEW,
     BatchResult,
     Learnt,
+    NoiseInputs,
     PixelBatch,
     SolveOptions,
-    needed_pairs,
-    smoothing_limits,
 )
-from itslive_core.support.compiled import kernel
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from itslive_core.inversion.learning.pixel import Estimate
 
 __all__ = ["LearningSolver"]
 
 
-@kernel(error_model="numpy")
-def _learn_all(
-    operator: Spans,
-    span_id: NDArray, offsets: NDArray, pair: NDArray, vx: NDArray, vy: NDArray, formal: NDArray,
-    mission: NDArray, first_image: NDArray, second_image: NDArray, task: Task, values: NDArray,
-    std: NDArray, count: NDArray, covered: NDArray, smoothing: NDArray, freedom: NDArray, passes: NDArray,
-    status: NDArray, u: NDArray, credit: NDArray, sigma: NDArray, scale: NDArray,
-    floor: NDArray, jitter: NDArray,
-    offset: NDArray, offset_std: NDArray, correlation: NDArray, profile: NDArray,
-) -> None:  # pragma: no cover - compiled  # fmt: skip
-    facts = np.empty(4)
-    for p in range(len(offsets) - 1):
-        i0, i1 = offsets[p], offsets[p + 1]
-        here = pair[i0:i1]
-        status[p] = TOO_FEW
-        if i1 == i0:
-            continue
-        spans, cell0, size = spans_of(operator, here)
-        rows = Rows(
-            spans, vx[i0:i1], vy[i0:i1], formal[i0:i1], mission[here], first_image[here], second_image[here],
-        )  # fmt: skip
-        cover(spans, count[p, cell0 : cell0 + size], covered[p, cell0 : cell0 + size])
-        if not enough(span_id, here, task.needed):
-            continue
-        now, bars = np.empty((2, size)), np.empty((2, size if task.uncertainty else 0))
-        offset[p, :, :] = 0.0
-        variance = sigma[i0:i1]
-        variance[:] = rows.formal
-        found = Found(
-            u[i0:i1], credit[i0:i1], variance, scale[p], floor[p], jitter[p], offset[p], offset_std[p],
-            profile[p, cell0 : cell0 + size],
-        )  # fmt: skip
-        mine = Task(
-            task.order, task.needed, task.interval, task.first_time + cell0 * task.interval, task.kind,
-            task.guard, task.log_smoothing, task.low, task.high, task.robust, task.uncertainty, task.noise,
-            task.offsets, task.vary, task.images,
-        )  # fmt: skip
-        status[p] = learn_pixel(rows, mine, found, now, bars, facts)
-        variance[:] = np.sqrt(variance)
-        if status[p] == FAILED:
-            continue
-        smoothing[p], freedom[p], passes[p], correlation[p] = facts[0], facts[1], facts[2], facts[3]
-        for i in range(size):
-            if count[p, cell0 + i] > 0:
-                for k in range(2):
-                    values[p, k, cell0 + i] = now[k, i]
-                    if task.uncertainty:
-                        std[p, k, cell0 + i] = bars[k, i]
-
-
 class LearningSolver:
-    """Solves each pixel by band Cholesky and learns noise, offsets and changing smoothness on the way."""
+    """Solves each pixel by band Cholesky and learns noise, offsets and changing smoothness on the way.
+
+    Thread-safe; its compiled parts work without Python's global lock.
+    """
 
     def solve(self, batch: PixelBatch, options: SolveOptions) -> BatchResult:
         """Estimate every pixel of a batch.
@@ -118,28 +66,59 @@ class LearningSolver:
         noise = batch.noise
         if noise is None:
             raise ValueError("the batch holds no noise inputs: give PixelBatch.noise")
-        operator, grid = batch.operator, batch.operator.grid
-        order = options.derivative
-        if isinstance(options.smoothing, str):
-            kind, log_smoothing = (GCV if options.smoothing == "gcv" else EVIDENCE), np.nan
-        else:
-            kind, log_smoothing = FIXED, float(np.log10(options.smoothing))
-        low, high = np.log10(smoothing_limits(order, grid.interval))
-        task = Task(
-            order, needed_pairs(order), grid.interval, grid.first * grid.interval, kind,
-            options.smoothing == "auto",
-            log_smoothing, low, high, options.robust, options.uncertainty, options.learn_noise,
-            options.offsets, options.vary, noise.images,
-        )  # fmt: skip
-        result = BatchResult.blank(batch, uncertainty=options.uncertainty)
+        rule = SmoothingRule.of(options, batch.operator.grid.interval)
         learnt = Learnt.blank(batch)
-        _learn_all(
-            Spans(*operator.columns), batch.span_id,
-            batch.offsets, batch.pair, batch.vx, batch.vy, noise.variance, noise.mission, noise.first_image,
-            noise.second_image, task, result.values, result.std, result.count, result.covered,
-            result.smoothing, result.freedom, result.passes, result.status, result.robust_weights,
-            learnt.credit, learnt.sigma, learnt.scale, learnt.floor, learnt.jitter,
-            learnt.offset, learnt.offset_std,
-            learnt.correlation, learnt.profile,
-        )  # fmt: skip
-        return replace(result, learnt=learnt)
+        result = replace(BatchResult.blank(batch, uncertainty=options.uncertainty), learnt=learnt)
+        for rows in solvable_pixels(batch, rule.order, result):
+            pairs = _observed(batch, noise, rows)
+            here = _learnt_at(result.robust_weights, learnt, rows)
+            here.variance[:] = pairs.formal
+            estimate = PixelLearner(pairs, rows.size, options, rule, here).run()
+            here.variance[:] = np.sqrt(here.variance)
+            if estimate is None:
+                result.status[rows.number] = FAILED
+            else:
+                _write(estimate, rows, result, learnt)
+        return result
+
+
+def _observed(batch: PixelBatch, noise: NoiseInputs, rows: PixelRows) -> ObservedPairs:
+    """Take the observations of a pixel from its batch."""
+    grid, own = batch.operator.grid, rows.observations
+    return ObservedPairs(
+        spans=rows.spans,
+        first_time=(grid.first + rows.first_cell) * grid.interval,
+        interval=grid.interval,
+        vx=batch.vx[own],
+        vy=batch.vy[own],
+        formal=noise.variance[own],
+        mission=noise.mission[rows.pair],
+        first_image=noise.first_image[rows.pair].astype(np.int64),
+        second_image=noise.second_image[rows.pair].astype(np.int64),
+        images=noise.images,
+    )
+
+
+def _learnt_at(u: np.ndarray, learnt: Learnt, rows: PixelRows) -> LearntHere:
+    """Give the room for what is learnt at a pixel."""
+    p, own = rows.number, rows.observations
+    return LearntHere(
+        u=u[own],
+        credit=learnt.credit[own],
+        variance=learnt.sigma[own],
+        scale=learnt.scale[p],
+        floor=learnt.floor[p],
+        jitter=learnt.jitter[p],
+        offset=learnt.offset[p],
+        offset_std=learnt.offset_std[p],
+        profile=learnt.profile[p, rows.cells],
+    )
+
+
+def _write(estimate: Estimate, rows: PixelRows, result: BatchResult, learnt: Learnt) -> None:
+    """Put the estimate of a pixel into the results of its batch; cells that no pair overlaps stay empty."""
+    p = rows.number
+    result.status[p], result.passes[p] = estimate.status, estimate.passes
+    result.smoothing[p], result.edf[p] = estimate.smoothing, estimate.edf
+    learnt.correlation[p] = estimate.correlation
+    result.write_series(p, rows.cells, estimate.series, estimate.std)

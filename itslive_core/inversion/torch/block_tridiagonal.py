@@ -16,15 +16,16 @@ import numpy as np
 from itslive_core.bands.torch_assembly import SpanRows, add_penalty, penalty_gradient, penalty_trace
 from itslive_core.bands.torch_band import BlockCholesky
 from itslive_core.bands.torch_memory import device_lock, in_batches, memory_for
-from itslive_core.inversion.banded import _SETTLED, _STIFF, _STIFFEST
 from itslive_core.inversion.search import EVIDENCE, FIXED, GCV
 from itslive_core.inversion.solver import (
     FAILED,
     MAX_PASSES,
     MOVE_TOLERANCE,
     NO_FREEDOM,
-    RAYLEIGH_MEDIAN,
+    SETTLED,
     SOLVED,
+    STIFF,
+    STIFFEST,
     TOO_FEW,
     TUKEY_WIDTH,
     BatchResult,
@@ -34,6 +35,7 @@ from itslive_core.inversion.solver import (
 )
 from itslive_core.inversion.torch.feed import Feed
 from itslive_core.inversion.torch.search import Criterion, search
+from itslive_core.support.constants import RAYLEIGH_MEDIAN
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -186,14 +188,14 @@ class _Group:
                         task.scale, self.room,
                     ),
                 )  # fmt: skip
-            alpha = ((10.0**state.choice / task.scale) ** 2).minimum(_STIFFEST * data_part)
+            alpha = ((10.0**state.choice / task.scale) ** 2).minimum(STIFFEST * data_part)
             add_penalty(band, rows.sizes, task.order, alpha)
             factor = BlockCholesky.of(band)
             del band
             failed = state.choice.isnan() | ~factor.good
             now = factor.solve(rhs)
             residual = data - rows.predict(now)
-            stiff = (alpha > _STIFF * data_part) & ~failed
+            stiff = (alpha > STIFF * data_part) & ~failed
             if bool(stiff.any()):
                 now, residual = _refine(rows, w, data, task.order, alpha, factor, now, residual, stiff)
             done = failed | torch.full_like(failed, not task.robust or turn == MAX_PASSES)
@@ -218,7 +220,7 @@ class _Group:
         old = state.choice[choosing]
         new = search(criterion, task.low, task.high, old)
         state.choice[choosing] = new
-        state.calm[choosing] = (state.calm[choosing] + 1) * ((new - old).abs() < _SETTLED)
+        state.calm[choosing] = (state.calm[choosing] + 1) * ((new - old).abs() < SETTLED)
         state.choosing = choosing & task.robust & (state.calm < 2)
 
     def _finish(self, all_: _Leaving, done: Tensor, turn: int) -> None:
@@ -242,14 +244,14 @@ class _Group:
             return
         rows, kept = all_.rows.keep(solved)
         inverse = all_.factor.take(solved).selected_inverse(task.order)
-        freedom = rows.sizes - all_.alpha[solved] * penalty_trace(inverse, rows.sizes, task.order)
-        left = rows.total(state.u[kept]) - freedom
+        edf = rows.sizes - all_.alpha[solved] * penalty_trace(inverse, rows.sizes, task.order)
+        left = rows.total(state.u[kept]) - edf
         squares = rows.total(all_.w[kept, None] * all_.residual[kept] ** 2)
         scatter = (squares / left[:, None]).sqrt()
         known = (left > 0.0)[:, None] & (scatter > 0.0)
         std = scatter.where(known, np.nan)[:, None, :] * inverse[..., -1:].sqrt()
         self._write(result.std, q, std)
-        result.freedom[feed.pixels[q]] = freedom.cpu().numpy()
+        result.edf[feed.pixels[q]] = edf.cpu().numpy()
         result.status[feed.pixels[q]] = np.where(known.all(dim=1).cpu().numpy(), SOLVED, NO_FREEDOM)
 
     def _write(self, target: NDArray[np.float64], numbers: NDArray[np.int64], series: Tensor) -> None:
@@ -313,7 +315,7 @@ def _refine(
     residual: Tensor,
     stiff: Tensor,
 ) -> tuple[Tensor, Tensor]:
-    """Improve solutions under a stiff penalty; see `pixel_fit.refine`."""
+    """Improve solutions under a stiff penalty; see `pixel_fit.PixelSystem`."""
     for _ in range(_REFINEMENTS):
         slope = rows.project(w, residual) - penalty_gradient(now, rows.sizes, order, alpha)
         step = factor.solve(slope).where(stiff[:, None, None], 0.0)

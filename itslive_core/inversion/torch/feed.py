@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from itslive_core.bands.assembly import cover
-from itslive_core.bands.spans import Spans, reach_of, spans_of
+from itslive_core.bands.spans import reach_of
 from itslive_core.bands.torch_assembly import SpanRows
 from itslive_core.bands.torch_band import block_rows
 from itslive_core.bands.torch_memory import to_device
-from itslive_core.inversion.pixel_fit import enough
-from itslive_core.inversion.solver import TOO_FEW, needed_pairs, observations_of
+from itslive_core.inversion.pixels import solvable_pixels
+from itslive_core.inversion.solver import observations_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -57,20 +56,11 @@ class Feed:
     @classmethod
     def of(cls, batch: PixelBatch, order: int, result: BatchResult, device: str) -> Feed:
         """Count coverage, find the pixels with enough pairs, and send them to the device."""
-        rows = Spans(*batch.operator.columns)
-        a, offsets, needed = batch.operator, batch.offsets, needed_pairs(order)
-        result.status[:] = TOO_FEW
-        able: list[tuple[int, int, int, int]] = []
-        for p in range(batch.n_pixels):
-            here = batch.pair[offsets[p] : offsets[p + 1]]
-            if len(here) == 0:
-                continue
-            spans, cell0, size = spans_of(rows, here)
-            own = slice(cell0, cell0 + size)
-            cover(spans, result.count[p, own], result.covered[p, own])
-            if enough(batch.span_id, here, needed):
-                able.append((reach_of(spans, order), size, p, cell0))
-        able.sort()
+        a, offsets = batch.operator, batch.offsets
+        able = sorted(
+            (reach_of(rows.spans, order), rows.size, rows.number, rows.first_cell)
+            for rows in solvable_pixels(batch, order, result)
+        )
         widths, sizes, pixels, cell0s = np.array(able, dtype=np.int64).reshape(-1, 4).T
         counts = offsets[pixels + 1] - offsets[pixels]
         begin = np.concatenate(([0], np.cumsum(counts)))
