@@ -11,8 +11,9 @@ import pytest
 import itslive_core as itslive
 from itslive_core import ImagePairs, InversionSettings, PairSelection
 from itslive_core.errors import SettingsError
-from itslive_core.filters.rejections import Observations, explain_rejections, pair_error, reject, rejections
+from itslive_core.filters.rejections import explain_rejections, reject, rejections
 from itslive_core.inversion.point import use_pairs
+from itslive_core.observations.batches import Observations, PairFacts, pair_error
 from tests.acquisitions import lock, observe
 
 YEAR = 365.25
@@ -163,14 +164,13 @@ def test_block_and_point_reject_alike() -> None:
     def joined(name: str) -> np.ndarray:
         return np.concatenate([getattr(case.pairs, name) for case in cases])
 
-    one = [Observations.at_point(case.pairs) for case in cases]
+    one = [PairFacts.of(case.pairs) for case in cases]
     block = Observations(
         np.concatenate(([0], np.cumsum(sizes))), np.arange(sum(sizes), dtype=np.int32), joined("vx"),
-        joined("vy"), joined("start"), joined("end"), np.concatenate([o.error for o in one]),
-        np.concatenate([o.mission for o in one]),
+        joined("vy"),
     )  # fmt: skip
     left = block
-    for _, _, after in rejections(block, settings):
+    for _, _, after in rejections(block, PairFacts(*map(np.concatenate, zip(*one))), settings):
         left = after
     expected = np.concatenate([explain_rejections(case.pairs, settings) == "" for case in cases])
     np.testing.assert_array_equal(np.flatnonzero(expected), left.pair)
