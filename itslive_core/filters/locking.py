@@ -238,9 +238,13 @@ def _expect(reference: _Reference, rows: slice, width: int) -> tuple[_Judged, Ba
     accepted = reference.pairs.part(shorter).spans
     factor, inverse, rhs = blank_band(size, width), blank_inverse(size, width), np.empty((2, size))
     assemble(
-        accepted, reference.weights[shorter], reference.along[shorter], _BIAS * reference.noise[shorter],
-        factor, rhs,
-    )  # fmt: skip
+        accepted,
+        reference.weights[shorter],
+        reference.along[shorter],
+        _BIAS * reference.noise[shorter],
+        factor,
+        rhs,
+    )
     add_links(factor, reference.change, reference.scale)
     factorise(factor)
     solve(factor, rhs)

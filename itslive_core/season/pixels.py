@@ -246,7 +246,12 @@ def season_of_block(
     rows = SeasonRows.make(shared.start, shared.end) if rows is None else rows
     used = filter_block(pixels, shared, settings)
     weights = observation_weights(
-        settings.weights, used.offsets, used.pair, shared.end - shared.start, shared.vx_error,
-        shared.vy_error, shared.mission,
-    )  # fmt: skip
+        settings.weights,
+        used.offsets,
+        used.pair,
+        shared.end - shared.start,
+        shared.vx_error,
+        shared.vy_error,
+        shared.mission,
+    )
     return season_of_pixels(rows, used, weights, robust=settings.robust, inflation=inflation)

@@ -11,7 +11,7 @@ import pytest
 import itslive_core as itslive
 from itslive_core import ImagePairs, InversionSettings, PairSelection
 from itslive_core.errors import SettingsError
-from itslive_core.filters.rejections import explain_rejections, reject, rejections
+from itslive_core.filters.rejections import FILTERS, explain_rejections, reject, rejections
 from itslive_core.inversion.point import use_pairs
 from itslive_core.observations.batches import Observations, PairFacts, pair_error
 from tests.acquisitions import lock, observe
@@ -144,6 +144,13 @@ def test_all_filters_in_their_order_and_a_word_for_every_pair() -> None:
         assert (names == step.name).sum() == step.dropped > 0
     before = [case.pairs.history[-1].kept, *(step.kept for step in steps)]
     assert [a - b for a, b in pairwise(before)] == [step.dropped for step in steps]
+
+
+def test_every_filter_is_switched_by_a_setting_of_its_own() -> None:
+    settings = InversionSettings(max_error=20.0, max_angle=45.0, max_deviation=3.5)
+    assert len({one.name for one in FILTERS}) == len({one.setting for one in FILTERS}) == len(FILTERS)
+    assert all(one.limit(settings) is not None for one in FILTERS)
+    assert all(one.limit(OFF) is None for one in FILTERS)
 
 
 def test_nothing_is_rejected_where_nothing_is_asked_for() -> None:
