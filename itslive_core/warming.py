@@ -55,8 +55,7 @@ def _read() -> None:
     chunk = np.full((4, 4), 7, dtype=np.int16)
     counts, layers, vx, vy, partial = gather_chunk(chunk, chunk, 0, marker, marker)
     offsets = np.concatenate(([0], np.cumsum(counts)))
-    for column in (layers, vx):
-        merge_chunks(counts[None, :], offsets, column, np.empty_like(column), 0)
+    merge_chunks(counts[None, :], offsets, layers, np.empty_like(layers), 0)
     pixels = PixelBlock(Block(0, 2, 0, 2), offsets, layers, vx, vy, partial)
     median_velocity(pixels.keep(np.ones(4, dtype=bool)))
 

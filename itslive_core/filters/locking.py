@@ -1,33 +1,33 @@
-"""Which pairs of a pixel locked on something that does not move: kernels of the span-consistency filter.
+"""Which pairs of a pixel locked on something that does not move: the span-consistency filter of a pixel.
 
-See `itslive_core.filters.outliers` for the rule.
+See `itslive_core.filters.outliers` for the rule. The pairs of a pixel stand in the order of their span
+classes, so that the shorter ones of a class are those before it.
 """
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from itslive_core.bands.algebra import (
-    Band,
-    Inverse,
-    blank_band,
-    blank_inverse,
-    factorise,
-    selected_inverse,
-    solve,
-)
+from itslive_core.bands.algebra import Band, blank_band, blank_inverse, factorise, selected_inverse, solve
 from itslive_core.bands.assembly import assemble, predict
-from itslive_core.filters.monthly_series import YEAR, Rows, add_links, fit_series, rows_of_pixel
+from itslive_core.bands.span_variance import span_variances
+from itslive_core.filters.monthly_series import add_links, fit_series
+from itslive_core.observations.missions import MISSIONS
+from itslive_core.support.arrays import median
 from itslive_core.support.compiled import kernel
+from itslive_core.support.constants import MAD_TO_STD, MONTHS_PER_YEAR
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from itslive_core.bands.spans import Spans
+    from itslive_core.filters.monthly_series import MonthlyPairs
+    from itslive_core.observations.batches import Observations
 
-__all__ = ["filter_block"]
+__all__ = ["without_locked"]
 
 _LEAST_REFERENCE = 20
 """Fewest pairs that a reference is made of."""
@@ -55,369 +55,400 @@ _RELATIVE, _LEAST_SD = 0.05, 1.0
 _DOUBTFUL = 2.0
 """Pairs that lack this many standard deviations are kept, but no standard for longer ones."""
 _CUT = 6.0
+"""Pairs that are off by more standard deviations are no part of the series."""
+_MEDIAN_VARIANCE = 1.57
+"""Variance of the median of n normal numbers, times n."""
 
 
 class _Reference(NamedTuple):
-    """The pairs accepted so far.
+    """The pairs of a pixel, and which of them were accepted so far.
 
     Parameters
     ----------
-    weights : ndarray, shape (n,)
-        Weight in the series; 0 for pairs that are no part of it.
-    joined : ndarray, shape (n,)
-        1 for pairs that are part of it.
+    pairs : MonthlyPairs
+        n pairs, from short to long.
+    first : int
+        Number of the first cell since 1970-01-01.
     along : ndarray, shape (n,)
         Values along the flow [m/yr].
     noise : ndarray, shape (n,)
         Standard deviation of each pair [m/yr].
+    weights : ndarray, shape (n,)
+        Weight in the series; 0 for pairs that are no part of it.
+    joined : ndarray of bool, shape (n,)
+        Pairs that are part of it.
     change : float
         Typical change of the series from month to month [m/yr].
     scale : ndarray, shape (M,)
         Local speed relative to the typical one.
-    excess, close : ndarray, shape (missions,)
-        Sum of the shares by which the pairs of a mission differ from the series, and their number.
     """
 
-    weights: NDArray
-    joined: NDArray
-    along: NDArray
-    noise: NDArray
+    pairs: MonthlyPairs
+    first: int
+    along: NDArray[np.float64]
+    noise: NDArray[np.float64]
+    weights: NDArray[np.float64]
+    joined: NDArray[np.bool_]
     change: float
-    scale: NDArray
-    excess: NDArray
-    close: NDArray
+    scale: NDArray[np.float64]
 
 
-class _Expected(NamedTuple):
-    """What the reference says about each pair, shape (n,) [m/yr].
+class _Tally(NamedTuple):
+    """What is counted of each mission, from short spans to long ones, shape (missions,).
 
     Parameters
     ----------
+    excess, close : ndarray
+        Sum of the shares by which its pairs differ from the series, and their number.
+    slow, fast : ndarray
+        Number of pairs that read too slow, and too fast.
+    """
+
+    excess: NDArray[np.float64]
+    close: NDArray[np.float64]
+    slow: NDArray[np.float64]
+    fast: NDArray[np.float64]
+
+
+class _Judged(NamedTuple):
+    """The pairs of a span class, and what the reference says that they should read, shape (n,) [m/yr].
+
+    Parameters
+    ----------
+    mission : ndarray of int64
+    along, noise : ndarray
+        What they read, and standard deviation of that.
     value, least : ndarray
-        What it should read, and the least that is plausible.
+        What they should read, and the least that is plausible.
     doubt : ndarray
         Standard deviation of the value.
     sd : ndarray
         The same with the noise of the pair.
     """
 
-    value: NDArray
-    least: NDArray
-    doubt: NDArray
-    sd: NDArray
+    mission: NDArray[np.int64]
+    along: NDArray[np.float64]
+    noise: NDArray[np.float64]
+    value: NDArray[np.float64]
+    least: NDArray[np.float64]
+    doubt: NDArray[np.float64]
+    sd: NDArray[np.float64]
 
 
-class _Factor(NamedTuple):
-    """The factorised normal equations of the reference.
+def without_locked(
+    observations: Observations, pairs: MonthlyPairs, classes: NDArray[np.int8], first: int
+) -> NDArray[np.bool_]:
+    """Run the filter over pixels.
 
     Parameters
     ----------
-    band : Band
-    common : ndarray, shape (M,)
-        What a common error of the pairs does to the series [m/yr].
+    observations : Observations
+        n observations.
+    pairs : MonthlyPairs
+        The table that they refer to.
+    classes : ndarray of int8, shape (T,)
+        Span class of each pair.
+    first : int
+        Number of the grid's first cell since 1970-01-01.
+
+    Returns
+    -------
+    ndarray of bool, shape (n,)
+        What is left.
     """
+    keep = np.ones(len(observations.pair), dtype=np.bool_)
+    for here in observations.pixels():
+        if here.stop - here.start < _LEAST_REFERENCE:
+            continue
+        own = observations.pair[here]
+        order = np.argsort(classes[own], kind="stable")
+        own = own[order]
+        ends = np.cumsum(np.bincount(classes[own])).tolist()
+        shortest = next(c for c, end in enumerate(ends) if c > 0 and end >= _LEAST_REFERENCE)
+        if ends[shortest] == len(own):
+            continue
+        vx, vy = observations.vx[here][order], observations.vy[here][order]
+        of_pixel, base, size = pairs.of_pixel(own)
+        keep[here.start + order] = _filter_pixel(of_pixel, ends[shortest:], vx, vy, first + base, size)
+    return keep
 
-    band: Band
-    common: NDArray
+
+def _filter_pixel(
+    pairs: MonthlyPairs,
+    ends: list[int],
+    vx: NDArray[np.float64],
+    vy: NDArray[np.float64],
+    first: int,
+    size: int,
+) -> NDArray[np.bool_]:
+    """Tell which pairs of a pixel to keep: the first ``ends[0]`` are short ones, which all stay."""
+    keep = np.ones(len(vx), dtype=np.bool_)
+    short = slice(0, ends[0])
+    mx, my = median(vx[short]), median(vy[short])
+    speed = float(np.hypot(mx, my))
+    if speed == 0.0:
+        return keep
+    along = (vx * mx + vy * my) / speed
+    series = fit_series(pairs.part(short), along[short], None, speed, size)
+    noise = series.noise[pairs.mission] / pairs.span
+    weights, joined = np.zeros(len(vx)), np.zeros(len(vx), dtype=np.bool_)
+    weights[short], joined[short] = series.weights, True
+    reference = _Reference(pairs, first, along, noise, weights, joined, series.change, series.scale)
+    tally = _Tally(*np.zeros((4, len(MISSIONS))))
+    _note_offsets(pairs.mission[short], along[short], along[short] - series.residual[0], noise[short], tally)
+    reach = np.maximum.accumulate(pairs.spans.last - pairs.spans.first)
+    for begin, end in pairwise(ends):
+        if begin < end:
+            width = max(MONTHS_PER_YEAR, int(reach[end - 1]))
+            _filter_class(reference, slice(begin, end), width, tally, keep[begin:end])
+    return keep
 
 
-@kernel()
-def _hold(spans: Spans, j: int, held: NDArray) -> None:  # pragma: no cover - compiled
-    """Add what a pair tells of each month: the share of its span there, times the share of the month."""
-    p, q = spans.first[j], spans.last[j]
-    if p == q:
-        held[p] += 1.0 / spans.rate[j]
-        return
-    held[p] += spans.rate[j] * spans.head[j] ** 2
-    held[q] += spans.rate[j] * spans.tail[j] ** 2
-    for k in range(p + 1, q):
-        held[k] += spans.rate[j]
+def _filter_class(
+    reference: _Reference, rows: slice, width: int, tally: _Tally, keep: NDArray[np.bool_]
+) -> None:
+    """Judge the pairs of a span class, mission by mission, and let those that are left join the reference."""
+    judged, factor, common = _expect(reference, rows, width)
+    offset = np.empty(len(MISSIONS))
+    _judge_singly(judged, tally, offset, keep)
+    count = np.bincount(judged.mission[keep], minlength=len(MISSIONS))
+    if (count >= _LEAST_GROUP).any():
+        mean = np.zeros((len(MISSIONS), factor.size))
+        _add_mean_rows(reference.pairs.part(rows), count, keep, mean)
+        solved = mean.copy()
+        solve(factor, solved)
+        variance = (mean * solved).sum(axis=1) + (mean @ common) ** 2
+        _judge_together(judged, offset, variance, count, keep)
+    _join(judged, offset, keep, tally, reference.weights[rows], reference.joined[rows])
 
 
-@kernel()
-def _standing_still(
-    series: NDArray, held: NDArray, first: int, lower: NDArray
+def _expect(reference: _Reference, rows: slice, width: int) -> tuple[_Judged, Band, NDArray[np.float64]]:
+    """Fit the reference to the accepted pairs, all shorter than some others, and say what these should read.
+
+    Returns
+    -------
+    judged : _Judged
+    factor : Band
+        The factorised normal equations.
+    common : ndarray, shape (M,)
+        What a common error of the accepted pairs does to the series [m/yr].
+    """
+    size, shorter, judged = len(reference.scale), slice(0, rows.start), reference.pairs.part(rows)
+    spans, mission = judged.spans, judged.mission
+    accepted = reference.pairs.part(shorter).spans
+    factor, inverse, rhs = blank_band(size, width), blank_inverse(size, width), np.empty((2, size))
+    assemble(
+        accepted,
+        reference.weights[shorter],
+        reference.along[shorter],
+        _BIAS * reference.noise[shorter],
+        factor,
+        rhs,
+    )
+    add_links(factor, reference.change, reference.scale)
+    factorise(factor)
+    solve(factor, rhs)
+    selected_inverse(factor, inverse)
+    slowest = np.empty(size)
+    _slowest(accepted, reference.joined[shorter], rhs[0], reference.first, slowest)
+    value, least, doubt, variance = np.empty((4, len(mission)))
+    for series, out in ((rhs[0], value), (slowest, least), (rhs[1], doubt)):
+        predict(spans, series, out)
+    span_variances(inverse, np.arange(size), spans, variance)
+    noise = reference.noise[rows]
+    doubt = np.sqrt(variance + doubt**2)
+    sd = np.sqrt(doubt**2 + (noise**2 + (_RELATIVE * value) ** 2 + _LEAST_SD**2))
+    along = reference.along[rows]
+    return _Judged(mission, along, noise, value, np.minimum(least, value), doubt, sd), factor, rhs[1]
+
+
+@kernel(error_model="numpy")
+def _note_offsets(
+    mission: NDArray, along: NDArray, value: NDArray, noise: NDArray, tally: _Tally
+) -> None:  # pragma: no cover - compiled
+    """Count the shares by which pairs differ from the series, where that is clear of noise."""
+    for j in range(len(mission)):
+        if value[j] > _SIGNIFICANT * noise[j]:
+            ratio = along[j] / value[j] - 1.0
+            if abs(ratio) < _CLOSE:
+                tally.excess[mission[j]] += ratio
+                tally.close[mission[j]] += 1.0
+
+
+@kernel(error_model="numpy")
+def _slowest(
+    spans: Spans, joined: NDArray, series: NDArray, first: int, lower: NDArray
 ) -> None:  # pragma: no cover - compiled
     """Give the slowest that is plausible where no pair of the reference looks.
 
     A month that pairs look at is as it is. Another one is as slow, relative to its year, as the same month is
-    in the years where pairs look at it; it stands still if they never do.
+    in the years where pairs look at it; it stands still if they never do. What a pair tells of a month is the
+    share of its span there, times the share of the month.
     """
     size = len(series)
+    held = np.zeros(size)
+    for j in range(len(joined)):
+        if joined[j]:
+            p, q, rate = spans.first[j], spans.last[j], spans.rate[j]
+            if p == q:
+                held[p] += 1.0 / rate
+            else:
+                held[p] += rate * spans.head[j] ** 2
+                held[q] += rate * spans.tail[j] ** 2
+                for k in range(p + 1, q):
+                    held[k] += rate
     total = np.zeros(size + 1)
     for k in range(size):
         total[k + 1] = total[k] + series[k]
-    shares = np.empty((YEAR, size // YEAR + 1))
-    seen = np.zeros(YEAR, dtype=np.int64)
+    shares = np.empty((MONTHS_PER_YEAR, size // MONTHS_PER_YEAR + 1))
+    seen = np.zeros(MONTHS_PER_YEAR, dtype=np.int64)
     for k in range(size):
         if held[k] >= _HELD:
-            begin = max(0, min(k - YEAR // 2, size - YEAR))
-            end = min(size, begin + YEAR)
+            begin = max(0, min(k - MONTHS_PER_YEAR // 2, size - MONTHS_PER_YEAR))
+            end = min(size, begin + MONTHS_PER_YEAR)
             mean = (total[end] - total[begin]) / (end - begin)
             if mean > 0.0:
-                month = (first + k) % YEAR
+                month = (first + k) % MONTHS_PER_YEAR
                 shares[month, seen[month]] = series[k] / mean
                 seen[month] += 1
-    usual = np.zeros(YEAR)
-    for month in range(YEAR):
+    usual = np.zeros(MONTHS_PER_YEAR)
+    for month in range(MONTHS_PER_YEAR):
         if seen[month] > 0:
-            usual[month] = min(1.0, max(0.0, np.median(shares[month, : seen[month]])))
+            usual[month] = min(1.0, max(0.0, median(shares[month, : seen[month]])))
     for k in range(size):
         lower[k] = series[k]
         if held[k] < _HELD:
-            lower[k] = min(series[k], series[k] * usual[(first + k) % YEAR])
+            lower[k] = min(series[k], series[k] * usual[(first + k) % MONTHS_PER_YEAR])
 
 
-@kernel()
-def _variances(
-    spans: Spans, rows: NDArray, inverse: Inverse, out: NDArray
-) -> None:  # pragma: no cover - compiled
-    """Variance of the mean of the series over each span, a' N^-1 a, from the band of N^-1."""
-    entries, size, width = inverse
-    full = 2 * width + 1
-    sums = np.empty((size, width + 1))  # of N^-1[k, k + 1 : k + 1 + o]
-    for k in range(size):
-        total = 0.0
-        sums[k, 0] = 0.0
-        for o in range(1, width + 1):
-            if k + o < size:
-                total += entries[k * full + width + o]
-            sums[k, o] = total
-    for j in rows:
-        p, q = spans.first[j], spans.last[j]
-        if p == q:
-            out[j] = entries[p * full + width]
-            continue
-        total = 0.0
-        for k in range(p, q + 1):
-            a = spans.head[j] if k == p else (spans.tail[j] if k == q else 1.0)
-            row = 0.5 * a * entries[k * full + width]
-            if k < q:
-                row += sums[k, q - k - 1] + spans.tail[j] * entries[k * full + width + q - k]
-            total += 2.0 * a * row
-        out[j] = spans.rate[j] ** 2 * total
-
-
-@kernel()
-def _expect(
-    pairs: Rows, rows: NDArray, reference: _Reference, first: int, size: int, width: int, out: _Expected
-) -> _Factor:  # pragma: no cover - compiled
-    """Fit the reference, and say what some pairs should read."""
-    band, inverse = blank_band(size, width), blank_inverse(size, width)
-    rhs = np.empty((2, size))
-    assemble(pairs.spans, reference.weights, reference.along, _BIAS * reference.noise, band, rhs)
-    add_links(band, reference.change, reference.scale)
-    factorise(band)
-    solve(band, rhs)
-    selected_inverse(band, inverse)
-    held = np.zeros(size)
-    for j in np.flatnonzero(reference.joined):
-        _hold(pairs.spans, j, held)
-    lower = np.empty(size)
-    _standing_still(rhs[0], held, first, lower)
-    for series, values in ((rhs[0], out.value), (lower, out.least), (rhs[1], out.doubt)):
-        predict(pairs.spans, series, values)
-    variance = np.empty(len(pairs.span))
-    _variances(pairs.spans, rows, inverse, variance)
-    for j in rows:
-        out.least[j] = min(out.least[j], out.value[j])
-        out.doubt[j] = np.sqrt(variance[j] + out.doubt[j] ** 2)
-        own = reference.noise[j] ** 2 + (_RELATIVE * out.value[j]) ** 2 + _LEAST_SD**2
-        out.sd[j] = np.sqrt(out.doubt[j] ** 2 + own)
-    return _Factor(band, rhs[1])
-
-
-@kernel()
-def _offset(
-    rows: NDArray, mission: int, reference: _Reference, expected: _Expected
-) -> float:  # pragma: no cover - compiled
-    """Estimate by which share a mission reads more than the reference: from shorter pairs and from these."""
-    ratios = np.empty(len(rows))
-    n = 0
-    for j in rows:
-        if expected.value[j] > _SIGNIFICANT * expected.doubt[j]:
-            ratio = reference.along[j] / expected.value[j] - 1.0
-            if abs(ratio) < _CLOSE:
-                ratios[n] = ratio
-                n += 1
-    middle, reach = 0.0, _OFFSET
-    count = reference.close[mission]
-    if count >= _LEAST_OWN:
-        middle, reach = min(max(reference.excess[mission] / count, -_OFFSET), _OFFSET), _OWN_OFFSET
-    if n < _LEAST_OWN // 2:
-        return middle
-    return min(max(np.median(ratios[:n]), middle - reach), middle + reach)
-
-
-@kernel()
-def _reject_singly(
-    rows: NDArray, along: NDArray, expected: _Expected, offset: float, so_far: NDArray, keep: NDArray
+@kernel(error_model="numpy")
+def _judge_singly(
+    judged: _Judged, tally: _Tally, offset: NDArray, keep: NDArray
 ) -> None:  # pragma: no cover - compiled
     """Reject pairs that read too slow, unless too many others read too fast by the same measure.
 
-    Counted in the span class, or in it and the shorter ones: ``so_far`` holds the slow and the fast ones of
-    the mission.
-    """
-    slow = np.zeros(len(rows), dtype=np.bool_)
-    n_fast = 0
-    for i in range(len(rows)):
-        j = rows[i]
-        least = (1.0 + offset) * expected.least[j]
-        most = (1.0 + offset) * expected.value[j]
-        sure = max(_SIGNIFICANT * expected.sd[j], _FLOOR)
-        slow[i] = least > 0.0 and least - along[j] > max(_SHARE * least, sure)
-        n_fast += most > 0.0 and along[j] - most > max(_SHARE * most, sure)
-    n_slow = slow.sum()
-    so_far[0] += n_slow
-    so_far[1] += n_fast
-    if 1 + n_fast <= _MIRROR * n_slow or 1 + so_far[1] <= _MIRROR * so_far[0]:
-        for i in range(len(rows)):
-            if slow[i]:
-                keep[rows[i]] = False
-
-
-@kernel()
-def _are_slow(
-    pairs: Rows, rows: NDArray, reference: _Reference, expected: _Expected, offset: float, factor: _Factor
-) -> bool:  # pragma: no cover - compiled
-    """Judge pairs together, by the median of what they lack."""
-    n = len(rows)
-    least = (1.0 + offset) * expected.least[rows]
-    lack = least - reference.along[rows]
-    spans, mean = pairs.spans, np.zeros((1, factor.band.size))
-    for j in rows:
-        p, q = spans.first[j], spans.last[j]
-        if p == q:
-            mean[0, p] += 1.0 / n
-        else:
-            rate = spans.rate[j] / n
-            mean[0, p] += spans.head[j] * rate
-            mean[0, q] += spans.tail[j] * rate
-            for k in range(p + 1, q):
-                mean[0, k] += rate
-    spread = mean[0].copy()
-    solve(factor.band, mean)
-    variance = np.dot(spread, mean[0]) + np.dot(spread, factor.common) ** 2
-    typical = np.median(lack)
-    scatter = max(1.4826 * np.median(np.abs(lack - typical)), np.median(reference.noise[rows]))
-    # 1.57 / n: variance of the median of normal numbers.
-    sd = np.sqrt(variance + 1.57 * scatter**2 / n + _LEAST_SD**2)
-    level = np.median(least)
-    return level > 0.0 and typical > max(_SHARE * level, _SIGNIFICANT * sd, _FLOOR)
-
-
-@kernel()
-def _note_offset(ratio: float, mission: int, reference: _Reference) -> None:  # pragma: no cover - compiled
-    if abs(ratio) < _CLOSE:
-        reference.excess[mission] += ratio
-        reference.close[mission] += 1.0
-
-
-@kernel()
-def _join(
-    rows: NDArray, mission: int, reference: _Reference, expected: _Expected, offset: float
-) -> None:  # pragma: no cover - compiled
-    """Let accepted pairs be a standard for longer ones, unless they are doubtful."""
-    for j in rows:
-        value, doubt, own = expected.value[j], expected.doubt[j], reference.noise[j]
-        if value > _SIGNIFICANT * np.hypot(doubt, own):
-            _note_offset(reference.along[j] / value - 1.0, mission, reference)
-        least = (1.0 + offset) * expected.least[j]
-        if least - reference.along[j] > max(_SHARE * least, _DOUBTFUL * expected.sd[j]):
-            continue
-        z = (reference.along[j] - value) / (_CUT * expected.sd[j])
-        if abs(z) < 1.0:
-            reference.weights[j] = (1.0 - z * z) ** 2 / (expected.sd[j] ** 2 - doubt**2)
-            reference.joined[j] = 1.0
-
-
-@kernel()
-def _filter_pixel(
-    pairs: Rows, classes: NDArray, n_classes: int, vx: NDArray, vy: NDArray, first: int, size: int,
-    n_missions: int, keep: NDArray,
-) -> None:  # pragma: no cover - compiled  # fmt: skip
-    n = len(vx)
-    sizes = np.bincount(classes, minlength=n_classes)
-    shortest = 1
-    while sizes[: shortest + 1].sum() < _LEAST_REFERENCE:
-        shortest += 1
-    if sizes[shortest + 1 :].sum() == 0:
-        return
-    used = np.flatnonzero(classes <= shortest)
-    mx, my = np.median(vx[used]), np.median(vy[used])
-    speed = np.hypot(mx, my)
-    if speed == 0.0:
-        return
-    along = (vx * mx + vy * my) / speed
-    length = np.empty(n_missions)
-    weights, residual, scale = np.empty(n), np.empty((2, n)), np.empty(size)
-    series = np.empty((2, size))
-    change = fit_series(
-        pairs, used, along, along, speed, size, False, length, weights, scale, series, residual
-    )
-    reference = _Reference(
-        weights, np.zeros(n), along, length[pairs.mission] / pairs.span, change, scale,
-        np.zeros(n_missions), np.zeros(n_missions),
-    )  # fmt: skip
-    width = YEAR
-    for j in used:
-        reference.joined[j] = 1.0
-        width = max(width, pairs.spans.last[j] - pairs.spans.first[j])
-        value = along[j] - residual[0, j]
-        if value > _SIGNIFICANT * reference.noise[j]:
-            _note_offset(along[j] / value - 1.0, pairs.mission[j], reference)
-    so_far = np.zeros((n_missions, 2))
-    expected = _Expected(np.empty(n), np.empty(n), np.empty(n), np.empty(n))
-    for c in range(shortest + 1, n_classes):
-        rows = np.flatnonzero(classes == c)
-        if len(rows) == 0:
-            continue
-        for j in rows:
-            width = max(width, pairs.spans.last[j] - pairs.spans.first[j])
-        factor = _expect(pairs, rows, reference, first, size, width, expected)
-        for m in range(n_missions):
-            own = rows[pairs.mission[rows] == m]
-            if len(own) == 0:
-                continue
-            offset = _offset(own, m, reference, expected)
-            _reject_singly(own, along, expected, offset, so_far[m], keep)
-            left = own[keep[own]]
-            if len(left) >= _LEAST_GROUP and _are_slow(pairs, left, reference, expected, offset, factor):
-                keep[left] = False
-            _join(own[keep[own]], m, reference, expected, offset)
-
-
-@kernel()
-def filter_block(
-    offsets: NDArray, pair: NDArray, rows: Rows, classes: NDArray, n_classes: int, begin: int,
-    vx: NDArray, vy: NDArray, n_missions: int, keep: NDArray,
-) -> None:  # pragma: no cover - compiled  # fmt: skip
-    """Run the filter over the pixels of a block.
+    Counted in the span class, or in it and the shorter ones. By which share a mission reads more than the
+    reference is estimated from its shorter pairs and from these.
 
     Parameters
     ----------
-    offsets : ndarray of int64, shape (P + 1,)
-        Pixel p owns observations offsets[p]:offsets[p + 1].
-    pair : ndarray of int, shape (n,)
-        Row of each observation.
-    rows : Rows
-        T pairs on a monthly grid.
-    classes : ndarray of int, shape (T,)
-        Span class of each pair.
-    n_classes, begin, n_missions : int
-        Number of span classes, number of the grid's first cell since 1970, number of missions.
-    vx, vy : ndarray, shape (n,)
-        Observations [m/yr].
+    judged : _Judged
+        n pairs.
+    tally : _Tally
+        Slow and fast pairs are added.
+    offset : ndarray, shape (missions,)
+        Receives the share of each mission.
     keep : ndarray of bool, shape (n,)
-        Receives what is left.
+        Loses pairs.
     """
-    keep[:] = True
-    for p in range(len(offsets) - 1):
-        i0, i1 = offsets[p], offsets[p + 1]
-        if i1 - i0 < _LEAST_REFERENCE:
+    mission, along, _, value, expected_least, doubt, sd = judged
+    n = len(mission)
+    ratios, slow = np.empty(n), np.empty(n, dtype=np.int64)
+    for m in range(len(offset)):
+        n_ratios, n_slow, n_fast = 0, 0, 0
+        for j in range(n):
+            if mission[j] == m and value[j] > _SIGNIFICANT * doubt[j]:
+                ratio = along[j] / value[j] - 1.0
+                if abs(ratio) < _CLOSE:
+                    ratios[n_ratios] = ratio
+                    n_ratios += 1
+        middle, reach = 0.0, _OFFSET
+        if tally.close[m] >= _LEAST_OWN:
+            middle, reach = min(max(tally.excess[m] / tally.close[m], -_OFFSET), _OFFSET), _OWN_OFFSET
+        offset[m] = middle
+        if n_ratios >= _LEAST_OWN // 2:
+            offset[m] = min(max(median(ratios[:n_ratios]), middle - reach), middle + reach)
+        for j in range(n):
+            if mission[j] == m:
+                least, most = (1.0 + offset[m]) * expected_least[j], (1.0 + offset[m]) * value[j]
+                sure = max(_SIGNIFICANT * sd[j], _FLOOR)
+                if least > 0.0 and least - along[j] > max(_SHARE * least, sure):
+                    slow[n_slow] = j
+                    n_slow += 1
+                if most > 0.0 and along[j] - most > max(_SHARE * most, sure):
+                    n_fast += 1
+        tally.slow[m] += n_slow
+        tally.fast[m] += n_fast
+        if 1 + n_fast <= _MIRROR * n_slow or 1.0 + tally.fast[m] <= _MIRROR * tally.slow[m]:
+            for i in range(n_slow):
+                keep[slow[i]] = False
+
+
+@kernel(error_model="numpy")
+def _add_mean_rows(
+    pairs: MonthlyPairs, count: NDArray, keep: NDArray, mean: NDArray
+) -> None:  # pragma: no cover - compiled
+    """Average the rows of the span operator over the kept pairs of each mission, mean (missions, M)."""
+    spans = pairs.spans
+    for j in range(len(keep)):
+        if keep[j]:
+            m, p, q = pairs.mission[j], spans.first[j], spans.last[j]
+            if p == q:
+                mean[m, p] += 1.0 / count[m]
+                continue
+            rate = spans.rate[j] / count[m]
+            mean[m, p] += spans.head[j] * rate
+            mean[m, q] += spans.tail[j] * rate
+            for k in range(p + 1, q):
+                mean[m, k] += rate
+
+
+@kernel(error_model="numpy")
+def _judge_together(
+    judged: _Judged, offset: NDArray, variance: NDArray, count: NDArray, keep: NDArray
+) -> None:  # pragma: no cover - compiled
+    """Reject what is left of a mission if the median of what its pairs lack is too much.
+
+    Parameters
+    ----------
+    judged : _Judged
+        n pairs.
+    offset, variance, count : ndarray, shape (missions,)
+        Share by which a mission reads more than the reference, variance of what the reference says about the
+        mean of its kept pairs [m^2/yr^2], and their number.
+    keep : ndarray of bool, shape (n,)
+        Loses pairs.
+    """
+    n = len(keep)
+    least, lack, noise = np.empty(n), np.empty(n), np.empty(n)
+    for m in range(len(offset)):
+        if count[m] < _LEAST_GROUP:
             continue
-        own = pair[i0:i1]
-        pairs, base, size = rows_of_pixel(rows, own)
-        _filter_pixel(
-            pairs, classes[own], n_classes, vx[i0:i1], vy[i0:i1], begin + base, size, n_missions, keep[i0:i1]
-        )
+        i = 0
+        for j in range(n):
+            if keep[j] and judged.mission[j] == m:
+                least[i] = (1.0 + offset[m]) * judged.least[j]
+                lack[i] = least[i] - judged.along[j]
+                noise[i] = judged.noise[j]
+                i += 1
+        typical, level, scatter = median(lack[:i]), median(least[:i]), median(noise[:i])
+        for k in range(i):
+            lack[k] = abs(lack[k] - typical)
+        scatter = max(MAD_TO_STD * median(lack[:i]), scatter)
+        sd = np.sqrt(variance[m] + _MEDIAN_VARIANCE * scatter**2 / i + _LEAST_SD**2)
+        if level > 0.0 and typical > max(_SHARE * level, _SIGNIFICANT * sd, _FLOOR):
+            for j in range(n):
+                if judged.mission[j] == m:
+                    keep[j] = False
+
+
+@kernel(error_model="numpy")
+def _join(
+    judged: _Judged, offset: NDArray, keep: NDArray, tally: _Tally, weights: NDArray, joined: NDArray
+) -> None:  # pragma: no cover - compiled
+    """Let accepted pairs be a standard for longer ones, unless they are doubtful."""
+    mission, along, noise, value, expected_least, doubt, sd = judged
+    for j in range(len(keep)):
+        if not keep[j]:
+            continue
+        m = mission[j]
+        if value[j] > _SIGNIFICANT * np.hypot(doubt[j], noise[j]):
+            ratio = along[j] / value[j] - 1.0
+            if abs(ratio) < _CLOSE:
+                tally.excess[m] += ratio
+                tally.close[m] += 1.0
+        least = (1.0 + offset[m]) * expected_least[j]
+        z = (along[j] - value[j]) / (_CUT * sd[j])
+        if least - along[j] <= max(_SHARE * least, _DOUBTFUL * sd[j]) and abs(z) < 1.0:
+            weights[j] = (1.0 - z * z) ** 2 / (sd[j] ** 2 - doubt[j] ** 2)
+            joined[j] = True

@@ -19,19 +19,20 @@ import numpy as np
 
 from itslive_core.bands.algebra import PAD, Band, blank_band, factorise, log_determinant, solve
 from itslive_core.bands.assembly import assemble, predict
-from itslive_core.bands.spans import Spans, spans_of
+from itslive_core.bands.spans import Spans, reach_of, spans_of
+from itslive_core.observations.missions import MISSIONS
 from itslive_core.observations.time_grid import TimeGrid
+from itslive_core.support.arrays import copy_into, median
 from itslive_core.support.compiled import kernel
+from itslive_core.support.constants import DAYS_PER_YEAR, MAD_TO_STD, MONTHS_PER_YEAR, RAYLEIGH_MEDIAN
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["CELL", "YEAR", "Rows", "add_links", "fit_series", "monthly_rows", "rows_of_pixel"]
+__all__ = ["CELL", "MonthlyPairs", "MonthlySeries", "add_links", "fit_series", "monthly_pairs"]
 
-CELL = 365.25 / 12
+CELL = DAYS_PER_YEAR / MONTHS_PER_YEAR
 """Length of a cell [days]."""
-YEAR = 12
-"""Cells of a year."""
 
 _PASSES = 2
 _CUT = 6.0
@@ -49,7 +50,7 @@ _STEADY = 0.2
 """Least local speed that changes are in proportion to, as a share of the mean over the series."""
 
 
-class Rows(NamedTuple):
+class MonthlyPairs(NamedTuple):
     """Pairs on a monthly grid.
 
     Parameters
@@ -58,68 +59,146 @@ class Rows(NamedTuple):
         n pairs.
     span : ndarray, shape (n,)
         [days].
-    mission : ndarray of int, shape (n,)
+    mission : ndarray of int64, shape (n,)
+        Positions in `itslive_core.observations.missions.MISSIONS`.
     """
 
     spans: Spans
-    span: NDArray
-    mission: NDArray
+    span: NDArray[np.float64]
+    mission: NDArray[np.int64]
+
+    def of_pixel(self, pair: NDArray[np.int32]) -> tuple[MonthlyPairs, int, int]:
+        """Take the pairs of a pixel, on a grid that begins with their first cell.
+
+        Parameters
+        ----------
+        pair : ndarray of int32, shape (n,)
+            Those of the pixel, at least one.
+
+        Returns
+        -------
+        pairs : MonthlyPairs
+        base, size : int
+            First cell on the old grid, and number of cells.
+        """
+        spans, base, size = spans_of(self.spans, pair)
+        return MonthlyPairs(spans, self.span[pair], self.mission[pair]), base, size
+
+    def part(self, rows: slice) -> MonthlyPairs:
+        """Take pairs that stand one after the other, on the same grid."""
+        spans = Spans(*(column[rows] for column in self.spans))
+        return MonthlyPairs(spans, self.span[rows], self.mission[rows])
 
 
-def monthly_rows(
-    start: NDArray[np.float64], end: NDArray[np.float64], mission: NDArray[np.integer]
-) -> tuple[Rows, int]:
+class MonthlySeries(NamedTuple):
+    """What `fit_series` finds, with M cells and n pairs.
+
+    Parameters
+    ----------
+    values : ndarray, shape (2, M)
+        The series, along the flow and across it [m/yr].
+    residual : ndarray, shape (2, n)
+        Data minus series.
+    weights : ndarray, shape (n,)
+        1 / variance times the robust weight.
+    noise : ndarray, shape (missions,)
+        Standard deviation of a component times span, of each mission [m/yr days].
+    change : float
+        q, the typical change from month to month [m/yr].
+    scale : ndarray, shape (M,)
+        s, local speed relative to the typical one.
+    """
+
+    values: NDArray[np.float64]
+    residual: NDArray[np.float64]
+    weights: NDArray[np.float64]
+    noise: NDArray[np.float64]
+    change: float
+    scale: NDArray[np.float64]
+
+
+def monthly_pairs(
+    start: NDArray[np.float64], end: NDArray[np.float64], mission: NDArray[np.int64]
+) -> tuple[MonthlyPairs, int]:
     """Put pairs on a monthly grid.
 
     Parameters
     ----------
     start, end : ndarray, shape (T,)
         Dates of the pairs [days since 1970-01-01].
-    mission : ndarray of int, shape (T,)
+    mission : ndarray of int64, shape (T,)
         Position of each pair's mission in `itslive_core.observations.missions.MISSIONS`.
 
     Returns
     -------
-    rows : Rows
+    pairs : MonthlyPairs
     first : int
-        Number of the first cell since 1970-01-01; its remainder modulo `YEAR` is the month.
+        Number of the first cell since 1970-01-01; its remainder modulo 12 is the month.
     """
     grid = TimeGrid.covering(start, end, CELL)
-    operator = grid.operator(start, end)
-    rows = Rows(Spans(*operator.columns), end - start, np.asarray(mission, dtype=np.int64))
-    return rows, grid.first
+    spans = Spans(*grid.operator(start, end).columns)
+    return MonthlyPairs(spans, end - start, np.asarray(mission, dtype=np.int64)), grid.first
 
 
-@kernel()
-def rows_of_pixel(rows: Rows, pair: NDArray) -> tuple[Rows, int, int]:  # pragma: no cover - compiled
-    """Take the pairs of a pixel, on a grid that begins with their first cell.
+def fit_series(
+    pairs: MonthlyPairs,
+    along: NDArray[np.float64],
+    across: NDArray[np.float64] | None,
+    speed: float,
+    size: int,
+) -> MonthlySeries:
+    """Fit a monthly series to the pairs of a pixel by reweighted least squares (Tukey's bisquare).
 
     Parameters
     ----------
-    rows : Rows
-        T pairs.
-    pair : ndarray of int, shape (n,)
-        Those of the pixel, at least one.
-
-    Returns
-    -------
-    rows : Rows
+    pairs : MonthlyPairs
         n pairs.
-    base, size : int
-        First cell on the old grid, and number of cells.
+    along : ndarray, shape (n,)
+        Values along the flow [m/yr].
+    across : ndarray, shape (n,), optional
+        Values across it. With them both components decide which pairs are outliers; without them the
+        second row of series and residuals is empty.
+    speed : float
+        Typical speed, above 0 [m/yr].
+    size : int
+        Number of cells, M.
     """
-    spans, base, size = spans_of(rows.spans, pair)
-    return Rows(spans, rows.span[pair], rows.mission[pair]), base, size
+    n = len(along)
+    values = (along,) if across is None else (along, across)
+    unit = 1.0 if across is not None else MAD_TO_STD
+    normal, rhs = blank_band(size, reach_of(pairs.spans, MONTHS_PER_YEAR)), np.empty((2, size))
+    cells = (pairs.spans.first + pairs.spans.last) // 2
+    order = np.argsort(cells)
+    residual, series = np.empty((len(values), n)), np.zeros((2, size))
+    for component, out in zip(values, residual, strict=True):
+        _residuals_of_bins(order, cells, component, out)
+    weights, noise, scale, change = np.empty(n), np.empty(len(MISSIONS)), np.ones(size), 0.0
+    for step in range(_PASSES + 1):
+        if across is None:
+            length = unit * np.abs(residual[0])
+        else:
+            length = np.hypot(residual[0], residual[1]) / RAYLEIGH_MEDIAN
+        _weigh(pairs, length, unit, speed, noise, weights)
+        if step == _PASSES:
+            break
+        assemble(pairs.spans, weights, along, values[-1], normal, rhs)
+        if step > 0:
+            _local_speed(series[0], speed, scale)
+        change = _choose_change(normal, rhs, speed, scale, series)
+        for component, line, out in zip(values, series, residual, strict=False):
+            predict(pairs.spans, line, out)
+            np.subtract(component, out, out=out)
+    return MonthlySeries(series[: len(values)], residual, weights, noise, change, scale)
 
 
-@kernel()
+@kernel(error_model="numpy")
 def add_links(matrix: Band, change: float, scale: NDArray) -> None:  # pragma: no cover - compiled
     """Add P(q) to a matrix.
 
     Parameters
     ----------
     matrix : Band
-        Of a half-bandwidth of `YEAR` or more.
+        Of a half-bandwidth of 12 or more.
     change : float
         q [m/yr].
     scale : ndarray, shape (M,)
@@ -127,7 +206,7 @@ def add_links(matrix: Band, change: float, scale: NDArray) -> None:  # pragma: n
     """
     band, size, width = matrix
     stride = width + 1 + PAD
-    for step in (1, YEAR):
+    for step in (1, MONTHS_PER_YEAR):
         for k in range(size - step):
             link = 1.0 / (change * change * scale[k] * scale[k + step])
             band[k * stride] += link
@@ -135,146 +214,105 @@ def add_links(matrix: Band, change: float, scale: NDArray) -> None:  # pragma: n
             band[k * stride + step] -= link
 
 
-@kernel()
+@kernel(error_model="numpy")
 def _residuals_of_bins(
-    rows: NDArray, cells: NDArray, values: NDArray, out: NDArray
+    order: NDArray, cells: NDArray, values: NDArray, out: NDArray
 ) -> None:  # pragma: no cover - compiled
-    """Subtract from each value the median of those in its cell; of all, where a cell has few."""
-    order = np.argsort(cells[rows])
-    typical = np.median(values[rows])
+    """Subtract from each value the median of those in its cell; of all, where a cell has few.
+
+    ``order`` sorts the pairs by cell.
+    """
+    n = len(order)
+    own = np.empty(n)
+    typical = median(values)
     begin = 0
-    while begin < len(rows):
-        cell = cells[rows[order[begin]]]
+    while begin < n:
         end = begin
-        while end < len(rows) and cells[rows[order[end]]] == cell:
+        while end < n and cells[order[end]] == cells[order[begin]]:
+            own[end] = values[order[end]]
             end += 1
-        middle = np.median(values[rows[order[begin:end]]]) if end - begin >= _LEAST_BIN else typical
+        middle = median(own[begin:end]) if end - begin >= _LEAST_BIN else typical
         for i in range(begin, end):
-            j = rows[order[i]]
-            out[j] = values[j] - middle
+            out[order[i]] = values[order[i]] - middle
         begin = end
 
 
-@kernel()
-def _learn_noise(
-    pairs: Rows, used: NDArray, size: NDArray, noise: NDArray
+@kernel(error_model="numpy")
+def _weigh(
+    pairs: MonthlyPairs, length: NDArray, unit: float, speed: float, noise: NDArray, weights: NDArray
 ) -> None:  # pragma: no cover - compiled
-    """Estimate the noise of each mission as a length, from absolute residuals; of all, where it has few."""
-    lengths = size[used] * pairs.span[used]
-    missions = pairs.mission[used]
-    noise[:] = np.median(lengths)
-    for m in range(len(noise)):
-        own = lengths[missions == m]
-        if len(own) >= _LEAST_MISSION:
-            noise[m] = np.median(own)
-    least = max(1e-3 * np.median(lengths), _LEAST_NOISE)
-    for m in range(len(noise)):
-        noise[m] = max(noise[m], least)
-
-
-@kernel()
-def fit_series(
-    pairs: Rows, used: NDArray, along: NDArray, across: NDArray, speed: float, size: int, vector: bool,
-    noise: NDArray, weights: NDArray, scale: NDArray, series: NDArray, residual: NDArray,
-) -> float:  # pragma: no cover - compiled  # fmt: skip
-    """Fit a monthly series to some pairs by reweighted least squares (Tukey's bisquare).
+    """Estimate the noise of each mission, of all where it has few pairs, and give robust weights.
 
     Parameters
     ----------
-    pairs : Rows
-        n pairs.
-    used : ndarray of int, shape (u,)
-        Those that the series is fitted to.
-    along, across : ndarray, shape (n,)
-        Values along the flow and across it [m/yr].
-    speed : float
-        Typical speed, above 0 [m/yr].
-    size : int
-        Number of cells, M.
-    vector : bool
-        Let both components decide which pairs are outliers; else only the one along the flow.
+    length : ndarray, shape (n,)
+        Absolute residuals, times what makes their median a standard deviation [m/yr].
+    unit : float
+        Length of a residual that is as large as one standard deviation of a component.
     noise : ndarray, shape (missions,)
-        Receives the noise of each mission: standard deviation of a component times span [m/yr days].
+        Receives the noise as a length, times the days of a year.
     weights : ndarray, shape (n,)
-        Receives 1 / variance times the robust weight; 0 for pairs that are not used.
-    scale : ndarray, shape (M,)
-        Receives the local speed relative to the typical one.
-    series : ndarray, shape (2, M)
-        Receives the series, along and across [m/yr].
-    residual : ndarray, shape (2, n)
-        Receives data minus series, of all pairs.
-
-    Returns
-    -------
-    float
-        q, the typical change from month to month [m/yr].
+        Receives the weights.
     """
-    width = YEAR
-    for j in used:
-        width = max(width, pairs.spans.last[j] - pairs.spans.first[j])
-    normal, work = blank_band(size, width), blank_band(size, width)
-    rhs = np.empty((2, size))
-    cells = (pairs.spans.first + pairs.spans.last) // 2
-    _residuals_of_bins(used, cells, along, residual[0])
-    if vector:
-        _residuals_of_bins(used, cells, across, residual[1])
-    magnitude = np.empty(len(along))
-    change = 0.0
-    scale[:] = 1.0
-    weights[:] = 0.0
-    for step in range(_PASSES + 1):
-        for j in used:
-            if vector:
-                magnitude[j] = np.hypot(residual[0, j], residual[1, j]) / 1.1774
-            else:
-                magnitude[j] = 1.4826 * abs(residual[0, j])
-        _learn_noise(pairs, used, magnitude, noise)
-        for j in used:
-            variance = (noise[pairs.mission[j]] / pairs.span[j]) ** 2 + (_RELATIVE * speed) ** 2
-            size_j = magnitude[j] if vector else magnitude[j] / 1.4826
-            z = size_j / (_CUT * np.sqrt(variance))
-            weights[j] = (1.0 - z * z) ** 2 / variance if z < 1.0 else 0.0
-        if step == _PASSES:
-            break
-        assemble(pairs.spans, weights, along, across, normal, rhs)
-        if step > 0:
-            _local_speed(series[0], speed, scale)
-        best = -np.inf
-        for share in _CHANGES:
-            q = share * speed
-            value = _evidence(normal, work, rhs, series, q, scale)
-            value -= 0.5 * np.log(share / _USUAL) ** 2
-            if value > best:
-                best, change = value, q
-        _evidence(normal, work, rhs, series, change, scale)
-        for c, values in enumerate((along, across)):
-            predict(pairs.spans, series[c], residual[c])
-            residual[c] = values - residual[c]
+    n = len(length)
+    displaced, own = np.empty(n), np.empty(n)
+    for j in range(n):
+        displaced[j] = length[j] * pairs.span[j]
+    usual = median(displaced)
+    least = max(1e-3 * usual, _LEAST_NOISE)
+    for m in range(len(noise)):
+        count = 0
+        for j in range(n):
+            if pairs.mission[j] == m:
+                own[count] = displaced[j]
+                count += 1
+        noise[m] = max(median(own[:count]) if count >= _LEAST_MISSION else usual, least)
+    for j in range(n):
+        variance = (noise[pairs.mission[j]] / pairs.span[j]) ** 2 + (_RELATIVE * speed) ** 2
+        z = length[j] / unit / (_CUT * np.sqrt(variance))
+        weights[j] = (1.0 - z * z) ** 2 / variance if z < 1.0 else 0.0
+
+
+@kernel(error_model="numpy")
+def _choose_change(
+    normal: Band, rhs: NDArray, speed: float, scale: NDArray, series: NDArray
+) -> float:  # pragma: no cover - compiled
+    """Find the change of highest evidence of the component along the flow, and solve for the series."""
+    size = normal.size
+    used = size * (normal.width + 1 + PAD)
+    work, trial = blank_band(size, normal.width), np.empty((2, size))
+    best, change = -np.inf, 0.0
+    for share in _CHANGES:
+        q = share * speed
+        copy_into(work.entries, normal.entries[:used])
+        add_links(work, q, scale)
+        if not factorise(work):
+            continue
+        for c in range(2):
+            copy_into(trial[c], rhs[c])
+        solve(work, trial)
+        fit = 0.0
+        for k in range(size):
+            fit += rhs[0, k] * trial[0, k]
+        value = 0.5 * fit - 0.5 * log_determinant(work) - (size - 1) * np.log(q)
+        value -= 0.5 * np.log(share / _USUAL) ** 2
+        if value > best:
+            best, change = value, q
+            for c in range(2):
+                copy_into(series[c], trial[c])
     return change
 
 
-@kernel()
-def _evidence(
-    normal: Band, work: Band, rhs: NDArray, series: NDArray, change: float, scale: NDArray
-) -> float:  # pragma: no cover - compiled
-    """Solve for the series; returns the log evidence of the component along the flow, up to a constant."""
-    size = normal.size
-    used = size * (normal.width + 1 + PAD)
-    work.entries[:used] = normal.entries[:used]
-    add_links(work, change, scale)
-    if not factorise(work):
-        return -np.inf
-    series[:] = rhs
-    solve(work, series)
-    fit = 0.0
-    for k in range(size):
-        fit += rhs[0, k] * series[0, k]
-    return 0.5 * fit - 0.5 * log_determinant(work) - (size - 1) * np.log(change)
-
-
-@kernel()
+@kernel(error_model="numpy")
 def _local_speed(series: NDArray, speed: float, scale: NDArray) -> None:  # pragma: no cover - compiled
     """Average the speed over seven months, with a floor, relative to the typical speed."""
-    least = max(_STEADY * np.mean(np.abs(series)), 1e-6 * speed)
-    for k in range(len(series)):
-        scale[k] = max(np.mean(np.abs(series[max(0, k - 3) : k + 4])), least) / speed
+    size = len(series)
+    total = 0.0
+    for k in range(size):
+        total += abs(series[k])
+    least = max(_STEADY * (total / size), 1e-6 * speed)
+    for k in range(size):
+        begin, end, total = max(0, k - 3), min(size, k + 4), 0.0
+        for i in range(begin, end):
+            total += abs(series[i])
+        scale[k] = max(total / (end - begin), least) / speed

@@ -15,8 +15,8 @@ What keeps good pairs: a season is carried over from the years in which it was s
 accepted pair ever saw counts as standing still, so a season that short pairs sample unevenly does not count
 against long ones; the series may change in proportion to its speed, by as much as the short pairs show, so
 surges widen its error; a mission may be offset by a tenth; and what all pairs of a mission have in common, as
-a share of their noise, is part of the error. The kernels are in `itslive_core.filters.locking`, the series in
-`itslive_core.filters.monthly_series`. That false rejections are to be counted by their mirror image is the
+a share of their noise, is part of the error. It is worked out in `itslive_core.filters.locking`, the series
+in `itslive_core.filters.monthly_series`. That false rejections are to be counted by their mirror image is the
 idea of Barber and Candes (2015, doi:10.1214/15-AOS1337).
 """
 
@@ -27,9 +27,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from itslive_core.filters.locking import filter_block
-from itslive_core.filters.monthly_series import monthly_rows
-from itslive_core.observations.missions import MISSIONS, mission_numbers
+from itslive_core.filters.locking import without_locked
+from itslive_core.filters.monthly_series import monthly_pairs
+from itslive_core.observations.batches import Observations, PairFacts
+from itslive_core.observations.missions import MISSIONS
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -62,7 +63,7 @@ class SpanConsistency:
     longest: dict[str, float]
 
 
-def span_class(span: NDArray[np.float64]) -> NDArray[np.int64]:
+def span_class(span: NDArray[np.float64]) -> NDArray[np.int8]:
     """Give the number of the span class of each pair, shape (n,); spans are rounded to whole days.
 
     Parameters
@@ -70,45 +71,26 @@ def span_class(span: NDArray[np.float64]) -> NDArray[np.int64]:
     span : ndarray, shape (n,)
         [days].
     """
-    return np.searchsorted(SPAN_CLASSES[1:-1], np.rint(span), side="right").astype(np.int64)
+    return np.searchsorted(SPAN_CLASSES[1:-1], np.rint(span), side="right").astype(np.int8)
 
 
-def span_consistent(
-    offsets: NDArray[np.int64],
-    pair: NDArray[np.int32],
-    start: NDArray[np.float64],
-    end: NDArray[np.float64],
-    vx: NDArray[np.float64],
-    vy: NDArray[np.float64],
-    mission: NDArray[np.integer],
-) -> NDArray[np.bool_]:
+def span_consistent(observations: Observations, facts: PairFacts) -> NDArray[np.bool_]:
     """Run the span-consistency filter over many pixels.
 
     Parameters
     ----------
-    offsets : ndarray of int64, shape (P + 1,)
-        Pixel p owns observations offsets[p]:offsets[p + 1].
-    pair : ndarray of int32, shape (n,)
-        Pair of each observation.
-    start, end : ndarray, shape (T,)
-        Dates of the pairs [days since 1970-01-01].
-    vx, vy : ndarray of float64, shape (n,)
-        Observations [m/yr].
-    mission : ndarray of int, shape (T,)
-        Position of each pair's mission in `MISSIONS`.
+    observations : Observations
+        n observations.
+    facts : PairFacts
+        Dates and missions of the pairs.
 
     Returns
     -------
     ndarray of bool, shape (n,)
         Pairs to use; all of a pixel with fewer than 20.
     """
-    keep = np.ones(len(pair), dtype=bool)
-    rows, first = monthly_rows(start, end, mission)
-    filter_block(
-        np.asarray(offsets, dtype=np.int64), np.asarray(pair, dtype=np.int32), rows, span_class(end - start),
-        len(SPAN_CLASSES) - 1, first, vx, vy, len(MISSIONS), keep,
-    )  # fmt: skip
-    return keep
+    pairs, first = monthly_pairs(facts.start, facts.end, facts.mission)
+    return without_locked(observations, pairs, span_class(pairs.span), first)
 
 
 def span_consistency(pairs: ImagePairs) -> SpanConsistency:
@@ -123,11 +105,7 @@ def span_consistency(pairs: ImagePairs) -> SpanConsistency:
     -------
     SpanConsistency
     """
-    n = len(pairs)
-    keep = span_consistent(
-        np.array([0, n]), np.arange(n, dtype=np.int32), pairs.start, pairs.end, pairs.vx, pairs.vy,
-        mission_numbers(pairs.mission),
-    )  # fmt: skip
+    keep = span_consistent(Observations.at_point(pairs.vx, pairs.vy), PairFacts.of(pairs))
     return SpanConsistency(keep=keep, longest=longest_spans(pairs, keep))
 
 

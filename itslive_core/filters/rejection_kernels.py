@@ -1,4 +1,4 @@
-"""Filters of the field on the values of pairs, pixel by pixel, compiled."""
+"""Filters of the field on the values of pairs, pixel by pixel."""
 
 from __future__ import annotations
 
@@ -6,13 +6,20 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from itslive_core.filters.monthly_series import CELL, Rows, fit_series, rows_of_pixel
+from itslive_core.filters.monthly_series import CELL, MonthlyPairs, fit_series
+from itslive_core.support.arrays import median
 from itslive_core.support.compiled import kernel
+from itslive_core.support.constants import MAD_TO_STD, RAYLEIGH_MEDIAN
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["flow_and_scatter", "turned_away", "vector_deviations"]
+    from itslive_core.observations.batches import Observations
+
+__all__ = ["SIGNIFICANT", "flow_and_scatter", "turned_away", "vector_deviations"]
+
+SIGNIFICANT = 3.0
+"""Where the median flow is slower than this times the scatter across it, directions of pairs are noise."""
 
 _LEAST_PAIRS = 20
 _LEAST_GROUP = 10
@@ -20,76 +27,64 @@ _RELATIVE = 0.03
 """Scatter of pairs that is in proportion to the speed."""
 _WITHIN = 0.1
 """Scatter of short pairs within a month, as a share of the change of the series over two months."""
-_RAYLEIGH_MEDIAN = 1.1774
-"""Median length of a vector whose components are normal with standard deviation 1: sqrt(2 ln 2)."""
+_LEAST_SCATTER = 1.0
+"""Values are stored in whole m/yr: scatter below that is not known."""
 
 
-@kernel()
-def flow_and_scatter(offsets: NDArray, vx: NDArray, vy: NDArray) -> NDArray:  # pragma: no cover - compiled
-    """Give the median flow of every pixel, and the robust scatter of its pairs across it.
+def flow_and_scatter(vx: NDArray[np.float64], vy: NDArray[np.float64]) -> tuple[float, float, float]:
+    """Give the median flow of a pixel, and the robust scatter of its pairs across it.
 
     Across, because the flow along it changes with the season and in surges.
 
     Parameters
     ----------
-    offsets : ndarray of int64, shape (P + 1,)
-        Pixel p owns observations offsets[p]:offsets[p + 1].
     vx, vy : ndarray, shape (n,)
 
     Returns
     -------
-    ndarray, shape (P, 3)
-        Median vx and vy, and standard deviation of the component across them [m/yr]; zero without
-        observations.
+    vx, vy : float
+        Median [m/yr].
+    scatter : float
+        Standard deviation of the component across it [m/yr]; all are 0 without observations.
     """
-    out = np.zeros((len(offsets) - 1, 3))
-    for p in range(len(offsets) - 1):
-        x, y = vx[offsets[p] : offsets[p + 1]], vy[offsets[p] : offsets[p + 1]]
-        if len(x) > 0:
-            out[p, 0] = np.median(x)
-            out[p, 1] = np.median(y)
-            speed = np.hypot(out[p, 0], out[p, 1])
-            ex, ey = (out[p, 0] / speed, out[p, 1] / speed) if speed > 0.0 else (1.0, 0.0)
-            out[p, 2] = 1.4826 * np.median(np.abs(y * ex - x * ey))
-    return out
+    if len(vx) == 0:
+        return 0.0, 0.0, 0.0
+    x, y = median(vx), median(vy)
+    speed = float(np.hypot(x, y))
+    ex, ey = (x / speed, y / speed) if speed > 0.0 else (1.0, 0.0)
+    return x, y, MAD_TO_STD * median(np.abs(vy * ex - vx * ey))
 
 
-@kernel()
-def turned_away(
-    offsets: NDArray, vx: NDArray, vy: NDArray, flow: NDArray, cosine: float, significant: float
-) -> NDArray:  # pragma: no cover - compiled
+def turned_away(observations: Observations, angle: float) -> NDArray[np.bool_]:
     """Find the pairs whose direction differs from the median flow by more than an angle.
+
+    Pixels whose median flow is not clear of the scatter are left alone.
 
     Parameters
     ----------
-    offsets, vx, vy
-        As in `flow_and_scatter`.
-    flow : ndarray, shape (P, 3)
-        From `flow_and_scatter`.
-    cosine : float
-        Of the largest angle.
-    significant : float
-        Pixels whose median flow is slower than this times the scatter are left alone.
+    observations : Observations
+        n observations.
+    angle : float
+        [degrees].
 
     Returns
     -------
     ndarray of bool, shape (n,)
     """
-    turned = np.zeros(len(vx), dtype=np.bool_)
-    for p in range(len(offsets) - 1):
-        x, y, scatter = flow[p]
+    turned = np.zeros(len(observations.pair), dtype=np.bool_)
+    cosine = np.cos(np.radians(angle))
+    for here in observations.pixels():
+        vx, vy = observations.vx[here], observations.vy[here]
+        x, y, scatter = flow_and_scatter(vx, vy)
         speed = np.hypot(x, y)
-        if speed > significant * scatter:
-            for i in range(offsets[p], offsets[p + 1]):
-                turned[i] = vx[i] * x + vy[i] * y < cosine * speed * np.hypot(vx[i], vy[i])
+        if speed > SIGNIFICANT * scatter:
+            turned[here] = vx * x + vy * y < cosine * speed * np.hypot(vx, vy)
     return turned
 
 
-@kernel()
 def vector_deviations(
-    offsets: NDArray, pair: NDArray, rows: Rows, classes: NDArray, n_classes: int, n_missions: int,
-    vx: NDArray, vy: NDArray, least: float,
-) -> NDArray:  # pragma: no cover - compiled  # fmt: skip
+    observations: Observations, pairs: MonthlyPairs, classes: NDArray[np.int8]
+) -> NDArray[np.float64]:
     """Give for every pair how far it is from what the others say over its own span, as a modified z-score.
 
     The others are a robust monthly series through all pairs. The length of the deviation vector is held
@@ -100,64 +95,83 @@ def vector_deviations(
 
     Parameters
     ----------
-    offsets, vx, vy
-        As in `flow_and_scatter`.
-    pair : ndarray of int, shape (n,)
-        Row of each observation.
-    rows : Rows
-        T pairs on a monthly grid.
-    classes : ndarray of int, shape (T,)
+    observations : Observations
+        n observations.
+    pairs : MonthlyPairs
+        The table that they refer to.
+    classes : ndarray of int8, shape (T,)
         Span class of each pair.
-    n_classes, n_missions : int
-    least : float
-        Least standard deviation [m/yr].
 
     Returns
     -------
     ndarray, shape (n,)
         0 for pixels with fewer than 20 pairs.
     """
-    score = np.zeros(len(vx))
-    noise = np.empty(n_missions)
-    for p in range(len(offsets) - 1):
-        i0, i1 = offsets[p], offsets[p + 1]
-        n = i1 - i0
-        if n < _LEAST_PAIRS:
+    score = np.zeros(len(observations.pair))
+    for here in observations.pixels():
+        if here.stop - here.start < _LEAST_PAIRS:
             continue
-        own = pair[i0:i1]
-        pairs, _, size = rows_of_pixel(rows, own)
-        mission = pairs.mission
-        x, y = vx[i0:i1], vy[i0:i1]
-        mx, my = np.median(x), np.median(y)
-        speed = np.hypot(mx, my)
+        own, x, y = observations.pair[here], observations.vx[here], observations.vy[here]
+        of_pixel, _, size = pairs.of_pixel(own)
+        mx, my = median(x), median(y)
+        speed = float(np.hypot(mx, my))
         if speed == 0.0:
             mx, speed = 1.0, 1.0
         along = (x * mx + y * my) / speed
         across = (y * mx - x * my) / speed
-        weights, residual, scale = np.empty(n), np.empty((2, n)), np.empty(size)
-        series = np.empty((2, size))
-        fit_series(
-            pairs, np.arange(n), along, across, speed, size, True, noise, weights, scale, series, residual
-        )
-        length = np.hypot(residual[0], residual[1])
-        usual = np.empty(n)
-        for j in range(n):
-            pace = np.hypot(along[j] - residual[0, j], across[j] - residual[1, j])
-            middle = (pairs.spans.first[j] + pairs.spans.last[j]) // 2
-            before, after = max(middle - 1, 0), min(middle + 1, size - 1)
-            slope = np.hypot(series[0, after] - series[0, before], series[1, after] - series[1, before])
-            within = _WITHIN * slope * min(1.0, CELL / pairs.span[j])
-            usual[j] = np.sqrt((noise[mission[j]] / pairs.span[j]) ** 2 + (_RELATIVE * pace) ** 2 + within**2)
-        ratio = length / usual
-        kind = classes[own]
-        for c in range(n_classes):
-            alike = np.flatnonzero(kind == c)
-            if len(alike) == 0:
-                continue
-            of_class = np.median(ratio[alike]) if len(alike) >= _LEAST_GROUP else np.median(ratio)
-            for m in range(n_missions):
-                group = alike[mission[alike] == m]
-                typical = np.median(ratio[group]) if len(group) >= _LEAST_GROUP else of_class
-                for j in group:
-                    score[i0 + j] = length[j] / max(usual[j] * typical / _RAYLEIGH_MEDIAN, least)
+        series = fit_series(of_pixel, along, across, speed, size)
+        length = np.hypot(series.residual[0], series.residual[1])
+        pace = np.hypot(along - series.residual[0], across - series.residual[1])
+        usual = np.empty(len(own))
+        _usual_deviations(of_pixel, series.values, series.noise, pace, usual)
+        _score(length, usual, classes[own], of_pixel.mission, score[here])
     return score
+
+
+@kernel(error_model="numpy")
+def _usual_deviations(
+    pairs: MonthlyPairs, series: NDArray, noise: NDArray, pace: NDArray, usual: NDArray
+) -> None:  # pragma: no cover - compiled
+    """Say how far a pair may be off: by noise of its mission, a share of the speed, change within a month.
+
+    ``pace`` is the speed of the series over each pair's span, shape (n,).
+    """
+    size = series.shape[1]
+    for j in range(len(pace)):
+        middle = (pairs.spans.first[j] + pairs.spans.last[j]) // 2
+        before, after = max(middle - 1, 0), min(middle + 1, size - 1)
+        slope = np.hypot(series[0, after] - series[0, before], series[1, after] - series[1, before])
+        within = _WITHIN * slope * min(1.0, CELL / pairs.span[j])
+        of_noise, of_speed = noise[pairs.mission[j]] / pairs.span[j], _RELATIVE * pace[j]
+        usual[j] = np.sqrt(of_noise**2 + of_speed**2 + within**2)
+
+
+@kernel(error_model="numpy")
+def _score(
+    length: NDArray, usual: NDArray, classes: NDArray, mission: NDArray, score: NDArray
+) -> None:  # pragma: no cover - compiled
+    """Hold deviations against what is usual, and against those of the same mission and span class."""
+    n = len(length)
+    ratio, own, highest_class, highest_mission = np.empty(n), np.empty(n), 0, 0
+    for j in range(n):
+        ratio[j] = length[j] / usual[j]
+        highest_class = max(highest_class, classes[j])
+        highest_mission = max(highest_mission, mission[j])
+    of_all = median(ratio)
+    for c in range(highest_class + 1):
+        count = 0
+        for j in range(n):
+            if classes[j] == c:
+                own[count] = ratio[j]
+                count += 1
+        of_class = median(own[:count]) if count >= _LEAST_GROUP else of_all
+        for m in range(highest_mission + 1):
+            count = 0
+            for j in range(n):
+                if classes[j] == c and mission[j] == m:
+                    own[count] = ratio[j]
+                    count += 1
+            typical = median(own[:count]) if count >= _LEAST_GROUP else of_class
+            for j in range(n):
+                if classes[j] == c and mission[j] == m:
+                    score[j] = length[j] / max(usual[j] * typical / RAYLEIGH_MEDIAN, _LEAST_SCATTER)

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
 from itslive_core.errors import SettingsError
-from itslive_core.filters.rejections import Observations, pair_error, rejections
+from itslive_core.filters.rejections import rejections
 from itslive_core.inversion.banded import BandedSolver
 from itslive_core.inversion.learning.solver import LearningSolver
 from itslive_core.inversion.solver import BatchResult, NoiseInputs, PixelBatch, SolveOptions
 from itslive_core.inversion.torch.block_tridiagonal import BlockTridiagonalSolver, multiplications
+from itslive_core.observations.batches import Observations, PairFacts, pair_error
 from itslive_core.observations.weights import observation_variance, observation_weights, weights_of
 from itslive_core.support.devices import pick_device, require_cuda
 
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from itslive_core.settings import Settings
 
 __all__ = [
-    "UsedPairs",
     "entered_weights",
     "filter_block",
     "pixels_at_once",
@@ -184,32 +184,16 @@ def entered_weights(
     return weights * result.robust_weights
 
 
-class UsedPairs(NamedTuple):
-    """The observations of a block that are used, with P pixels.
-
-    Parameters
-    ----------
-    offsets : ndarray of int64, shape (P + 1,)
-    pair : ndarray of int32, shape (n,)
-        Rows of `SharedPairs`.
-    vx, vy : ndarray of float64, shape (n,)
-    """
-
-    offsets: NDArray[np.int64]
-    pair: NDArray[np.int32]
-    vx: NDArray[np.float64]
-    vy: NDArray[np.float64]
-
-
 def solve_blocks(
-    shared: SharedPairs, blocks: Sequence[UsedPairs], settings: InversionSettings
+    shared: SharedPairs, blocks: Sequence[Observations], settings: InversionSettings
 ) -> list[BatchResult]:
     """Solve the pixels of several blocks in one batch.
 
     Parameters
     ----------
     shared : SharedPairs
-    blocks : sequence of UsedPairs
+    blocks : sequence of Observations
+        The used ones; their pairs are rows of `shared`.
     settings : InversionSettings
 
     Returns
@@ -228,7 +212,7 @@ def solve_blocks(
     return [whole.part(slice(*ours), slice(*their_pairs)) for ours, their_pairs in ends]
 
 
-def filter_block(pixels: PixelBlock, shared: SharedPairs, settings: Settings) -> UsedPairs:
+def filter_block(pixels: PixelBlock, shared: SharedPairs, settings: Settings) -> Observations:
     """Filter the observations of a block, whose pairs passed the filters on metadata, on their values.
 
     Parameters
@@ -238,11 +222,9 @@ def filter_block(pixels: PixelBlock, shared: SharedPairs, settings: Settings) ->
     settings : Settings
         Of an estimator: give the filters on values.
     """
-    pair = shared.renumber[pixels.pair]
     vx, vy = pixels.vx.astype(np.float64), pixels.vy.astype(np.float64)
-    offsets = np.asarray(pixels.offsets, dtype=np.int64)
+    left = Observations(pixels.offsets, shared.renumber[pixels.pair], vx, vy)
     error = pair_error(shared.vx_error, shared.vy_error)
-    left = Observations(offsets, pair, vx, vy, shared.start, shared.end, error, shared.mission)
-    for _, _, after in rejections(left, settings):
+    for _, _, after in rejections(left, PairFacts(shared.start, shared.end, error, shared.mission), settings):
         left = after
-    return UsedPairs(left.offsets, left.pair, left.vx, left.vy)
+    return left

@@ -117,7 +117,7 @@ def read_glacier(
             found = {name: values.reshape(shape) for name, values in seasons.variables().items()}
         return MedianBlock(x, y, vx, vy, np.hypot(vx, vy), counts, 0, len(plan.tasks), found)
 
-    return _stream(plan.tasks, work, workers or available_workers(plan.cubes), should_stop)
+    return _medians_of(plan.tasks, work, workers or available_workers(plan.cubes), should_stop)
 
 
 def _shared(cube: Datacube, mask: NDArray[np.bool_], settings: InversionSettings) -> SharedPairs:
@@ -127,7 +127,7 @@ def _shared(cube: Datacube, mask: NDArray[np.bool_], settings: InversionSettings
     return SharedPairs.make(table, mask, grid)
 
 
-def _stream(
+def _medians_of(
     tasks: Iterable[BlockTask],
     work: Callable[[BlockTask], MedianBlock],
     threads: int,

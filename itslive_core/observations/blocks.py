@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from itslive_core.observations.batches import kept_offsets
+from itslive_core.support.arrays import median
 from itslive_core.support.compiled import kernel
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["Block", "PixelBlock", "gather_chunk", "median_velocity"]
+__all__ = ["Block", "PixelBlock", "gather_chunk", "median_velocity", "merge_chunks"]
 
 
 @dataclass(frozen=True)
@@ -80,8 +83,9 @@ class PixelBlock:
         pixel_mask : ndarray of bool, shape (P,), optional
             Pixels outside it lose all their observations.
         """
-        pixels = np.ones(len(self.n_partial), dtype=bool) if pixel_mask is None else pixel_mask.ravel()
-        mask = _mask_observations(self.offsets, self.pair, pair_mask, pixels)
+        mask = pair_mask[self.pair]
+        if pixel_mask is not None:
+            mask &= np.repeat(pixel_mask.ravel(), np.diff(self.offsets))
         return self.keep_observations(mask)
 
     def keep_observations(self, mask: NDArray[np.bool_]) -> PixelBlock:
@@ -93,28 +97,13 @@ class PixelBlock:
         """
         if mask.all():
             return self
-        below = np.concatenate(([0], np.cumsum(mask)))
-        return PixelBlock(
-            self.block, below[self.offsets], self.pair[mask], self.vx[mask], self.vy[mask], self.n_partial
-        )
+        offsets = kept_offsets(self.offsets, mask)
+        return PixelBlock(self.block, offsets, self.pair[mask], self.vx[mask], self.vy[mask], self.n_partial)
 
 
-@kernel()
-def _mask_observations(
-    offsets: NDArray, pair: NDArray, pair_mask: NDArray, pixel_mask: NDArray
-) -> NDArray:  # pragma: no cover - compiled
-    mask = np.zeros(len(pair), dtype=np.bool_)
-    for p in range(len(offsets) - 1):
-        if pixel_mask[p]:
-            for i in range(offsets[p], offsets[p + 1]):
-                mask[i] = pair_mask[pair[i]]
-    return mask
-
-
-@kernel()
 def gather_chunk(
     vx: NDArray, vy: NDArray, first_pair: int, missing_x: NDArray, missing_y: NDArray
-) -> tuple[NDArray, NDArray, NDArray, NDArray, NDArray]:  # pragma: no cover - compiled
+) -> tuple[NDArray, NDArray, NDArray, NDArray, NDArray]:
     """Pack the valid observations of one chunk, pixel by pixel.
 
     Parameters
@@ -134,6 +123,21 @@ def gather_chunk(
     partial : ndarray of int32, shape (P,)
         Observations with only one component.
     """
+    # Chunks arrive as fresh arrays and as read-only views of a buffer. To numba these are two types, and
+    # four to compile for; as views that nobody may write to all are one.
+    views = [array.view() for array in (vx, vy)]
+    for view in views:
+        view.flags.writeable = False
+    packed: tuple[NDArray, NDArray, NDArray, NDArray, NDArray] = _gather(
+        *views, first_pair, missing_x, missing_y
+    )
+    return packed
+
+
+@kernel()
+def _gather(
+    vx: NDArray, vy: NDArray, first_pair: int, missing_x: NDArray, missing_y: NDArray
+) -> tuple[NDArray, NDArray, NDArray, NDArray, NDArray]:  # pragma: no cover - compiled
     layers, pixels = vx.shape
     mx0, mx1, my0, my1 = missing_x[0], missing_x[1], missing_y[0], missing_y[1]
     filled = np.empty(layers, dtype=np.int64)
@@ -180,21 +184,28 @@ def gather_chunk(
     return counts, pair, x, y, partial
 
 
-@kernel()
 def merge_chunks(
-    counts: NDArray, offsets: NDArray, sources: NDArray, target: NDArray, chunk: int
-) -> None:  # pragma: no cover - compiled
+    counts: NDArray[np.int64], offsets: NDArray[np.int64], sources: NDArray, target: NDArray, chunk: int
+) -> None:
     """Copy one chunk's packed observations to their places in the whole block.
 
     Parameters
     ----------
     counts : ndarray of int64, shape (chunks, P)
     offsets : ndarray of int64, shape (P + 1,)
-    sources : ndarray, shape (n of the chunk,)
-    target : ndarray, shape (n of the block,)
+    sources : ndarray of int32 or float32, shape (n of the chunk,)
+    target : ndarray of the same type, shape (n of the block,)
     chunk : int
         Number of the chunk.
     """
+    # Four bytes are four bytes: one machine code serves numbers of pairs and velocities.
+    _merge(counts, offsets, sources.view(np.int32), target.view(np.int32), chunk)
+
+
+@kernel()
+def _merge(
+    counts: NDArray, offsets: NDArray, sources: NDArray, target: NDArray, chunk: int
+) -> None:  # pragma: no cover - compiled
     read = 0
     for p in range(counts.shape[1]):
         write = offsets[p]
@@ -204,20 +215,6 @@ def merge_chunks(
             target[write] = sources[read]
             write += 1
             read += 1
-
-
-@kernel()
-def _median_velocity(
-    offsets: NDArray, vx: NDArray, vy: NDArray, least: int
-) -> NDArray:  # pragma: no cover - compiled
-    pixels = len(offsets) - 1
-    out = np.full((pixels, 2), np.nan)
-    for p in range(pixels):
-        i, j = offsets[p], offsets[p + 1]
-        if j - i >= least:
-            out[p, 0] = np.median(vx[i:j])
-            out[p, 1] = np.median(vy[i:j])
-    return out
 
 
 def median_velocity(pixels: PixelBlock, *, least: int = 3) -> NDArray[np.float64]:
@@ -237,4 +234,9 @@ def median_velocity(pixels: PixelBlock, *, least: int = 3) -> NDArray[np.float64
     ndarray, shape (P, 2)
         Median vx and vy [m/yr]; NaN where there are too few observations.
     """
-    return _median_velocity(pixels.offsets, pixels.vx, pixels.vy, least)
+    out = np.full((len(pixels.offsets) - 1, 2), np.nan)
+    components = [component.astype(np.float64) for component in (pixels.vx, pixels.vy)]
+    for p, (begin, end) in enumerate(pairwise(pixels.offsets.tolist())):
+        if end - begin >= least:
+            out[p] = [median(component[begin:end]) for component in components]
+    return out

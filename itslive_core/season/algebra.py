@@ -29,12 +29,16 @@ __all__ = [
     "BORDER",
     "FLAT",
     "OVERTONES",
+    "Evidence",
+    "Joint",
     "Normal",
-    "assemble",
+    "SeasonDesign",
+    "assemble_season",
     "back_substitute",
     "criterion",
     "eliminate",
     "load",
+    "load_velocity",
 ]
 
 OVERTONES = 4
@@ -47,6 +51,27 @@ _LEAST_SQUARES = 1e-14
 """Residuals below this share of the data are rounding."""
 
 _U = np.uint64
+
+
+class SeasonDesign(NamedTuple):
+    """What the unknowns contribute to each of T pairs: the rows of A and H.
+
+    Parameters
+    ----------
+    first : ndarray of int64, shape (T,)
+        Unknown, 3 times the number of the year, at which a row begins.
+    begin : ndarray of int64, shape (T + 1,)
+        Row j holds coefficient[begin[j]:begin[j + 1]].
+    coefficient : ndarray of float64
+        Means over the span of the hats of the background, and of sine and cosine in each year.
+    overtone : ndarray of float64, shape (T, OVERTONES)
+        Means over the span of sine and cosine of the second and the third harmonic.
+    """
+
+    first: NDArray[np.int64]
+    begin: NDArray[np.int64]
+    coefficient: NDArray[np.float64]
+    overtone: NDArray[np.float64]
 
 
 class Normal(NamedTuple):
@@ -77,25 +102,89 @@ class Normal(NamedTuple):
     width: int
     years: int
 
+    @classmethod
+    def blank(cls, size: int, width: int) -> Normal:
+        """Make room for the equations of so many unknowns of years."""
+        return cls(
+            band=np.empty(size * (width + 1)),
+            rhs=np.empty((2, size)),
+            cross=np.empty((size, OVERTONES)),
+            corner=np.empty((OVERTONES, OVERTONES + 2)),
+            square=np.empty(3),
+            size=size,
+            width=width,
+            years=(size - 1) // 3,
+        )
+
+
+class Joint(NamedTuple):
+    """Where `eliminate` works: band, border and passive columns.
+
+    Parameters
+    ----------
+    rows : ndarray, shape (size * (width + 1 + BORDER + passive),)
+        Upper band of each row, then its border and passive columns.
+    corner : ndarray, shape (BORDER + passive, BORDER + passive)
+    size, width, passive : int
+        Number of unknowns of years, half-bandwidth, and number of passive columns.
+    """
+
+    rows: NDArray
+    corner: NDArray
+    size: int
+    width: int
+    passive: int
+
+    @classmethod
+    def blank(cls, normal: Normal, passive: int) -> Joint:
+        """Make room for normal equations with so many passive columns."""
+        more = BORDER + passive
+        rows = np.empty(normal.size * (normal.width + 1 + more))
+        return cls(rows, np.empty((more, more)), normal.size, normal.width, passive)
+
+    @property
+    def columns(self) -> NDArray[np.float64]:
+        """The passive columns of the rows, shape (size, passive): a view."""
+        whole: NDArray[np.float64] = self.rows.reshape(self.size, -1)
+        return whole[:, self.width + 1 + BORDER :]
+
+
+class Evidence(NamedTuple):
+    """What `criterion` finds.
+
+    Parameters
+    ----------
+    value : float
+        -2 log restricted evidence, up to a constant; infinite if it cannot be computed.
+    scatter : float
+        Variance of a pair of weight 1 [m^2/yr^2].
+    mean, variance : float
+        Of the mean season in a direction [m/yr], [m^2/yr^2].
+    """
+
+    value: float
+    scatter: float
+    mean: float
+    variance: float
+
 
 @kernel(fastmath=FAST, error_model="numpy")
-def assemble(
-    first: NDArray, begin: NDArray, coefficient: NDArray, overtone: NDArray, pair: NDArray, low: int,
-    weights: NDArray, vx: NDArray, vy: NDArray, normal: Normal,
-) -> None:  # pragma: no cover - compiled  # fmt: skip
+def assemble_season(
+    design: SeasonDesign, pair: NDArray, low: int, weights: NDArray, vx: NDArray, vy: NDArray, normal: Normal
+) -> None:  # pragma: no cover - compiled
     """Fill the normal equations.
 
     Parameters
     ----------
-    first, begin, coefficient, overtone : ndarray
-        Rows of the pairs: see `itslive_core.season.point.SeasonRows`.
-    pair : ndarray, shape (n,)
+    design : SeasonDesign
+    pair : ndarray of int32, shape (n,)
         Pair of each observation.
     low : int
         Unknown of the rows at which this pixel begins.
     weights, vx, vy : ndarray, shape (n,)
     normal : Normal
     """
+    first, begin, coefficient, overtone = design
     band, rhs, cross, corner, square = normal.band, normal.rhs, normal.cross, normal.corner, normal.square
     band[:] = 0.0
     rhs[:] = 0.0
@@ -136,7 +225,7 @@ def assemble(
 
 @kernel(fastmath=FAST, error_model="numpy")
 def load(
-    normal: Normal, log_precision: NDArray, axis: NDArray, passive: int, rows: NDArray, corner: NDArray
+    normal: Normal, log_precision: NDArray, axis: NDArray, joint: Joint
 ) -> None:  # pragma: no cover - compiled
     """Write data and prior where `eliminate` works, passive columns empty.
 
@@ -153,11 +242,9 @@ def load(
     log_precision : ndarray, shape (4,)
     axis : ndarray, shape (2,)
         Direction of the mean season in the plane of sine and cosine, of length 1.
-    passive : int
-        Number of passive columns.
-    rows : ndarray, shape (>= size * (width + 1 + BORDER + passive),)
-    corner : ndarray, shape (BORDER + passive, BORDER + passive)
+    joint : Joint
     """
+    rows, corner = joint.rows, joint.corner
     p0, p1, p2, p3 = (
         10.0 ** log_precision[0],
         10.0 ** log_precision[1],
@@ -169,7 +256,7 @@ def load(
     tcc = p1 * cosine * cosine + p2 * sine * sine
     tsc = (p1 - p2) * sine * cosine
     band_width = _U(normal.width + 1)
-    more = _U(BORDER + passive)
+    more = _U(BORDER + joint.passive)
     stride = band_width + more
     for i in range(_U(normal.size)):
         at, source = i * stride, i * band_width
@@ -206,17 +293,20 @@ def load(
         corner[3 + a, 3 + a] += p3
 
 
+def load_velocity(normal: Normal, joint: Joint) -> None:
+    """Put both components into the first two passive columns."""
+    joint.columns[:, :2] = normal.rhs.T
+    joint.corner[3:BORDER, BORDER : BORDER + 2] = normal.corner[:, OVERTONES:]
+
+
 @kernel(fastmath=FAST, error_model="numpy")
-def eliminate(
-    size: int, width: int, passive: int, rows: NDArray, corner: NDArray
-) -> float:  # pragma: no cover
+def eliminate(joint: Joint) -> float:  # pragma: no cover - compiled
     """Eliminate band and border (Cholesky), carrying the passive columns along.
 
     Parameters
     ----------
-    size, width, passive : int
-    rows, corner : ndarray
-        From `load`, with passive columns; changed in place. The passive part of ``corner`` (upper triangle)
+    joint : Joint
+        From `load`, with passive columns; changed in place. The passive part of its corner (upper triangle)
         loses F'(joint matrix)^-1 F.
 
     Returns
@@ -224,6 +314,7 @@ def eliminate(
     float
         log of the determinant; NaN if the matrix is not positive definite.
     """
+    rows, corner, size, width, passive = joint
     more = BORDER + passive
     band_width = _U(width + 1)
     stride = band_width + _U(more)
@@ -268,51 +359,46 @@ def eliminate(
 
 
 @kernel(fastmath=FAST, error_model="numpy")
-def back_substitute(
-    size: int,
-    width: int,
-    passive: int,
-    rows: NDArray,
-    corner: NDArray,
-    column: int,
-    theta: NDArray,
-    shared: NDArray,
-) -> None:  # pragma: no cover - compiled
-    """Solve for all unknowns after `eliminate`, for one passive column of data.
+def back_substitute(joint: Joint, theta: NDArray, shared: NDArray) -> None:  # pragma: no cover - compiled
+    """Solve for all unknowns after `eliminate`, for the first two passive columns.
 
     Parameters
     ----------
-    size, width, passive : int
-    rows, corner : ndarray
-    column : int
-        Which passive column.
-    theta : ndarray, shape (size,)
+    joint : Joint
+    theta : ndarray, shape (2, size)
         Receives the unknowns of the years.
-    shared : ndarray, shape (BORDER,)
+    shared : ndarray, shape (2, BORDER)
         Receives those of the border.
     """
+    rows, corner, size, width, passive = joint
     stride = width + 1 + BORDER + passive
-    for r in range(BORDER - 1, -1, -1):
-        value = corner[r, BORDER + column]
-        for s in range(r + 1, BORDER):
-            value -= corner[r, s] * shared[s]
-        shared[r] = value / corner[r, r]
-    for i in range(size - 1, -1, -1):
-        at = i * stride
-        edge = at + width + 1
-        value = rows[edge + BORDER + column]
-        for r in range(BORDER):
-            value -= rows[edge + r] * shared[r]
-        for k in range(1, min(width, size - 1 - i) + 1):
-            value -= rows[at + k] * theta[i + k]
-        theta[i] = value / rows[at]
+    for c in range(2):
+        for r in range(BORDER - 1, -1, -1):
+            value = corner[r, BORDER + c]
+            for s in range(r + 1, BORDER):
+                value -= corner[r, s] * shared[c, s]
+            shared[c, r] = value / corner[r, r]
+        for i in range(size - 1, -1, -1):
+            at = i * stride
+            edge = at + width + 1
+            value = rows[edge + BORDER + c]
+            for r in range(BORDER):
+                value -= rows[edge + r] * shared[c, r]
+            for k in range(1, min(width, size - 1 - i) + 1):
+                value -= rows[at + k] * theta[c, i + k]
+            theta[c, i] = value / rows[at]
 
 
-@kernel()
+@kernel(error_model="numpy")
 def criterion(
-    normal: Normal, along: NDArray, worth: float, log_precision: NDArray, axis: NDArray, direction: NDArray,
-    rows: NDArray, corner: NDArray,
-) -> tuple[float, float, float, float]:  # pragma: no cover - compiled  # fmt: skip
+    normal: Normal,
+    along: NDArray,
+    worth: float,
+    log_precision: NDArray,
+    axis: NDArray,
+    direction: NDArray,
+    joint: Joint,
+) -> Evidence:  # pragma: no cover - compiled
     """Give -2 log restricted evidence of the data along the flow, up to a constant.
 
     Parameters
@@ -326,21 +412,13 @@ def criterion(
         See `load`.
     direction : ndarray, shape (2,)
         A direction in the plane of sine and cosine: what the mean season is in it is given too.
-    rows, corner : ndarray
-        Work space for two passive columns; corner of shape (BORDER + 2, BORDER + 2).
-
-    Returns
-    -------
-    value : float
-        Infinite if it cannot be computed.
-    scatter : float
-        Variance of a pair of weight 1 [m^2/yr^2].
-    mean, variance : float
-        Of the mean season in the direction [m/yr], [m^2/yr^2].
+    joint : Joint
+        Work space, of two passive columns.
     """
     size, width, years = normal.size, normal.width, normal.years
+    rows, corner = joint.rows, joint.corner
     ax, ay = along[0], along[1]
-    load(normal, log_precision, axis, 2, rows, corner)
+    load(normal, log_precision, axis, joint)
     stride = width + 1 + BORDER + 2
     at = width + 1 + BORDER
     for i in range(size):
@@ -350,11 +428,11 @@ def criterion(
     squares = ax * ax * normal.square[0] + 2.0 * ax * ay * normal.square[1] + ay * ay * normal.square[2]
     corner[BORDER, BORDER] = squares
     corner[0, BORDER + 1], corner[1, BORDER + 1] = direction[0], direction[1]
-    determinant = eliminate(size, width, 2, rows, corner)
+    determinant = eliminate(joint)
     if np.isnan(determinant):
-        return np.inf, np.nan, np.nan, np.nan
+        return Evidence(np.inf, np.nan, np.nan, np.nan)
     free = worth - FLAT
     scatter = max(corner[BORDER, BORDER], _LEAST_SQUARES * squares, 1e-300) / free
     prior = years * (log_precision[0] + log_precision[1] + log_precision[2]) + OVERTONES * log_precision[3]
     value = free * np.log(scatter) + determinant - np.log(10.0) * prior
-    return value, scatter, -corner[BORDER, BORDER + 1], -scatter * corner[BORDER + 1, BORDER + 1]
+    return Evidence(value, scatter, -corner[BORDER, BORDER + 1], -scatter * corner[BORDER + 1, BORDER + 1])

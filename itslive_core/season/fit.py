@@ -1,4 +1,4 @@
-"""The fit of background and season to the pairs of many pixels, compiled.
+"""The fit of background and season to the pairs of many pixels.
 
 Robust weights start from Cauchy's, which never forget a pair for good, around a stiff model; then they are
 Tukey's bisquare, as in the inversion. How much background and season change between years is learnt by
@@ -18,20 +18,35 @@ from itslive_core.season.algebra import (
     BORDER,
     FLAT,
     OVERTONES,
+    Joint,
     Normal,
-    assemble,
+    SeasonDesign,
+    assemble_season,
     back_substitute,
     criterion,
     eliminate,
     load,
+    load_velocity,
 )
+from itslive_core.support.arrays import median
 from itslive_core.support.compiled import kernel
-from itslive_core.support.constants import RAYLEIGH_MEDIAN
+from itslive_core.support.constants import MONTHS_PER_YEAR, RAYLEIGH_MEDIAN
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["FACTS", "LEAST_PAIRS", "LEAST_YEARS", "MONTHS", "TOO_SHORT", "SeasonData", "fit_pixels"]
+    from itslive_core.observations.batches import Observations
+
+__all__ = [
+    "LEAST_PAIRS",
+    "LEAST_YEARS",
+    "TOO_SHORT",
+    "ImagesOfPairs",
+    "MonthsOfPairs",
+    "SeasonData",
+    "SeasonFacts",
+    "fit_pixels",
+]
 
 TOO_SHORT = 4
 """Status of a pixel whose pairs cover less than `LEAST_YEARS`; the others are those of the inversion."""
@@ -39,16 +54,6 @@ LEAST_PAIRS = 20
 """Fewest used pairs with distinct (start, end)."""
 LEAST_YEARS = 2.0
 """Shortest time from the first start to the last end [years]."""
-MONTHS = 12
-"""Time is covered or not by parts of this number a year."""
-
-FACTS = (
-    "mean_vx", "mean_vy", "mean_variance", "trend", "trend_variance", "vx_sin", "vx_cos", "vy_sin", "vy_cos",
-    "sine", "cosine", "amplitude_variance", "phase_variance", "scatter", "inflation", "amplitude_change",
-    "phase_change", "along_x", "along_y", "axis_sine", "axis_cosine", "precision_background",
-    "precision_amplitude", "precision_phase", "precision_overtones", "passes", "stray",
-)  # fmt: skip
-"""What is found at a pixel; see `fit_pixels`."""
 
 _CAUCHY = 2.385
 """Width of Cauchy's weights, in scales: 95 % efficient for normal errors."""
@@ -72,50 +77,375 @@ _CHANGES = np.linspace(-3.0, 2.0, 14)
 """Nodes of integration: log10 of the season's change over the standard deviation of a pair of weight 1."""
 
 
-class SeasonData(NamedTuple):
-    """Rows of the T pairs that pixels refer to.
+class MonthsOfPairs(NamedTuple):
+    """Which months T pairs touch: time is covered or not by parts of twelve a year.
 
     Parameters
     ----------
-    first : ndarray of int64, shape (T,)
-        Unknown, 3 times the number of the year, at which a row begins.
-    begin : ndarray of int64, shape (T + 1,)
-        Row j holds coefficient[begin[j]:begin[j + 1]].
-    coefficient : ndarray of float64
-        Means over the span of the hats of the background, and of sine and cosine in each year.
-    overtone : ndarray of float64, shape (T, OVERTONES)
-        Means over the span of sine and cosine of the second and the third harmonic.
-    month0, month1 : ndarray of int64, shape (T,)
+    begin, end : ndarray of int64, shape (T,)
         First month that a pair touches, and the first after its end.
-    start, end : ndarray of float64, shape (T,)
-        Acquisition dates [years].
-    first_image, second_image, span_id : ndarray of int64, shape (T,)
-        Numbers of the images, and of the two together.
-    images : int
-        Number of images.
     """
 
-    first: NDArray
-    begin: NDArray
-    coefficient: NDArray
-    overtone: NDArray
-    month0: NDArray
-    month1: NDArray
-    start: NDArray
-    end: NDArray
-    first_image: NDArray
-    second_image: NDArray
-    span_id: NDArray
-    images: int
+    begin: NDArray[np.int64]
+    end: NDArray[np.int64]
+
+
+class ImagesOfPairs(NamedTuple):
+    """Which images T pairs are made of.
+
+    Parameters
+    ----------
+    first, second : ndarray of int64, shape (T,)
+        Numbers of the images.
+    """
+
+    first: NDArray[np.int64]
+    second: NDArray[np.int64]
+
+
+class SeasonData(NamedTuple):
+    """What the fit knows of the T pairs that pixels refer to.
+
+    Parameters
+    ----------
+    design : SeasonDesign
+        What background and season contribute to each.
+    months : MonthsOfPairs
+    images : ImagesOfPairs
+    n_images : int
+        Number of images.
+    start, end : ndarray of float64, shape (T,)
+        Acquisition dates [years].
+    span_id : ndarray of int32, shape (T,)
+        Equal for pairs of the same images.
+    """
+
+    design: SeasonDesign
+    months: MonthsOfPairs
+    images: ImagesOfPairs
+    n_images: int
+    start: NDArray[np.float64]
+    end: NDArray[np.float64]
+    span_id: NDArray[np.int32]
+
+
+class SeasonFacts(NamedTuple):
+    """What is found at a pixel.
+
+    Parameters
+    ----------
+    mean_vx, mean_vy : float
+        Mean velocity over the covered months, without the season [m/yr].
+    mean_variance : float
+        Of its part along the flow [m^2/yr^2].
+    trend, trend_variance : float
+        Slope along the flow [m/yr^2], and its variance.
+    vx_sin, vx_cos, vy_sin, vy_cos : float
+        Mean season, by component [m/yr].
+    sine, cosine : float
+        Mean season along the flow [m/yr].
+    amplitude_variance, phase_variance : float
+        Of the mean season along its phase, and across it, where its day changes [m^2/yr^2].
+    scatter : float
+        Variance of a pair of weight 1 [m^2/yr^2].
+    inflation : float
+        How many pairs are worth an independent one.
+    amplitude_change, phase_change : float
+        Standard deviation of the season between years along its phase and across it [m/yr].
+    along_x, along_y : float
+        Direction of the flow.
+    axis_sine, axis_cosine : float
+        Direction of the mean season in the plane of sine and cosine.
+    precision_background, precision_amplitude, precision_phase, precision_overtones : float
+        Log precisions of the prior; see `itslive_core.season.algebra.load`.
+    passes : float
+        Robust passes.
+    stray : float
+        Variance by which the background of a year errs for what no yearly model can follow [m^2/yr^2].
+    """
+
+    mean_vx: float
+    mean_vy: float
+    mean_variance: float
+    trend: float
+    trend_variance: float
+    vx_sin: float
+    vx_cos: float
+    vy_sin: float
+    vy_cos: float
+    sine: float
+    cosine: float
+    amplitude_variance: float
+    phase_variance: float
+    scatter: float
+    inflation: float
+    amplitude_change: float
+    phase_change: float
+    along_x: float
+    along_y: float
+    axis_sine: float
+    axis_cosine: float
+    precision_background: float
+    precision_amplitude: float
+    precision_phase: float
+    precision_overtones: float
+    passes: float
+    stray: float
+
+
+class _Extent(NamedTuple):
+    """Which unknowns the pairs of a pixel touch, and when.
+
+    Parameters
+    ----------
+    low, size, width : int
+        First unknown, number of them, and half-bandwidth.
+    begin, end : float
+        First and last date [years].
+    """
+
+    low: int
+    size: int
+    width: int
+    begin: float
+    end: float
+
+
+class _Settled(NamedTuple):
+    """Where the passes of a pixel end.
+
+    Parameters
+    ----------
+    normal : Normal
+        Of the deviations from the typical velocity, with the last weights.
+    mean : ndarray, shape (2,)
+        Mean velocity over the covered months [m/yr].
+    along, axis : ndarray, shape (2,)
+        Directions of the flow, and of the mean season in the plane of sine and cosine.
+    log_precision : ndarray, shape (4,)
+        Of the prior.
+    worth, inflation : float
+        Independent pairs that the data are worth, and how many pairs are worth one.
+    passes : int
+    left : ndarray, shape (6, 6)
+        F'(joint matrix)^-1 F: both components, mean and slope of the background, mean sine and cosine.
+    knots : ndarray, shape (2, size)
+        Mean and slope of the background as weights of its knots.
+    """
+
+    normal: Normal
+    mean: NDArray[np.float64]
+    along: NDArray[np.float64]
+    axis: NDArray[np.float64]
+    log_precision: NDArray[np.float64]
+    worth: float
+    inflation: float
+    passes: int
+    left: NDArray[np.float64]
+    knots: NDArray[np.float64]
+
+
+def fit_pixels(
+    data: SeasonData,
+    observations: Observations,
+    weights: NDArray[np.float64],
+    *,
+    robust: bool,
+    inflation: float | None,
+) -> tuple[NDArray[np.float64], NDArray[np.int8], NDArray[np.float64]]:
+    """Fit every pixel of a batch.
+
+    Parameters
+    ----------
+    data : SeasonData
+    observations : Observations
+        n observations of P pixels; their pairs are those of ``data``.
+    weights : ndarray, shape (n,)
+        Of mean 1 over each pixel.
+    robust : bool
+    inflation : float, optional
+        How many pairs are worth one independent one; by default as the residuals say.
+
+    Returns
+    -------
+    facts : ndarray, shape (P, number of facts)
+        `SeasonFacts` of each pixel, NaN where there is no estimate.
+    status : ndarray of int8, shape (P,)
+        `SOLVED`, `TOO_FEW`, `TOO_SHORT` or `FAILED`.
+    u : ndarray, shape (n,)
+        Robust weights.
+    """
+    facts = np.full((observations.n_pixels, len(SeasonFacts._fields)), np.nan)
+    status = np.full(observations.n_pixels, TOO_FEW, dtype=np.int8)
+    u, image = np.ones(len(observations.pair)), np.empty(data.n_images)
+    for p, here in enumerate(observations.pixels()):
+        pair = observations.pair[here]
+        if not enough(data.span_id, pair, LEAST_PAIRS):
+            continue
+        extent = _Extent(*_extent(data, pair))
+        if extent.end - extent.begin < LEAST_YEARS:
+            status[p] = TOO_SHORT
+            continue
+        velocity = observations.vx[here], observations.vy[here]
+        settled = _reweighted(
+            data, extent, pair, velocity, weights[here], u[here], image, robust=robust, given=inflation
+        )
+        found = None if settled is None else _facts(settled)
+        status[p] = FAILED if found is None else SOLVED
+        if found is not None:
+            facts[p] = found
+    return facts, status, u
+
+
+def _reweighted(
+    data: SeasonData,
+    extent: _Extent,
+    pair: NDArray[np.int32],
+    velocity: tuple[NDArray[np.float64], NDArray[np.float64]],
+    weights: NDArray[np.float64],
+    u: NDArray[np.float64],
+    image: NDArray[np.float64],
+    *,
+    robust: bool,
+    given: float | None,
+) -> _Settled | None:
+    """Fit one pixel, and weight its pairs by what is left of them, until the weights ``u`` settle.
+
+    None if the equations cannot be solved.
+    """
+    # Taken off so that rounding is small beside the season, not beside the speed.
+    typical = np.array([median(component) for component in velocity])
+    dx, dy = (component - usual for component, usual in zip(velocity, typical, strict=True))
+    normal = Normal.blank(extent.size, extent.width)
+    joint, small = Joint.blank(normal, 6), Joint.blank(normal, 2)
+    along, axis, x = _direction(typical, np.array([1.0, 0.0])), np.array([0.0, 1.0]), np.full(4, _STIFF)
+    left, knots = np.empty((2, len(pair))), np.empty((2, extent.size))
+    theta, shared = np.empty((2, extent.size)), np.empty((2, BORDER))
+    inflation, settled, turn = 1.0 if given is None else given, False, 0
+    gentle = _GENTLE_PASSES if robust else 0
+    while True:
+        last = settled or turn == MAX_PASSES + gentle
+        total = float(u.sum())
+        worth = max(total / inflation, FLAT + 1.0)
+        w = weights * u / inflation
+        assemble_season(data.design, pair, extent.low, w, dx, dy, normal)
+        if turn > 0 or not robust:
+            coarse = turn == int(robust)
+            steps = _COARSE if coarse else _MIDDLE, _FINE if last else _MIDDLE
+            start = criterion(normal, along, worth, x, axis, axis, small).value
+            _search(normal, along, worth, x, steps, axis, small, start)
+        _weigh_knots(data.months, pair, u, extent.low, knots)
+        load(normal, x, axis, joint)
+        load_velocity(normal, joint)
+        joint.columns[:, 2:4] = knots.T
+        joint.corner[0, BORDER + 4] = joint.corner[1, BORDER + 5] = 1.0
+        if np.isnan(eliminate(joint)):
+            return None
+        passive = -joint.corner[BORDER:, BORDER:]
+        mean = typical + passive[:2, 2]
+        along = _direction(mean, along)
+        axis = _direction(along[0] * passive[0, 4:] + along[1] * passive[1, 4:], axis)
+        if last:
+            return _Settled(normal, mean, along, axis, x, worth, inflation, turn, passive, knots)
+        back_substitute(joint, theta, shared)
+        _residuals(data.design, pair, extent.low, (dx, dy), theta, shared, left)
+        change = 0.0
+        if given is None:
+            old = inflation
+            found = _inflation(data.images, pair, w, along, left, image)
+            inflation = min(found, max(total / _LEAST_WORTH, 1.0))
+            change = abs(np.log(inflation / old))
+        if robust:
+            before = u.copy()
+            (_cauchy if turn < gentle else reweight)(weights, left[0], left[1], u)
+            change = max(change, np.abs(u - before).max())
+        settled = turn >= gentle and change < _SETTLED
+        turn += 1
+
+
+def _direction(vector: NDArray[np.float64], otherwise: NDArray[np.float64]) -> NDArray[np.float64]:
+    length = np.hypot(vector[0], vector[1])
+    return vector / length if length > 0.0 else otherwise
+
+
+def _facts(settled: _Settled) -> SeasonFacts | None:
+    """Say what is found at a pixel, once its weights have settled; None if that cannot be computed."""
+    normal, along, axis, left = settled.normal, settled.along, settled.axis, settled.left
+    small, x, worth = Joint.blank(normal, 2), settled.log_precision, settled.worth
+    value, scatter, *_ = criterion(normal, along, worth, x, axis, axis, small)
+    if not np.isfinite(value):
+        return None
+    season = np.empty((2, 3))
+    _integrate(normal, along, worth, x, axis, scatter, small, season)
+    (outward, sideways), (amplitude_variance, phase_variance), changes = season.T.tolist()
+    stray = _STRAY * min(changes) ** 2
+    sine = outward * axis[0] + sideways * axis[1]
+    cosine = outward * axis[1] - sideways * axis[0]
+    across_sine, across_cosine = along[0] * left[1, 4:] - along[1] * left[0, 4:]
+    square_mean, square_trend = (settled.knots**2).sum(axis=1)
+    return SeasonFacts(
+        mean_vx=settled.mean[0],
+        mean_vy=settled.mean[1],
+        mean_variance=scatter * left[2, 2] + stray * square_mean,
+        trend=along[0] * left[0, 3] + along[1] * left[1, 3],
+        trend_variance=scatter * left[3, 3] + stray * square_trend,
+        vx_sin=along[0] * sine - along[1] * across_sine,
+        vx_cos=along[0] * cosine - along[1] * across_cosine,
+        vy_sin=along[1] * sine + along[0] * across_sine,
+        vy_cos=along[1] * cosine + along[0] * across_cosine,
+        sine=sine,
+        cosine=cosine,
+        amplitude_variance=amplitude_variance,
+        phase_variance=phase_variance,
+        scatter=scatter,
+        inflation=settled.inflation,
+        amplitude_change=changes[0],
+        phase_change=changes[1],
+        along_x=along[0],
+        along_y=along[1],
+        axis_sine=axis[0],
+        axis_cosine=axis[1],
+        precision_background=x[0],
+        precision_amplitude=x[1],
+        precision_phase=x[2],
+        precision_overtones=x[3],
+        passes=settled.passes,
+        stray=stray,
+    )
+
+
+@kernel(error_model="numpy")
+def _extent(
+    data: SeasonData, pair: NDArray
+) -> tuple[int, int, int, float, float]:  # pragma: no cover - compiled
+    """Find the `_Extent` of a pixel."""
+    first, offset = data.design.first, data.design.begin
+    low, high, width, begin, end = first[pair[0]], 0, 3, np.inf, -np.inf
+    for i in range(len(pair)):
+        j = pair[i]
+        length = offset[j + 1] - offset[j]
+        low, high = min(low, first[j]), max(high, first[j] + length)
+        width = max(width, length - 1)
+        begin, end = min(begin, data.start[j]), max(end, data.end[j])
+    return low, high - low, width, begin, end
 
 
 @kernel(error_model="numpy")
 def _search(
-    normal: Normal, along: NDArray, worth: float, x: NDArray, step: float, least: float, axis: NDArray,
-    rows: NDArray, corner: NDArray,
-) -> None:  # pragma: no cover - compiled  # fmt: skip
-    """Walk to the log precisions ``x`` of highest evidence, one after the other, with shrinking steps."""
-    best = criterion(normal, along, worth, x, axis, axis, rows, corner)[0]
+    normal: Normal,
+    along: NDArray,
+    worth: float,
+    x: NDArray,
+    steps: tuple[float, float],
+    axis: NDArray,
+    joint: Joint,
+    best: float,
+) -> None:  # pragma: no cover - compiled
+    """Walk to the log precisions ``x`` of highest evidence, one after the other, with shrinking steps.
+
+    ``steps`` are the first and the least one, ``best`` is the criterion where the walk begins.
+    """
+    step, least = steps
     while step >= least:
         moved = False
         for k in range(len(x)):
@@ -126,12 +456,12 @@ def _search(
                     x[k] = min(_HIGH, max(_LOW, before + sign * step))
                     if x[k] == before:
                         break
-                    value = criterion(normal, along, worth, x, axis, axis, rows, corner)[0]
+                    value = criterion(normal, along, worth, x, axis, axis, joint).value
                     if value >= best - _GAIN:
                         x[k] = before
                         break
                     best = value
-                    moved = went = True
+                    moved, went = True, True
                 if went:
                     break
         if not moved:
@@ -139,91 +469,85 @@ def _search(
 
 
 @kernel(error_model="numpy")
-def _functionals(
-    data: SeasonData, pair: NDArray, u: NDArray, low: int, years: int, count: NDArray, f: NDArray
+def _weigh_knots(
+    months: MonthsOfPairs, pair: NDArray, u: NDArray, low: int, knots: NDArray
 ) -> None:  # pragma: no cover - compiled
-    """Write mean and slope of the background over the covered months as weights of its knots, f (2, size)."""
-    months = MONTHS * years
-    skip = MONTHS * (low // 3)
-    count[:] = 0
+    """Write mean and slope of the background over the covered months as weights of its knots, (2, size)."""
+    n_months = MONTHS_PER_YEAR * (knots.shape[1] // 3)
+    skip = MONTHS_PER_YEAR * (low // 3)
+    count = np.zeros(n_months + 1, dtype=np.int64)
     for i in range(len(pair)):
         if u[i] > 0.0:
-            count[data.month0[pair[i]] - skip] += 1
-            count[data.month1[pair[i]] - skip] -= 1
-    f[:] = 0.0
+            count[months.begin[pair[i]] - skip] += 1
+            count[months.end[pair[i]] - skip] -= 1
+    knots[:] = 0.0
     running, total, centre = 0, 0.0, 0.0
-    for k in range(months):
+    for k in range(n_months):
         running += count[k]
         count[k] = running
         if running > 0:
             total += 1.0
-            centre += (k + 0.5) / MONTHS
+            centre += (k + 0.5) / MONTHS_PER_YEAR
     centre /= total
     spread = 0.0
-    for k in range(months):
+    for k in range(n_months):
         if count[k] > 0:
-            spread += ((k + 0.5) / MONTHS - centre) ** 2
-    for k in range(months):
+            spread += ((k + 0.5) / MONTHS_PER_YEAR - centre) ** 2
+    for k in range(n_months):
         if count[k] > 0:
-            t = (k + 0.5) / MONTHS
-            y = k // MONTHS
+            t = (k + 0.5) / MONTHS_PER_YEAR
+            y = k // MONTHS_PER_YEAR
             late, slope = t - y, (t - centre) / spread
-            f[0, 3 * y] += (1.0 - late) / total
-            f[0, 3 * y + 3] += late / total
-            f[1, 3 * y] += (1.0 - late) * slope
-            f[1, 3 * y + 3] += late * slope
-
-
-@kernel(error_model="numpy")
-def _load_data(
-    normal: Normal, at: int, stride: int, rows: NDArray, corner: NDArray
-) -> None:  # pragma: no cover
-    """Put both components into the first two passive columns."""
-    for i in range(normal.size):
-        rows[i * stride + at] = normal.rhs[0, i]
-        rows[i * stride + at + 1] = normal.rhs[1, i]
-    for a in range(OVERTONES):
-        corner[3 + a, BORDER] = normal.corner[a, OVERTONES]
-        corner[3 + a, BORDER + 1] = normal.corner[a, OVERTONES + 1]
+            knots[0, 3 * y] += (1.0 - late) / total
+            knots[0, 3 * y + 3] += late / total
+            knots[1, 3 * y] += (1.0 - late) * slope
+            knots[1, 3 * y + 3] += late * slope
 
 
 @kernel(error_model="numpy")
 def _residuals(
-    data: SeasonData, pair: NDArray, low: int, vx: NDArray, vy: NDArray, theta: NDArray, shared: NDArray,
-    rx: NDArray, ry: NDArray,
-) -> None:  # pragma: no cover - compiled  # fmt: skip
-    """Subtract the model from the observations."""
+    design: SeasonDesign,
+    pair: NDArray,
+    low: int,
+    velocity: tuple[NDArray, NDArray],
+    theta: NDArray,
+    shared: NDArray,
+    left: NDArray,
+) -> None:  # pragma: no cover - compiled
+    """Subtract the model, from `back_substitute`, from the observations: ``left`` (2, n) is what is left."""
+    vx, vy = velocity
     for i in range(len(pair)):
         j = pair[i]
-        at, row = data.begin[j], data.first[j] - low
+        at, row = design.begin[j], design.first[j] - low
         x, y = vx[i], vy[i]
-        for r in range(data.begin[j + 1] - at):
-            x -= data.coefficient[at + r] * theta[0, row + r]
-            y -= data.coefficient[at + r] * theta[1, row + r]
+        for r in range(design.begin[j + 1] - at):
+            x -= design.coefficient[at + r] * theta[0, row + r]
+            y -= design.coefficient[at + r] * theta[1, row + r]
         for h in range(OVERTONES):
-            x -= data.overtone[j, h] * shared[0, 3 + h]
-            y -= data.overtone[j, h] * shared[1, 3 + h]
-        rx[i], ry[i] = x, y
+            x -= design.overtone[j, h] * shared[0, 3 + h]
+            y -= design.overtone[j, h] * shared[1, 3 + h]
+        left[0, i], left[1, i] = x, y
 
 
 @kernel(error_model="numpy")
 def _inflation(
-    data: SeasonData, pair: NDArray, w: NDArray, along: NDArray, rx: NDArray, ry: NDArray, image: NDArray
+    images: ImagesOfPairs, pair: NDArray, w: NDArray, along: NDArray, left: NDArray, image: NDArray
 ) -> float:  # pragma: no cover - compiled
     """Compare the variance of the sum of weighted residuals with that of independent ones.
 
     Sums over the pairs of each image count every couple that shares one; each pair itself is counted by both
     of its images, hence the 1 (the variance of dyadic data: Aronow, Samii and Assenova, 2015,
-    doi:10.1093/pan/mpv018).
+    doi:10.1093/pan/mpv018). ``left`` are residuals, shape (2, n); ``image`` is room for one
+    number for each image.
     """
     own, total = 0.0, 0.0
     for g in range(len(image)):
         image[g] = 0.0
     for i in range(len(pair)):
-        q = w[i] * (along[0] * rx[i] + along[1] * ry[i])
+        q = w[i] * (along[0] * left[0, i] + along[1] * left[1, i])
         own += q * q
-        image[data.first_image[pair[i]]] += q
-        image[data.second_image[pair[i]]] += q
+        image[images.first[pair[i]]] += q
+        image[images.second[pair[i]]] += q
     if own == 0.0:
         return 1.0
     for g in range(len(image)):
@@ -241,16 +565,22 @@ def _cauchy(weights: NDArray, rx: NDArray, ry: NDArray, u: NDArray) -> None:  # 
     square = np.empty(len(u))
     for j in range(len(u)):
         square[j] = weights[j] * (rx[j] * rx[j] + ry[j] * ry[j])
-    limit = np.median(square) * (_CAUCHY / RAYLEIGH_MEDIAN) ** 2
+    limit = median(square) * (_CAUCHY / RAYLEIGH_MEDIAN) ** 2
     for j in range(len(u)):
         u[j] = 1.0 / (1.0 + square[j] / limit) if limit > 0.0 else 1.0
 
 
 @kernel(error_model="numpy")
 def _integrate(
-    normal: Normal, along: NDArray, worth: float, x: NDArray, axis: NDArray, scatter: float, rows: NDArray,
-    corner: NDArray, out: NDArray,
-) -> None:  # pragma: no cover - compiled  # fmt: skip
+    normal: Normal,
+    along: NDArray,
+    worth: float,
+    x: NDArray,
+    axis: NDArray,
+    scatter: float,
+    joint: Joint,
+    out: NDArray,
+) -> None:  # pragma: no cover - compiled
     """Integrate the mean season over what is not known of its change from year to year.
 
     Along its mean phase (the amplitude changes) and across it (the day of the maximum does), the standard
@@ -262,25 +592,27 @@ def _integrate(
     out : ndarray, shape (2, 3)
         For both directions: mean [m/yr], variance, and root mean square of tau [m/yr].
     """
-    n = len(_CHANGES)
+    n, amplitude = len(_CHANGES), 0.0
     level, mean, variance = np.empty(n), np.empty(n), np.empty(n)
-    at = x.copy()
-    direction = axis.copy()
+    at, direction = np.empty(4), np.empty(2)
+    direction[0], direction[1] = axis[0], axis[1]
     unit = np.sqrt(scatter)
     for k in range(2):
         if k == 1:
             direction[0], direction[1] = axis[1], -axis[0]
         for g in range(n):
-            at[:] = x
+            for i in range(4):
+                at[i] = x[i]
             at[1 + k] = -2.0 * _CHANGES[g]
-            value, _, mean[g], variance[g] = criterion(
-                normal, along, worth, at, axis, direction, rows, corner
-            )
+            found = criterion(normal, along, worth, at, axis, direction, joint)
+            mean[g], variance[g] = found.mean, found.variance
             if g == 0 and k == 0:
                 amplitude = abs(mean[0]) + 1e-12 * unit
             ratio = unit * 10.0 ** _CHANGES[g] / (_USUAL_CHANGE * amplitude)
-            level[g] = -0.5 * value + np.log(10.0) * _CHANGES[g] - np.log1p(ratio * ratio)
-        peak = level.max()
+            level[g] = -0.5 * found.value + np.log(10.0) * _CHANGES[g] - np.log1p(ratio * ratio)
+        peak = level[0]
+        for g in range(1, n):
+            peak = max(peak, level[g])
         total, shift, square, tau = 0.0, 0.0, 0.0, 0.0
         for g in range(n):
             share = np.exp(level[g] - peak)
@@ -293,176 +625,3 @@ def _integrate(
         out[k, 0] = mean[0] + shift
         out[k, 1] = square / total - shift * shift
         out[k, 2] = unit * np.sqrt(tau / total)
-
-
-@kernel(error_model="numpy")
-def _fit(
-    data: SeasonData, pair: NDArray, vx: NDArray, vy: NDArray, weights: NDArray, robust: bool,
-    given: float, image: NDArray, u: NDArray, facts: NDArray,
-) -> int:  # pragma: no cover - compiled  # fmt: skip
-    """Fit one pixel; returns its status."""
-    n = len(pair)
-    if not enough(data.span_id, pair, LEAST_PAIRS):
-        return TOO_FEW
-    low, high, width = data.first[pair[0]], 0, 3
-    begin, finish = np.inf, -np.inf
-    for i in range(n):
-        j = pair[i]
-        length = data.begin[j + 1] - data.begin[j]
-        low, high = min(low, data.first[j]), max(high, data.first[j] + length)
-        width = max(width, length - 1)
-        begin, finish = min(begin, data.start[j]), max(finish, data.end[j])
-    if finish - begin < LEAST_YEARS:
-        return TOO_SHORT
-    size = high - low
-    years = (size - 1) // 3
-    normal = Normal(
-        np.empty(size * (width + 1)), np.empty((2, size)), np.empty((size, OVERTONES)),
-        np.empty((OVERTONES, OVERTONES + 2)), np.empty(3), size, width, years,
-    )  # fmt: skip
-    passive = 6
-    stride = width + 1 + BORDER + passive
-    rows, corner = np.empty(size * stride), np.empty((BORDER + passive, BORDER + passive))
-    small = np.empty((BORDER + 2, BORDER + 2))
-    theta, shared, f = np.empty((2, size)), np.empty((2, BORDER)), np.empty((2, size))
-    count = np.empty(MONTHS * years + 1, dtype=np.int64)
-    w, rx, ry, before = np.empty(n), np.empty(n), np.empty(n), np.empty(n)
-    along, axis, x = np.array([1.0, 0.0]), np.array([0.0, 1.0]), np.full(4, _STIFF)
-    # Taken off so that rounding is small beside the season, not beside the speed.
-    typical_x, typical_y = np.median(vx), np.median(vy)
-    dx, dy = vx - typical_x, vy - typical_y
-    speed = np.hypot(typical_x, typical_y)
-    if speed > 0.0:
-        along[0], along[1] = typical_x / speed, typical_y / speed
-    u[:] = 1.0
-    inflation, settled, turn, mean_x, mean_y, worth = max(given, 1.0), False, 0, typical_x, typical_y, 0.0
-    gentle = _GENTLE_PASSES if robust else 0
-    while True:
-        last = settled or turn == MAX_PASSES + gentle
-        total = 0.0
-        for i in range(n):
-            total += u[i]
-        worth = max(total / inflation, FLAT + 1.0)
-        for i in range(n):
-            w[i] = weights[i] * u[i] / inflation
-        assemble(data.first, data.begin, data.coefficient, data.overtone, pair, low, w, dx, dy, normal)
-        if turn > 0 or not robust:
-            coarse = turn == (1 if robust else 0)
-            _search(
-                normal, along, worth, x, _COARSE if coarse else _MIDDLE, _FINE if last else _MIDDLE, axis,
-                rows, small,
-            )  # fmt: skip
-        _functionals(data, pair, u, low, years, count, f)
-        load(normal, x, axis, passive, rows, corner)
-        at = width + 1 + BORDER
-        _load_data(normal, at, stride, rows, corner)
-        for i in range(size):
-            rows[i * stride + at + 2], rows[i * stride + at + 3] = f[0, i], f[1, i]
-        corner[0, BORDER + 4] = corner[1, BORDER + 5] = 1.0
-        if np.isnan(eliminate(size, width, passive, rows, corner)):
-            return FAILED
-        mean_x, mean_y = typical_x - corner[BORDER, BORDER + 2], typical_y - corner[BORDER + 1, BORDER + 2]
-        speed = np.hypot(mean_x, mean_y)
-        if speed > 0.0:
-            along[0], along[1] = mean_x / speed, mean_y / speed
-        sine = -along[0] * corner[BORDER, BORDER + 4] - along[1] * corner[BORDER + 1, BORDER + 4]
-        cosine = -along[0] * corner[BORDER, BORDER + 5] - along[1] * corner[BORDER + 1, BORDER + 5]
-        amplitude = np.hypot(sine, cosine)
-        if amplitude > 0.0:
-            axis[0], axis[1] = sine / amplitude, cosine / amplitude
-        if last:
-            break
-        for k in range(2):
-            back_substitute(size, width, passive, rows, corner, k, theta[k], shared[k])
-        _residuals(data, pair, low, dx, dy, theta, shared, rx, ry)
-        change = 0.0
-        if given < 1.0:
-            old = inflation
-            inflation = min(_inflation(data, pair, w, along, rx, ry, image), max(total / _LEAST_WORTH, 1.0))
-            change = abs(np.log(inflation / old))
-        if robust:
-            for i in range(n):
-                before[i] = u[i]
-            if turn < gentle:
-                _cauchy(weights, rx, ry, u)
-            else:
-                reweight(weights, rx, ry, u)
-            for i in range(n):
-                change = max(change, abs(u[i] - before[i]))
-        settled = turn >= gentle and change < _SETTLED
-        turn += 1
-    across_sine = along[1] * corner[BORDER, BORDER + 4] - along[0] * corner[BORDER + 1, BORDER + 4]
-    across_cosine = along[1] * corner[BORDER, BORDER + 5] - along[0] * corner[BORDER + 1, BORDER + 5]
-    trend = -along[0] * corner[BORDER, BORDER + 3] - along[1] * corner[BORDER + 1, BORDER + 3]
-    spread_mean, spread_trend = -corner[BORDER + 2, BORDER + 2], -corner[BORDER + 3, BORDER + 3]
-    value, scatter, _, _ = criterion(normal, along, worth, x, axis, axis, rows, small)
-    if not np.isfinite(value):
-        return FAILED
-    season = np.empty((2, 3))
-    _integrate(normal, along, worth, x, axis, scatter, rows, small, season)
-    stray = _STRAY * min(season[0, 2], season[1, 2]) ** 2
-    sine = season[0, 0] * axis[0] + season[1, 0] * axis[1]
-    cosine = season[0, 0] * axis[1] - season[1, 0] * axis[0]
-    facts[0], facts[1] = mean_x, mean_y
-    square_mean, square_trend = 0.0, 0.0
-    for i in range(size):
-        square_mean += f[0, i] * f[0, i]
-        square_trend += f[1, i] * f[1, i]
-    facts[2] = scatter * spread_mean + stray * square_mean
-    facts[3], facts[4] = trend, scatter * spread_trend + stray * square_trend
-    facts[5] = along[0] * sine - along[1] * across_sine
-    facts[6] = along[0] * cosine - along[1] * across_cosine
-    facts[7] = along[1] * sine + along[0] * across_sine
-    facts[8] = along[1] * cosine + along[0] * across_cosine
-    facts[9], facts[10], facts[11], facts[12] = sine, cosine, season[0, 1], season[1, 1]
-    facts[13], facts[14], facts[15], facts[16] = scatter, inflation, season[0, 2], season[1, 2]
-    facts[17], facts[18], facts[19], facts[20] = along[0], along[1], axis[0], axis[1]
-    for k in range(4):
-        facts[21 + k] = x[k]
-    facts[25] = turn
-    facts[26] = stray
-    return SOLVED
-
-
-@kernel(error_model="numpy")
-def fit_pixels(
-    data: SeasonData, offsets: NDArray, pair: NDArray, vx: NDArray, vy: NDArray, weights: NDArray,
-    robust: bool, inflation: float, facts: NDArray, status: NDArray, u: NDArray,
-) -> None:  # pragma: no cover - compiled  # fmt: skip
-    """Fit every pixel of a batch.
-
-    Parameters
-    ----------
-    data : SeasonData
-    offsets : ndarray of int64, shape (P + 1,)
-        Pixel p owns observations offsets[p]:offsets[p + 1].
-    pair : ndarray of int32, shape (n,)
-        Row of ``data`` of each observation.
-    vx, vy : ndarray of float64, shape (n,)
-        Velocity [m/yr].
-    weights : ndarray, shape (n,)
-        Of mean 1 over each pixel.
-    robust : bool
-    inflation : float
-        How many pairs are worth one independent one; below 1 it is taken from the residuals.
-    facts : ndarray, shape (P, len(FACTS))
-        Receives `FACTS`, NaN where there is no estimate: mean velocity [m/yr], the variance of its part along
-        the flow; trend along the flow [m/yr^2]; sine and cosine of the mean season by component and along the
-        flow [m/yr], and the variance of its amplitude, and of what changes its phase; variance of a pair of
-        weight 1, inflation, standard deviation of the season between years along both [m/yr]; direction of
-        the flow; direction of the season in the plane of sine and cosine; log precisions of the prior (see
-        `itslive_core.season.algebra.load`); robust passes.
-    status : ndarray of int8, shape (P,)
-        `SOLVED`, `TOO_FEW`, `TOO_SHORT` or `FAILED`.
-    u : ndarray, shape (n,)
-        Receives the robust weights.
-    """
-    image = np.empty(data.images)
-    for p in range(len(offsets) - 1):
-        i, k = offsets[p], offsets[p + 1]
-        facts[p] = np.nan
-        status[p] = TOO_FEW
-        if k > i:
-            status[p] = _fit(
-                data, pair[i:k], vx[i:k], vy[i:k], weights[i:k], robust, inflation, image, u[i:k], facts[p]
-            )

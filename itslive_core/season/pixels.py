@@ -12,19 +12,20 @@ import numpy as np
 
 from itslive_core.inversion.prepare import filter_block
 from itslive_core.observations.weights import observation_weights
-from itslive_core.season.fit import FACTS, MONTHS, SeasonData, fit_pixels
+from itslive_core.season.algebra import SeasonDesign
+from itslive_core.season.fit import ImagesOfPairs, MonthsOfPairs, SeasonData, SeasonFacts, fit_pixels
+from itslive_core.support.constants import DAYS_PER_YEAR, MONTHS_PER_YEAR
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from itslive_core.inversion.settings import InversionSettings
+    from itslive_core.observations.batches import Observations
     from itslive_core.observations.blocks import PixelBlock
     from itslive_core.observations.shared_pairs import SharedPairs
 
 __all__ = ["AREA_VARIABLES", "SeasonRows", "Seasons", "day_of_maximum", "season_of_block", "season_of_pixels"]
 
-YEAR = 365.25
-"""Days in a year."""
 ORIGIN = 10_957.0
 """1 January 2000 [days since 1970-01-01]: phase 0; it stays within a day of any 1 January."""
 
@@ -89,7 +90,7 @@ class SeasonRows:
         start, end : ndarray of float64, shape (T,)
             Acquisition dates, start < end [days since 1970-01-01].
         """
-        a, b = (start - ORIGIN) / YEAR, (end - ORIGIN) / YEAR
+        a, b = (start - ORIGIN) / DAYS_PER_YEAR, (end - ORIGIN) / DAYS_PER_YEAR
         first = np.floor(a).astype(np.int64)
         parts = np.maximum(np.ceil(b).astype(np.int64) - first, 1)
         begin = np.concatenate(([0], np.cumsum(3 * parts + 1)))
@@ -112,21 +113,19 @@ class SeasonRows:
             wave(2.0 * np.pi * k * phase) * np.sinc(k * length) for k in (2, 3) for wave in (np.sin, np.cos)
         ]
         dates, image = np.unique(np.concatenate((start, end)), return_inverse=True)
-        image = image.reshape(-1).astype(np.int64)
-        month0 = np.floor((a - base) * MONTHS).astype(np.int64)
+        images = ImagesOfPairs(*image.reshape(2, -1).astype(np.int64))
+        span_id = np.unique(images.first * len(dates) + images.second, return_inverse=True)[1]
+        month0 = np.floor((a - base) * MONTHS_PER_YEAR).astype(np.int64)
+        month1 = np.maximum(np.ceil((b - base) * MONTHS_PER_YEAR).astype(np.int64), month0 + 1)
+        overtone = np.ascontiguousarray(np.stack(waves, axis=1))
         data = SeasonData(
-            first=3 * (first - base),
-            begin=begin,
-            coefficient=coefficient,
-            overtone=np.ascontiguousarray(np.stack(waves, axis=1)),
-            month0=month0,
-            month1=np.maximum(np.ceil((b - base) * MONTHS).astype(np.int64), month0 + 1),
+            design=SeasonDesign(3 * (first - base), begin, coefficient, overtone),
+            months=MonthsOfPairs(month0, month1),
+            images=images,
+            n_images=len(dates),
             start=a,
             end=b,
-            first_image=image[: len(a)],
-            second_image=image[len(a) :],
-            span_id=image[: len(a)] * len(dates) + image[len(a) :],
-            images=len(dates),
+            span_id=span_id.reshape(-1).astype(np.int32),
         )
         return cls(base, data)
 
@@ -137,8 +136,8 @@ class Seasons:
 
     Parameters
     ----------
-    facts : ndarray of float64, shape (P, len(FACTS))
-        See `itslive_core.season.fit.fit_pixels`.
+    facts : ndarray of float64, shape (P, number of facts)
+        `SeasonFacts` of each pixel.
     status : ndarray of int8, shape (P,)
     robust_weights : ndarray, shape (n,)
         u of each observation.
@@ -149,8 +148,12 @@ class Seasons:
     robust_weights: NDArray[np.float64]
 
     def fact(self, name: str) -> NDArray[np.float64]:
-        """Give one of `FACTS`, shape (P,)."""
-        return self.facts[:, FACTS.index(name)]
+        """Give one of the fields of `SeasonFacts`, shape (P,)."""
+        return self.facts[:, SeasonFacts._fields.index(name)]
+
+    def pixel(self, p: int) -> SeasonFacts:
+        """Give what was found at one pixel."""
+        return SeasonFacts(*self.facts[p].tolist())
 
     @property
     def significant(self) -> NDArray[np.bool_]:
@@ -179,18 +182,15 @@ def day_of_maximum(
     sine: NDArray[np.float64], cosine: NDArray[np.float64], variance: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Day of the maximum of S sin + C cos after 1 January, and its standard deviation [days]."""
-    turn = YEAR / (2.0 * np.pi)
+    turn = DAYS_PER_YEAR / (2.0 * np.pi)
     with np.errstate(divide="ignore", invalid="ignore"):
         std = turn * np.sqrt(variance) / np.hypot(sine, cosine)
-    return (turn * np.arctan2(sine, cosine)) % YEAR, std
+    return (turn * np.arctan2(sine, cosine)) % DAYS_PER_YEAR, std
 
 
 def season_of_pixels(
     rows: SeasonRows,
-    offsets: NDArray[np.int64],
-    pair: NDArray[np.int32],
-    vx: NDArray[np.float64],
-    vy: NDArray[np.float64],
+    observations: Observations,
     weights: NDArray[np.float64],
     *,
     robust: bool = True,
@@ -201,12 +201,8 @@ def season_of_pixels(
     Parameters
     ----------
     rows : SeasonRows
-    offsets : ndarray of int64, shape (P + 1,)
-        Pixel p owns observations offsets[p]:offsets[p + 1].
-    pair : ndarray of int32, shape (n,)
-        Row of each observation.
-    vx, vy : ndarray of float64, shape (n,)
-        Velocity [m/yr].
+    observations : Observations
+        n observations of P pixels; their pairs are those of `rows`.
     weights : ndarray, shape (n,)
         Inverse variances, of mean 1 over each pixel.
     robust : bool
@@ -218,14 +214,7 @@ def season_of_pixels(
     -------
     Seasons
     """
-    pixels = len(offsets) - 1
-    facts, status = np.full((pixels, len(FACTS)), np.nan), np.zeros(pixels, dtype=np.int8)
-    u = np.ones(len(pair))
-    fit_pixels(
-        rows.data, np.asarray(offsets, dtype=np.int64), np.asarray(pair, dtype=np.int32), vx, vy, weights,
-        robust, 0.0 if inflation is None else float(inflation), facts, status, u,
-    )  # fmt: skip
-    return Seasons(facts, status, u)
+    return Seasons(*fit_pixels(rows.data, observations, weights, robust=robust, inflation=inflation))
 
 
 def season_of_block(
@@ -255,9 +244,14 @@ def season_of_block(
     Seasons
     """
     rows = SeasonRows.make(shared.start, shared.end) if rows is None else rows
-    offsets, pair, vx, vy = filter_block(pixels, shared, settings)
+    used = filter_block(pixels, shared, settings)
     weights = observation_weights(
-        settings.weights, offsets, pair, shared.end - shared.start, shared.vx_error, shared.vy_error,
+        settings.weights,
+        used.offsets,
+        used.pair,
+        shared.end - shared.start,
+        shared.vx_error,
+        shared.vy_error,
         shared.mission,
-    )  # fmt: skip
-    return season_of_pixels(rows, offsets, pair, vx, vy, weights, robust=settings.robust, inflation=inflation)
+    )
+    return season_of_pixels(rows, used, weights, robust=settings.robust, inflation=inflation)

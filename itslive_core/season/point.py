@@ -34,6 +34,7 @@ from itslive_core.errors import SettingsError
 from itslive_core.inversion.point import use_pairs
 from itslive_core.inversion.settings import InversionSettings
 from itslive_core.inversion.solver import FAILED, SOLVED, TOO_FEW
+from itslive_core.observations.batches import Observations
 from itslive_core.observations.missions import mission_numbers
 from itslive_core.observations.weights import observation_weights
 from itslive_core.season.fit import LEAST_PAIRS, LEAST_YEARS, TOO_SHORT
@@ -156,19 +157,17 @@ def fit_season(
     used = used.take(np.lexsort((used.vy, used.vx, used.end, used.start)))
     n = len(used)
     rows = SeasonRows.make(used.start, used.end)
-    pair, offsets = np.arange(n, dtype=np.int32), np.array([0, n])
+    observations = Observations.at_point(used.vx, used.vy)
     weights = observation_weights(
         settings.weights,
-        offsets,
-        pair,
+        observations.offsets,
+        observations.pair,
         used.span,
         used.vx_error,
         used.vy_error,
         mission_numbers(used.mission),
     )
-    found = season_of_pixels(
-        rows, offsets, pair, used.vx, used.vy, weights, robust=settings.robust, inflation=inflation
-    )
+    found = season_of_pixels(rows, observations, weights, robust=settings.robust, inflation=inflation)
     variables = {name: float(values[0]) for name, values in found.variables().items()}
     variables["season_change"] = float(found.fact("amplitude_change")[0])
     for name in ("vx_sin", "vx_cos", "vy_sin", "vy_cos"):
@@ -217,7 +216,7 @@ def _years(
     values, covariances = np.full((years, 3), np.nan), np.full((years, 3, 3), np.nan)
     if found.status[0] == SOLVED:
         w = weights * u / found.fact("inflation")[0]
-        values, covariances = year_values(data, years, used.vx, used.vy, w, found.facts[0])
+        values, covariances = year_values(data.design, years, used.vx, used.vy, w, found.pixel(0))
         few = count < _LEAST_IN_YEAR
         values[few], covariances[few] = np.nan, np.nan
     speed, sine, cosine = values.T

@@ -16,6 +16,7 @@ import itslive_core as itslive
 from itslive_core import InversionSettings
 from itslive_core.demo import DEMO_POINTS, demo_path, true_mean_velocity
 from itslive_core.filters.outliers import SPAN_CLASSES, span_class, span_consistency, span_consistent
+from itslive_core.observations.batches import Observations, PairFacts
 from itslive_core.observations.missions import mission_numbers
 from tests.acquisitions import Case, lock, observe, winter
 
@@ -246,10 +247,13 @@ def test_block_and_point_filter_alike_whatever_the_order_of_pairs() -> None:
     n, m = len(one.pairs), len(one.pairs) + len(two.pairs)
     shuffled = rng.permutation(m)
     place = np.argsort(shuffled).astype(np.int32)  # the pair table is in another order
-    keep = span_consistent(
-        np.array([0, 0, n, m]), place, both["start"][shuffled], both["end"][shuffled], both["vx"], both["vy"],
-        mission_numbers(both["mission"])[shuffled],
-    )  # fmt: skip
+    facts = PairFacts(
+        start=both["start"][shuffled],
+        end=both["end"][shuffled],
+        error=np.zeros(m),
+        mission=mission_numbers(both["mission"])[shuffled],
+    )
+    keep = span_consistent(Observations(np.array([0, 0, n, m]), place, both["vx"], both["vy"]), facts)
     np.testing.assert_array_equal(keep[:n], span_consistency(one.pairs).keep)
     np.testing.assert_array_equal(keep[n:], span_consistency(two.pairs).keep)
     assert 0 < keep[:n].mean() < 1

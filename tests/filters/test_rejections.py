@@ -11,8 +11,9 @@ import pytest
 import itslive_core as itslive
 from itslive_core import ImagePairs, InversionSettings, PairSelection
 from itslive_core.errors import SettingsError
-from itslive_core.filters.rejections import Observations, explain_rejections, pair_error, reject, rejections
+from itslive_core.filters.rejections import FILTERS, explain_rejections, reject, rejections
 from itslive_core.inversion.point import use_pairs
+from itslive_core.observations.batches import Observations, PairFacts, pair_error
 from tests.acquisitions import lock, observe
 
 YEAR = 365.25
@@ -145,6 +146,13 @@ def test_all_filters_in_their_order_and_a_word_for_every_pair() -> None:
     assert [a - b for a, b in pairwise(before)] == [step.dropped for step in steps]
 
 
+def test_every_filter_is_switched_by_a_setting_of_its_own() -> None:
+    settings = InversionSettings(max_error=20.0, max_angle=45.0, max_deviation=3.5)
+    assert len({one.name for one in FILTERS}) == len({one.setting for one in FILTERS}) == len(FILTERS)
+    assert all(one.limit(settings) is not None for one in FILTERS)
+    assert all(one.limit(OFF) is None for one in FILTERS)
+
+
 def test_nothing_is_rejected_where_nothing_is_asked_for() -> None:
     case = observe(4, steady, share=0.1)
     assert (explain_rejections(case.pairs, OFF) == "").all()
@@ -163,14 +171,13 @@ def test_block_and_point_reject_alike() -> None:
     def joined(name: str) -> np.ndarray:
         return np.concatenate([getattr(case.pairs, name) for case in cases])
 
-    one = [Observations.at_point(case.pairs) for case in cases]
+    one = [PairFacts.of(case.pairs) for case in cases]
     block = Observations(
         np.concatenate(([0], np.cumsum(sizes))), np.arange(sum(sizes), dtype=np.int32), joined("vx"),
-        joined("vy"), joined("start"), joined("end"), np.concatenate([o.error for o in one]),
-        np.concatenate([o.mission for o in one]),
+        joined("vy"),
     )  # fmt: skip
     left = block
-    for _, _, after in rejections(block, settings):
+    for _, _, after in rejections(block, PairFacts(*map(np.concatenate, zip(*one))), settings):
         left = after
     expected = np.concatenate([explain_rejections(case.pairs, settings) == "" for case in cases])
     np.testing.assert_array_equal(np.flatnonzero(expected), left.pair)

@@ -11,7 +11,14 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from itslive_core.cubes.block_reader import BlockCache
-from itslive_core.observations.blocks import Block, PixelBlock, gather_chunk, median_velocity, merge_chunks
+from itslive_core.observations.blocks import (
+    Block,
+    PixelBlock,
+    _gather,
+    gather_chunk,
+    median_velocity,
+    merge_chunks,
+)
 
 HOLE = -32_767
 
@@ -57,6 +64,18 @@ def test_gathering_agrees_with_numpy(dtype):
     missing = np.array([HOLE, HOLE], dtype=dtype)
     for got, expected in zip(gather_chunk(vx, vy, 1_000, missing, missing), packed(vx, vy, 1_000)):
         np.testing.assert_array_equal(got, expected)
+
+
+def test_read_only_chunks_are_no_type_of_their_own():
+    vx, vy = random_values(4, 20, 3)
+    missing = np.array([HOLE, HOLE], dtype=np.int16)
+    expected = gather_chunk(vx, vy, 0, missing, missing)
+    compiled = len(_gather.signatures)
+    for x, y in ((vx, np.frombuffer(vy.tobytes(), vy.dtype).reshape(vy.shape)), (vx[:20], vy.copy())):
+        for got, own in zip(gather_chunk(x, y, 0, missing, missing), expected):
+            np.testing.assert_array_equal(got, own)
+    assert len(_gather.signatures) == compiled
+    assert vx.flags.writeable
 
 
 @given(

@@ -9,8 +9,9 @@ import pytest
 
 import itslive_core as itslive
 from itslive_core.errors import SettingsError
-from itslive_core.season.algebra import BORDER, OVERTONES, Normal, assemble, criterion
-from itslive_core.season.fit import FACTS
+from itslive_core.observations.batches import Observations
+from itslive_core.season.algebra import OVERTONES, Joint, Normal, assemble_season, criterion
+from itslive_core.season.fit import SeasonFacts
 from itslive_core.season.point import SeasonRows, fit_season, season_of_pixels
 from tests.season.season_truth import (
     DIRECTION,
@@ -39,7 +40,7 @@ def test_rows_are_exact_averages_of_hats_and_sinusoids(rng):
     start, end = dates(rng, 60, spans=(3.0, 900.0))
     start[0], end[0] = ORIGIN + 10 * YEAR, ORIGIN + 12 * YEAR  # from a first of January to another
     rows = SeasonRows.make(start, end)
-    data = rows.data
+    data = rows.data.design
     nodes, node_weights = np.polynomial.legendre.leggauss(24)
     for j in range(len(start)):
         a, b = (start[j] - ORIGIN) / YEAR - rows.first_year, (end[j] - ORIGIN) / YEAR - rows.first_year
@@ -88,17 +89,11 @@ def test_evidence_mean_and_variance_equal_those_of_dense_marginal_covariances(rn
     n = len(start)
     y, w = 100 + 30 * rng.normal(size=n), rng.uniform(0.2, 2.0, n)
     rows = SeasonRows.make(start, end)
-    data = rows.data
+    data = rows.data.design
     length = np.diff(data.begin)
-    size, width = int((data.first + length).max()), int(length.max()) - 1
-    years = (size - 1) // 3
-    normal = Normal(
-        np.empty(size * (width + 1)), np.empty((2, size)), np.empty((size, OVERTONES)),
-        np.empty((OVERTONES, OVERTONES + 2)), np.empty(3), size, width, years,
-    )  # fmt: skip
-    assemble(
-        data.first, data.begin, data.coefficient, data.overtone, np.arange(n), 0, w, y, np.zeros(n), normal
-    )
+    normal = Normal.blank(int((data.first + length).max()), int(length.max()) - 1)
+    size, years = normal.size, normal.years
+    assemble_season(data, np.arange(n, dtype=np.int32), 0, w, y, np.zeros(n), normal)
     dense = np.zeros((n, size))
     for j in range(n):
         dense[j, data.first[j] : data.first[j] + length[j]] = data.coefficient[
@@ -109,7 +104,7 @@ def test_evidence_mean_and_variance_equal_those_of_dense_marginal_covariances(rn
     flat = np.stack([hats.sum(1), hats @ np.arange(years + 1), sine.sum(1), cosine.sum(1)], axis=1)
     steps = np.stack([hats[:, y + 1 :].sum(1) for y in range(years)], axis=1)
     axis = np.array([np.sin(0.7), np.cos(0.7)])
-    room = np.empty((size, width + 1 + BORDER + 2)), np.empty((BORDER + 2, BORDER + 2))
+    room = Joint.blank(normal, 2)
 
     def marginal(x):
         p = 10.0**-x
@@ -129,7 +124,7 @@ def test_evidence_mean_and_variance_equal_those_of_dense_marginal_covariances(rn
         return value, scatter, direction @ beta, scatter * direction @ np.linalg.solve(information, direction)
 
     def ours(x):
-        return criterion(normal, np.array([1.0, 0.0]), float(n), x, axis, axis, room[0].ravel(), room[1])
+        return criterion(normal, np.array([1.0, 0.0]), float(n), x, axis, axis, room)
 
     here, there = np.array([0.3, -0.5, 0.6, 1.0]), np.array([-1.0, 1.5, 0.1, -0.7])
     assert ours(here)[0] - ours(there)[0] == pytest.approx(marginal(here)[0] - marginal(there)[0], abs=1e-8)
@@ -343,14 +338,11 @@ def test_the_dataset_says_what_it_is(rng):
 
 def test_names_of_facts_fit_their_number(rng):
     start, end = network(rng, 60)
-    found = season_of_pixels(
-        SeasonRows.make(start, end),
-        np.array([0, 60]),
-        np.arange(60),
-        *rng.normal(100, 5, (2, 60)),
-        np.ones(60),
-    )
-    assert found.facts.shape == (1, len(FACTS))
+    observations = Observations.at_point(*rng.normal(100, 5, (2, 60)))
+    found = season_of_pixels(SeasonRows.make(start, end), observations, np.ones(60))
+    assert found.facts.shape == (1, len(SeasonFacts._fields))
     assert np.isfinite(found.facts).all()
-    assert np.hypot(found.fact("along_x"), found.fact("along_y"))[0] == pytest.approx(1.0)
-    assert np.hypot(found.fact("axis_sine"), found.fact("axis_cosine"))[0] == pytest.approx(1.0)
+    facts = found.pixel(0)
+    assert facts.inflation == found.fact("inflation")[0]
+    assert np.hypot(facts.along_x, facts.along_y) == pytest.approx(1.0)
+    assert np.hypot(facts.axis_sine, facts.axis_cosine) == pytest.approx(1.0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from itslive_core.observations.batches import Observations
 from itslive_core.season.point import SeasonRows, season_of_pixels
 from tests.season.season_truth import DIRECTION, TURN, YEAR, circular, mean_over, network
 
@@ -37,7 +38,8 @@ class Draws:
         start, end, vx, vy, weights = (np.concatenate(parts) for parts in zip(*pieces))
         offsets = np.concatenate(([0], np.cumsum([len(piece[0]) for piece in pieces])))
         rows = SeasonRows.make(start, end)
-        found = season_of_pixels(rows, offsets, np.arange(len(start)), vx, vy, weights)
+        observations = Observations(offsets, np.arange(len(start), dtype=np.int32), vx, vy)
+        found = season_of_pixels(rows, observations, weights)
         self.found = found.variables()
         self.inflation = found.fact("inflation")
 
