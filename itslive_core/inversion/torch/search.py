@@ -66,9 +66,16 @@ class Criterion:
     def take(self, pixels: Tensor) -> Criterion:
         """Keep some pixels; bool, shape (P,)."""
         return Criterion(
-            self.kind, self.band[pixels], self.rhs[pixels], self.squares[pixels], self.count[pixels],
-            self.sizes[pixels], self.order, self.scale, self.room,
-        )  # fmt: skip
+            kind=self.kind,
+            band=self.band[pixels],
+            rhs=self.rhs[pixels],
+            squares=self.squares[pixels],
+            count=self.count[pixels],
+            sizes=self.sizes[pixels],
+            order=self.order,
+            scale=self.scale,
+            room=self.room,
+        )
 
     def at(self, pixels: Tensor, log_smoothing: Tensor) -> Tensor:
         """Evaluate it for some pixels, each as often as it is named.
@@ -106,9 +113,9 @@ class Criterion:
             fit = (n - order) * q.maximum(least).log().sum(dim=1)
             value = fit + 2.0 * (factor.log_determinant() - (sizes - order) * alpha.log())
         else:
-            freedom = sizes - alpha * penalty_trace(factor.selected_inverse(order), sizes, order)
+            degrees = sizes - alpha * penalty_trace(factor.selected_inverse(order), sizes, order)
             q = q - difference_energy(solution, sizes, order, alpha)
-            value = n * (q.maximum(least).log().sum(dim=1) - 4.0 * (n - freedom).clamp(min=1e-9).log())
+            value = n * (q.maximum(least).log().sum(dim=1) - 4.0 * (n - degrees).clamp(min=1e-9).log())
         return value.where(factor.good, np.inf)
 
 
