@@ -13,14 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from itslive_core.bands.algebra import (
-    PAD,
-    Band,
-    blank_band,
-    blank_inverse,
-    factorise,
-    selected_inverse,
-)
+from itslive_core.bands.algebra import PAD, Band, Inverse, factorise, selected_inverse
 from itslive_core.bands.assembly import assemble, predict, project
 from itslive_core.bands.penalty import Penalty, add_penalty, penalty_gradient
 from itslive_core.bands.spans import Spans, spans_of
@@ -111,6 +104,12 @@ def _penalty(layout: PatchLayout, p: int) -> Penalty:
     return Penalty(layout.order, layout.alpha[p], layout.shape[start : start + layout.size[p]])
 
 
+def _band_of(layout: PatchLayout, p: int, room: NDArray[np.float64]) -> Band:
+    """Place the band matrix of one pixel at the beginning of some room."""
+    size, width = int(layout.size[p]), int(layout.width[p])
+    return Band(room[: (size + 2) * (width + 1 + PAD)], size, width)
+
+
 def _form_normal(observed: Observed, layout: PatchLayout, p: int, matrix: Band) -> None:
     """Form N_p, penalty included."""
     spans, vx, vy, weights = observed.of_pixel(p)
@@ -151,9 +150,7 @@ def factor_pixels(
     """
     failed = 0
     for p in _with_cells(layout, low, high):
-        size, width = int(layout.size[p]), int(layout.width[p])
-        place = layout.place[p]
-        band = Band(bands[place : place + (size + 2) * (width + 1 + PAD)], size, width)
+        band = _band_of(layout, p, bands[layout.place[p] :])
         _form_normal(observed, layout, p, band)
         _add_ties(layout, p, mu2, band)
         failed += not factorise(band)
@@ -252,28 +249,32 @@ def variance_ratios(
     low, high : int
         Rows to work on.
     """
+    sizes, widths = layout.size[wanted[low:high]], layout.width[wanted[low:high]]
+    # One room for all pixels: new memory for each took a fifth of the time.
+    for_normal, for_tied = np.empty((2, int(((sizes + 2) * (widths + 1 + PAD)).max(initial=0))))
+    for_inverse = np.empty(int(((sizes + 2) * (2 * widths + 1)).max(initial=0)))
     for row in range(low, high):
         p = int(wanted[row])
-        size, width, first = int(layout.size[p]), int(layout.width[p]), layout.cell0[p]
+        size, first = int(layout.size[p]), layout.cell0[p]
         if size == 0:
             continue
-        alone = blank_band(size, width)
-        _form_normal(observed, layout, p, alone)
+        normal, tied = _band_of(layout, p, for_normal), _band_of(layout, p, for_tied)
+        inverse = Inverse(for_inverse, size, normal.width)
+        _form_normal(observed, layout, p, normal)
         neighbours = max(np.count_nonzero(layout.neighbours[p] >= 0), 1)
         together = np.zeros(size)
         for node, share in zip(quadrature.nodes[row], quadrature.shares[row], strict=True):
             if share != 0.0:
-                tied = Band(alone.entries.copy(), size, width)
+                np.copyto(tied.entries, normal.entries)
                 _add_ties(layout, p, mu2 * node / neighbours, tied)
-                together += share * _inverse_diagonal(tied)
-        ratio[row, first : first + size] = together / _inverse_diagonal(alone)
+                together += share * _invert(tied, inverse)
+        ratio[row, first : first + size] = together / _invert(normal, inverse)
 
 
-def _inverse_diagonal(matrix: Band) -> NDArray[np.float64]:
-    """Give the diagonal of an inverse; NaN if the matrix is not positive definite. Makes a factor of it."""
+def _invert(matrix: Band, inverse: Inverse) -> NDArray[np.float64]:
+    """Make a factor of a matrix, write its inverse, and view its diagonal; NaN if not positive definite."""
     if not factorise(matrix):
         return np.full(matrix.size, np.nan)
-    inverse = blank_inverse(matrix.size, matrix.width)
     selected_inverse(matrix, inverse)
     full = 2 * matrix.width + 1
     return inverse.entries[matrix.width : matrix.size * full : full]
