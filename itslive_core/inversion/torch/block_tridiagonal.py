@@ -266,14 +266,14 @@ class _Group:
             return
         rows, kept = all_.rows.keep(solved)
         inverse = all_.factor.take(solved).selected_inverse(task.order)
-        degrees = rows.sizes - all_.alpha[solved] * penalty_trace(inverse, rows.sizes, task.order)
-        left = rows.total(state.u[kept]) - degrees
+        edf = rows.sizes - all_.alpha[solved] * penalty_trace(inverse, rows.sizes, task.order)
+        left = rows.total(state.u[kept]) - edf
         squares = rows.total(all_.w[kept, None] * all_.residual[kept] ** 2)
         scatter = (squares / left[:, None]).sqrt()
         known = (left > 0.0)[:, None] & (scatter > 0.0)
         std = scatter.where(known, np.nan)[:, None, :] * inverse[..., -1:].sqrt()
         self._write(result.std, q, std)
-        result.freedom[feed.pixels[q]] = degrees.cpu().numpy()
+        result.freedom[feed.pixels[q]] = edf.cpu().numpy()
         result.status[feed.pixels[q]] = np.where(known.all(dim=1).cpu().numpy(), SOLVED, NO_FREEDOM)
 
     def _write(self, target: NDArray[np.float64], numbers: NDArray[np.int64], series: Tensor) -> None:

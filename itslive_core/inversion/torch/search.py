@@ -113,9 +113,9 @@ class Criterion:
             fit = (n - order) * q.maximum(least).log().sum(dim=1)
             value = fit + 2.0 * (factor.log_determinant() - (sizes - order) * alpha.log())
         else:
-            degrees = sizes - alpha * penalty_trace(factor.selected_inverse(order), sizes, order)
+            edf = sizes - alpha * penalty_trace(factor.selected_inverse(order), sizes, order)
             q = q - difference_energy(solution, sizes, order, alpha)
-            value = n * (q.maximum(least).log().sum(dim=1) - 4.0 * (n - degrees).clamp(min=1e-9).log())
+            value = n * (q.maximum(least).log().sum(dim=1) - 4.0 * (n - edf).clamp(min=1e-9).log())
         return value.where(factor.good, np.inf)
 
 
