@@ -77,9 +77,13 @@ def part_of(batch: PixelBatch, i: int, j: int) -> PixelBatch:
     """Take pixels i:j."""
     here = slice(batch.offsets[i], batch.offsets[j])
     return replace(
-        batch, offsets=batch.offsets[i : j + 1] - batch.offsets[i], pair=batch.pair[here],
-        vx=batch.vx[here], vy=batch.vy[here], weights=batch.weights[here],
-    )  # fmt: skip
+        batch,
+        offsets=batch.offsets[i : j + 1] - batch.offsets[i],
+        pair=batch.pair[here],
+        vx=batch.vx[here],
+        vy=batch.vy[here],
+        weights=batch.weights[here],
+    )
 
 
 def on_cores(batch: PixelBatch, options: SolveOptions) -> list[np.ndarray]:

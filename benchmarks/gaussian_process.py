@@ -33,7 +33,7 @@ from peers.sklearn_gp import fit_predict
 from scipy.special import gammaln
 
 import itslive_core as itslive
-from itslive_core.gaussian_process.component import FREEDOM
+from itslive_core.gaussian_process.component import DEGREES_OF_FREEDOM
 from itslive_core.gaussian_process.data import PixelData
 from itslive_core.gaussian_process.fit import Fit, fit_steps, solve_with
 from itslive_core.inversion.point import use_pairs
@@ -52,9 +52,14 @@ WINDOWS = (2015.2, 2017.6, 2019.4, 2021.7)
 
 def data_of(pairs: itslive.ImagePairs) -> PixelData:
     return PixelData.make(
-        pairs.start, pairs.end, pairs.vx, pairs.vy, pairs.vx_error, pairs.vy_error,
+        pairs.start,
+        pairs.end,
+        pairs.vx,
+        pairs.vy,
+        pairs.vx_error,
+        pairs.vy_error,
         mission_numbers(pairs.mission),
-    )  # fmt: skip
+    )
 
 
 def fit(pairs: itslive.ImagePairs, interval: float = 12.0) -> Fit:
@@ -96,9 +101,14 @@ def speed(pairs: itslive.ImagePairs, celerite: str | None, *, full: bool) -> Non
         some = pairs.take(rows)
         shift = rng.uniform(0, 3, n) if n > len(pairs) else 0.0
         some = itslive.ImagePairs.from_arrays(
-            some.start + shift, some.end + shift, some.vx, some.vy, vx_error=some.vx_error,
-            vy_error=some.vy_error, mission=some.mission,
-        )  # fmt: skip
+            some.start + shift,
+            some.end + shift,
+            some.vx,
+            some.vy,
+            vx_error=some.vx_error,
+            vy_error=some.vy_error,
+            mission=some.mission,
+        )
         seconds = []
         for _ in range(3):
             begin = time.process_time()
@@ -107,9 +117,15 @@ def speed(pairs: itslive.ImagePairs, celerite: str | None, *, full: bool) -> Non
         ours = float(np.median(seconds))
         begin = time.process_time()
         solve_with(
-            found.data, found.grid, found.shape, [(c.centre, c.scale) for c in found.components],
-            found.values, found.offsets, robust=found.robust, turns=0,
-        )  # fmt: skip
+            found.data,
+            found.grid,
+            found.shape,
+            [(c.centre, c.scale) for c in found.components],
+            found.values,
+            found.offsets,
+            robust=found.robust,
+            turns=0,
+        )
         posterior = time.process_time() - begin
         line = f"N {n:5d}: both components {ours:6.2f} s, posterior alone {1e3 * posterior:5.1f} ms"
         if n <= 2000 or full:
@@ -146,9 +162,12 @@ def celerite_seconds(python: str, found: Fit) -> float:
     with tempfile.TemporaryDirectory() as folder:
         rows = Path(folder) / "rows.npz"
         np.savez(
-            rows, t=0.5 * (found.data.start + found.data.end) / YEAR, y=along.y, error=np.sqrt(along.error2),
+            rows,
+            t=0.5 * (found.data.start + found.data.end) / YEAR,
+            y=along.y,
+            error=np.sqrt(along.error2),
             grid=found.grid.centres / YEAR,
-        )  # fmt: skip
+        )
         worker = Path(__file__).parent / "peers" / "celerite_worker.py"
         run = subprocess.run([python, worker, rows], capture_output=True, text=True, check=True)
     return float(json.loads(run.stdout)["seconds"])
@@ -244,9 +263,14 @@ def splits(pairs: itslive.ImagePairs) -> Iterator[tuple[str, NDArray[np.bool_]]]
 def predict(found: Fit, pairs: itslive.ImagePairs) -> tuple[NDArray[np.float64], ...]:
     """Give mean, log density and whether the 95 % interval holds, of the velocity along the flow."""
     data = PixelData.make(
-        pairs.start, pairs.end, pairs.vx, pairs.vy, pairs.vx_error, pairs.vy_error,
+        pairs.start,
+        pairs.end,
+        pairs.vx,
+        pairs.vy,
+        pairs.vx_error,
+        pairs.vy_error,
         mission_numbers(pairs.mission),
-    )  # fmt: skip
+    )
     c, s = found.data.direction
     component, posterior, values = found.components[0], found.posteriors[0], found.values[0]
     columns = np.stack([np.ones(len(pairs)), *(1.0 * (data.mission == m) for m in found.offsets)])
@@ -257,12 +281,13 @@ def predict(found: Fit, pairs: itslive.ImagePairs) -> tuple[NDArray[np.float64],
     y = (c * pairs.vx + s * pairs.vy - component.centre) / component.scale
     nodes, weights = np.polynomial.hermite_e.hermegauss(60)
     apart = y[:, None] - mean[:, None] - np.sqrt(variance)[:, None] * nodes
-    half = (FREEDOM + 1) / 2
-    log_t = gammaln(half) - gammaln(FREEDOM / 2) - 0.5 * np.log(FREEDOM * np.pi * noise[:, None])
-    log_t = log_t - half * np.log1p(apart**2 / (FREEDOM * noise[:, None]))
+    nu = DEGREES_OF_FREEDOM
+    half = (nu + 1) / 2
+    log_t = gammaln(half) - gammaln(nu / 2) - 0.5 * np.log(nu * np.pi * noise[:, None])
+    log_t = log_t - half * np.log1p(apart**2 / (nu * noise[:, None]))
     density = np.log(np.exp(log_t) @ weights / weights.sum()) - np.log(component.scale)
     rng = np.random.default_rng(0)
-    draws = np.sqrt(noise)[:, None] * rng.standard_t(FREEDOM, 4000)
+    draws = np.sqrt(noise)[:, None] * rng.standard_t(DEGREES_OF_FREEDOM, 4000)
     draws = draws + np.sqrt(variance)[:, None] * rng.normal(size=4000)
     inside = np.mean(np.abs(draws) < np.abs(y - mean)[:, None], axis=1) < 0.95
     return mean * component.scale + component.centre, density, inside

@@ -93,9 +93,14 @@ class WideGlacier:
         kinds = np.array(["S1", "S2", "L4_5", "L7", "L8_9"])[self.list.kind]
         zero = np.zeros(len(self.list))
         self.pairs = ImagePairs.from_arrays(
-            self.list.start, self.list.end, zero, zero, vx_error=self.list.error[:, 0],
-            vy_error=self.list.error[:, 1], mission=kinds,
-        )  # fmt: skip
+            self.list.start,
+            self.list.end,
+            zero,
+            zero,
+            vx_error=self.list.error[:, 0],
+            vy_error=self.list.error[:, 1],
+            mission=kinds,
+        )
 
     def mean(self, start: NDArray[np.float64], end: NDArray[np.float64]) -> NDArray[np.float64]:
         """Mean over spans of the function of time that all pixels share: a season and a slow swing."""

@@ -70,7 +70,9 @@ def _neighbours() -> None:
     """Couple two pixels with the same pairs."""
     import numpy as np
 
+    from itslive_core.bands.spans import Spans
     from itslive_core.neighbours.coupled import CoupledPixels
+    from itslive_core.neighbours.equations import Observed
     from itslive_core.observations.shared_pairs import SharedPairs
     from itslive_core.observations.time_grid import TimeGrid
 
@@ -79,13 +81,10 @@ def _neighbours() -> None:
     grid = TimeGrid.covering(pairs.start, pairs.end, 48.0)
     shared = SharedPairs.make(pairs, np.ones(n, dtype=bool), grid)
     vx, vy, weights = (np.tile(values, 2) for values in (pairs.vx, pairs.vy, np.ones(n)))
+    pair = np.tile(np.arange(n, dtype=np.int32), 2)
     two = CoupledPixels.make(
-        shared.operator,
-        np.array([0, n, 2 * n]),
-        np.tile(np.arange(n, dtype=np.int32), 2),
-        vx,
-        vy,
-        weights,
+        grid,
+        Observed(Spans(*shared.operator.columns), np.array([0, n, 2 * n]), pair, vx, vy, weights),
         derivative=2,
         smoothing=np.full(2, 100.0),
         profile=None,

@@ -45,9 +45,7 @@ class SimulatedArea:
     def __post_init__(self) -> None:
         rng = np.random.default_rng(self.seed)
         sparse, dense = 110, 250
-        start = np.concatenate(
-            [rng.uniform(FIRST, DENSE, sparse), rng.uniform(DENSE, LAST - 7, dense)]
-        )  # fmt: skip
+        start = np.concatenate([rng.uniform(FIRST, DENSE, sparse), rng.uniform(DENSE, LAST - 7, dense)])
         end = np.minimum(start + np.exp(rng.uniform(np.log(6.0), np.log(200.0), len(start))), LAST)
         sigma = 40.0 + 900.0 / (end - start)
         zero = np.zeros(len(start))

@@ -96,9 +96,7 @@ class BlockCholesky:
 
     def to(self, device: torch.device | str) -> BlockCholesky:
         """Give them on a device; these themselves if they are there."""
-        return BlockCholesky(
-            self.lower.to(device), self.below.to(device), self.size, self.good.to(device)
-        )  # fmt: skip
+        return BlockCholesky(self.lower.to(device), self.below.to(device), self.size, self.good.to(device))
 
     def take(self, index: Tensor) -> BlockCholesky:
         """Keep some of the matrices; index of shape (q,)."""

@@ -109,7 +109,7 @@ def read_pixels(store: OpenStore, arrays: Sequence[zarr.Array], block: Block) ->
             column *= float(scale)  # type: ignore[arg-type]
             column += float(shift)  # type: ignore[arg-type]
     pair, vx, vy = columns
-    return PixelBlock(block, offsets, pair, vx, vy, partial)
+    return PixelBlock(block=block, offsets=offsets, pair=pair, vx=vx, vy=vy, n_partial=partial)
 
 
 def _fetch_plain(

@@ -168,9 +168,11 @@ def axis(group: zarr.Group, name: str, mapping: Mapping[str, Any], size: int) ->
             raise CubeError(f"the datacube has no {name} axis: it cannot be placed on a map") from error
         centres = np.asarray(origin + (np.arange(size) + 0.5) * step, dtype=np.float64)
     steps = np.diff(centres)
-    if len(centres) != size or not np.all(np.isfinite(centres)) or (
-        len(steps) and not np.allclose(steps, steps[0], rtol=1e-6, atol=0)
-    ):  # fmt: skip
+    if (
+        len(centres) != size
+        or not np.all(np.isfinite(centres))
+        or (len(steps) and not np.allclose(steps, steps[0], rtol=1e-6, atol=0))
+    ):
         raise CubeError(f"the {name} axis of the datacube is not regular: it cannot be used")
     return centres
 

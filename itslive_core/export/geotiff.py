@@ -75,11 +75,22 @@ def write_area(
         values = values.isel(y=slice(None, None, -1))
     n_times, n_rows, n_columns = values.shape
     profile: dict[str, Any] = {
-        "driver": "GTiff", "dtype": "float32", "nodata": np.nan, "count": n_times, "height": n_rows,
-        "width": n_columns, "crs": wkt_of(area), "transform": _transform(area["x"].values, area["y"].values),
-        "tiled": True, "blockxsize": _TILE, "blockysize": _TILE, "interleave": "band", "compress": "deflate",
-        "predictor": 3, "bigtiff": "if_safer",
-    }  # fmt: skip
+        "driver": "GTiff",
+        "dtype": "float32",
+        "nodata": np.nan,
+        "count": n_times,
+        "height": n_rows,
+        "width": n_columns,
+        "crs": wkt_of(area),
+        "transform": _transform(area["x"].values, area["y"].values),
+        "tiled": True,
+        "blockxsize": _TILE,
+        "blockysize": _TILE,
+        "interleave": "band",
+        "compress": "deflate",
+        "predictor": 3,
+        "bigtiff": "if_safer",
+    }
     with replacing(path) as partial, _gdal_errors(), rasterio.open(partial, "w", **profile) as file:
         file.descriptions = _band_names(values["time"].values) if in_time else (variable,)
         file.units = (values.attrs.get("units", ""),) * n_times

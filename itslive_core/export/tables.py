@@ -26,18 +26,53 @@ __all__ = [
 ]
 
 SERIES_COLUMNS = (
-    "time", "time_start", "time_end", "vx [m/yr]", "vy [m/yr]", "v [m/yr]", "vx_std [m/yr]", "vy_std [m/yr]",
-    "v_std [m/yr]", "n_pairs", "coverage", "epsg", "x [m]", "y [m]",
-)  # fmt: skip
+    "time",
+    "time_start",
+    "time_end",
+    "vx [m/yr]",
+    "vy [m/yr]",
+    "v [m/yr]",
+    "vx_std [m/yr]",
+    "vy_std [m/yr]",
+    "v_std [m/yr]",
+    "n_pairs",
+    "coverage",
+    "epsg",
+    "x [m]",
+    "y [m]",
+)
 PAIRS_COLUMNS = (
-    "start", "end", "span [d]", "vx [m/yr]", "vy [m/yr]", "v [m/yr]", "vx_error [m/yr]", "vy_error [m/yr]",
-    "mission", "satellite_1", "satellite_2", "epsg", "x [m]", "y [m]",
-)  # fmt: skip
+    "start",
+    "end",
+    "span [d]",
+    "vx [m/yr]",
+    "vy [m/yr]",
+    "v [m/yr]",
+    "vx_error [m/yr]",
+    "vy_error [m/yr]",
+    "mission",
+    "satellite_1",
+    "satellite_2",
+    "epsg",
+    "x [m]",
+    "y [m]",
+)
 
 SEASON_COLUMNS = (
-    "year", "n_pairs", "speed [m/yr]", "speed_std [m/yr]", "amplitude [m/yr]", "amplitude_std [m/yr]",
-    "day [d]", "day_std [d]", "trend [m/yr2]", "trend_std [m/yr2]", "epsg", "x [m]", "y [m]",
-)  # fmt: skip
+    "year",
+    "n_pairs",
+    "speed [m/yr]",
+    "speed_std [m/yr]",
+    "amplitude [m/yr]",
+    "amplitude_std [m/yr]",
+    "day [d]",
+    "day_std [d]",
+    "trend [m/yr2]",
+    "trend_std [m/yr2]",
+    "epsg",
+    "x [m]",
+    "y [m]",
+)
 
 
 def series_table(ds: xr.Dataset) -> pd.DataFrame:

@@ -27,20 +27,20 @@ import numpy as np
 
 from itslive_core.bands.algebra import PAD, Band, Inverse, factorise, log_determinant, selected_inverse, solve
 from itslive_core.bands.assembly import assemble, predict, project
+from itslive_core.bands.span_variance import span_variances
 from itslive_core.bands.spans import Spans
-from itslive_core.gaussian_process.arrowhead_kernels import span_variances
-from itslive_core.gaussian_process.layout import Latent, Layout
+from itslive_core.gaussian_process.layout import Latent, StateLayout
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from itslive_core.observations.time_grid import SpanOperator
 
-__all__ = ["Border", "Latent", "Layout", "Moments", "NotPositiveError", "Posterior", "solve_arrowhead"]
+__all__ = ["Border", "Latent", "StateLayout", "Moments", "NotPositiveError", "Posterior", "solve_arrowhead"]
 
 
 class NotPositiveError(ArithmeticError):
-    """The precision is not positive definite: the numbers of the model are out of range."""
+    """The precision is not positive definite: the hyperparameters are out of range."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,7 +58,7 @@ class Moments:
     Parameters
     ----------
     forms : ndarray, shape (6,)
-        Expectations of the forms of `Layout.structure`.
+        Expectations of the forms of `StateLayout.structure`.
     shared : float
         Expectation of the sum of (t_i - v_i)^2; 0 without shared noise.
     first, total, last : ndarray, shape (d, d)
@@ -81,7 +81,7 @@ class Posterior:
 
     Parameters
     ----------
-    layout : Layout
+    layout : StateLayout
     latent : Latent
     log_evidence : float
         log p(y).
@@ -93,13 +93,14 @@ class Posterior:
         y minus the mean of what the model says of the pairs.
     fit_variance : ndarray, shape (N,)
         Variance of what it says; empty if no variances were asked for.
-    lift : ndarray, shape (r, n)
-        P^-1 times the border: cov(state) = Z + lift' beta_cov lift, cov(state, beta) = -lift' beta_cov.
+    sensitivity : ndarray, shape (r, n)
+        H, P^-1 times the border, by which a unit of beta lowers the state: cov(state) = Z + H' beta_cov H,
+        cov(state, beta) = -H' beta_cov.
     inverse : ndarray, shape (n, 2 w + 1)
         Z = P^-1 inside the band, entry (a, a + o) at [a, w + o]; empty if no variances were asked for.
     """
 
-    layout: Layout
+    layout: StateLayout
     latent: Latent
     log_evidence: float
     state: NDArray[np.float64]
@@ -107,7 +108,7 @@ class Posterior:
     beta_cov: NDArray[np.float64]
     residuals: NDArray[np.float64]
     fit_variance: NDArray[np.float64]
-    lift: NDArray[np.float64]
+    sensitivity: NDArray[np.float64]
     inverse: NDArray[np.float64]
 
     @cached_property
@@ -120,9 +121,9 @@ class Posterior:
         inside[rows != columns] *= 2.0
         sums = forms @ inside
         x = layout.roughness_of(self.state, factors)
-        lifted = layout.roughness_of(self.lift, factors)
+        of_border = layout.roughness_of(self.sensitivity, factors)
         # A square root of beta_cov turns its part into plain sums of squares, as for the mean.
-        series = np.vstack([x, np.linalg.cholesky(self.beta_cov).T @ lifted])
+        series = np.vstack([x, np.linalg.cholesky(self.beta_cov).T @ of_border])
         squares, neighbours = np.sum(series**2, axis=0), np.sum(series[:, 1:] * series[:, :-1], axis=0)
         two_apart = np.sum(series[:, 2:] * series[:, :-2])
         sums += [squares.sum(), squares[1:-1].sum(), squares[2:-2].sum(), 0.0, 0.0, 0.0]
@@ -130,11 +131,13 @@ class Posterior:
         shared = self._shared_squares() if layout.shared else 0.0
         if d == 0:
             none = np.zeros((0, 0))
-            return Moments(sums, shared, none, none, none, none)
+            return Moments(forms=sums, shared=shared, first=none, total=none, last=none, cross=none)
         at = layout.blocks[:, None] + np.arange(d)
         same = self._second_moments(at, at)
         cross = self._second_moments(at[1:], at[:-1]).sum(axis=0)
-        return Moments(sums, shared, same[0], same.sum(axis=0), same[-1], cross)
+        return Moments(
+            forms=sums, shared=shared, first=same[0], total=same.sum(axis=0), last=same[-1], cross=cross
+        )
 
     def predict(
         self, operator: SpanOperator, columns: NDArray[np.float64]
@@ -152,7 +155,7 @@ class Posterior:
         -------
         mean, variance : ndarray, shape (k,)
         """
-        means = _means_over_spans(self.layout, operator, self.state, self.lift)
+        means = _means_over_spans(self.layout, operator, self.state, self.sensitivity)
         variance = _fit_variance(
             self.layout, operator, self.inverse.reshape(-1), means[1:] + columns, self.beta_cov
         )
@@ -161,8 +164,8 @@ class Posterior:
     def _shared_squares(self) -> float:
         t, w = self.layout.cells, self.layout.width
         variance = self.inverse[t, w] + self.inverse[t - 1, w] - 2 * self.inverse[t - 1, w + 1]
-        lift = self.lift[:, t] - self.lift[:, t - 1]
-        variance += np.sum(lift * (self.beta_cov @ lift), axis=0)
+        sensitivity = self.sensitivity[:, t] - self.sensitivity[:, t - 1]
+        variance += np.sum(sensitivity * (self.beta_cov @ sensitivity), axis=0)
         return float(np.sum(variance + (self.state[t] - self.state[t - 1]) ** 2))
 
     def covariance(self, left: NDArray[np.int64], right: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -180,7 +183,7 @@ class Posterior:
         w = self.layout.width
         block = self.inverse[left[:, :, None], w + right[:, None, :] - left[:, :, None]]
         if len(self.beta):
-            a, b = self.lift[:, left], self.lift[:, right]
+            a, b = self.sensitivity[:, left], self.sensitivity[:, right]
             block = block + np.einsum("rkp,rs,skq->kpq", a, self.beta_cov, b)
         return block
 
@@ -189,18 +192,18 @@ class Posterior:
 
 
 def _means_over_spans(
-    layout: Layout, operator: SpanOperator, state: NDArray[np.float64], lift: NDArray[np.float64]
+    layout: StateLayout, operator: SpanOperator, state: NDArray[np.float64], sensitivity: NDArray[np.float64]
 ) -> NDArray[np.float64]:
     """Average the series, and its answer to every unit of beta, over spans: shape (1 + r, N)."""
     spans = Spans(*operator.columns)
-    means = np.empty((1 + len(lift), len(operator)))
-    for line, mean in zip(np.vstack([state, -lift])[:, layout.cells], means, strict=True):
+    means = np.empty((1 + len(sensitivity), len(operator)))
+    for line, mean in zip(np.vstack([state, -sensitivity])[:, layout.cells], means, strict=True):
         predict(spans, line, mean)
     return means
 
 
 def _fit_variance(
-    layout: Layout,
+    layout: StateLayout,
     operator: SpanOperator,
     inverse: NDArray[np.float64],
     columns: NDArray[np.float64],
@@ -208,19 +211,13 @@ def _fit_variance(
 ) -> NDArray[np.float64]:
     """Give the variance of what the model says of pairs; columns are what a unit of beta changes in all."""
     variance = np.empty(len(operator))
-    reach = max(1, layout.reach)
-    span_variances(
-        Inverse(inverse, layout.unknowns, layout.width),
-        layout.cells,
-        reach,
-        Spans(*operator.columns),
-        variance,
-    )
+    of_state = Inverse(inverse, layout.unknowns, layout.width)
+    span_variances(of_state, layout.cells, Spans(*operator.columns), variance)
     return variance + np.sum(columns * (beta_cov @ columns), axis=0)
 
 
 def solve_arrowhead(
-    layout: Layout,
+    layout: StateLayout,
     latent: Latent,
     operator: SpanOperator,
     y: NDArray[np.float64],
@@ -233,7 +230,7 @@ def solve_arrowhead(
 
     Parameters
     ----------
-    layout : Layout
+    layout : StateLayout
         M cells and the knots.
     latent : Latent
         Prior of the cells.
@@ -273,20 +270,20 @@ def solve_arrowhead(
     if not factorise(factor):
         raise NotPositiveError("the precision of the model is not positive definite")
     solve(factor, right)
-    plain, lift = right[0], right[1:]
+    plain, sensitivity = right[0], right[1:]
     weighted = columns * weights
-    schur = weighted @ columns.T - f @ lift.T
+    schur = weighted @ columns.T - f @ sensitivity.T
     schur[np.diag_indices(r)] += 1.0 / border.prior
     try:
         lower = np.linalg.cholesky((schur + schur.T) / 2)
     except np.linalg.LinAlgError as error:
         raise NotPositiveError("the border of the model is not positive definite") from error
-    target = weighted @ y - lift @ g
+    target = weighted @ y - sensitivity @ g
     beta_cov = np.linalg.inv(lower)
     beta_cov = beta_cov.T @ beta_cov
     beta = beta_cov @ target
-    state = plain - lift.T @ beta
-    means = _means_over_spans(layout, operator, state, lift)
+    state = plain - sensitivity.T @ beta
+    means = _means_over_spans(layout, operator, state, sensitivity)
     residuals = y - means[0] - beta @ columns
     # y' S^-1 y as y'W times the residual: the large terms cancel where they are formed.
     square = float(np.sum(weights * y * residuals))
@@ -306,6 +303,14 @@ def solve_arrowhead(
     else:
         inverse, fit_variance = np.empty(0), np.empty(0)
     return Posterior(
-        layout, latent, float(evidence), state, beta, beta_cov, residuals, fit_variance, lift,
-        inverse.reshape(n if variances else 0, 2 * width + 1),
-    )  # fmt: skip
+        layout=layout,
+        latent=latent,
+        log_evidence=float(evidence),
+        state=state,
+        beta=beta,
+        beta_cov=beta_cov,
+        residuals=residuals,
+        fit_variance=fit_variance,
+        sensitivity=sensitivity,
+        inverse=inverse.reshape(n if variances else 0, 2 * width + 1),
+    )

@@ -1,8 +1,8 @@
-"""Gaussian processes of all pixels of a block, with numbers that neighbours share.
+"""Gaussian processes of all pixels of a block, with hyperparameters that neighbours share.
 
-The numbers of kernel and noise are learnt at a few well observed pixels of the block, slow and fast ones,
-each in units of its own spread, and their medians serve all. What differs from pixel to pixel is the spread,
-the robust weights and the series itself.
+The hyperparameters of kernel and noise are learnt at a few well observed pixels of the block, slow and fast
+ones, each in units of its own spread, and their medians serve all. What differs from pixel to pixel is the
+spread, the robust weights and the series itself.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ __all__ = ["BLOCK_COLUMNS", "GaussianProcessBlock", "fit_block"]
 BLOCK_COLUMNS = ("vx", "vy", "v", "vx_std", "vy_std", "v_std")
 """Variables of the series of a pixel in an area."""
 
-_TEACHERS = 3
+_TRAINING_PIXELS = 3
 _WELL_OBSERVED = 0.5
-"""Pixels with at least so large a share of the pairs of the best one can teach."""
+"""Pixels with at least so large a share of the pairs of the best one can be learnt from."""
 _TURNS = 2
 _MATRICES = 2 * (_TURNS + 1) * 5
 """Factors that a pixel takes: both components, each turn; a selected inverse counts as four."""
@@ -91,19 +91,24 @@ def fit_block(
         here = slice(int(offsets[p]), int(offsets[p + 1]))
         rows = pair[here]
         return PixelData.make(
-            shared.start[rows], shared.end[rows], vx[here], vy[here], shared.vx_error[rows],
-            shared.vy_error[rows], shared.mission[rows],
-        )  # fmt: skip
+            shared.start[rows],
+            shared.end[rows],
+            vx[here],
+            vy[here],
+            shared.vx_error[rows],
+            shared.vy_error[rows],
+            shared.mission[rows],
+        )
 
     harmonics = harmonics_of(settings)
-    taught = _learn([data_of(p) for p in _teachers(offsets, vx, vy)], settings, harmonics)
+    hyperparameters = _learn([data_of(p) for p in _training_pixels(offsets, vx, vy)], settings, harmonics)
     able: list[tuple[int, PixelData]] = []
     for p in map(int, np.flatnonzero(result.used)):
         data = data_of(p)
         operator = grid.operator(data.start, data.end)
         result.count[p] = operator.overlaps()
         result.covered[p] = grid.coverage(data.start, data.end)
-        if taught is not None and distinct_spans(data) >= LEAST_PAIRS:
+        if hyperparameters is not None and distinct_spans(data) >= LEAST_PAIRS:
             able.append((p, data))
             continue
         *_, found = fit_steps(
@@ -112,29 +117,39 @@ def fit_block(
         constant = series_columns(found, 1)
         for name in BLOCK_COLUMNS:
             result.columns[name][p] = constant[name][0]
-    if taught is None or not able:
+    if hyperparameters is None or not able:
         return result
     shape = KernelShape(settings.interval, settings.trend, harmonics)
     layout = shape.layout(grid, shared.operator.bandwidth)
     work = _MATRICES * len(able) * float(layout.unknowns) * layout.width**2
     if pick_device(settings.device, len(able), work) == "cuda":
         columns = solve_many(
-            [data for _, data in able], grid, shape, taught, layout, TorchArrowhead(),
-            offsets=settings.offsets, turns=_TURNS,
-        )  # fmt: skip
+            [data for _, data in able],
+            grid,
+            shape,
+            hyperparameters,
+            layout,
+            TorchArrowhead(),
+            offsets=settings.offsets,
+            turns=_TURNS,
+        )
         for name in BLOCK_COLUMNS:
             result.columns[name][[p for p, _ in able]] = columns[name]
         return result
     for p, data in able:
         missions = data.offset_missions() if settings.offsets else ()
-        found = solve_with(data, grid, shape, data.units(), taught, missions, turns=_TURNS, layout=layout)
+        found = solve_with(
+            data, grid, shape, data.units(), hyperparameters, missions, turns=_TURNS, layout=layout
+        )
         series = series_columns(found, grid.size)
         for name in BLOCK_COLUMNS:
             result.columns[name][p] = series[name]
     return result
 
 
-def _teachers(offsets: NDArray[np.int64], vx: NDArray[np.float64], vy: NDArray[np.float64]) -> list[int]:
+def _training_pixels(
+    offsets: NDArray[np.int64], vx: NDArray[np.float64], vy: NDArray[np.float64]
+) -> list[int]:
     """Choose a few well observed pixels, from slow to fast."""
     counts = np.diff(offsets)
     if counts.max(initial=0) < LEAST_PAIRS:
@@ -147,16 +162,16 @@ def _teachers(offsets: NDArray[np.int64], vx: NDArray[np.float64], vy: NDArray[n
         for p in able
     ]
     ordered = able[np.argsort(speed, kind="stable")]
-    places = (np.arange(_TEACHERS) + 0.5) / _TEACHERS * len(ordered)
+    places = (np.arange(_TRAINING_PIXELS) + 0.5) / _TRAINING_PIXELS * len(ordered)
     return sorted({int(ordered[int(k)]) for k in places})
 
 
 def _learn(
-    teachers: list[PixelData], settings: GaussianProcessSettings, harmonics: int
+    training: list[PixelData], settings: GaussianProcessSettings, harmonics: int
 ) -> list[dict[str, float]] | None:
-    """Learn the numbers at some pixels and give their medians, for each component; None without any."""
+    """Learn hyperparameters at some pixels and give their medians, for each component; None without any."""
     fits: list[Fit] = []
-    for data in teachers:
+    for data in training:
         *_, found = fit_steps(
             data, settings.interval, trend=settings.trend, harmonics=harmonics, offsets=settings.offsets
         )

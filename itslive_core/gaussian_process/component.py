@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.optimize import minimize
 
-from itslive_core.gaussian_process.arrowhead import Border, Latent, Layout, Posterior, solve_arrowhead
+from itslive_core.gaussian_process.arrowhead import Border, Latent, Posterior, StateLayout, solve_arrowhead
 from itslive_core.gaussian_process.model import KernelShape, Prior, kernel_priors, noise_name, noise_priors
 
 if TYPE_CHECKING:
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
     from itslive_core.observations.time_grid import SpanOperator
 
-__all__ = ["CancelledError", "Component", "FREEDOM", "learn", "robust_weights"]
+__all__ = ["CancelledError", "Component", "DEGREES_OF_FREEDOM", "learn", "robust_weights"]
 
-FREEDOM = 4.0
-"""Degrees of freedom nu of the Student-t noise."""
+DEGREES_OF_FREEDOM = 4.0
+"""nu of the Student-t noise."""
 
 
 class CancelledError(Exception):
@@ -35,7 +35,7 @@ class Component:
     Parameters
     ----------
     shape : KernelShape
-    layout : Layout
+    layout : StateLayout
     operator : SpanOperator
         N rows.
     y : ndarray, shape (N,)
@@ -55,7 +55,7 @@ class Component:
     """
 
     shape: KernelShape
-    layout: Layout
+    layout: StateLayout
     operator: SpanOperator
     y: NDArray[np.float64]
     error2: NDArray[np.float64]
@@ -68,11 +68,11 @@ class Component:
 
     @property
     def priors(self) -> dict[str, Prior]:
-        """Priors of all numbers, in their order."""
+        """Priors of all hyperparameters, in their order."""
         return {**kernel_priors(self.shape), **noise_priors(self.missions)}
 
     def values(self, theta: NDArray[np.float64]) -> dict[str, float]:
-        """Give the numbers of a point theta, which counts standard deviations of the log-normal priors."""
+        """Give the hyperparameters of theta, which counts standard deviations of the log-normal priors."""
         priors = self.priors
         medians = np.array([p.median for p in priors.values()])
         spreads = np.array([p.spread for p in priors.values()])
@@ -90,7 +90,7 @@ class Component:
     def posterior(
         self, values: dict[str, float], u: NDArray[np.float64], *, variances: bool = True
     ) -> Posterior:
-        """Solve for given numbers and robust weights u, shape (N,)."""
+        """Solve for given hyperparameters and robust weights u, shape (N,)."""
         weights = u / self.noise(values)
         return solve_arrowhead(
             self.layout, self.latent(values), self.operator, self.y, weights, self.border, variances=variances
@@ -99,7 +99,7 @@ class Component:
     def gradient(
         self, values: dict[str, float], u: NDArray[np.float64], posterior: Posterior
     ) -> NDArray[np.float64]:
-        """Differentiate -log p(y) by the logarithms of all numbers, in their order."""
+        """Differentiate -log p(y) by the logarithms of all hyperparameters, in their order."""
         noise = self.noise(values)
         excess = 1.0 - u / noise * (posterior.residuals**2 + posterior.fit_variance)
         floor = values["noise_floor"] ** 2
@@ -117,7 +117,7 @@ def learn(
     free: NDArray[np.bool_] | None = None,
     cancelled: Callable[[], bool] | None = None,
 ) -> NDArray[np.float64]:
-    """Move the numbers of a component towards the maximum of evidence times prior, by L-BFGS.
+    """Move the hyperparameters of a component towards the maximum of evidence times prior, by L-BFGS.
 
     Parameters
     ----------
@@ -129,7 +129,7 @@ def learn(
     evaluations : int
         Most evaluations of the evidence.
     free : ndarray of bool, shape (p,), optional
-        Numbers that may move; default all.
+        Hyperparameters that may move; default all.
     cancelled : callable, optional
         Asked before each evaluation.
 
@@ -159,9 +159,13 @@ def learn(
     bounds = [p.bounds for p, keep in zip(priors.values(), free, strict=True) if keep]
     start = np.clip(theta[free], [low for low, _ in bounds], [high for _, high in bounds])
     found = minimize(
-        objective, start, jac=True, method="L-BFGS-B", bounds=bounds,
+        objective,
+        start,
+        jac=True,
+        method="L-BFGS-B",
+        bounds=bounds,
         options={"maxfun": evaluations, "maxiter": evaluations, "ftol": 1e-7, "gtol": 1e-2},
-    )  # fmt: skip
+    )
     out = theta.copy()
     out[free] = found.x
     return out
@@ -178,4 +182,4 @@ def robust_weights(squares: list[NDArray[np.float64]]) -> NDArray[np.float64]:
     squares : list of ndarray, shape (N,)
         For each of c components, (residual^2 + variance of the fit) / noise.
     """
-    return (FREEDOM + len(squares)) / (FREEDOM + np.sum(squares, axis=0))
+    return (DEGREES_OF_FREEDOM + len(squares)) / (DEGREES_OF_FREEDOM + np.sum(squares, axis=0))

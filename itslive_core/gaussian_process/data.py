@@ -2,29 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from itslive_core.gaussian_process.arrowhead import Border
 from itslive_core.gaussian_process.component import Component
-from itslive_core.gaussian_process.model import YEAR, KernelShape
-from itslive_core.observations.missions import MISSIONS
+from itslive_core.observations.missions import MISSIONS, missions_with_offset
 from itslive_core.observations.weights import observation_variance
+from itslive_core.support.constants import DAYS_PER_YEAR, MAD_TO_STD
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from itslive_core.gaussian_process.arrowhead import Layout
+    from itslive_core.gaussian_process.arrowhead import StateLayout
+    from itslive_core.gaussian_process.model import KernelShape
     from itslive_core.observations.time_grid import SpanOperator
 
-__all__ = ["PixelData", "dense_rows", "reference_mission"]
+__all__ = ["PixelData", "dense_rows"]
 
-_TRUST = ("S2", "L8_9", "L7", "L4_5", "S1", "other")
-"""Order in which a mission is preferred as the reference of offsets."""
-_REFERENCE_SHARE = 0.1
-_LEAST_OFFSET = 5
 _OFFSET_SHARE, _OFFSET_FLOOR = 0.1, 5.0
 """Prior standard deviation of an offset: a share of the speed, and some m/yr of poor geolocation."""
 _LEVEL = 10.0
@@ -110,30 +107,38 @@ class PixelData:
 
     def take(self, rows: NDArray[np.bool_]) -> PixelData:
         """Keep some of the pairs, in the same frame."""
-        return PixelData(
-            self.start[rows], self.end[rows], self.mission[rows], self.values[:, rows], self.error2[rows],
-            self.inflation[rows], self.direction, self.speed,
-        )  # fmt: skip
+        return replace(
+            self,
+            start=self.start[rows],
+            end=self.end[rows],
+            mission=self.mission[rows],
+            values=self.values[:, rows],
+            error2=self.error2[rows],
+            inflation=self.inflation[rows],
+        )
 
     def units(self) -> list[tuple[float, float]]:
         """Give centre and spread of both components [m/yr]: median, and median absolute deviation."""
         found = []
         for d in self.values:
             centre = float(np.median(d))
-            spread = 1.4826 * float(np.median(np.abs(d - centre)))
+            spread = MAD_TO_STD * float(np.median(np.abs(d - centre)))
             found.append((centre, spread if spread > 0 else max(float(np.std(d)), 1e-3)))
         return found
 
+    @property
+    def counts(self) -> NDArray[np.int64]:
+        """Number of pairs of each mission of `MISSIONS`."""
+        return np.bincount(self.mission, minlength=len(MISSIONS))
+
     def offset_missions(self) -> tuple[int, ...]:
-        """Give the missions that get an offset: all but the reference, with a few pairs at least."""
-        counts = np.bincount(self.mission, minlength=len(MISSIONS))
-        reference = reference_mission(self.mission)
-        return tuple(m for m in range(len(MISSIONS)) if counts[m] >= _LEAST_OFFSET and m != reference)
+        """Give the missions that get an offset."""
+        return missions_with_offset(self.counts)
 
     def components(
         self,
         shape: KernelShape,
-        layout: Layout,
+        layout: StateLayout,
         operator: SpanOperator,
         units: list[tuple[float, float]],
         offsets: tuple[int, ...],
@@ -143,7 +148,7 @@ class PixelData:
         Parameters
         ----------
         shape : KernelShape
-        layout : Layout
+        layout : StateLayout
         operator : SpanOperator
             Rows of these pairs.
         units : list of (centre, scale)
@@ -174,20 +179,6 @@ class PixelData:
         return out
 
 
-def reference_mission(mission: NDArray[np.integer]) -> int:
-    """Give the mission whose offset is 0: the first trusted one with a tenth of the pairs.
-
-    Parameters
-    ----------
-    mission : ndarray of int, shape (n,)
-        Positions in `MISSIONS`; at least one.
-    """
-    counts = np.bincount(mission, minlength=len(MISSIONS))
-    order = [MISSIONS.index(name) for name in _TRUST]
-    enough = (m for m in order if counts[m] >= max(1.0, _REFERENCE_SHARE * len(mission)))
-    return next(enough)
-
-
 def dense_rows(start: NDArray[np.float64], end: NDArray[np.float64]) -> NDArray[np.bool_]:
     """Find the pairs to learn the kernel from: those of the twelve years that hold most.
 
@@ -198,12 +189,12 @@ def dense_rows(start: NDArray[np.float64], end: NDArray[np.float64]) -> NDArray[
     start, end : ndarray, shape (n,)
         Spans [days].
     """
-    length = _DENSE_YEARS * YEAR
+    length = _DENSE_YEARS * DAYS_PER_YEAR
     everything = np.ones(len(start), dtype=bool)
-    if len(start) < _LEAST_DENSE or end.max() - start.min() <= length + 2 * YEAR:
+    if len(start) < _LEAST_DENSE or end.max() - start.min() <= length + 2 * DAYS_PER_YEAR:
         return everything
     ends = np.sort(end)
-    begins = np.unique(np.floor(start / (YEAR / 2))) * (YEAR / 2)
+    begins = np.unique(np.floor(start / (DAYS_PER_YEAR / 2))) * (DAYS_PER_YEAR / 2)
     ordered = np.sort(start)
     # Pairs that end before b + length, less those that start before b: right but for spans beyond the window.
     inside = np.searchsorted(ends, begins + length) - np.searchsorted(ordered, begins)

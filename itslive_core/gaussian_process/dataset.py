@@ -1,4 +1,4 @@
-"""The dataset of a fitted Gaussian process: series, parts, and numbers in plain units and words."""
+"""The dataset of a fitted Gaussian process: series, parts, and hyperparameters in plain units and words."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from itslive_core.gaussian_process.model import YEAR, noise_name
+from itslive_core.gaussian_process.model import noise_name
 from itslive_core.observations.missions import MISSIONS
+from itslive_core.support.constants import DAYS_PER_YEAR
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
     from itslive_core.gaussian_process.fit import Fit
 
-__all__ = ["PART_WORDS", "add_numbers", "along_axes", "describe", "series_columns"]
+__all__ = ["PART_WORDS", "add_hyperparameters", "along_axes", "describe", "series_columns"]
 
 PART_WORDS = {
     "trend": "level and trend of the velocity along the flow",
@@ -58,16 +59,16 @@ def part_moments(fit: Fit, component: int) -> dict[str, tuple[NDArray[np.float64
     inside = posterior.inverse[
         layout.rows[:, :, None], layout.width + layout.rows[:, None, :] - layout.rows[:, :, None]
     ]
-    means, lifts = posterior.state[layout.rows], posterior.lift[:, layout.rows]
+    means, slopes = posterior.state[layout.rows], posterior.sensitivity[:, layout.rows]
     out = {}
     for name, (weights, level) in parts.items():
         mean = np.sum(weights * means, axis=1)
-        lift = np.einsum("mk,rmk->rm", weights, lifts)
+        slope = np.einsum("mk,rmk->rm", weights, slopes)
         if level:
             mean += posterior.beta[0]
-            lift[0] -= 1.0
+            slope[0] -= 1.0
         variance = np.einsum("mk,mk->m", np.matmul(weights[:, None, :], inside)[:, 0], weights)
-        variance += np.sum(lift * (posterior.beta_cov @ lift), axis=0)
+        variance += np.sum(slope * (posterior.beta_cov @ slope), axis=0)
         shift = data.centre if level else 0.0
         out[name] = mean * data.scale + shift, np.sqrt(np.maximum(variance, 0.0)) * data.scale
     return out
@@ -135,8 +136,8 @@ def series_columns(fit: Fit, size: int) -> dict[str, NDArray[np.float64]]:
     return {name: values[:size] for name, values in columns.items()}
 
 
-def plain_numbers(fit: Fit, component: int) -> dict[str, float]:
-    """Give the numbers of the kernel and the noise floor in plain units: m/yr, years, days."""
+def plain_hyperparameters(fit: Fit, component: int) -> dict[str, float]:
+    """Give the hyperparameters of the kernel and the noise floor in plain units: m/yr, years, days."""
     values, scale = fit.values[component], fit.components[component].scale
     latent = fit.posteriors[component].latent
     out: dict[str, float] = {}
@@ -148,12 +149,12 @@ def plain_numbers(fit: Fit, component: int) -> dict[str, float]:
         out |= {name: values[name] for name in ("season_shape", "season_memory")}
     if not fit.reason:
         out["roughness_scale"] = values["roughness_scale"] * scale
-        out |= {name: values[name] * YEAR for name in ("roughness_time", "rounding_time")}
+        out |= {name: values[name] * DAYS_PER_YEAR for name in ("roughness_time", "rounding_time")}
     out["shared_noise"] = values["shared_noise"] * scale
     return {**out, "noise_floor": values["noise_floor"] * scale}
 
 
-_NUMBER_WORDS = {
+_HYPERPARAMETER_WORDS = {
     "trend_scale": ("standard deviation of the trend", "m/yr"),
     "trend_time": ("time over which the trend changes", "yr"),
     "season_scale": ("standard deviation of the season", "m/yr"),
@@ -167,35 +168,40 @@ _NUMBER_WORDS = {
 }
 
 
-def add_numbers(ds: xr.Dataset, fit: Fit) -> xr.Dataset:
-    """Add the numbers of kernel and noise as variables over component and mission.
+def add_hyperparameters(ds: xr.Dataset, fit: Fit) -> xr.Dataset:
+    """Add the hyperparameters of kernel and noise as variables over component and mission.
 
     Parameters
     ----------
     ds : xarray.Dataset
     fit : Fit
     """
-    numbers = [plain_numbers(fit, k) for k in range(2)]
+    found = [plain_hyperparameters(fit, k) for k in range(2)]
     missions = fit.components[0].missions
     ds = ds.assign_coords(
         component=("component", np.array(_COMPONENTS), {"long_name": "along or across the median flow"}),
         mission=("mission", np.array([MISSIONS[m] for m in missions]), {"long_name": "mission group"}),
     )
-    for name, (words, unit) in _NUMBER_WORDS.items():
-        if name in numbers[0]:
-            ds[name] = ("component", [n[name] for n in numbers], {"long_name": words, "units": unit})
+    for name, (words, unit) in _HYPERPARAMETER_WORDS.items():
+        if name in found[0]:
+            ds[name] = ("component", [n[name] for n in found], {"long_name": words, "units": unit})
     factors = [[v[noise_name(m)] for m in missions] for v in fit.values]
     ds["noise_factor"] = (
-        ("component", "mission"), factors, {"long_name": "noise over formal error and floor", "units": "1"},
-    )  # fmt: skip
+        ("component", "mission"),
+        factors,
+        {"long_name": "noise over formal error and floor", "units": "1"},
+    )
     offsets, stds = offsets_of(fit)
     ds["mission_offset"] = (
-        ("component", "mission"), offsets,
+        ("component", "mission"),
+        offsets,
         {"long_name": "what the mission reads more than the reference mission", "units": "m/yr"},
-    )  # fmt: skip
+    )
     ds["mission_offset_std"] = (
-        ("component", "mission"), stds, {"long_name": "uncertainty of mission_offset", "units": "m/yr"},
-    )  # fmt: skip
+        ("component", "mission"),
+        stds,
+        {"long_name": "uncertainty of mission_offset", "units": "m/yr"},
+    )
     return ds
 
 
@@ -222,7 +228,7 @@ def describe(fit: Fit) -> list[str]:
     -------
     list of str
     """
-    n = plain_numbers(fit, 0)
+    n = plain_hyperparameters(fit, 0)
     words: list[str] = []
     if fit.reason:
         words.append(f"Fitted as {fit.reason}.")
@@ -259,7 +265,7 @@ def describe(fit: Fit) -> list[str]:
     return words
 
 
-def number_attributes(fit: Fit) -> dict[str, Any]:
+def hyperparameter_attributes(fit: Fit) -> dict[str, Any]:
     """Give what belongs to the whole dataset: direction of the flow, reason, evidence, words."""
     c, s = fit.data.direction
     return {

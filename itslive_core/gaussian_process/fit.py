@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.special import digamma, gammaln
 
-from itslive_core.gaussian_process.component import FREEDOM, CancelledError, Component, learn, robust_weights
+from itslive_core.gaussian_process.component import (
+    DEGREES_OF_FREEDOM,
+    CancelledError,
+    Component,
+    learn,
+    robust_weights,
+)
 from itslive_core.gaussian_process.data import PixelData, dense_rows
 from itslive_core.gaussian_process.model import KernelShape, kernel_priors, noise_name
 from itslive_core.observations.time_grid import TimeGrid
@@ -18,7 +24,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from itslive_core.gaussian_process.arrowhead import Layout, Posterior
+    from itslive_core.gaussian_process.arrowhead import Posterior, StateLayout
 
 __all__ = ["LEAST_PAIRS", "Fit", "distinct_spans", "fit_steps", "new_factors", "solve_with", "theta_of"]
 
@@ -33,7 +39,7 @@ _REFINED = (20, 12, 10, 8)
 _START_SHARED = 1.0
 """Shared noise to begin with, in units of the spread."""
 _STILL = 0.03
-"""A round that moves no number by more than this, in standard deviations of its prior, is the last one."""
+"""A round that moves everything by less than this, in standard deviations of its prior, is the last one."""
 _SIGNAL = 3.0
 """The evidence must prefer the kernel to a constant by so many nats."""
 
@@ -50,7 +56,7 @@ class Fit:
     components : list of Component
         Along and across the flow.
     theta : list of ndarray
-        Numbers of each component, in standard deviations of their priors.
+        Hyperparameters of each component, in standard deviations of their priors.
     robust : ndarray, shape (n,)
         u of each pair.
     posteriors : list of Posterior
@@ -82,7 +88,7 @@ class Fit:
 
     @property
     def values(self) -> list[dict[str, float]]:
-        """Numbers of each component by name; scales in units of the spread, times in years."""
+        """Hyperparameters of each component by name; scales in units of the spread, times in years."""
         return [c.values(t) for c, t in zip(self.components, self.theta, strict=True)]
 
 
@@ -98,7 +104,7 @@ def fit_steps(
     """Fit a pixel: first quickly, then refined.
 
     The kernel is learnt on the pairs of the dense years; what remains to be learnt of the noise, and the
-    series, comes from all pairs on the whole axis. Robust weights and numbers are improved in turns.
+    series, comes from all pairs on the whole axis. Robust weights and hyperparameters are improved in turns.
 
     Parameters
     ----------
@@ -157,11 +163,18 @@ def distinct_spans(data: PixelData) -> int:
 
 
 def solve_with(
-    data: PixelData, grid: TimeGrid, shape: KernelShape, units: list[tuple[float, float]],
-    values: list[dict[str, float]], offsets: tuple[int, ...], *, robust: NDArray[np.float64] | None = None,
-    turns: int = 3, layout: Layout | None = None,
-) -> Fit:  # fmt: skip
-    """Solve a pixel with numbers learnt elsewhere; only robust weights and new noise factors follow.
+    data: PixelData,
+    grid: TimeGrid,
+    shape: KernelShape,
+    units: list[tuple[float, float]],
+    values: list[dict[str, float]],
+    offsets: tuple[int, ...],
+    *,
+    robust: NDArray[np.float64] | None = None,
+    turns: int = 3,
+    layout: StateLayout | None = None,
+) -> Fit:
+    """Solve a pixel with hyperparameters from elsewhere; only robust weights and new noise factors follow.
 
     Parameters
     ----------
@@ -170,16 +183,16 @@ def solve_with(
         Holds all its pairs.
     shape : KernelShape
     units : list of (centre, scale)
-        In which the numbers are given [m/yr].
+        In which the hyperparameters are given [m/yr].
     values : list of dict
-        Numbers of each component; a mission without a noise factor gets one from its pairs.
+        Hyperparameters of each component; a mission without a noise factor gets one from its pairs.
     offsets : tuple of int
         Missions with an offset.
     robust : ndarray, shape (n,), optional
         Robust weights to begin with.
     turns : int
         Rounds of robust weights.
-    layout : Layout, optional
+    layout : StateLayout, optional
         That of `grid`, for spans at least as long as these; made if not given.
     """
     operator = grid.operator(data.start, data.end)
@@ -193,11 +206,20 @@ def solve_with(
         for k, (component, given) in enumerate(zip(components, values, strict=True)):
             theta[k] = new_factors(component, theta[k], u * squares[k], given)
     posteriors, _ = _solve(components, theta, u)
-    return Fit(data, grid, components, theta, u, posteriors, offsets, refined=True)
+    return Fit(
+        data=data,
+        grid=grid,
+        components=components,
+        theta=theta,
+        robust=u,
+        posteriors=posteriors,
+        offsets=offsets,
+        refined=True,
+    )
 
 
 class _Learning:
-    """The dense years of a pixel, while their numbers are learnt."""
+    """The dense years of a pixel, while their hyperparameters are learnt."""
 
     def __init__(
         self,
@@ -253,7 +275,7 @@ class _Learning:
             self.squares = squares
 
     def improve(self, evaluations: int) -> float:
-        """Move the numbers of both components; returns the largest move."""
+        """Move the hyperparameters of both components; returns the largest move."""
         moved = 0.0
         for k, component in enumerate(self.components):
             before = self.theta[k]
@@ -264,17 +286,17 @@ class _Learning:
         return moved
 
     def bound(self) -> float:
-        """Give the variational bound of log p(data), with the log prior of the numbers."""
+        """Give the variational bound of log p(data), with the log prior of the hyperparameters."""
         c = len(self.components)
-        a, b = (FREEDOM + c) / 2, (FREEDOM + np.sum(self.squares, axis=0)) / 2
+        a, b = (DEGREES_OF_FREEDOM + c) / 2, (DEGREES_OF_FREEDOM + np.sum(self.squares, axis=0)) / 2
         mean, mean_log = a / b, digamma(a) - np.log(b)
-        half = FREEDOM / 2
+        half = DEGREES_OF_FREEDOM / 2
         prior = half * np.log(half) - gammaln(half) + (half - 1) * mean_log - half * mean
         entropy = a - np.log(b) + gammaln(a) + (1 - a) * digamma(a)
         robust = np.sum(prior + entropy + 0.5 * c * (mean_log - np.log(mean)))
-        numbers = sum(0.5 * float(t[self.free] @ t[self.free]) for t in self.theta)
+        prior_cost = sum(0.5 * float(t[self.free] @ t[self.free]) for t in self.theta)
         evidence = sum(p.log_evidence for p in _solve(self.components, self.theta, self.u)[0])
-        return float(evidence + robust - numbers)
+        return float(evidence + robust - prior_cost)
 
     def fit(self, *, refined: bool) -> Fit:
         """Solve for the whole axis."""
@@ -293,9 +315,15 @@ class _Learning:
         u[self.rows] = self.u
         grid = _grid(self.data, self.shape.interval)
         found = solve_with(
-            self.data, grid, self.shape, self.units, values if whole else known, self.offsets,
-            robust=u, turns=0 if whole else 3,
-        )  # fmt: skip
+            self.data,
+            grid,
+            self.shape,
+            self.units,
+            values if whole else known,
+            self.offsets,
+            robust=u,
+            turns=0 if whole else 3,
+        )
         return replace(found, refined=refined)
 
 
@@ -309,8 +337,8 @@ def _solve(
 ) -> tuple[list[Posterior], list[NDArray[np.float64]]]:
     """Give posteriors, and (residual^2 + variance of the fit) / noise of every pair."""
     posteriors, squares = [], []
-    for component, numbers in zip(components, theta, strict=True):
-        values = component.values(numbers)
+    for component, point in zip(components, theta, strict=True):
+        values = component.values(point)
         posterior = component.posterior(values, u)
         posteriors.append(posterior)
         squares.append((posterior.residuals**2 + posterior.fit_variance) / component.noise(values))

@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 
     from itslive_core.observations.time_grid import TimeGrid
 
-__all__ = ["Latent", "Layout"]
+__all__ = ["Latent", "StateLayout"]
 
 
 @dataclass(frozen=True, eq=False)
 class Latent:
-    """The numbers of the prior of v.
+    """Parameters of the prior of v.
 
     Parameters
     ----------
@@ -57,7 +57,7 @@ class Latent:
 
     @property
     def coefficients(self) -> NDArray[np.float64]:
-        """Factors of the forms of `Layout.structure` that make up the precision of x, shape (6,).
+        """Factors of the forms of `StateLayout.structure` that make up the precision of x, shape (6,).
 
         The inverse covariance of a stationary second-order autoregression (Siddiqui, 1958, Annals of
         Mathematical Statistics 29, 585).
@@ -75,8 +75,8 @@ class Latent:
 
 
 @dataclass(frozen=True, eq=False)
-class Layout:
-    """Where cells and knots stand in the band matrix, and how knots load on cells; made by `Layout.build`.
+class StateLayout:
+    """Where cells and knots stand in the band matrix, and how knots load on cells; made by `build`.
 
     Parameters
     ----------
@@ -116,7 +116,7 @@ class Layout:
         reach: int,
         *,
         shared: bool = False,
-    ) -> Layout:
+    ) -> StateLayout:
         """Place knots on every `spacing`-th cell, counted from 1970, so that all axes are in phase.
 
         A knot lies on two cells, and the interpolation runs between the second one and the next knot: then
@@ -141,7 +141,17 @@ class Layout:
             rows = each * number[:, None]
             width = each * max(2, min(reach, size - 1))
             none = np.empty(0, dtype=np.int64)
-            return cls(size, 0, 0, reach, rows[:, 0] + each - 1, none, width, rows, np.ones((size, 1)))
+            return cls(
+                size=size,
+                knots=0,
+                states=0,
+                reach=reach,
+                cells=rows[:, 0] + each - 1,
+                blocks=none,
+                width=width,
+                rows=rows,
+                loads=np.ones((size, 1)),
+            )
         begin = -(grid.first % spacing)
         knots = max(2, -(-(size - 1 - begin) // spacing) + 1)
         at = begin + spacing * np.arange(knots)
@@ -169,7 +179,17 @@ class Layout:
             ),
             int((blocks[1:] - blocks[:-1]).max()) + states - 1,
         )
-        return cls(size, knots, states, reach, cells + each - 1, blocks, width, rows, loads)
+        return cls(
+            size=size,
+            knots=knots,
+            states=states,
+            reach=reach,
+            cells=cells + each - 1,
+            blocks=blocks,
+            width=width,
+            rows=rows,
+            loads=loads,
+        )
 
     @property
     def unknowns(self) -> int:

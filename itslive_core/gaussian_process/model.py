@@ -1,4 +1,4 @@
-"""The kernel of the Gaussian process and its numbers: names, units, priors, and derivatives.
+"""The kernel of the Gaussian process and its hyperparameters: names, units, priors, and derivatives.
 
     v(t) = level + trend(t) + season(t) + roughness(t)
 
@@ -9,7 +9,8 @@ through the memory of the other, between Ornstein-Uhlenbeck itself and Matern 3/
 on knots a year apart, with straight lines between. The noise of a pair of mission g is Student-t with
 variance factor_g^2 (formal^2 + floor^2).
 
-Every number is positive and has a log-normal prior; scales are in units of the robust spread of the data.
+Every hyperparameter is positive and has a log-normal prior; scales are in units of the robust spread of the
+data.
 """
 
 from __future__ import annotations
@@ -20,8 +21,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.special import ive
 
-from itslive_core.gaussian_process.arrowhead import Latent, Layout
+from itslive_core.gaussian_process.arrowhead import Latent, StateLayout
 from itslive_core.observations.missions import MISSIONS
+from itslive_core.support.constants import DAYS_PER_YEAR
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,18 +33,15 @@ if TYPE_CHECKING:
     from itslive_core.gaussian_process.arrowhead import Posterior
     from itslive_core.observations.time_grid import TimeGrid
 
-__all__ = ["YEAR", "KernelShape", "Prior", "kernel_priors", "noise_name", "noise_priors"]
-
-YEAR = 365.25
-"""Days."""
+__all__ = ["KernelShape", "Prior", "kernel_priors", "noise_name", "noise_priors"]
 
 _BOX = 4.0
-"""Numbers stay within so many standard deviations of their prior."""
+"""Hyperparameters stay within so many standard deviations of their prior."""
 
 
 @dataclass(frozen=True)
 class Prior:
-    """Log-normal prior of a positive number: its median, and the standard deviation of its logarithm."""
+    """Log-normal prior of a hyperparameter: its median, and the standard deviation of its logarithm."""
 
     median: float
     spread: float
@@ -85,7 +84,7 @@ class KernelShape:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Names of the numbers of the kernel, in their order."""
+        """Names of the hyperparameters of the kernel, in their order."""
         return (
             *(("trend_scale", "trend_time") if self.trend else ()),
             *(("season_scale", "season_shape", "season_memory") if self.harmonics else ()),
@@ -98,14 +97,14 @@ class KernelShape:
     @property
     def spacing(self) -> int:
         """Cells between knots: about a year."""
-        return max(2, round(YEAR / self.interval))
+        return max(2, round(DAYS_PER_YEAR / self.interval))
 
     @property
     def n_trend(self) -> int:
         """States of the trend at a knot: its value, and its slope, which makes it a Markov process."""
         return 2 if self.trend else 0
 
-    def layout(self, grid: TimeGrid, reach: int) -> Layout:
+    def layout(self, grid: TimeGrid, reach: int) -> StateLayout:
         """Place the unknowns of a series.
 
         Parameters
@@ -115,24 +114,24 @@ class KernelShape:
         reach : int
             Largest distance of two cells of one pair.
         """
-        t = grid.centres / YEAR
+        t = grid.centres / DAYS_PER_YEAR
         columns = [np.ones(grid.size), np.zeros(grid.size)] if self.trend else []
         for n in range(1, self.harmonics + 1):
             # The mean of a harmonic over a cell is its value at the centre times sinc.
-            mean = np.sinc(n * self.interval / YEAR)
+            mean = np.sinc(n * self.interval / DAYS_PER_YEAR)
             columns += [mean * np.cos(2 * np.pi * n * t), mean * np.sin(2 * np.pi * n * t)]
         loadings = np.stack(columns, axis=1) if columns else np.zeros((grid.size, 0))
-        return Layout.build(grid, loadings, self.spacing, reach, shared=self.shared)
+        return StateLayout.build(grid, loadings, self.spacing, reach, shared=self.shared)
 
     def latent(self, values: dict[str, float]) -> Latent:
-        """Turn the numbers of the kernel into those of the solver.
+        """Turn the hyperparameters of the kernel into those of the solver.
 
         Parameters
         ----------
         values : dict
             By name; times in years.
         """
-        h = self.interval / YEAR
+        h = self.interval / DAYS_PER_YEAR
         gap = self.spacing * h
         d = self.n_trend + 2 * self.harmonics
         amplitudes, transition = np.zeros(d), np.zeros((d, d))
@@ -160,7 +159,7 @@ class KernelShape:
         )
 
     def gradient(self, values: dict[str, float], posterior: Posterior) -> NDArray[np.float64]:
-        """Differentiate -log p(y) by the logarithm of every number of the kernel.
+        """Differentiate -log p(y) by the logarithm of every hyperparameter of the kernel.
 
         Parameters
         ----------
@@ -175,7 +174,7 @@ class KernelShape:
             In the order of `names`.
         """
         m, latent, layout = posterior.moments, posterior.latent, posterior.layout
-        gap = self.spacing * self.interval / YEAR
+        gap = self.spacing * self.interval / DAYS_PER_YEAR
         out: list[float] = []
         if layout.states:
             by_amplitude = _by_amplitude(posterior)
@@ -200,7 +199,9 @@ class KernelShape:
 
 
 def kernel_priors(shape: KernelShape) -> dict[str, Prior]:
-    """Give the priors of the numbers of a kernel; scales in units of the spread of the data, times in years.
+    """Give the priors of the hyperparameters of a kernel.
+
+    Scales are in units of the spread of the data, times in years.
 
     The roughness lasts two cells at least: below, it would be noise under another name.
     """
@@ -211,7 +212,7 @@ def kernel_priors(shape: KernelShape) -> dict[str, Prior]:
         "season_shape": Prior(1.0, 0.5),
         "season_memory": Prior(6.0, 0.7),
         "roughness_scale": Prior(0.4, 1.0),
-        "roughness_time": Prior(0.15, 0.7, least=2 * shape.interval / YEAR),
+        "roughness_time": Prior(0.15, 0.7, least=2 * shape.interval / DAYS_PER_YEAR),
         "rounding_time": Prior(0.05, 1.0),
         # White over cells: shorter cells have more of it.
         "shared_noise": Prior(0.2 * float(np.sqrt(12.0 / shape.interval)), 1.5),

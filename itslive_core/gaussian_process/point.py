@@ -1,6 +1,6 @@
 """The Gaussian process: a series with its trend, season and roughness, from mean velocities over spans.
 
-Along and across the median flow, each with its own numbers (`itslive_core.gaussian_process.model`),
+Along and across the median flow, each with its own hyperparameters (`itslive_core.gaussian_process.model`),
 
     y_i = sum_k A_ik v_k + offset of the mission + noise,      v = level + trend + season + roughness.
 
@@ -8,10 +8,10 @@ A averages cells over spans (`itslive_core.observations.time_grid`). The noise h
 is Student-t with 4 degrees of freedom, in both components at once; its scale is the formal error and a floor,
 times a factor of the mission. What fluctuates from cell to cell and is seen by all pairs of these days alike
 is noise too: images share shadows, snow and geolocation, and ice does not jump to and fro within days. Level
-and offsets are integrated out under normal priors, offsets shrunk towards 0. The numbers maximise evidence
-times prior, with exact gradients, in turns with the robust weights (`itslive_core.gaussian_process.fit`); the
-algebra is that of `itslive_core.gaussian_process.arrowhead`. Background: Rasmussen and Williams (2006),
-Gaussian Processes for Machine Learning, MIT Press.
+and offsets are integrated out under normal priors, offsets shrunk towards 0. The hyperparameters maximise
+evidence times prior, with exact gradients, in turns with the robust weights
+(`itslive_core.gaussian_process.fit`); the algebra is that of `itslive_core.gaussian_process.arrowhead`.
+Background: Rasmussen and Williams (2006), Gaussian Processes for Machine Learning, MIT Press.
 """
 
 from __future__ import annotations
@@ -23,14 +23,20 @@ import numpy as np
 
 from itslive_core.errors import SettingsError
 from itslive_core.gaussian_process.component import CancelledError
-from itslive_core.gaussian_process.data import PixelData, reference_mission
-from itslive_core.gaussian_process.dataset import PART_WORDS, add_numbers, number_attributes, series_columns
+from itslive_core.gaussian_process.data import PixelData
+from itslive_core.gaussian_process.dataset import (
+    PART_WORDS,
+    add_hyperparameters,
+    hyperparameter_attributes,
+    series_columns,
+)
 from itslive_core.gaussian_process.fit import fit_steps
 from itslive_core.gaussian_process.settings import GaussianProcessSettings
 from itslive_core.inversion.point import use_pairs
-from itslive_core.observations.missions import MISSIONS, mission_numbers
+from itslive_core.observations.missions import MISSIONS, mission_numbers, reference_mission
 from itslive_core.observations.time_grid import TimeGrid
 from itslive_core.series import VARIABLES, common_attributes, filter_attributes, point_dataset
+from itslive_core.support.constants import DAYS_PER_YEAR
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -76,9 +82,10 @@ def fit_gaussian_process(
     xarray.Dataset
         Like that of `itslive_core.invert`, but all cells are filled: ``coverage`` = 0 marks gaps. More
         variables: ``vx_vy_cov`` [m^2/yr^2]; along the flow ``trend``, ``season`` and ``roughness`` with
-        ``_std`` [m/yr]; by component (along, across) the numbers of the kernel; by component and mission
-        ``noise_factor``, ``mission_offset`` and ``mission_offset_std``. Attributes: all settings, what each
-        filter left, ``findings`` in words and, where only a constant could be fitted, the ``reason``.
+        ``_std`` [m/yr]; by component (along, across) the hyperparameters of the kernel; by component and
+        mission ``noise_factor``, ``mission_offset`` and ``mission_offset_std``. Attributes: all settings,
+        what each filter left, ``findings`` in words and, where only a constant could be fitted, the
+        ``reason``.
 
     Raises
     ------
@@ -151,9 +158,15 @@ def fit_gaussian_process_steps(
         yield _dataset(grid, columns, used, {**attributes, **words})
         return
     data = PixelData.make(
-        used.start, used.end, used.vx, used.vy, used.vx_error, used.vy_error,
-        mission_numbers(used.mission), factors,
-    )  # fmt: skip
+        used.start,
+        used.end,
+        used.vx,
+        used.vy,
+        vx_error=used.vx_error,
+        vy_error=used.vy_error,
+        mission=mission_numbers(used.mission),
+        inflation=factors,
+    )
     for fit in fit_steps(
         data,
         settings.interval,
@@ -167,16 +180,16 @@ def fit_gaussian_process_steps(
 
 def harmonics_of(settings: GaussianProcessSettings) -> int:
     """Give the number of harmonics that cells of this length can show; 0 is no season."""
-    return min(settings.harmonics, int(365.25 / (2 * settings.interval))) if settings.season else 0
+    return min(settings.harmonics, int(DAYS_PER_YEAR / (2 * settings.interval))) if settings.season else 0
 
 
 def _result(fit: Fit, used: ImagePairs, attributes: dict[str, Any]) -> xr.Dataset:
     grid = TimeGrid.covering(used.start, used.end, fit.shape.interval)
     columns = series_columns(fit, grid.size)
-    words = {"reason": fit.reason, **number_attributes(fit)}
+    words = {"reason": fit.reason, **hyperparameter_attributes(fit)}
     if fit.offsets:
-        words["reference_mission"] = MISSIONS[reference_mission(fit.data.mission)]
-    return add_numbers(_dataset(grid, columns, used, {**attributes, **words}), fit)
+        words["reference_mission"] = MISSIONS[reference_mission(fit.data.counts)]
+    return add_hyperparameters(_dataset(grid, columns, used, {**attributes, **words}), fit)
 
 
 def _columns(settings: GaussianProcessSettings) -> list[str]:
@@ -197,9 +210,11 @@ def _dataset(
         **{name: values for name, values in columns.items() if name not in VARIABLES},
     }
     ds = point_dataset(
-        grid, {k: v for k, v in columns.items() if k in VARIABLES}, used,
+        grid,
+        {k: v for k, v in columns.items() if k in VARIABLES},
+        used,
         {**attributes, **filter_attributes(used.history, len(used))},
-    )  # fmt: skip
+    )
     for name in ("vx_std", "vy_std", "v_std"):
         ds[name].attrs["long_name"] = f"uncertainty of {name.removesuffix('_std')}: {_BAND}"
     mapping = {"grid_mapping": "mapping"} if "mapping" in ds else {}

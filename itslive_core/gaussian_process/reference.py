@@ -14,10 +14,10 @@ import numpy as np
 
 from itslive_core.errors import SettingsError
 from itslive_core.gaussian_process.component import CancelledError
-from itslive_core.gaussian_process.model import YEAR
 from itslive_core.observations.missions import mission_numbers
 from itslive_core.observations.weights import observation_variance
 from itslive_core.series import speed_and_std
+from itslive_core.support.constants import DAYS_PER_YEAR, MAD_TO_STD
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -83,9 +83,14 @@ def fit_reference(
             stacklevel=2,
         )
     variance = observation_variance(
-        "error", np.array([0, n]), np.arange(n, dtype=np.int32), used.span, used.vx_error, used.vy_error,
+        "error",
+        np.array([0, n]),
+        np.arange(n, dtype=np.int32),
+        used.span,
+        used.vx_error,
+        used.vy_error,
         mission_numbers(used.mission),
-    )  # fmt: skip
+    )
     kernels = gaussian_process.kernels
     kernel = kernels.WhiteKernel(0.1, (1e-6, 1e2))
     if settings.trend or not settings.season:
@@ -99,14 +104,14 @@ def fit_reference(
         if cancelled is not None and cancelled():
             raise CancelledError
         centre = float(np.median(d))
-        scale = 1.4826 * float(np.median(np.abs(d - centre))) or float(np.std(d)) or 1.0
+        scale = MAD_TO_STD * float(np.median(np.abs(d - centre))) or float(np.std(d)) or 1.0
         model = gaussian_process.GaussianProcessRegressor(kernel, alpha=variance / scale**2)
         with warnings.catch_warnings():
             # A length at its bound is an answer here; the bounds are wide.
             warnings.simplefilter("ignore", ConvergenceWarning)
-            model.fit(used.mid[:, None] / YEAR, (d - centre) / scale)
+            model.fit(used.mid[:, None] / DAYS_PER_YEAR, (d - centre) / scale)
         white = sum(value for key, value in model.kernel_.get_params().items() if key.endswith("noise_level"))
-        mean, std = model.predict(grid.centres[:, None] / YEAR, return_std=True)
+        mean, std = model.predict(grid.centres[:, None] / DAYS_PER_YEAR, return_std=True)
         columns[name] = mean * scale + centre
         # The prediction is that of a pair, white noise and all; the velocity varies less.
         columns[f"{name}_std"] = np.sqrt(np.maximum(std**2 - white, 0.0)) * scale

@@ -1,4 +1,4 @@
-"""The arrowhead model at many pixels at once, in torch: posterior and log evidence for given numbers.
+"""The arrowhead model at many pixels at once, in torch: posterior and log evidence for given hyperparameters.
 
 The model, the layout of its unknowns and the formulas are those of `itslive_core.gaussian_process.arrowhead`;
 here the pixels share the prior, and with it the cells, and differ in their pairs, weights and borders.
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-    from itslive_core.gaussian_process.layout import Latent, Layout
+    from itslive_core.gaussian_process.layout import Latent, StateLayout
     from itslive_core.observations.time_grid import SpanOperator
 
 __all__ = ["ArrowheadPixels", "BatchPosterior", "TorchArrowhead"]
@@ -63,7 +63,7 @@ class BatchPosterior:
     state_variance : ndarray, shape (P, n)
         Diagonal of P^-1: what the variance of the state is for a known border.
     beta, beta_cov : ndarray, shape (P, r), (P, r, r)
-    lift : ndarray, shape (P, r, n)
+    sensitivity : ndarray, shape (P, r, n)
     residuals, fit_variance : ndarray, shape (N,)
         Of all pixels, one after the other.
     """
@@ -73,7 +73,7 @@ class BatchPosterior:
     state_variance: NDArray[np.float64]
     beta: NDArray[np.float64]
     beta_cov: NDArray[np.float64]
-    lift: NDArray[np.float64]
+    sensitivity: NDArray[np.float64]
     residuals: NDArray[np.float64]
     fit_variance: NDArray[np.float64]
 
@@ -81,18 +81,23 @@ class BatchPosterior:
     def blank(cls, pixels: int, unknowns: int, border: int, pairs: int) -> BatchPosterior:
         """Make the arrays that a solver fills."""
         return cls(
-            np.empty(pixels), np.empty((pixels, unknowns)), np.empty((pixels, unknowns)),
-            np.empty((pixels, border)), np.empty((pixels, border, border)),
-            np.empty((pixels, border, unknowns)), np.empty(pairs), np.empty(pairs),
-        )  # fmt: skip
+            log_evidence=np.empty(pixels),
+            state=np.empty((pixels, unknowns)),
+            state_variance=np.empty((pixels, unknowns)),
+            beta=np.empty((pixels, border)),
+            beta_cov=np.empty((pixels, border, border)),
+            sensitivity=np.empty((pixels, border, unknowns)),
+            residuals=np.empty(pairs),
+            fit_variance=np.empty(pairs),
+        )
 
-    def series(self, layout: Layout) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    def series(self, layout: StateLayout) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Give mean and variance of level and cells, v plus the first coefficient: shape (P, M)."""
         v = layout.rows[:, 0]
         mean = self.state[:, v] + self.beta[:, :1]
-        lift = self.lift[:, :, v]
-        lift[:, 0] -= 1.0
-        variance = self.state_variance[:, v] + np.sum(lift * (self.beta_cov @ lift), axis=1)
+        sensitivity = self.sensitivity[:, :, v]
+        sensitivity[:, 0] -= 1.0
+        variance = self.state_variance[:, v] + np.sum(sensitivity * (self.beta_cov @ sensitivity), axis=1)
         return mean, variance
 
 
@@ -111,13 +116,13 @@ class TorchArrowhead:
         self.device, self.memory = device, memory
 
     def solve(
-        self, layout: Layout, latent: Latent, data: ArrowheadPixels, weights: NDArray[np.float64]
+        self, layout: StateLayout, latent: Latent, data: ArrowheadPixels, weights: NDArray[np.float64]
     ) -> BatchPosterior:
         """Compute evidence, means and variances.
 
         Parameters
         ----------
-        layout : Layout
+        layout : StateLayout
         latent : Latent
             Prior of the cells, the same at all pixels.
         data : ArrowheadPixels
@@ -143,7 +148,7 @@ class TorchArrowhead:
         return out
 
 
-def _bytes(layout: Layout, border: int, pairs: NDArray[np.int64]) -> NDArray[np.int64]:
+def _bytes(layout: StateLayout, border: int, pairs: NDArray[np.int64]) -> NDArray[np.int64]:
     """Estimate what each pixel takes [bytes]."""
     n, wide = layout.unknowns, layout.width + 1
     edge = block_rows(n, layout.width)
@@ -156,7 +161,7 @@ def _bytes(layout: Layout, border: int, pairs: NDArray[np.int64]) -> NDArray[np.
 class _Shared:
     """What all pixels share, on the device: prior precision as a lower band, and places of cells in it."""
 
-    layout: Layout
+    layout: StateLayout
     log_prior: float
     band: Tensor
     cells: Tensor
@@ -165,7 +170,7 @@ class _Shared:
     device: str
 
     @classmethod
-    def of(cls, layout: Layout, latent: Latent, device: str) -> _Shared:
+    def of(cls, layout: StateLayout, latent: Latent, device: str) -> _Shared:
         n, width, reach = layout.unknowns, layout.width, max(1, layout.reach)
         upper = layout.prior_band(latent, layout.scale(latent.amplitudes))
         lower = np.zeros((n, width + 1))
@@ -177,10 +182,14 @@ class _Shared:
         row = layout.cells[:, None]
         places = row * (width + 1) + width - (row - layout.cells[np.maximum(other, 0)])
         return cls(
-            layout, layout.log_prior(latent), to_device(lower, device),
-            to_device(layout.cells.copy(), device), to_device(places[known], device),
-            to_device(known, device), device,
-        )  # fmt: skip
+            layout=layout,
+            log_prior=layout.log_prior(latent),
+            band=to_device(lower, device),
+            cells=to_device(layout.cells.copy(), device),
+            places=to_device(places[known], device),
+            known=to_device(known, device),
+            device=device,
+        )
 
     def cells_of(self, band: Tensor) -> Tensor:
         """Take the band of the cells, shape (P, M, b + 1), out of a joint one, shape (P, n, w + 1)."""
@@ -213,21 +222,21 @@ def _solve(
     factor = BlockCholesky.of(band)
     del band
     solved = factor.solve(right)
-    plain, lift = solved[..., 0], solved[..., 1:]
+    plain, sensitivity = solved[..., 0], solved[..., 1:]
     g, f = right[..., 0], right[..., 1:]
     weighted = columns * w[:, None]
     schur = torch.stack([rows.total(weighted * columns[:, k : k + 1]) for k in range(r)], dim=1)
-    schur = schur - f.mT @ lift + torch.diag_embed(1.0 / prior)
+    schur = schur - f.mT @ sensitivity + torch.diag_embed(1.0 / prior)
     lower, info = torch.linalg.cholesky_ex((schur + schur.mT) / 2)
     if not bool((factor.good & (info == 0)).all()):
         raise NotPositiveError("the precision of the model is not positive definite")
     unit = torch.eye(r, dtype=y.dtype, device=y.device).expand_as(lower)
     root = torch.linalg.solve_triangular(lower, unit, upper=False)
     beta_cov = root.mT @ root
-    target = rows.total(weighted * y[:, None]) - (lift.mT @ g[..., None])[..., 0]
+    target = rows.total(weighted * y[:, None]) - (sensitivity.mT @ g[..., None])[..., 0]
     beta = (beta_cov @ target[..., None])[..., 0]
-    state = plain - (lift @ beta[..., None])[..., 0]
-    means = rows.predict(torch.cat([state[..., None], -lift], dim=-1)[:, shared.cells])
+    state = plain - (sensitivity @ beta[..., None])[..., 0]
+    means = rows.predict(torch.cat([state[..., None], -sensitivity], dim=-1)[:, shared.cells])
     residuals = y - means[:, 0] - (columns * beta[rows.own]).sum(dim=1)
     # y' S^-1 y as y'W times the residual: the large terms cancel where they are formed.
     square = rows.total(w * y * residuals)
@@ -248,7 +257,7 @@ def _solve(
         (out.state_variance[i:j], inverse[..., -1]),
         (out.beta[i:j], beta),
         (out.beta_cov[i:j], beta_cov),
-        (out.lift[i:j], lift.mT),
+        (out.sensitivity[i:j], sensitivity.mT),
         (out.residuals[here], residuals),
         (out.fit_variance[here], variance),
     ):
@@ -266,16 +275,18 @@ def _upload(
     cells = (x[here].astype(np.int64) for x in (a.first, a.last))
     parts = (x[here].copy() for x in (a.head, a.tail, a.rate))
     rows = SpanRows(
-        to_device(sizes, device), shared.layout.size, max(1, shared.layout.reach),
+        to_device(sizes, device),
+        shared.layout.size,
+        max(1, shared.layout.reach),
         *(to_device(x, device) for x in (own, *cells, *parts)),
-    )  # fmt: skip
+    )
     columns = np.array(data.columns[:, here].T, order="C")
     y, w = to_device(data.y[here].copy(), device), to_device(weights[here].copy(), device)
     return rows, y, to_device(columns, device), w
 
 
 def _span_variances(rows: SpanRows, z: Tensor) -> Tensor:
-    """Give the variance of the mean over every span, a' Z a; see `arrowhead_kernels.span_variances`.
+    """Give the variance of the mean over every span, a' Z a; see `itslive_core.bands.span_variance`.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Gaussian processes of many pixels at once, with numbers learnt elsewhere, on a torch device.
+"""Gaussian processes of many pixels at once, with hyperparameters learnt elsewhere, on a torch device.
 
 What `gp_fit.solve_with` does at one pixel: robust weights and new noise factors in turns with the posterior.
 The algebra is shared between the pixels, the rest is small and stays with each.
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from itslive_core.gaussian_process.component import Component
     from itslive_core.gaussian_process.data import PixelData
-    from itslive_core.gaussian_process.layout import Layout
+    from itslive_core.gaussian_process.layout import StateLayout
     from itslive_core.gaussian_process.model import KernelShape
     from itslive_core.gaussian_process.torch_arrowhead import BatchPosterior, TorchArrowhead
     from itslive_core.observations.time_grid import TimeGrid
@@ -33,13 +33,13 @@ def solve_many(
     grid: TimeGrid,
     shape: KernelShape,
     values: list[dict[str, float]],
-    layout: Layout,
+    layout: StateLayout,
     solver: TorchArrowhead,
     *,
     offsets: bool,
     turns: int,
 ) -> dict[str, NDArray[np.float64]]:
-    """Solve pixels with numbers learnt elsewhere.
+    """Solve pixels with hyperparameters learnt elsewhere.
 
     Parameters
     ----------
@@ -50,7 +50,7 @@ def solve_many(
     shape : KernelShape
     values : list of dict
         Numbers of each component; a mission without a noise factor gets one from its pairs.
-    layout : Layout
+    layout : StateLayout
         Of the grid, for the longest spans.
     solver : TorchArrowhead
     offsets : bool
@@ -84,12 +84,12 @@ def solve_many(
     def solve() -> tuple[list[BatchPosterior], list[NDArray[np.float64]]]:
         """Give posteriors, and (residual^2 + variance of the fit) / noise of every pair."""
         posteriors, squares = [], []
-        for k, (data, numbers) in enumerate(zip(batches, theta, strict=True)):
+        for k, (data, points) in enumerate(zip(batches, theta, strict=True)):
             noise = np.concatenate(
-                [both[k].noise(both[k].values(t)) for both, t in zip(own, numbers, strict=True)]
+                [both[k].noise(both[k].values(t)) for both, t in zip(own, points, strict=True)]
             )
-            # The numbers of the kernel are those given, the same at all pixels.
-            latent = own[0][k].latent(own[0][k].values(numbers[0]))
+            # The hyperparameters of the kernel are those given, the same at all pixels.
+            latent = own[0][k].latent(own[0][k].values(points[0]))
             posterior = solver.solve(layout, latent, data, u / noise)
             posteriors.append(posterior)
             squares.append((posterior.residuals**2 + posterior.fit_variance) / noise)

@@ -212,9 +212,14 @@ def _create(
         shape, chunks, dims = layout
         compressors = [Blosc(cname="zstd", clevel=1, shuffle=Blosc.SHUFFLE)] if shape else None
         return group.create_array(
-            name, shape=shape, chunks=chunks, dtype=dtype, fill_value=fill, compressors=compressors,
+            name,
+            shape=shape,
+            chunks=chunks,
+            dtype=dtype,
+            fill_value=fill,
+            compressors=compressors,
             attributes={**attrs, "_ARRAY_DIMENSIONS": list(dims)},
-        )  # fmt: skip
+        )
 
     placed = {"grid_mapping": "mapping"}
     for name in ("vx", "vy", "v", "vx_std", "vy_std", "v_std", "coverage"):

@@ -367,16 +367,16 @@ def _finish(
         target.write(task, solved.arrays)
     n_pixels = int(task.mask.sum())
     return BlockResult(
-        task.name,
-        done,
-        total,
-        n_pixels,
-        solved.n_solved,
-        solved.arrays,
-        plan.x[cols],
-        plan.y[rows],
-        times,
-        attributes,
-        message,
-        solved.before,
+        name=task.name,
+        done=done,
+        total=total,
+        n_pixels=n_pixels,
+        n_solved=solved.n_solved,
+        arrays=solved.arrays,
+        x=plan.x[cols],
+        y=plan.y[rows],
+        times=times,
+        attributes=attributes,
+        error=message,
+        before=solved.before,
     )

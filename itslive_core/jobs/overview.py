@@ -115,7 +115,17 @@ def read_glacier(
         if season:
             seasons = season_of_block(pixels, shared[task.cube], settings, rows=rows[task.cube])
             found = {name: values.reshape(shape) for name, values in seasons.variables().items()}
-        return MedianBlock(x, y, vx, vy, np.hypot(vx, vy), counts, 0, len(plan.tasks), found)
+        return MedianBlock(
+            x=x,
+            y=y,
+            vx=vx,
+            vy=vy,
+            v=np.hypot(vx, vy),
+            n_pairs=counts,
+            done=0,
+            total=len(plan.tasks),
+            season=found,
+        )
 
     return _medians_of(plan.tasks, work, workers or available_workers(plan.cubes), should_stop)
 

@@ -14,10 +14,8 @@ what is left for the red ones is solved by conjugate gradients with the precondi
 as many iterations as all together would take (Hestenes and Stiefel, 1952, doi:10.6028/jres.049.044; Hageman
 and Young, 1981, "Applied Iterative Methods").
 
-**Variance.** If all pixels had the same N, the variance of pixel p were s^2 sum_k c_k diag (N + mu^2
-t_k)^-1 with t_k the eigenvalues of L and c_k the squares of their vectors at p. A quadrature with three
-nodes replaces this sum: that of Lanczos' method started at p, with its lowest node put at a fixed place
-(Golub and Meurant, 2010, "Matrices, Moments and Quadrature with Applications"). Each pixel uses its own N.
+**Variance.** That of a pixel if all had its N, with a few nodes in place of the eigenvalues of L
+(`itslive_core.neighbours.quadrature`).
 """
 
 from __future__ import annotations
@@ -32,36 +30,38 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from itslive_core.bands.algebra import PAD
-from itslive_core.bands.spans import Spans
+from itslive_core.neighbours.equations import (
+    cell_ranges,
+    factor_pixels,
+    form_residual,
+    residual_products,
+    residuals_of,
+    variance_ratios,
+)
 from itslive_core.neighbours.kernels import (
-    Layout,
-    Observed,
+    Iterate,
+    PatchLayout,
+    Preconditioner,
     correct_red,
     eliminate,
-    factor_pixels,
-    find_ranges,
-    form_residual,
-    neighbour_products,
     next_direction,
     red_product,
-    score_pixels,
-    spread_ratio,
 )
+from itslive_core.neighbours.quadrature import graph_quadrature
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from numpy.typing import NDArray
-    from scipy.sparse import csr_array
 
-    from itslive_core.observations.time_grid import SpanOperator
+    from itslive_core.neighbours.equations import Observed
+    from itslive_core.observations.time_grid import TimeGrid
 
 __all__ = [
     "MOST_ITERATIONS",
     "TOLERANCE",
     "CoupledPixels",
     "CoupledSolution",
-    "graph_quadrature",
     "in_rounds",
 ]
 
@@ -75,10 +75,6 @@ _ROUNDS = 4
 """Times that the residual is formed anew from the data, in case rounding held the iterations up."""
 _STIFFEST = 1e12
 """As in `banded`: the ratio of penalty to data at which lambda is held."""
-_NODES = 3
-_COLUMNS = 256
-_LOWEST_NODE = 0.3
-"""On an endless lattice with a scalar N of 0.01 to 3 mu^2 the variance is then right to about 5 %."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,7 +104,7 @@ class CoupledPixels:
     ----------
     observed : Observed
         Observations and their final weights.
-    layout : Layout
+    layout : PatchLayout
         Cells, penalties and neighbours.
     flat : ndarray
         The uncoupled series, with straight lines in cells that no pair covers.
@@ -119,7 +115,7 @@ class CoupledPixels:
     """
 
     observed: Observed
-    layout: Layout
+    layout: PatchLayout
     flat: NDArray[np.float64]
     cells: int
     threads: int = 1
@@ -127,12 +123,8 @@ class CoupledPixels:
     @classmethod
     def make(
         cls,
-        operator: SpanOperator,
-        offsets: NDArray[np.int64],
-        pair: NDArray[np.int32],
-        vx: NDArray[np.float64],
-        vy: NDArray[np.float64],
-        weights: NDArray[np.float64],
+        grid: TimeGrid,
+        observed: Observed,
         *,
         derivative: int,
         smoothing: NDArray[np.float64],
@@ -145,13 +137,10 @@ class CoupledPixels:
 
         Parameters
         ----------
-        operator : SpanOperator
-        offsets : ndarray of int64, shape (P + 1,)
-        pair : ndarray of int32, shape (n,)
-        vx, vy : ndarray, shape (n,)
-            Observations less the offsets of their missions [m/yr].
-        weights : ndarray, shape (n,)
-            With which they entered the uncoupled solution, robust factors included.
+        grid : TimeGrid
+            M cells.
+        observed : Observed
+            Observations of P pixels.
         derivative : int
             k.
         smoothing : ndarray, shape (P,)
@@ -165,16 +154,14 @@ class CoupledPixels:
         red : ndarray of bool, shape (P,)
             Colours of the pixels on a chequerboard.
         """
-        a, grid = operator, operator.grid
-        pixels = len(offsets) - 1
-        cell0, size, width = (np.zeros(pixels, dtype=np.int64) for _ in range(3))
-        find_ranges(Spans(*a.columns), offsets, pair, np.isfinite(smoothing), derivative, cell0, size, width)
+        cell0, size, width = cell_ranges(observed, np.isfinite(smoothing), derivative)
         start = np.concatenate(([0], np.cumsum(size)))
         place = np.concatenate(([0], np.cumsum((size + 2) * (width + 1 + PAD) * (size > 0))))
         # Squares of each row of the operator add up to the trace of A'WA.
+        a, offsets = observed.spans, observed.offsets
         between = np.maximum(a.last - a.first - 1, 0)
         squares = np.where(a.first == a.last, 1.0, a.rate**2 * (a.head**2 + a.tail**2 + between))
-        below = np.concatenate(([0.0], np.cumsum(weights * squares[pair])))
+        below = np.concatenate(([0.0], np.cumsum(observed.weights * squares[observed.pair])))
         trace = (below[offsets[1:]] - below[offsets[:-1]]) / np.maximum(size, 1)
         alpha = np.fmin((smoothing / grid.interval**derivative) ** 2, _STIFFEST * trace)
         shape, flat = np.ones(start[-1]), np.empty(2 * start[-1])
@@ -184,12 +171,19 @@ class CoupledPixels:
                 inner = profile[p, here][1 : size[p] - derivative + 1]
                 shape[start[p] : start[p] + len(inner)] = (inner / smoothing[p]) ** 2
             flat[2 * start[p] : 2 * start[p + 1]] = _bridged(values[p, :, here]).ravel()
-        return cls(
-            Observed(Spans(*a.columns), offsets, pair, vx, vy, weights),
-            Layout(cell0, size, width, start[:-1], place, derivative, alpha, shape, neighbours, red),
-            flat,
-            grid.size,
+        layout = PatchLayout(
+            cell0=cell0,
+            size=size,
+            width=width,
+            start=start[:-1],
+            place=place,
+            order=derivative,
+            alpha=alpha,
+            shape=shape,
+            neighbours=neighbours,
+            red=red,
         )
+        return cls(observed, layout, flat, grid.size)
 
     @property
     def nbytes(self) -> int:
@@ -282,10 +276,10 @@ class CoupledPixels:
         ndarray, shape (W, M)
             Between 0 and 1; NaN outside the range of each pixel.
         """
-        nodes, shares = graph_quadrature(self.layout.neighbours, pixels)
+        quadrature = graph_quadrature(self.layout.neighbours, pixels)
         ratio = np.full((len(pixels), self.cells), np.nan)
         with self._team(np.arange(1, len(pixels) + 1)) as team:
-            team(spread_ratio, self.observed, self.layout, mu * mu, pixels, nodes, shares, ratio)
+            team(variance_ratios, self.observed, self.layout, mu * mu, pixels, quadrature, ratio)
         return ratio
 
     @contextmanager
@@ -294,7 +288,7 @@ class CoupledPixels:
         with self._team(np.cumsum(self.layout.size * self.layout.width)) as team:
             if team(factor_pixels, self.observed, self.layout, mu * mu, bands):
                 raise np.linalg.LinAlgError("the equations of a pixel are singular")
-            yield _RedPixels(self, bands, mu * mu, x, team)
+            yield _RedPixels(self, Preconditioner(self.layout, bands, float(mu * mu)), x, team)
 
     @contextmanager
     def _team(self, done: NDArray[np.int64]) -> Iterator[Callable[..., float]]:
@@ -332,7 +326,13 @@ class CoupledPixels:
         flat : ndarray
         held : ndarray of bool, shape (T,)
         """
-        return float(score_pixels(self.observed, self.layout, flat, held))
+        total = 0.0
+        for p in np.flatnonzero(self.layout.size).tolist():
+            here = slice(self.observed.offsets[p], self.observed.offsets[p + 1])
+            some = held[self.observed.pair[here]]
+            left = residuals_of(self.observed, self.layout, p, flat)[:, some]
+            total += float(self.observed.weights[here][some] @ np.sum(left**2, axis=0))
+        return total
 
     def residual_products(self) -> NDArray[np.float64]:
         """Sum products of the normalised residuals of one pair at two neighbours, and their squares.
@@ -342,9 +342,7 @@ class CoupledPixels:
         ndarray, shape (2,)
             sum e_p e_q and sum (e_p^2 + e_q^2) / 2 over edges, pairs and components.
         """
-        out = np.zeros(2)
-        neighbour_products(self.observed, self.layout, self.flat, out)
-        return out
+        return residual_products(self.observed, self.layout, self.flat)
 
 
 @dataclass(frozen=True, eq=False)
@@ -352,38 +350,41 @@ class _RedPixels:
     """The problem of the red pixels, with the black ones eliminated; x is corrected in place."""
 
     problem: CoupledPixels
-    bands: NDArray[np.float64]
-    mu2: float
+    preconditioner: Preconditioner
     x: NDArray[np.float64]
     team: Callable[..., float]
 
     def improve(self, tolerance: float, reference: float) -> tuple[float, float, int]:
         """Form the residual from the data and correct x; see `in_rounds`."""
-        r = np.empty_like(self.x)
-        self.team(form_residual, self.problem.observed, self.problem.layout, self.mu2, self.x, r)
+        r, problem = np.empty_like(self.x), self.problem
+        self.team(form_residual, problem.observed, problem.layout, self.preconditioner.mu2, self.x, r)
         return self.correct(r, tolerance, reference)
 
     def correct(self, r: NDArray[np.float64], tolerance: float, reference: float) -> tuple[float, float, int]:
-        """Add to x what makes up for a residual, by conjugate gradients; see `in_rounds`.
+        """Add to x what makes up for a residual, by conjugate gradients; see `in_rounds`. Overwrites r.
 
         The direction d = z + beta d has P d = g + beta P d, so that no product with a band matrix is needed.
         """
-        layout, bands, mu2, team, x = self.problem.layout, self.bands, self.mu2, self.team, self.x
-        change, w, z, product, g = (np.zeros_like(x) for _ in range(5))
-        black = team(eliminate, layout, bands, 0.0, 1.0, r, change, w)
-        team(red_product, layout, -mu2, r, w, r, g)
-        rho = team(correct_red, layout, bands, 0.0, z, product, change, g, z)
+        p, team = self.preconditioner, self.team
+        layout, mu2 = p.layout, p.mu2
+        change, g, z, d, product, w = (np.zeros_like(r) for _ in range(6))
+        # Black pixels' places of r, which go into the series at the end, are nobody else's.
+        now = Iterate(change, residual=g, scaled=z, direction=d, image=r, product=product)
+        black = team(eliminate, p, 1.0, r, change, w)
+        team(red_product, layout, mu2, w, now)
+        rho = team(correct_red, p, -1.0, now)  # g was 0: becomes r + mu^2 sum of w
         before = sqrt(max(black + rho, 0.0)) if isfinite(black + rho) else inf
         goal = tolerance * max(before, reference)
-        d, q = z.copy(), g.copy()
+        team(next_direction, layout, 0.0, now)
         made = 0
         while rho > goal * goal and made < MOST_ITERATIONS:
-            team(eliminate, layout, bands, mu2, 0.0, r, d, w)
-            step = rho / team(red_product, layout, mu2, q, w, d, product)
-            old, rho = rho, team(correct_red, layout, bands, step, d, product, change, g, z)
-            team(next_direction, layout, rho / old, z, g, d, q)
+            team(eliminate, p, 0.0, r, d, w)
+            step = rho / team(red_product, layout, -mu2, w, now)
+            old, rho = rho, team(correct_red, p, step, now)
+            team(next_direction, layout, rho / old, now)
             made += 1
-        team(eliminate, layout, bands, mu2, 1.0, r, change, w)
+        team(eliminate, p, 1.0, r, change, w)
+        x = self.x
         x += change
         x += w
         return before, sqrt(max(rho, 0.0)), made
@@ -415,64 +416,6 @@ def in_rounds(turn: Callable[[float], tuple[float, float, int]]) -> tuple[float,
         if made == 0:
             break
     return left / reference if reference > 0.0 else 0.0, total
-
-
-def graph_quadrature(
-    neighbours: NDArray[np.int64], pixels: NDArray[np.int64]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Replace the eigenvalues of the graph, as seen from each of some pixels, by a few nodes with shares.
-
-    Parameters
-    ----------
-    neighbours : ndarray of int64, shape (P, 4)
-        -1 where there is none.
-    pixels : ndarray of int, shape (W,)
-
-    Returns
-    -------
-    nodes, shares : ndarray, shape (W, 3)
-        Shares add up to 1.
-    """
-    from scipy.sparse import csr_array
-
-    n = len(neighbours)
-    there = neighbours >= 0
-    rows = np.repeat(np.arange(n), there.sum(axis=1))
-    ties = csr_array((np.ones(len(rows)), (rows, neighbours[there])), shape=(n, n))
-    # A few at a time: the vectors of Lanczos' method are as long as there are pixels.
-    parts = [_lanczos(ties, pixels[i : i + _COLUMNS]) for i in range(0, max(len(pixels), 1), _COLUMNS)]
-    nodes, shares = zip(*parts, strict=True)
-    return np.concatenate(nodes), np.concatenate(shares)
-
-
-def _lanczos(ties: csr_array, pixels: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Do the work of `graph_quadrature`, given the matrix of neighbours."""
-    n, w = ties.shape[0], len(pixels)
-    degree = np.asarray(ties.sum(axis=1), dtype=np.float64).reshape(-1, 1)
-    v, before = np.zeros((n, w)), np.zeros((n, w))
-    v[pixels, np.arange(w)] = 1.0
-    matrix = np.zeros((w, _NODES, _NODES))
-    beta = np.zeros(w)
-    alive = np.ones(w, dtype=bool)
-    for k in range(_NODES):
-        product = degree * v - ties @ v - beta * before
-        matrix[:, k, k] = np.where(alive, np.einsum("ij,ij->j", product, v), 1.0)
-        product -= matrix[:, k, k] * v
-        beta = np.sqrt(np.einsum("ij,ij->j", product, product))
-        alive &= beta > 1e-9  # else the nodes so far are exact
-        beta = np.where(alive, beta, 0.0)
-        before, v = v, np.where(alive, product / np.where(alive, beta, 1.0), 0.0)
-        if k + 1 < _NODES:
-            matrix[:, k, k + 1] = matrix[:, k + 1, k] = beta
-    inner = matrix[:, :-1, :-1] - _LOWEST_NODE * np.eye(_NODES - 1)
-    fixed = alive & (np.linalg.eigvalsh(inner)[:, 0] > 0.0)
-    end = np.zeros((w, _NODES - 1, 1))
-    end[:, -1, 0] = matrix[:, -1, -2] ** 2
-    inner[~fixed] = np.eye(_NODES - 1)
-    corner = _LOWEST_NODE + np.linalg.solve(inner, end)[:, -1, 0]
-    matrix[:, -1, -1] = np.where(fixed, corner, matrix[:, -1, -1])
-    nodes, vectors = np.linalg.eigh(matrix)
-    return np.maximum(nodes, 0.0), vectors[:, 0, :] ** 2
 
 
 def _bridged(values: NDArray[np.float64]) -> NDArray[np.float64]:

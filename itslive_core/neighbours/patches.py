@@ -25,10 +25,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from itslive_core.bands.spans import Spans
 from itslive_core.errors import ItsliveError
 from itslive_core.inversion.prepare import entered_weights, filter_block, solve_blocks
 from itslive_core.inversion.solver import NO_FREEDOM, SOLVED, observations_of
 from itslive_core.neighbours.coupled import TOLERANCE, CoupledPixels
+from itslive_core.neighbours.equations import Observed
 from itslive_core.neighbours.torch_coupled import TorchCoupledPixels
 from itslive_core.support.devices import pick_device
 
@@ -139,7 +141,11 @@ def fit_blocks(
         # The weights are all that is needed of each observation from here on, and nothing of other blocks.
         own = {name: getattr(result, name).copy() for name in ("values", "std", "count", "covered")}
         result = replace(result, **own, robust_weights=np.empty(0), learnt=learnt)
-        found.append(PixelFits(pixels.block, result, offsets, pair, vx, vy, weights))
+        found.append(
+            PixelFits(
+                block=pixels.block, result=result, offsets=offsets, pair=pair, vx=vx, vy=vy, weights=weights
+            )
+        )
     return found
 
 
@@ -200,13 +206,14 @@ class Patch:
             return np.concatenate([getattr(fit.result, name)[pick] for fit, pick in some])
 
         profiles = [fit.result.learnt.profile[pick] for fit, pick in some if fit.result.learnt is not None]
+        used = np.concatenate([fit.used[pick] for fit, pick in some])
         pixels = CoupledPixels.make(
-            shared.operator,
-            np.concatenate(([0], np.cumsum(np.concatenate([fit.used[pick] for fit, pick in some])))),
-            gather("pair"),
-            gather("vx"),
-            gather("vy"),
-            gather("weights"),
+            shared.grid,
+            Observed(
+                spans=Spans(*shared.operator.columns),
+                offsets=np.concatenate(([0], np.cumsum(used))),
+                **{name: gather(name) for name in ("pair", "vx", "vy", "weights")},
+            ),
             derivative=settings.derivative,
             smoothing=result("smoothing"),
             profile=np.concatenate(profiles) if profiles else None,

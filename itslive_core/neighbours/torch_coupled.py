@@ -21,13 +21,8 @@ from itslive_core.bands.torch_memory import device_lock, memory_for, runs, to_de
 from itslive_core.errors import SettingsError
 from itslive_core.inversion.solver import observations_of
 from itslive_core.inversion.torch.feed import memory_of_pixel
-from itslive_core.neighbours.coupled import (
-    MOST_ITERATIONS,
-    TOLERANCE,
-    CoupledSolution,
-    graph_quadrature,
-    in_rounds,
-)
+from itslive_core.neighbours.coupled import MOST_ITERATIONS, TOLERANCE, CoupledSolution, in_rounds
+from itslive_core.neighbours.quadrature import Quadrature, graph_quadrature
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -110,7 +105,8 @@ class TorchCoupledPixels:
             numbers = own.number[pixels[wanted]]
             for i, j in runs(own.needs[numbers], int(_FOR_WORK * memory)):
                 some = wanted[i:j]
-                found = _spread_ratio(own, numbers[i:j], mu * mu, nodes[some], shares[some])
+                seen = Quadrature(nodes[some], shares[some])
+                found = _variance_ratio(own, numbers[i:j], mu * mu, seen)
                 ratio[some, cells] = found.cpu().numpy()
 
         self._with_device(work)
@@ -220,28 +216,31 @@ class _Pixels:
         index = observations_of(seen.offsets, chosen)
         pair = seen.pair[index]
         columns = (
-            seen.spans.first[pair] - low, seen.spans.last[pair] - low, seen.spans.head[pair],
-            seen.spans.tail[pair], seen.spans.rate[pair],
-        )  # fmt: skip
+            seen.spans.first[pair] - low,
+            seen.spans.last[pair] - low,
+            seen.spans.head[pair],
+            seen.spans.tail[pair],
+            seen.spans.rate[pair],
+        )
         widths = layout.width[chosen]
         return cls(
-            number,
-            memory_of_pixel(cells, widths, counts),
-            int(layout.red[chosen].sum()),
-            low,
-            cells,
-            np.concatenate(([0], np.cumsum(counts))),
-            widths,
-            tuple(to_device(c, device) for c in columns),
-            to_device(np.stack([seen.vx[index], seen.vy[index]], axis=1), device),
-            to_device(seen.weights[index], device),
-            layout.order,
-            to_device(penalty, device),
-            to_device(inside, device),
-            to_device(np.maximum(there, 0), device),
-            to_device(both, device),
-            to_device((around >= 0).sum(axis=0).astype(np.float64), device),
-            (pixel, cell, position),
+            number=number,
+            needs=memory_of_pixel(cells, widths, counts),
+            red=int(layout.red[chosen].sum()),
+            low=low,
+            cells=cells,
+            begin=np.concatenate(([0], np.cumsum(counts))),
+            widths=widths,
+            columns=tuple(to_device(c, device) for c in columns),
+            data=to_device(np.stack([seen.vx[index], seen.vy[index]], axis=1), device),
+            weights=to_device(seen.weights[index], device),
+            order=layout.order,
+            penalty=to_device(penalty, device),
+            inside=to_device(inside, device),
+            neighbours=to_device(np.maximum(there, 0), device),
+            both=to_device(both, device),
+            degree=to_device((around >= 0).sum(axis=0).astype(np.float64), device),
+            place=(pixel, cell, position),
         )
 
     def rows(self, i: int, j: int) -> SpanRows:
@@ -251,9 +250,12 @@ class _Pixels:
         device, here = self.weights.device, slice(int(self.begin[i]), int(self.begin[j]))
         counts = torch.from_numpy(np.diff(self.begin[i : j + 1])).to(device)
         return SpanRows(
-            torch.full((j - i,), self.cells, device=device), self.cells, int(self.widths[i:j].max()),
-            torch.arange(j - i, device=device).repeat_interleave(counts), *(c[here] for c in self.columns),
-        )  # fmt: skip
+            torch.full((j - i,), self.cells, device=device),
+            self.cells,
+            int(self.widths[i:j].max()),
+            torch.arange(j - i, device=device).repeat_interleave(counts),
+            *(c[here] for c in self.columns),
+        )
 
     def normal(self, rows: SpanRows, weights: Tensor, pixels: slice | Tensor) -> Tensor:
         """Form N of some pixels, given their rows and weights; shape (., M, b + 1)."""
@@ -387,16 +389,12 @@ class _RedPixels:
         return out
 
 
-def _spread_ratio(
-    pixels: _Pixels,
-    numbers: NDArray[np.int64],
-    mu2: float,
-    nodes: NDArray[np.float64],
-    shares: NDArray[np.float64],
+def _variance_ratio(
+    pixels: _Pixels, numbers: NDArray[np.int64], mu2: float, quadrature: Quadrature
 ) -> Tensor:
     """Give the variance over that without neighbours, shape (W, M), of some pixels, in ascending order.
 
-    See `coupled_kernels.spread_ratio`.
+    See `itslive_core.neighbours.equations.variance_ratios`.
     """
     import torch
 
@@ -416,7 +414,7 @@ def _spread_ratio(
 
     alone = variance(normal)
     together = torch.zeros_like(alone)
-    for node, share in zip(to_device(nodes.T, device), to_device(shares.T, device), strict=True):
+    for node, share in zip(*(to_device(part.T, device) for part in quadrature), strict=True):
         band = normal.clone()
         band[..., -1] += mu2 * node[:, None] * neighbours
         together += share[:, None] * variance(band)

@@ -18,16 +18,25 @@ if TYPE_CHECKING:
 
 __all__ = [
     "MISSIONS",
+    "TRUST",
     "mission_names",
     "mission_numbers",
     "mission_of_pairs",
+    "missions_with_offset",
     "normalise_satellites",
     "parse_missions",
     "parse_satellites",
+    "reference_mission",
 ]
 
 MISSIONS: tuple[str, ...] = ("S1", "S2", "L4_5", "L7", "L8_9", "other")
 """Names of the mission groups, in the order in which they are shown everywhere."""
+
+TRUST: tuple[str, ...] = ("S2", "L8_9", "L7", "L4_5", "S1", "other")
+"""Order in which a mission is preferred as the reference of offsets between missions."""
+
+_REFERENCE_SHARE = 0.1
+_LEAST_FOR_OFFSET = 5.0
 
 _LANDSAT = {"4": "L4_5", "5": "L4_5", "7": "L7", "8": "L8_9", "9": "L8_9"}
 _LANDSAT_GROUPS = ("L4_5", "L7", "L8_9")
@@ -132,6 +141,30 @@ def mission_numbers(missions: NDArray[np.str_]) -> NDArray[np.int64]:
     for i, name in enumerate(MISSIONS):
         numbers[missions == name] = i
     return numbers
+
+
+def reference_mission(counts: NDArray) -> int:
+    """Give the mission whose offset is 0: the first trusted one with a tenth of the pairs.
+
+    Parameters
+    ----------
+    counts : ndarray, shape (missions,)
+        Pairs of each mission of `MISSIONS`, or the sums of their robust weights.
+    """
+    enough = counts >= _REFERENCE_SHARE * counts.sum()
+    return next(m for m in map(MISSIONS.index, TRUST) if enough[m])
+
+
+def missions_with_offset(counts: NDArray) -> tuple[int, ...]:
+    """Give the missions that get an offset: all but the reference, with a few pairs at least.
+
+    Parameters
+    ----------
+    counts : ndarray, shape (missions,)
+        As for `reference_mission`.
+    """
+    reference = reference_mission(counts)
+    return tuple(m for m in range(len(MISSIONS)) if m != reference and counts[m] >= _LEAST_FOR_OFFSET)
 
 
 def parse_missions(names: str | Iterable[str]) -> tuple[str, ...]:

@@ -108,10 +108,18 @@ def make_area(n: int = 5, n_rows: int = 70, n_columns: int = 130, *, ascending: 
 def pairs() -> ImagePairs:
     start = np.array([16_000.0, 16_010.5, 16_020.25])
     return ImagePairs.from_arrays(
-        start, start + np.array([12.0, 24.0001, 366.0]), [1.0, 2.0, 3.5], [0.0, -1.0, np.pi],
-        vx_error=[1.0, np.nan, 2.0], vy_error=[1.0, 1.0, 1.0],
-        satellite_1=["1A", "2A", "8"], satellite_2=["1B", "2B", "9"], x=466_042.5, y=3_312_187.5, epsg=32646,
-    )  # fmt: skip
+        start,
+        start + np.array([12.0, 24.0001, 366.0]),
+        [1.0, 2.0, 3.5],
+        [0.0, -1.0, np.pi],
+        vx_error=[1.0, np.nan, 2.0],
+        vy_error=[1.0, 1.0, 1.0],
+        satellite_1=["1A", "2A", "8"],
+        satellite_2=["1B", "2B", "9"],
+        x=466_042.5,
+        y=3_312_187.5,
+        epsg=32646,
+    )
 
 
 def test_csv_of_a_series_keeps_its_contract(tmp_path):

@@ -9,8 +9,9 @@ import pytest
 from scipy.special import iv
 
 from itslive_core.gaussian_process.arrowhead import Border, Posterior, solve_arrowhead
-from itslive_core.gaussian_process.model import YEAR, KernelShape
+from itslive_core.gaussian_process.model import KernelShape
 from itslive_core.observations.time_grid import SpanOperator, TimeGrid
+from itslive_core.support.constants import DAYS_PER_YEAR
 
 VALUES = {
     "trend_scale": 1.0,
@@ -42,9 +43,17 @@ class Problem:
 
 
 def problem(
-    *, h: float = 12.0, trend: bool = True, harmonics: int = 4, n: int = 200, longest: float = 500.0,
-    length: float = 1700.0, seed: int = 0, shared: bool = True, **values: float,
-) -> Problem:  # fmt: skip
+    *,
+    h: float = 12.0,
+    trend: bool = True,
+    harmonics: int = 4,
+    n: int = 200,
+    longest: float = 500.0,
+    length: float = 1700.0,
+    seed: int = 0,
+    shared: bool = True,
+    **values: float,
+) -> Problem:
     rng = np.random.default_rng(seed)
     start = 16_003.3 + rng.uniform(0, length - 6, n)
     end = np.minimum(start + np.exp(rng.uniform(np.log(5), np.log(longest), n)), 16_003.3 + length)
@@ -61,7 +70,7 @@ def problem(
 def prior_covariance(case: Problem) -> np.ndarray:
     """Covariance of the cells, written down directly."""
     shape, v, grid = case.shape, case.values, case.grid
-    h, cells = shape.interval / YEAR, grid.first + np.arange(grid.size)
+    h, cells = shape.interval / DAYS_PER_YEAR, grid.first + np.arange(grid.size)
     p, q = np.exp(-h / v["roughness_time"]), np.exp(-h / v["rounding_time"])
     lags = np.ones(grid.size)
     lags[1] = (p + q) / (1 + p * q)
@@ -75,7 +84,7 @@ def prior_covariance(case: Problem) -> np.ndarray:
     if shape.trend:
         a = np.sqrt(3) * gap / v["trend_time"]
         k += v["trend_scale"] ** 2 * hat @ ((1 + a) * np.exp(-a)) @ hat.T
-    t = grid.centres / YEAR
+    t = grid.centres / DAYS_PER_YEAR
     for n in range(1, shape.harmonics + 1):
         z = v["season_shape"] ** -2
         variance = v["season_scale"] ** 2 * 2 * iv(n, z) * np.exp(-z) * np.sinc(n * h) ** 2
@@ -124,7 +133,7 @@ def test_evidence_mean_and_variances_equal_dense_algebra(changes: dict) -> None:
     mean, variance = gain @ case.y, np.diag(k) + prior[0] - np.sum(gain * cross, axis=1)
     cells = found.layout.rows[:, 0]
     np.testing.assert_allclose(found.state[cells] + found.beta[0], mean, atol=1e-8 * np.abs(mean).max())
-    touched = found.lift[:, cells] - np.eye(4)[:, :1]
+    touched = found.sensitivity[:, cells] - np.eye(4)[:, :1]
     own = np.einsum("rm,rs,sm->m", touched, found.beta_cov, touched)
     np.testing.assert_allclose(
         np.sqrt(found.inverse[cells, found.layout.width] + own), np.sqrt(variance), rtol=1e-8
@@ -160,7 +169,7 @@ def integrated_evidence(
         """Function of the lag whose second derivative is exp(-|lag| / time)."""
         return time * np.abs(lag) + time**2 * np.exp(-np.abs(lag) / time)
 
-    a, b = start / YEAR, end / YEAR
+    a, b = start / DAYS_PER_YEAR, end / DAYS_PER_YEAR
     covariance = np.zeros((len(y), len(y)))
     for time, share in ((slow, slow / (slow - fast)), (fast, -fast / (slow - fast))):
         for left, right, sign in ((b, b, -1), (b, a, 1), (a, b, 1), (a, a, -1)):

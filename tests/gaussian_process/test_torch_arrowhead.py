@@ -22,9 +22,16 @@ from tests.simulate import network
 pytest.importorskip("torch")
 
 VALUES = {
-    "trend_scale": 1.0, "trend_time": 3.0, "season_scale": 0.6, "season_shape": 1.0, "season_memory": 6.0,
-    "roughness_scale": 0.4, "roughness_time": 0.15, "rounding_time": 0.05, "shared_noise": 0.3,
-}  # fmt: skip
+    "trend_scale": 1.0,
+    "trend_time": 3.0,
+    "season_scale": 0.6,
+    "season_shape": 1.0,
+    "season_memory": 6.0,
+    "roughness_scale": 0.4,
+    "roughness_time": 0.15,
+    "rounding_time": 0.05,
+    "shared_noise": 0.3,
+}
 
 
 class Case:
@@ -83,11 +90,13 @@ def test_equals_the_solver_of_single_pixels(
         used = np.any(case.columns[:, here] != 0, axis=1)
         np.testing.assert_allclose(found.beta[p, used], expected.beta, rtol=0, atol=1e-9)
         np.testing.assert_allclose(found.beta_cov[p][np.ix_(used, used)], expected.beta_cov, atol=1e-9)
-        np.testing.assert_allclose(found.lift[p, used], expected.lift, rtol=0, atol=1e-9)
+        np.testing.assert_allclose(found.sensitivity[p, used], expected.sensitivity, rtol=0, atol=1e-9)
         v = case.layout.rows[:, 0]
-        lift = expected.lift[:, v].copy()
-        lift[0] -= 1.0
-        whole = expected.inverse[v, case.layout.width] + np.sum(lift * (expected.beta_cov @ lift), axis=0)
+        sensitivity = expected.sensitivity[:, v].copy()
+        sensitivity[0] -= 1.0
+        whole = expected.inverse[v, case.layout.width] + np.sum(
+            sensitivity * (expected.beta_cov @ sensitivity), axis=0
+        )
         np.testing.assert_allclose(mean[p], expected.state[v] + expected.beta[0], rtol=0, atol=1e-9)
         np.testing.assert_allclose(variance[p], whole, rtol=0, atol=1e-9)
 

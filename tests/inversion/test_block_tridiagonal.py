@@ -88,9 +88,14 @@ def test_no_residuals_mean_no_error_bars() -> None:
     grid = TimeGrid(12.0, 1500, 6)
     start, end = grid.edges[:-1], grid.edges[1:]
     batch = PixelBatch(
-        grid.operator(start, end), np.arange(6, dtype=np.int32), np.array([0, 6]),
-        np.arange(6, dtype=np.int32), np.zeros(6), np.zeros(6), np.ones(6),
-    )  # fmt: skip
+        operator=grid.operator(start, end),
+        span_id=np.arange(6, dtype=np.int32),
+        offsets=np.array([0, 6]),
+        pair=np.arange(6, dtype=np.int32),
+        vx=np.zeros(6),
+        vy=np.zeros(6),
+        weights=np.ones(6),
+    )
     result = BlockTridiagonalSolver("cpu").solve(batch, SolveOptions(1, 1.0, robust=True, uncertainty=True))
     assert result.status[0] == NO_FREEDOM
     assert np.isnan(result.std).all()
@@ -102,9 +107,14 @@ def test_a_pixel_of_one_cell() -> None:
     grid = TimeGrid(400.0, 40, 3)
     start = 16_410.0 + np.arange(6.0)
     batch = PixelBatch(
-        grid.operator(start, start + 50), np.arange(6, dtype=np.int32), np.array([0, 6]),
-        np.arange(6, dtype=np.int32), 100 + np.arange(6.0), np.arange(6.0), np.ones(6),
-    )  # fmt: skip
+        operator=grid.operator(start, start + 50),
+        span_id=np.arange(6, dtype=np.int32),
+        offsets=np.array([0, 6]),
+        pair=np.arange(6, dtype=np.int32),
+        vx=100 + np.arange(6.0),
+        vy=np.arange(6.0),
+        weights=np.ones(6),
+    )
     for smoothing in (10.0, "evidence"):
         options = SolveOptions(2, smoothing, robust=True, uncertainty=True)  # type: ignore[arg-type]
         assert_same(BlockTridiagonalSolver("cpu").solve(batch, options), BandedSolver().solve(batch, options))

@@ -17,13 +17,15 @@ from itslive_core.demo import demo_path
 from itslive_core.errors import SettingsError
 from itslive_core.inversion.prepare import filter_block, solve_blocks
 from itslive_core.jobs.coupling import CoupledBlocks, choose_for_job, halo_for
-from itslive_core.neighbours.coupled import CoupledPixels, graph_quadrature
 from itslive_core.neighbours.patches import Patch, PixelFits, choose_coupling, couple, neighbour_correlation
+from itslive_core.neighbours.quadrature import graph_quadrature
 from itslive_core.observations.blocks import Block
 from tests.coupled_area import DENSE, SimulatedArea, solve
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from itslive_core.neighbours.coupled import CoupledPixels
 
 PLAIN = InversionSettings(smoothing=300.0, interval=48.0, robust=False, outliers="none", weights="error")
 LEARNING = InversionSettings(interval=48.0, outliers="none")

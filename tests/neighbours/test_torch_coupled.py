@@ -97,7 +97,7 @@ def test_factors_without_room_on_the_device_stay_with_the_machine(monkeypatch: p
     [
         (torch_coupled._Pixels, "normal"),
         (torch_coupled._RedPixels, "improve"),
-        (torch_coupled, "_spread_ratio"),
+        (torch_coupled, "_variance_ratio"),
     ],
 )
 def test_halves_what_it_takes_when_memory_is_exhausted(

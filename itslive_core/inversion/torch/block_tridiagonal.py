@@ -113,7 +113,9 @@ class BlockTridiagonalSolver:
                 in_batches(
                     feed.needs,
                     memory,
-                    lambda i, j, room: _Group(feed, i, j, room, task, result).solve(),
+                    lambda i, j, room: _Group(
+                        feed=feed, i=i, j=j, room=room, task=task, result=result
+                    ).solve(),
                     self.device,
                 )
         if not isinstance(options.smoothing, str):
@@ -142,9 +144,15 @@ class _Task:
             kind, log_smoothing = FIXED, float(np.log10(options.smoothing))
         low, high = np.log10(smoothing_limits(options.derivative, interval))
         return cls(
-            options.derivative, interval**options.derivative, kind, log_smoothing, float(low), float(high),
-            options.robust, options.uncertainty,
-        )  # fmt: skip
+            order=options.derivative,
+            scale=interval**options.derivative,
+            kind=kind,
+            log_smoothing=log_smoothing,
+            low=float(low),
+            high=float(high),
+            robust=options.robust,
+            uncertainty=options.uncertainty,
+        )
 
 
 @dataclass(eq=False)
@@ -184,10 +192,17 @@ class _Group:
                 self._choose(
                     state,
                     Criterion(
-                        task.kind, band, rhs, squares, rows.total(state.u), rows.sizes, task.order,
-                        task.scale, self.room,
+                        kind=task.kind,
+                        band=band,
+                        rhs=rhs,
+                        squares=squares,
+                        count=rows.total(state.u),
+                        sizes=rows.sizes,
+                        order=task.order,
+                        scale=task.scale,
+                        room=self.room,
                     ),
-                )  # fmt: skip
+                )
             alpha = ((10.0**state.choice / task.scale) ** 2).minimum(STIFFEST * data_part)
             add_penalty(band, rows.sizes, task.order, alpha)
             factor = BlockCholesky.of(band)
@@ -202,7 +217,16 @@ class _Group:
             if turn > 0:
                 done |= (now - state.before).abs().amax(dim=(1, 2)) <= MOVE_TOLERANCE
             if bool(done.any()):
-                leaving = _Leaving(rows, state, w, alpha, factor, failed, now, residual)
+                leaving = _Leaving(
+                    rows=rows,
+                    state=state,
+                    w=w,
+                    alpha=alpha,
+                    factor=factor,
+                    failed=failed,
+                    now=now,
+                    residual=residual,
+                )
                 self._finish(leaving, done, turn)
             if bool(done.all()):
                 return
@@ -277,9 +301,14 @@ class _State:
 
     def keep(self, pixels: Tensor, pairs: Tensor, before: Tensor, u: Tensor) -> _State:
         return _State(
-            self.numbers[pixels], self.places[pairs], self.choice[pixels], self.choosing[pixels],
-            self.calm[pixels], before, u,
-        )  # fmt: skip
+            numbers=self.numbers[pixels],
+            places=self.places[pairs],
+            choice=self.choice[pixels],
+            choosing=self.choosing[pixels],
+            calm=self.calm[pixels],
+            before=before,
+            u=u,
+        )
 
 
 @dataclass(frozen=True, eq=False)

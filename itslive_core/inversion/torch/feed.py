@@ -67,15 +67,26 @@ class Feed:
         index = observations_of(offsets, pixels)
         pair, start = batch.pair[index], np.repeat(cell0s, counts)
         arrays = (
-            a.first[pair] - start, a.last[pair] - start, a.head[pair], a.tail[pair], a.rate[pair],
-        )  # fmt: skip
+            a.first[pair] - start,
+            a.last[pair] - start,
+            a.head[pair],
+            a.tail[pair],
+            a.rate[pair],
+        )
         data = np.stack([batch.vx[index], batch.vy[index]], axis=1)
         needs = memory_of_pixel(int(sizes.max(initial=0)), widths, counts)
         return cls(
-            pixels, begin, index, cell0s, sizes, widths, needs,
-            tuple(to_device(x, device) for x in arrays), to_device(data, device),
-            to_device(batch.weights[index], device),
-        )  # fmt: skip
+            pixels=pixels,
+            begin=begin,
+            index=index,
+            cell0=cell0s,
+            sizes=sizes,
+            widths=widths,
+            needs=needs,
+            columns=tuple(to_device(x, device) for x in arrays),
+            data=to_device(data, device),
+            weights=to_device(batch.weights[index], device),
+        )
 
     def rows(self, i: int, j: int) -> SpanRows:
         """Give the rows of pixels i:j."""
@@ -85,9 +96,12 @@ class Feed:
         counts = torch.from_numpy(np.diff(self.begin[i : j + 1])).to(device)
         sizes = self.sizes[i:j]
         return SpanRows(
-            torch.from_numpy(sizes).to(device), int(sizes.max()), int(self.widths[i:j].max()),
-            torch.arange(j - i, device=device).repeat_interleave(counts), *(c[here] for c in self.columns),
-        )  # fmt: skip
+            torch.from_numpy(sizes).to(device),
+            int(sizes.max()),
+            int(self.widths[i:j].max()),
+            torch.arange(j - i, device=device).repeat_interleave(counts),
+            *(c[here] for c in self.columns),
+        )
 
 
 def memory_of_pixel(cells: int, widths: NDArray[np.int64], pairs: NDArray[np.int64]) -> NDArray[np.int64]:

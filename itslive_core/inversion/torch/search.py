@@ -66,9 +66,16 @@ class Criterion:
     def take(self, pixels: Tensor) -> Criterion:
         """Keep some pixels; bool, shape (P,)."""
         return Criterion(
-            self.kind, self.band[pixels], self.rhs[pixels], self.squares[pixels], self.count[pixels],
-            self.sizes[pixels], self.order, self.scale, self.room,
-        )  # fmt: skip
+            kind=self.kind,
+            band=self.band[pixels],
+            rhs=self.rhs[pixels],
+            squares=self.squares[pixels],
+            count=self.count[pixels],
+            sizes=self.sizes[pixels],
+            order=self.order,
+            scale=self.scale,
+            room=self.room,
+        )
 
     def at(self, pixels: Tensor, log_smoothing: Tensor) -> Tensor:
         """Evaluate it for some pixels, each as often as it is named.
