@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from itslive_core.inversion.smoothing import smoothing_curve
     from itslive_core.jobs.glacier import run_glacier
     from itslive_core.jobs.overview import read_glacier
+    from itslive_core.moving_median.estimate import fit_moving_median
+    from itslive_core.moving_median.settings import MovingMedianSettings
     from itslive_core.observations.pairs import ImagePairs
     from itslive_core.observations.selection import PairSelection
     from itslive_core.places.cube_record import CubeRecord
@@ -38,11 +40,13 @@ _HOMES = {
     "ImagePairs": "observations.pairs",
     "InversionSettings": "inversion.settings",
     "ItsliveError": "errors",
+    "MovingMedianSettings": "moving_median.settings",
     "PairSelection": "observations.selection",
     "cubes_at": "places.lookup",
     "diagnose": "inversion.diagnosis",
     "fit_gaussian_process": "gaussian_process.point",
     "fit_gaussian_process_steps": "gaussian_process.point",
+    "fit_moving_median": "moving_median.estimate",
     "fit_season": "season.point",
     "invert": "inversion.point",
     "open_cube": "cubes.datacube",
@@ -61,12 +65,14 @@ __all__ = [
     "ImagePairs",
     "InversionSettings",
     "ItsliveError",
+    "MovingMedianSettings",
     "PairSelection",
     "__version__",
     "cubes_at",
     "diagnose",
     "fit_gaussian_process",
     "fit_gaussian_process_steps",
+    "fit_moving_median",
     "fit_season",
     "invert",
     "open_cube",

@@ -15,6 +15,7 @@ __all__ = ["ESTIMATORS", "all_estimators", "estimator", "estimator_of"]
 ESTIMATORS = {
     "inversion": "itslive_core.inversion.door.Inversion",
     "gaussian_process": "itslive_core.gaussian_process.door.GaussianProcess",
+    "moving_median": "itslive_core.moving_median.door.MovingMedian",
 }
 """Where the door of each is; the first is the default."""
 

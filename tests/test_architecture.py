@@ -150,7 +150,7 @@ LEVELS: tuple[tuple[str, ...], ...] = (
     ("observations", "bands", "places"),
     ("cubes", "filters", "series", "estimator"),
     ("inversion",),
-    ("gaussian_process", "season", "neighbours"),
+    ("gaussian_process", "moving_median", "season", "neighbours"),
     ("estimators",),
     ("jobs", "export", "warming", "synthetic"),
     ("demo",),
