@@ -102,8 +102,8 @@ class _Pixel:
 
     def _choice(self) -> float:
         system, rule = self.system, self.rule
-        squares = [weighted_square(system.w, values) for values in (system.vx, system.vy)]
-        problem = self._problem._replace(squares=np.array(squares), n=float(self.u.sum()))
+        squares = weighted_square(system.w, system.vx), weighted_square(system.w, system.vy)
+        problem = self._problem._replace(squares=squares, n=float(self.u.sum()))
         return search(problem, rule.low, rule.high, self.log_smoothing)
 
     def converge(self) -> bool:

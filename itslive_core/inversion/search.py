@@ -91,8 +91,8 @@ class Problem(NamedTuple):
         Room for the selected inverse.
     rhs, solution : ndarray, shape (2, M)
         A'Wd, and room for the solution.
-    squares : ndarray, shape (2,)
-        d'Wd per component.
+    squares : tuple of float
+        d'Wd of both components.
     n : float
         Sum of the robust weights.
     order : int
@@ -109,7 +109,7 @@ class Problem(NamedTuple):
     inverse: Inverse
     rhs: NDArray
     solution: NDArray
-    squares: NDArray
+    squares: tuple[float, float]
     n: float
     order: int
     scale: float
@@ -125,7 +125,7 @@ class Problem(NamedTuple):
             inverse=blank_inverse(normal.size, normal.width),
             rhs=rhs,
             solution=np.empty_like(rhs),
-            squares=np.full(2, np.nan),
+            squares=(math.nan, math.nan),
             n=math.nan,
             order=rule.order,
             scale=rule.scale,
@@ -143,29 +143,28 @@ class Problem(NamedTuple):
         solve(self.work, self.solution)
         return penalty
 
-    def unexplained(self, penalty: Penalty, *, misfit: bool) -> list[float]:
+    def unexplained(self, penalty: Penalty, *, misfit: bool) -> tuple[float, float]:
         """Give Q_c of the last solution, or the misfit in it; see `criterion`. Above what rounding leaves."""
-        found = zip(self.rhs, self.solution, self.squares.tolist(), strict=True)
-        return [
-            max(_unexplained(square, rhs, v, penalty, misfit), 1e-12 * square + 1e-300)
-            for rhs, v, square in found
-        ]
+        return _unexplained(self.squares, self.rhs, self.solution, penalty, misfit)
 
 
 @kernel()
 def _unexplained(
-    square: float, rhs: NDArray, v: NDArray, penalty: Penalty, misfit: bool
-) -> float:  # pragma: no cover - compiled
-    """Give Q = d'Wd - g'v; less the penalty, which is part of it, the weighted sum of squared residuals."""
+    squares: tuple[float, float], rhs: NDArray, solution: NDArray, penalty: Penalty, misfit: bool
+) -> tuple[float, float]:  # pragma: no cover - compiled
+    """Give Q_c = d'Wd - g'v; less the penalty, which is part of it, the weighted sum of squared residuals."""
     order, alpha, shape = penalty
-    size = len(v)
-    for i in range(size):
-        square -= rhs[i] * v[i]
-    if misfit:
-        for i in range(size - order):
-            d = v[i + 1] - v[i] if order == 1 else v[i] - 2.0 * v[i + 1] + v[i + 2]
-            square -= alpha * shape[i] * d * d
-    return square
+    found = np.empty(2)
+    for c in range(2):
+        g, v, q = rhs[c], solution[c], squares[c]
+        for i in range(len(v)):
+            q -= g[i] * v[i]
+        if misfit:
+            for i in range(len(v) - order):
+                d = v[i + 1] - v[i] if order == 1 else v[i] - 2.0 * v[i + 1] + v[i + 2]
+                q -= alpha * shape[i] * d * d
+        found[c] = max(q, 1e-12 * squares[c] + 1e-300)
+    return found[0], found[1]
 
 
 def criterion(problem: Problem, log_smoothing: float) -> float:
@@ -196,12 +195,13 @@ def criterion(problem: Problem, log_smoothing: float) -> float:
     if penalty is None:
         return math.inf
     if problem.kind == EVIDENCE:
-        total = sum((n - order) * math.log(q) for q in problem.unexplained(penalty, misfit=False))
+        qx, qy = problem.unexplained(penalty, misfit=False)
+        total = (n - order) * math.log(qx) + (n - order) * math.log(qy)
         return total + 2.0 * (log_determinant(problem.work) - (size - order) * math.log(penalty.alpha))
     selected_inverse(problem.work, problem.inverse)
     edf = size - penalty.alpha * penalty_trace(problem.inverse, order, problem.shape)
-    total = sum(math.log(q) for q in problem.unexplained(penalty, misfit=True))
-    return n * (total - 4.0 * math.log(max(n - edf, 1e-9)))
+    qx, qy = problem.unexplained(penalty, misfit=True)
+    return n * (math.log(qx) + math.log(qy) - 4.0 * math.log(max(n - edf, 1e-9)))
 
 
 def search(problem: Problem, low: float, high: float, guess: float) -> float:

@@ -99,7 +99,7 @@ def criteria_at(solution: PointSolution, smoothing: ArrayLike | None = None) -> 
     normal, work, inverse = blank_band(size, width), blank_band(size, width), blank_inverse(size, width)
     rhs, solved = np.empty((2, size)), np.empty((2, size))
     assemble(Spans(*a.columns), w, vx, vy, normal, rhs)
-    squares = np.array([np.sum(w * vx**2), np.sum(w * vy**2)])
+    squares = float(np.sum(w * vx**2)), float(np.sum(w * vy**2))
     if smoothing is None:
         smoothing = np.geomspace(*smoothing_limits(order, settings.interval), 40)
     candidates = np.atleast_1d(np.asarray(smoothing, dtype=np.float64))

@@ -355,7 +355,7 @@ def bursts(order: int, interval: float = 12.0) -> tuple[Evidence, Problem, Desig
     size, width = op.grid.size, max(order, op.bandwidth)
     normal, rhs = blank_band(size, width), np.empty((2, size))
     assemble(Spans(*op.columns), w, *data.T.copy(), normal, rhs)
-    squares = (w[:, None] * data**2).sum(axis=0)
+    squares = tuple((w[:, None] * data**2).sum(axis=0).tolist())
     problem = Problem(
         EVIDENCE, normal, blank_band(size, width), blank_inverse(size, width), rhs, np.empty((2, size)),
         squares, 380.5, order, interval**order, np.ones(size),

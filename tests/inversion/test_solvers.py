@@ -151,7 +151,7 @@ def test_criteria_equal_the_oracle(kind: str, order: int) -> None:
     normal, work, z = blank_band(size, width), blank_band(size, width), blank_inverse(size, width)
     rhs, room = np.empty((2, size)), np.empty((2, size))
     assemble(Spans(*op.columns), w, *data.T.copy(), normal, rhs)
-    squares = (w[:, None] * data**2).sum(axis=0)
+    squares = tuple((w[:, None] * data**2).sum(axis=0).tolist())
     code = {"evidence": EVIDENCE, "gcv": GCV}[kind]
     for alpha in (1e-2, 1.0, 1e3):
         problem = Problem(code, normal, work, z, rhs, room, squares, 170.5, order, 12.0**order, np.ones(size))

@@ -271,8 +271,8 @@ class PixelLearner:
         vx, vy = self._pairs.vx, self._pairs.vy
         if not self._offsetting:
             return vx, vy
-        x, y = self._learnt.offset[:, self._pairs.mission]
-        return vx - x, vy - y
+        x, y = self._learnt.offset
+        return vx - x[self._pairs.mission], vy - y[self._pairs.mission]
 
     def _correct_offsets(self) -> None:
         """Solve for offsets beside the series: corrections of those that were taken from the data before."""

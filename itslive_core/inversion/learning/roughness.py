@@ -136,14 +136,28 @@ def _shape_of(design: Design, theta: NDArray, shape: NDArray) -> float:  # pragm
 
 
 @kernel(error_model="numpy")
-def _add_energy(
-    v: NDArray, variance: float, penalty: Penalty, gradient: NDArray
+def _slopes(
+    solution: NDArray,
+    variances: tuple[float, float],
+    penalty: Penalty,
+    spread: NDArray,
+    held: NDArray,
+    gradient: NDArray,
+    curvature: NDArray,
 ) -> None:  # pragma: no cover - compiled
-    """Add alpha_i (D v)_i^2 / s^2 of one component."""
+    """Write g_i, gradient and expected curvature of each difference; ``spread`` is the diagonal of D Z D'."""
     order, alpha, shape = penalty
     for r in range(len(gradient)):
-        d = v[r + 1] - v[r] if order == 1 else (v[r + 2] - v[r + 1]) - (v[r + 1] - v[r])
-        gradient[r] += alpha * shape[r] * (d * d) / variance
+        gradient[r] = 0.0
+    for c in range(2):
+        v = solution[c]
+        for r in range(len(gradient)):
+            d = v[r + 1] - v[r] if order == 1 else (v[r + 2] - v[r + 1]) - (v[r + 1] - v[r])
+            gradient[r] += alpha * shape[r] * (d * d) / variances[c]
+    for r in range(len(gradient)):
+        held[r] = min(max(1.0 - alpha * shape[r] * spread[r], 1e-6), 1.0)
+        curvature[r] = max(1.5 * held[r], 0.75 * gradient[r])
+        gradient[r] -= 2.0 * held[r]
 
 
 @kernel(error_model="numpy")
@@ -204,7 +218,7 @@ def fit_roughness(
     """
     order, n, rows = problem.order, problem.n, len(design.columns)
     theta[0] = 2.0 * (level * math.log(10.0) - math.log(problem.scale))
-    spread = np.empty(rows)
+    spread, held, gradient, curvature = np.empty((4, rows))
     mean = _shape_of(design, theta, problem.shape)
     for turn in range(steps):
         penalty = problem.solve(math.exp(theta[0] + mean))
@@ -212,12 +226,9 @@ def fit_roughness(
             return math.nan
         selected_inverse(problem.work, problem.inverse)
         penalty_diagonal(problem.inverse, order, spread)
-        gradient = np.zeros(rows)
-        for v, q in zip(problem.solution, problem.unexplained(penalty, misfit=False), strict=True):
-            _add_energy(v, q / max(n - order, 1.0), penalty, gradient)
-        held = np.clip(1.0 - penalty.alpha * problem.shape[:rows] * spread, 1e-6, 1.0)
-        curvature = np.maximum(1.5 * held, 0.75 * gradient)
-        gradient -= 2.0 * held
+        qx, qy = problem.unexplained(penalty, misfit=False)
+        free = max(n - order, 1.0)
+        _slopes(problem.solution, (qx / free, qy / free), penalty, spread, held, gradient, curvature)
         if turn == 0:
             _hold_back(design, held, precision)
         step = _step(design, gradient, curvature, precision, theta)

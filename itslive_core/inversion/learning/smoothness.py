@@ -79,7 +79,7 @@ class Smoothness:
         worth : float
             Sum of the robust weights, times credit.
         """
-        self.problem = self.problem._replace(squares=np.array(squares), n=worth)
+        self.problem = self.problem._replace(squares=squares, n=worth)
         self.value = self._found(turn)
         self.open = self.open and turn < CHOICE
 
