@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
 import urllib.error
 import urllib.request
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -47,8 +49,8 @@ def _answers(url: str) -> bool:
 
 
 @pytest.fixture(scope="session")
-def server(tmp_path_factory):
-    """`panel serve dashboard/app.py` with the options of `make serve`."""
+def serving(tmp_path_factory):
+    """`panel serve dashboard/app.py` with the options of `make serve`: its address and its process."""
     _chromium()
     port = free_port()
     log = tmp_path_factory.mktemp("server") / "log.txt"
@@ -65,11 +67,33 @@ def server(tmp_path_factory):
         url = f"http://localhost:{port}/app"
         try:
             until(lambda: _answers(url), usual=180, what=lambda: f"the server starts: {log.read_text()}")
-            yield url
+            yield url, process
         finally:
             process.terminate()
             process.wait(seconds(10))
     assert "Traceback" not in log.read_text().replace("WebSocketClosedError", "").split("Task exception")[0]
+
+
+@pytest.fixture(scope="session")
+def server(serving) -> str:
+    """The address of the server."""
+    return serving[0]
+
+
+@pytest.fixture
+def busy(serving):
+    """Make a context in which the server answers nothing, as while it draws; what comes meanwhile waits."""
+
+    @contextmanager
+    def hold():
+        process = serving[1]
+        process.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            process.send_signal(signal.SIGCONT)
+
+    return hold
 
 
 @pytest.fixture(scope="session")

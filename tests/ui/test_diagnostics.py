@@ -138,7 +138,6 @@ def test_points_stand_side_by_side_with_one_time_axis(screen, glacier, places):
     listed = screen.page.locator(".itslive-remove-point")
     screen.wait(lambda: listed.count() == 1, what="the point is listed")
     screen.page.locator(".itslive-compare input").click()  # the click below must not overtake it
-    screen.settle()
     screen.click("itslive-glacier-map", *places[1])
     screen.wait(lambda: listed.count() == 2, what="both are listed")
     side = screen.page.get_by_role("button", name="Side by side")
