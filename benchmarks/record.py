@@ -24,33 +24,30 @@ for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ[_name] = "1"
 
 import argparse
-import json
 import tempfile
 import time
 import warnings
-from collections.abc import Mapping
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass
 from functools import cached_property, partial
+from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 import pyproj
 import xarray as xr
 import zarr
+from record_arrays import flatten
 from record_compare import compare
 
 import itslive_core as itslive
 from itslive_core import demo, export
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from numpy.typing import NDArray
 
-LEFT_OUT = ("history", "source", "cube_url", "itslive_core_version", "job", "recipe")
-"""Attributes that hold a path, a version or the time of creation."""
 FORMAL = {"noise": "formal", "offsets": "none", "smoothing_in_time": "constant"}
 """Nothing is learnt but lambda."""
 TIERS: dict[str, dict[str, Any]] = {
@@ -116,42 +113,6 @@ GAUSSIAN: dict[str, tuple[int, dict[str, Any]]] = {
 }
 """Number of pixels, and settings."""
 WORKERS = 2
-
-
-def flatten(value: Any, name: str = "") -> Iterator[tuple[str, NDArray[Any]]]:
-    """Take results apart into named arrays of numbers, dates and text."""
-    join = f"{name}/{{}}".format if name else "{}".format
-    if isinstance(value, xr.DataArray):
-        value = value.to_dataset(name="values")
-    if isinstance(value, xr.Dataset):
-        for key, variable in value.variables.items():
-            yield from flatten(variable.values, join(key))
-            yield join(f"{key} described"), np.array(json.dumps([variable.dims, plain(variable.attrs)]))
-        yield from flatten(plain(value.attrs), join("attributes"))
-    elif isinstance(value, pd.DataFrame):
-        yield from flatten({"index": value.index.to_numpy(), **value}, name)
-    elif isinstance(value, pd.Series):
-        yield from flatten(value.to_numpy(), name)
-    elif isinstance(value, Mapping):
-        yield join("names"), np.array([str(key) for key in value], dtype=str)
-        for key, each in value.items():
-            yield from flatten(each, join(key))
-    elif is_dataclass(value):
-        yield from flatten({field.name: getattr(value, field.name) for field in fields(value)}, name)
-    elif isinstance(value, tuple | list) and any(map(is_dataclass, value)):
-        yield from flatten(dict(enumerate(value)), name)
-    else:
-        array = np.asarray(value)
-        yield name, array.astype(str) if array.dtype.kind == "O" else array
-
-
-def plain(attributes: Mapping[Any, Any]) -> dict[str, Any]:
-    """Give attributes as plain values, without those that depend on where and when they were written."""
-    return {
-        str(key): value if isinstance(value, str) else np.asarray(value).tolist()
-        for key, value in attributes.items()
-        if key not in LEFT_OUT
-    }
 
 
 @dataclass
@@ -461,19 +422,37 @@ def cases(subject: Subject) -> dict[str, Callable[[], Any]]:
 
 
 def record(subject: Subject, only: str, path: Path) -> None:
-    """Compute all cases and write them."""
+    """Compute all cases and write them, each in a process of its own.
+
+    numba takes a kernel that is there already, compiled for arrays of a more general kind, rather than the
+    one for just these arrays. So the last bits of a case depend on what its process did before.
+    """
+    for name in itslive.__all__:
+        getattr(itslive, name)  # is imported once for all
     arrays: dict[str, NDArray[Any]] = {}
-    for name, compute in cases(subject).items():
-        if only not in name:
-            continue
-        start = time.process_time()
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            found = dict(flatten(compute(), name))
-        arrays |= found
-        print(f"{name:40} {len(found):6} arrays {time.process_time() - start:7.1f} CPU s", flush=True)
+    with tempfile.TemporaryDirectory() as folder:
+        for number, (name, compute) in enumerate(cases(subject).items()):
+            if only not in name:
+                continue
+            part = Path(folder) / f"{number}.npz"
+            process = get_context("fork").Process(target=record_case, args=(name, compute, part))
+            process.start()
+            process.join()
+            if process.exitcode:
+                raise SystemExit(f"{name}: failed")
+            with np.load(part) as found:
+                arrays |= found
     with path.open("wb") as file:
         np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
+
+
+def record_case(name: str, compute: Callable[[], Any], path: Path) -> None:
+    """Compute one case and write it."""
+    start = time.process_time()
+    warnings.simplefilter("ignore")
+    found = dict(flatten(compute(), name))
+    print(f"{name:40} {len(found):6} arrays {time.process_time() - start:7.1f} CPU s", flush=True)
+    np.savez(path, **found)  # type: ignore[arg-type]
 
 
 def main() -> int:
