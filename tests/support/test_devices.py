@@ -66,7 +66,7 @@ def test_without_torch_there_is_no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_torch_is_imported_only_to_ask_for_a_gpu_that_may_be_there() -> None:
     code = (
-        "import sys; from itslive_core import devices; devices._driver_is_there = lambda: False;"
+        "import sys; from itslive_core.support import devices; devices._driver_is_there = lambda: False;"
         " devices.pick_device('cpu', 10**6, 1e15); devices.pick_device('auto', 10**6, 1e15);"
         " devices._driver_is_there = lambda: True; devices.pick_device('auto', 1, 1e15);"
         " assert 'torch' not in sys.modules"
