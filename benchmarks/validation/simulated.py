@@ -116,6 +116,7 @@ def simulated_tables(at: Acquisitions) -> dict[str, Table]:
     dense = at.between(2013, 2030)
     return {
         "shapes": _shapes(dense),
+        "baseline": _baseline(dense),
         "hard": _hard(dense),
         "criteria": _criteria(dense),
         "presets": _presets(dense),
@@ -146,6 +147,45 @@ def _shapes(at: Acquisitions) -> Table:
         "truth", "n", "RMSE", "coverage", "along flow", "over ITS_LIVE_TOOL", "over its best lambda",
         "over oracle", "worst",
     )  # fmt: skip
+    return Table(header, rows)
+
+
+def _baseline(at: Acquisitions) -> Table:
+    """Compare with the moving median, over the cells in whose window enough pairs lie."""
+    rows = []
+    for shape, seeds in SEEDS.items():
+        median, ours, known = [], [], []
+        for seed in range(seeds):
+            simulation = simulate(at, shape, seed)
+            series = itslive.fit_moving_median(simulation.pairs)
+            inverted = itslive.invert(simulation.pairs).reindex(time=series["time"])
+            there = series["v"].notnull() & inverted["v"].notnull()
+            cells = edges_of(series).mean(axis=1)
+            known.append(float(there.values[inside(cells, at)].mean()))
+            median.append(score(series.where(there), simulation, at))
+            ours.append(score(inverted.assign(time_bnds=series["time_bnds"]).where(there), simulation, at))
+        theirs, own = (np.array([s.rmse for s in scores]) for scores in (median, ours))
+        rows.append(
+            (
+                shape,
+                str(seeds),
+                f"{theirs.mean():.1f}",
+                *_coverages(median),
+                f"{100 * np.mean(known):.0f} %",
+                f"{own.mean():.1f}",
+                f"{(own / theirs).mean():.2f}",
+            )
+        )
+    header = (
+        "truth",
+        "n",
+        "RMSE of the median",
+        "coverage",
+        "along flow",
+        "cells known",
+        "RMSE of the inversion there",
+        "over the median",
+    )
     return Table(header, rows)
 
 
