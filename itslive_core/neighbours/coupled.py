@@ -30,6 +30,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from itslive_core.bands.algebra import PAD
+from itslive_core.inversion.solver import STIFFEST
 from itslive_core.neighbours.equations import (
     cell_ranges,
     factor_pixels,
@@ -73,8 +74,6 @@ MOST_ITERATIONS = 500
 
 _ROUNDS = 4
 """Times that the residual is formed anew from the data, in case rounding held the iterations up."""
-_STIFFEST = 1e12
-"""As in `banded`: the ratio of penalty to data at which lambda is held."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -163,7 +162,7 @@ class CoupledPixels:
         squares = np.where(a.first == a.last, 1.0, a.rate**2 * (a.head**2 + a.tail**2 + between))
         below = np.concatenate(([0.0], np.cumsum(observed.weights * squares[observed.pair])))
         trace = (below[offsets[1:]] - below[offsets[:-1]]) / np.maximum(size, 1)
-        alpha = np.fmin((smoothing / grid.interval**derivative) ** 2, _STIFFEST * trace)
+        alpha = np.fmin((smoothing / grid.interval**derivative) ** 2, STIFFEST * trace)
         shape, flat = np.ones(start[-1]), np.empty(2 * start[-1])
         for p in np.flatnonzero(size):
             here = slice(cell0[p], cell0[p] + size[p])

@@ -144,7 +144,7 @@ def mission_numbers(missions: NDArray[np.str_]) -> NDArray[np.int64]:
 
 
 def reference_mission(counts: NDArray) -> int:
-    """Give the mission whose offset is 0: the first trusted one with a tenth of the pairs.
+    """Give the mission whose offset is 0: the first trusted one with a tenth of the pairs; -1 without any.
 
     Parameters
     ----------
@@ -152,7 +152,7 @@ def reference_mission(counts: NDArray) -> int:
         Pairs of each mission of `MISSIONS`, or the sums of their robust weights.
     """
     enough = counts >= _REFERENCE_SHARE * counts.sum()
-    return next(m for m in map(MISSIONS.index, TRUST) if enough[m])
+    return next((m for m in map(MISSIONS.index, TRUST) if enough[m]), -1)
 
 
 def missions_with_offset(counts: NDArray) -> tuple[int, ...]:

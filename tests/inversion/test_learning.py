@@ -20,7 +20,7 @@ from itslive_core.bands.assembly import assemble
 from itslive_core.bands.penalty import Penalty, add_penalty
 from itslive_core.bands.spans import Spans
 from itslive_core.inversion.dense import difference_matrix
-from itslive_core.inversion.learning.mission_offsets import TRUSTED, offset_missions, solve_offsets
+from itslive_core.inversion.learning.mission_offsets import offset_missions, solve_offsets
 from itslive_core.inversion.learning.noise_model import (
     CORE_VARIANCE,
     give_credit,
@@ -31,7 +31,7 @@ from itslive_core.inversion.learning.roughness import Design, allow, fit_roughne
 from itslive_core.inversion.pixel_fit import PixelSystem
 from itslive_core.inversion.search import EVIDENCE, Problem
 from itslive_core.inversion.solver import TUKEY_WIDTH
-from itslive_core.observations.missions import MISSIONS
+from itslive_core.observations.missions import MISSIONS, TRUST
 from itslive_core.observations.time_grid import SpanOperator, TimeGrid
 from itslive_core.support.constants import DAYS_PER_YEAR as YEAR
 from itslive_core.support.constants import MONTHS_PER_YEAR as MONTHS
@@ -271,7 +271,7 @@ def test_the_reference_is_the_first_trusted_mission_with_a_tenth_of_the_pairs(
     mission = np.repeat(list(counts), list(counts.values())).astype(np.int64)
     assert offset_missions(mission, np.ones(len(mission))).tolist() == sorted(active)
     assert reference not in active
-    assert sorted(TRUSTED) == list(range(len(MISSIONS)))
+    assert sorted(TRUST) == sorted(MISSIONS)
 
 
 # ----------------------------------------------------------------------------------------- smoothing in time

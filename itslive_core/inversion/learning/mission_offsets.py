@@ -19,20 +19,14 @@ import numpy as np
 
 from itslive_core.bands.algebra import solve
 from itslive_core.bands.assembly import project
-from itslive_core.observations.missions import MISSIONS
+from itslive_core.observations.missions import MISSIONS, missions_with_offset
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from itslive_core.inversion.pixel_fit import PixelSystem
 
-__all__ = ["TRUSTED", "Offsets", "offset_missions", "solve_offsets"]
-
-TRUSTED = [MISSIONS.index(m) for m in ("S2", "L8_9", "L7", "L4_5", "S1", "other")]
-"""Order in which a mission is preferred as the reference."""
-
-_LEAST_SHARE = 0.1
-_LEAST_PAIRS = 5.0
+__all__ = ["Offsets", "offset_missions", "solve_offsets"]
 
 
 class Offsets(NamedTuple):
@@ -54,9 +48,7 @@ class Offsets(NamedTuple):
 
 
 def offset_missions(mission: NDArray[np.int64], u: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Give the missions that get an offset.
-
-    The reference is the first trusted mission with a tenth of the pairs.
+    """Give the missions that get an offset, as `itslive_core.observations.missions` counts them.
 
     Parameters
     ----------
@@ -70,12 +62,7 @@ def offset_missions(mission: NDArray[np.int64], u: NDArray[np.float64]) -> NDArr
         In ascending order.
     """
     counts = np.bincount(mission, u, minlength=len(MISSIONS))
-    able = counts >= _LEAST_PAIRS
-    for m in TRUSTED:
-        if counts[m] >= _LEAST_SHARE * counts.sum():
-            able[m] = False
-            break
-    return np.flatnonzero(able)
+    return np.array(missions_with_offset(counts), dtype=np.int64)
 
 
 def solve_offsets(
