@@ -13,7 +13,8 @@ import numpy as np
 from itslive_core.inversion.prepare import filter_block
 from itslive_core.observations.weights import observation_weights
 from itslive_core.season.algebra import SeasonDesign
-from itslive_core.season.fit import ImagesOfPairs, MonthsOfPairs, SeasonData, SeasonFacts, fit_pixels
+from itslive_core.season.fit import SeasonFacts, fit_pixels
+from itslive_core.season.kernels import ImagesOfPairs, MonthsOfPairs, SeasonData
 from itslive_core.support.constants import DAYS_PER_YEAR, MONTHS_PER_YEAR
 
 if TYPE_CHECKING:
