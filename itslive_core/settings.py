@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from itslive_core.errors import SettingsError
@@ -21,6 +21,7 @@ __all__ = [
     "Choice",
     "Flag",
     "Kind",
+    "Limits",
     "Number",
     "Settings",
     "ValueFilters",
@@ -250,7 +251,10 @@ class Settings:
     @classmethod
     def kinds(cls) -> dict[str, Kind]:
         """Return what is known of each setting, by name and in their order."""
-        return {one.name: one.metadata["kind"] for one in fields(cls)}
+        kinds = {one.name: one.metadata["kind"] for one in fields(cls)}
+        limits = kinds.keys() & Limits.__annotations__.keys()
+        own = {name: kind for name, kind in kinds.items() if name not in limits}
+        return own | {name: kinds[name] for name in kinds if name in limits}
 
     @property
     def filters(self) -> ValueFilters:
@@ -259,7 +263,7 @@ class Settings:
 
     def to_dict(self) -> dict[str, Any]:
         """Return all settings as plain values."""
-        return asdict(self)
+        return {name: getattr(self, name) for name in self.kinds()}
 
     def to_json(self) -> str:
         """Return all settings as JSON text."""
@@ -319,14 +323,12 @@ class Settings:
         return replace(cls(), **cls.presets[name])
 
 
-@dataclass(frozen=True)
-class ValueFilters(Settings):
-    """Which pairs are rejected by their values; see `itslive_core.filters.rejections`.
+@dataclass(frozen=True, kw_only=True)
+class Limits(Settings):
+    """Base of settings with limits beyond which pairs are rejected; they come last, and by name.
 
     Parameters
     ----------
-    outliers : {"none", "auto"}
-        ``"auto"`` rejects long pairs that locked on something that does not move.
     max_error : float, optional
         Reject pairs with a larger formal error, sqrt((vx_error^2 + vy_error^2) / 2) [m/yr].
     max_angle : float, optional
@@ -337,16 +339,6 @@ class ValueFilters(Settings):
         z-score; 3.5 is usual.
     """
 
-    of: ClassVar[str] = "the filters on values"
-
-    outliers: str = choice(
-        "auto",
-        ("none", "auto"),
-        help="Drop long pairs that lock on to what does not move",
-        label="Outliers",
-        doc="Drop long pairs that lock onto fixed features.",
-        names={"Span-consistency filter": "auto", "Keep all": "none"},
-    )
     max_error: float | None = number(
         None,
         0.1,
@@ -377,4 +369,28 @@ class ValueFilters(Settings):
         " 3.5 is usual",
         label="Largest deviation [robust std]",
         doc="Reject pairs far from what the others say over the same span; empty for no limit.",
+    )
+
+
+@dataclass(frozen=True)
+class ValueFilters(Limits):
+    """Which pairs are rejected by their values; see `itslive_core.filters.rejections`.
+
+    Parameters
+    ----------
+    outliers : {"none", "auto"}
+        ``"auto"`` rejects long pairs that locked on something that does not move.
+    max_error, max_angle, max_deviation : float, optional
+        See `Limits`.
+    """
+
+    of: ClassVar[str] = "the filters on values"
+
+    outliers: str = choice(
+        "auto",
+        ("none", "auto"),
+        help="Drop long pairs that lock on to what does not move",
+        label="Outliers",
+        doc="Drop long pairs that lock onto fixed features.",
+        names={"Span-consistency filter": "auto", "Keep all": "none"},
     )

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from itslive_core.settings import Settings, ValueFilters, choice, device, flag, number, same
+from itslive_core.settings import Limits, ValueFilters, choice, device, flag, number, same
 
 __all__ = ["GaussianProcessSettings"]
 
 
 @dataclass(frozen=True)
-class GaussianProcessSettings(Settings):
+class GaussianProcessSettings(Limits):
     """How to fit a Gaussian process to image pairs.
 
     Parameters
@@ -72,6 +72,3 @@ class GaussianProcessSettings(Settings):
     )
     outliers: str = same(ValueFilters, "outliers")
     device: str = device()
-    max_error: float | None = same(ValueFilters, "max_error")
-    max_angle: float | None = same(ValueFilters, "max_angle")
-    max_deviation: float | None = same(ValueFilters, "max_deviation")

@@ -20,22 +20,36 @@ from itslive_core.bands.algebra import (
 )
 from itslive_core.bands.penalty import Penalty, add_penalty, penalty_trace
 from itslive_core.inversion.solver import SolveOptions, smoothing_limits
+from itslive_core.support.arrays import copy_into
 from itslive_core.support.compiled import kernel
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["EVIDENCE", "FIXED", "GCV", "Problem", "SmoothingRule", "criterion", "search"]
+__all__ = [
+    "COARSE_STEP",
+    "EVIDENCE",
+    "FIXED",
+    "FLAT",
+    "GCV",
+    "GRAIN",
+    "TIE",
+    "TOLERANCE",
+    "Problem",
+    "SmoothingRule",
+    "criterion",
+    "search",
+]
 
 FIXED, EVIDENCE, GCV = 0, 1, 2
 
-_COARSE_STEP = 0.5
-_TOLERANCE = 0.01
-_GRAIN = 1e3
-"""Choices are rounded to 1 / _GRAIN of a decade, so that the order of the pairs cannot matter."""
-_TIE = 1e-3
+COARSE_STEP = 0.5
+TOLERANCE = 0.01
+GRAIN = 1e3
+"""Choices are rounded to 1 / GRAIN of a decade, so that the order of the pairs cannot matter."""
+TIE = 1e-3
 """Values of the criterion (-2 log p) that differ by less say nothing about which lambda is better."""
-_FLAT = 1e-2
+FLAT = 1e-2
 """A bracket that is shallower than this is not refined: its minimum would be that of rounding errors."""
 
 
@@ -135,17 +149,27 @@ class Problem(NamedTuple):
     def solve(self, alpha: float) -> Penalty | None:
         """Factorise and solve with a penalty of some height; None if the matrix cannot be factorised."""
         penalty = Penalty(self.order, alpha, self.shape)
-        np.copyto(self.work.entries, self.normal.entries)
-        add_penalty(self.work, penalty)
-        if not factorise(self.work):
-            return None
-        np.copyto(self.solution, self.rhs)
-        solve(self.work, self.solution)
-        return penalty
+        solved = _solve_penalised(self.normal, penalty, self.rhs, self.work, self.solution)
+        return penalty if solved else None
 
     def unexplained(self, penalty: Penalty, *, misfit: bool) -> tuple[float, float]:
         """Give Q_c of the last solution, or the misfit in it; see `criterion`. Above what rounding leaves."""
         return _unexplained(self.squares, self.rhs, self.solution, penalty, misfit)
+
+
+@kernel()
+def _solve_penalised(
+    normal: Band, penalty: Penalty, rhs: NDArray, work: Band, solution: NDArray
+) -> bool:  # pragma: no cover - compiled
+    """Solve with a penalty, in one call: a choice of lambda makes dozens of them."""
+    copy_into(work.entries, normal.entries)
+    add_penalty(work, penalty)
+    if not factorise(work):
+        return False
+    for c in range(2):
+        copy_into(solution[c], rhs[c])
+    solve(work, solution)
+    return True
 
 
 @kernel()
@@ -225,34 +249,34 @@ def search(problem: Problem, low: float, high: float, guess: float) -> float:
     """
     best_x, best_f = math.nan, math.inf
     if math.isnan(guess):
-        steps = math.ceil((high - low) / (2.0 * _COARSE_STEP))
+        steps = math.ceil((high - low) / (2.0 * COARSE_STEP))
         for i in range(steps + 1):
             x = low + (high - low) * i / steps
             f = criterion(problem, x)
-            if f < best_f - _TIE:
+            if f < best_f - TIE:
                 best_x, best_f = x, f
     else:
         best_x = min(max(guess, low), high)
         best_f = criterion(problem, best_x)
     if not best_f < math.inf:
         return math.nan
-    step = _COARSE_STEP if math.isnan(guess) else 0.2
+    step = COARSE_STEP if math.isnan(guess) else 0.2
     left, right = best_x - step, best_x + step
     f_left = criterion(problem, left) if left >= low else math.inf
     f_right = criterion(problem, right) if right <= high else math.inf
-    while f_left < best_f - _TIE:
+    while f_left < best_f - TIE:
         right, f_right = best_x, best_f
         best_x, best_f = left, f_left
         left = best_x - step
         f_left = criterion(problem, left) if left >= low else math.inf
-    while f_right < best_f - _TIE:
+    while f_right < best_f - TIE:
         left, f_left = best_x, best_f
         best_x, best_f = right, f_right
         right = best_x + step
         f_right = criterion(problem, right) if right <= high else math.inf
     if not (f_left < math.inf and f_right < math.inf):
         return best_x  # at a limit
-    if min(f_left, f_right) < best_f + _FLAT:
+    if min(f_left, f_right) < best_f + FLAT:
         return best_x
     # Parabolas inside the bracket. One that returns to the best point says little about a wide side of the
     # bracket, so that side is probed close by; if it is higher there, the bracket is closed.
@@ -260,10 +284,10 @@ def search(problem: Problem, low: float, high: float, guess: float) -> float:
         a = (best_x - left) * (best_f - f_right)
         b = (best_x - right) * (best_f - f_left)
         x = best_x - 0.5 * ((best_x - left) * a - (best_x - right) * b) / (a - b) if a != b else best_x
-        if not (left < x < right) or abs(x - best_x) < _TOLERANCE:
+        if not (left < x < right) or abs(x - best_x) < TOLERANCE:
             wide_right = right - best_x > best_x - left
-            x = best_x + _TOLERANCE if wide_right else best_x - _TOLERANCE
-            if (right - best_x if wide_right else best_x - left) < 2.0 * _TOLERANCE:
+            x = best_x + TOLERANCE if wide_right else best_x - TOLERANCE
+            if (right - best_x if wide_right else best_x - left) < 2.0 * TOLERANCE:
                 break
         f = criterion(problem, x)
         if f < best_f:
@@ -276,4 +300,4 @@ def search(problem: Problem, low: float, high: float, guess: float) -> float:
             left, f_left = x, f
         else:
             right, f_right = x, f
-    return round(best_x * _GRAIN) / _GRAIN
+    return round(best_x * GRAIN) / GRAIN

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from itslive_core.settings import (
     Choice,
-    Settings,
+    Limits,
     ValueFilters,
     choice,
     device,
@@ -34,7 +34,7 @@ nothing. Ice sheet: coarse cells and one lambda, for many pixels. "itslive-tool"
 
 
 @dataclass(frozen=True)
-class InversionSettings(Settings):
+class InversionSettings(Limits):
     """How to invert image pairs into a regular series.
 
     Minimised at each pixel, both components with one matrix, velocities in m/yr and h in days:
@@ -175,9 +175,6 @@ class InversionSettings(Settings):
         doc="Let the smoothing differ between years and months, or keep it the same.",
         names={"Follows the data": "varying", "Same at all times": "constant"},
     )
-    max_error: float | None = same(ValueFilters, "max_error")
-    max_angle: float | None = same(ValueFilters, "max_angle")
-    max_deviation: float | None = same(ValueFilters, "max_deviation")
 
     @property
     def learns_noise(self) -> bool:

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from itslive_core.inversion.settings import InversionSettings
-from itslive_core.settings import Settings, ValueFilters, number, same
+from itslive_core.settings import Limits, ValueFilters, number, same
 
 __all__ = ["MovingMedianSettings"]
 
 
 @dataclass(frozen=True)
-class MovingMedianSettings(Settings):
+class MovingMedianSettings(Limits):
     """How to take the median of image pairs in a moving window.
 
     Parameters
@@ -63,6 +63,3 @@ class MovingMedianSettings(Settings):
     )
     weights: str = same(InversionSettings, "weights")
     outliers: str = same(ValueFilters, "outliers")
-    max_error: float | None = same(ValueFilters, "max_error")
-    max_angle: float | None = same(ValueFilters, "max_angle")
-    max_deviation: float | None = same(ValueFilters, "max_deviation")

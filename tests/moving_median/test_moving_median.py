@@ -1,4 +1,4 @@
-"""The moving median: windows and medians against their definitions, and the estimator as everybody uses it."""
+"""The moving median: windows and medians against their definitions, and the estimator in use."""
 
 from __future__ import annotations
 
@@ -90,7 +90,8 @@ def make_pairs(n: int = 400) -> itslive.ImagePairs:
     rng = np.random.default_rng(5)
     start, end = network(rng, n, length=900, longest=150)
     vx, vy = 80 + rng.normal(0, 4, n), -60 + rng.normal(0, 4, n)
-    return itslive.ImagePairs.from_arrays(start, end, vx, vy, vx_error=np.full(n, 4.0), vy_error=np.full(n, 4.0))
+    error = np.full(n, 4.0)
+    return itslive.ImagePairs.from_arrays(start, end, vx, vy, vx_error=error, vy_error=error)
 
 
 def test_a_series_like_those_of_the_others() -> None:

@@ -38,9 +38,11 @@ def _span_label(low: float, high: float) -> str:
     return f"{low:.0f}–{high:.0f} d"
 
 
-_SHORT = {"S1": "S1", "S2": "S2", "L4_5": "L4/5", "L7": "L7", "L8_9": "L8/9", "other": "other"}
 GROUPS: tuple[tuple[float, str, str, str], ...] = (
-    *((float(i), _SHORT[name], MISSION_LABELS[name], name) for i, name in enumerate(MISSION_COLOURS)),
+    *(
+        (float(i), name.replace("_", "/"), MISSION_LABELS[name], name)
+        for i, name in enumerate(MISSION_COLOURS)
+    ),
     *(
         (len(MISSION_COLOURS) + 0.6 + i, _span_label(low, high), f"Span {_span_label(low, high)}", "")
         for i, (low, high) in enumerate(pairwise(SPAN_CLASSES))

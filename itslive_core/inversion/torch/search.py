@@ -10,12 +10,12 @@ import numpy as np
 from itslive_core.bands.torch_assembly import add_penalty, difference_energy, penalty_trace
 from itslive_core.bands.torch_band import BlockCholesky
 from itslive_core.inversion.search import (
-    _COARSE_STEP,
-    _FLAT,
-    _GRAIN,
-    _TIE,
-    _TOLERANCE,
+    COARSE_STEP,
     EVIDENCE,
+    FLAT,
+    GRAIN,
+    TIE,
+    TOLERANCE,
 )
 
 if TYPE_CHECKING:
@@ -142,7 +142,7 @@ def search(criterion: Criterion, low: float, high: float, guess: Tensor) -> Tens
     fresh = bool(guess.isnan().any())
     if fresh:
         best = _coarse(criterion, low, high, every)
-        step = _COARSE_STEP
+        step = COARSE_STEP
     else:
         x = guess.clamp(low, high)
         best, step = _Points(x, criterion.at(every, x)), _STEP_FROM_GUESS
@@ -156,7 +156,7 @@ def search(criterion: Criterion, low: float, high: float, guess: Tensor) -> Tens
     best, left, right = _walk(criterion, (low, high), found, best, left, right, -step)
     best, right, left = _walk(criterion, (low, high), found, best, right, left, step)
     bracketed = found & (left.f < np.inf) & (right.f < np.inf)
-    bracketed &= left.f.minimum(right.f) >= best.f + _FLAT
+    bracketed &= left.f.minimum(right.f) >= best.f + FLAT
     out = best.x.where(found, np.nan)
     if bool(bracketed.any()):
         part = criterion.take(bracketed)
@@ -182,13 +182,13 @@ def _coarse(criterion: Criterion, low: float, high: float, every: Tensor) -> _Po
     """Look at the whole range in steps of a decade: all pixels and steps at once."""
     import torch
 
-    steps = int(np.ceil((high - low) / (2.0 * _COARSE_STEP)))
+    steps = int(np.ceil((high - low) / (2.0 * COARSE_STEP)))
     candidates = [low + (high - low) * i / steps for i in range(steps + 1)]
     x = criterion.squares.new_tensor(candidates).repeat_interleave(len(every))
     values = criterion.at(every.repeat(steps + 1), x).view(steps + 1, -1)
     best_x, best_f = torch.full_like(values[0], np.nan), torch.full_like(values[0], np.inf)
     for candidate, f in zip(candidates, values, strict=True):
-        better = f < best_f - _TIE
+        better = f < best_f - TIE
         best_x, best_f = best_x.masked_fill(better, candidate), f.where(better, best_f)
     return _Points(best_x, best_f)
 
@@ -206,7 +206,7 @@ def _walk(
     import torch
 
     while True:
-        go = found & (ahead.f < best.f - _TIE)
+        go = found & (ahead.f < best.f - TIE)
         if not bool(go.any()):
             return best, ahead, behind
         behind, best = best.where(go, behind), ahead.where(go, best)
@@ -227,12 +227,12 @@ def _parabolas(criterion: Criterion, best: _Points, left: _Points, right: _Point
         b = (best.x - right.x) * (best.f - left.f)
         vertex = best.x - 0.5 * ((best.x - left.x) * a - (best.x - right.x) * b) / (a - b)
         x = vertex.where(a != b, best.x)
-        probe = ~((left.x < x) & (x < right.x)) | ((x - best.x).abs() < _TOLERANCE)
+        probe = ~((left.x < x) & (x < right.x)) | ((x - best.x).abs() < TOLERANCE)
         wide_right = right.x - best.x > best.x - left.x
-        aside = (best.x + _TOLERANCE).where(wide_right, best.x - _TOLERANCE)
+        aside = (best.x + TOLERANCE).where(wide_right, best.x - TOLERANCE)
         room = (right.x - best.x).where(wide_right, best.x - left.x)
         x = aside.where(probe, x)
-        open_ &= ~(probe & (room < 2.0 * _TOLERANCE))
+        open_ &= ~(probe & (room < 2.0 * TOLERANCE))
         if not bool(open_.any()):
             break
         f = torch.full_like(x, np.inf)
@@ -243,4 +243,4 @@ def _parabolas(criterion: Criterion, best: _Points, left: _Points, right: _Point
         right = best.where(better & below, new.where(worse & ~below, right))
         left = best.where(better & ~below, new.where(worse & below, left))
         best = new.where(better, best)
-    return (best.x * _GRAIN).round() / _GRAIN
+    return (best.x * GRAIN).round() / GRAIN
