@@ -90,7 +90,7 @@ class Inversion(Estimator):
         own = _own(settings)
         if own.couples_pixels and not area:
             raise SettingsError(
-                f"spatial_smoothing is {own.spatial_smoothing!r}, but a single point has no neighbours: leave"
+                f"spatial_smoothing is {own.spatial_smoothing!r}, but a point has no neighbours: leave"
                 " it at 0, or estimate an area"
             )
         solver_for(own.device, solve_options(own))

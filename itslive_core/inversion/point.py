@@ -165,7 +165,7 @@ def solve_point(
     """Filter and solve the pairs of one pixel; parameters as for `invert`."""
     if settings.couples_pixels:
         raise SettingsError(
-            f"spatial_smoothing is {settings.spatial_smoothing!r}, but a single point has no neighbours:"
+            f"spatial_smoothing is {settings.spatial_smoothing!r}, but a point has no neighbours:"
             " leave it at 0, or estimate an area"
         )
     used = use_pairs(pairs, settings, selection)

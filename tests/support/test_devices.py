@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import itslive_core as itslive
-from itslive_core.errors import DeviceError, SettingsError
+from itslive_core.errors import DeviceError, ItsliveError, SettingsError
 from itslive_core.estimators import estimator_of
 from itslive_core.inversion.banded import BandedSolver
 from itslive_core.inversion.learning.solver import LearningSolver
@@ -124,17 +124,19 @@ def test_work_grows_with_what_is_asked() -> None:
 
 
 def test_whole_glaciers_ask_before_they_begin(gpu: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    from itslive_core.jobs.glacier import check_settings
+    def begin(settings: Settings) -> None:
+        itslive.run_glacier([], bbox=(0.0, 0.0, 1.0, 1.0), settings=settings)
 
     with pytest.raises(SettingsError, match="cannot learn"):
-        check_settings(itslive.InversionSettings(device="cuda"))
-    check_settings(replace(PLAIN, device="cuda"))
-    check_settings(replace(PLAIN, device="cuda", spatial_smoothing="auto"))
+        begin(itslive.InversionSettings(device="cuda"))
     process = itslive.GaussianProcessSettings(device="cuda")
-    check_settings(process)
+    coupled = replace(PLAIN, device="cuda", spatial_smoothing="auto")
+    for possible in (replace(PLAIN, device="cuda"), coupled, process):
+        with pytest.raises(ItsliveError, match="cube"):  # there is none: the device was not the obstacle
+            begin(possible)
     monkeypatch.setattr(devices, "_cuda_is_there", lambda: False)
     with pytest.raises(SettingsError, match="no CUDA device"):
-        check_settings(process)
+        begin(process)
 
 
 def test_blocks_are_read_while_the_device_works(gpu: None, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,7 +17,7 @@ from dashboard.control.series import SeriesControl
 from dashboard.control.session import Session
 from dashboard.extension import prepare
 from dashboard.runner import JobRunner
-from dashboard.state.estimators import METHODS, PARTS, Estimators
+from dashboard.state.estimators import METHODS, OTHERS, PARTS, Estimators
 from dashboard.state.fit import saved_series, shown_series, summary_of
 from dashboard.state.selection import Point
 from dashboard.views.glacier_map import GlacierMapView
@@ -107,7 +107,7 @@ def test_state_needs_no_panel():
 
 def test_defaults_are_those_of_the_core():
     assert Estimators().to_core(InversionSettings()) == GaussianProcessSettings()
-    assert set(METHODS.values()) == set(ACTIONS) == {"inversion", "gp", "both"}
+    assert set(METHODS.values()) == set(ACTIONS) == {"inversion", "gp", "both", *OTHERS}
 
 
 def test_interval_and_filters_hold_for_both_methods():
@@ -340,7 +340,8 @@ def test_the_button_of_the_glacier_says_what_it_does():
         session.estimators.method = method
         assert area.action == ACTIONS[method]
         kinds[method] = type(session.choices().of_area)
-    assert kinds == {"inversion": InversionSettings, "gp": GaussianProcessSettings, "both": InversionSettings}
+    own = {"inversion": InversionSettings, "gp": GaussianProcessSettings, "both": InversionSettings}
+    assert kinds == own | {name: one.settings for name, one in OTHERS.items()}
 
 
 def test_the_map_of_the_season_warns_of_shadows():
