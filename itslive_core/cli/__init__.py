@@ -111,8 +111,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit; the console script ``itslive``."""
     given = sys.argv[1:] if arguments is None else arguments
     if not any(one.startswith("--dask") for one in given):
-        # xarray looks for arrays of dask wherever it makes a variable. This process has none, and to load what
-        # they need takes a quarter of the time of a point.
+        # xarray looks for arrays of dask wherever it makes a variable. This process has none, and loading dask
+        # takes a quarter of the time of a point.
         for name in ("dask", "distributed"):
             sys.modules.setdefault(name, None)  # type: ignore[arg-type]
     sys.exit(run(arguments))
