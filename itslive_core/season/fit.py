@@ -8,6 +8,7 @@ change. Pairs that share images are worth less than independent ones, by a facto
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -264,13 +265,15 @@ def _reweighted(
     along, axis, x = _direction(typical, np.array([1.0, 0.0])), np.array([0.0, 1.0]), np.full(4, _STIFF)
     left, knots = np.empty((2, len(pair))), np.empty((2, extent.size))
     theta, shared = np.empty((2, extent.size)), np.empty((2, BORDER))
+    w, before = np.empty((2, len(pair)))
     inflation, settled, turn = 1.0 if given is None else given, False, 0
     gentle = _GENTLE_PASSES if robust else 0
     while True:
         last = settled or turn == MAX_PASSES + gentle
         total = float(u.sum())
         worth = max(total / inflation, FLAT + 1.0)
-        w = weights * u / inflation
+        np.multiply(weights, u, out=w)
+        np.divide(w, inflation, out=w)
         assemble_season(data.design, pair, extent.low, w, dx, dy, normal)
         if turn > 0 or not robust:
             coarse = turn == int(robust)
@@ -299,15 +302,16 @@ def _reweighted(
             inflation = min(found, max(total / _LEAST_WORTH, 1.0))
             change = abs(np.log(inflation / old))
         if robust:
-            before = u.copy()
+            before[:] = u
             (cauchy if turn < gentle else reweight)(weights, left[0], left[1], u)
-            change = max(change, np.abs(u - before).max())
+            np.subtract(u, before, out=before)
+            change = max(change, before.max(), -before.min())
         settled = turn >= gentle and change < _SETTLED
         turn += 1
 
 
 def _direction(vector: NDArray[np.float64], otherwise: NDArray[np.float64]) -> NDArray[np.float64]:
-    length = np.hypot(vector[0], vector[1])
+    length = math.hypot(*vector)
     return vector / length if length > 0.0 else otherwise
 
 
