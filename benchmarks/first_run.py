@@ -56,7 +56,7 @@ def first_page() -> tuple[float, float, str]:
             drawn = time.perf_counter() - begin
             said = set()
             while not page.evaluate(CURVE):
-                said.add(page.locator(".itslive-activity").inner_text())
+                said.add(page.locator(".itslive-activity .busy, .itslive-activity .idle").first.inner_text())
                 page.wait_for_timeout(200)
             curve = time.perf_counter() - begin
             context.close()

@@ -110,9 +110,9 @@ def run(arguments: Sequence[str] | None = None) -> int:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit; the console script ``itslive``."""
     given = sys.argv[1:] if arguments is None else arguments
-    if not any(one.startswith("--dask") for one in given):
-        # xarray looks for arrays of dask wherever it makes a variable. This process has none, and loading dask
-        # takes a quarter of the time of a point.
+    if not any(one.startswith(("--dask", "--help", "-h")) for one in given):
+        # xarray looks for arrays of dask wherever it makes a variable. This process has none, and
+        # loading dask takes a quarter of the time of a point.
         for name in ("dask", "distributed"):
             sys.modules.setdefault(name, None)  # type: ignore[arg-type]
     sys.exit(run(arguments))
