@@ -32,12 +32,15 @@ _ASK_EVERY = 0.2
 
 
 def _toy_pairs() -> ImagePairs:
+    """Make pairs that take every way through the code: enough of them, and images whose noise they share."""
     import numpy as np
 
     rng = np.random.default_rng(0)
-    start = np.sort(rng.uniform(0.0, 900.0, 60))
-    end = start + rng.uniform(4.0, 90.0, 60)
-    return ImagePairs.from_arrays(start, end, rng.normal(100, 5, 60), rng.normal(50, 5, 60))
+    dates = np.sort(rng.uniform(0.0, 1000.0, 130))
+    first, later = (rows.ravel() for rows in np.broadcast_arrays(np.arange(125)[:, None], np.arange(1, 5)))
+    noise = 20.0 * rng.standard_normal((2, len(dates)))
+    vx, vy = 100.0 + noise[:, first] + rng.standard_normal((2, len(first)))
+    return ImagePairs.from_arrays(dates[first], dates[first + later], vx, vy - 50.0)
 
 
 def _read() -> None:

@@ -177,3 +177,29 @@ def test_nothing_runs_after_the_session_is_gone():
 )
 def test_explanations_are_sentences(error, text):
     assert explain(error).startswith(text)
+
+
+class SlowKernels:
+    """Kernels that are there once a gate opens."""
+
+    def __init__(self) -> None:
+        self.gate = threading.Event()
+
+    def ready(self, stages):
+        return not stages or self.gate.is_set()
+
+    def wait(self, stages, should_stop):
+        self.gate.wait(seconds(10))
+
+
+def test_work_that_needs_kernels_waits_for_them_and_says_so():
+    kernels, said, got = SlowKernels(), [], []
+    runner = JobRunner(kernels=kernels)
+    runner.on_waiting = said.append
+    runner.submit("plain", once(lambda: 1), got.append, got.append)
+    runner.submit("fit", once(lambda: 2), got.append, got.append, needs=("inversion",))
+    until(lambda: runner.drain() >= 0 and 1 in got and said == [True])
+    assert got == [1]
+    kernels.gate.set()
+    until(lambda: runner.drain() >= 0 and got == [1, 2])
+    assert said == [True, False]
