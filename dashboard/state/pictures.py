@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import numpy as np
 
+from itslive_core.support.constants import DAYS_PER_YEAR
+
 if TYPE_CHECKING:
     import xarray as xr
     from numpy.typing import NDArray
@@ -16,7 +18,6 @@ if TYPE_CHECKING:
 __all__ = ["Bars", "Curve", "Kind", "PointSeries", "Raster", "nice_limit"]
 
 Kind: TypeAlias = Literal["size", "change", "day"]
-_YEAR = 365.25
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,7 +103,7 @@ class Raster:
     def range(self) -> tuple[float, float]:
         """Both ends of the colour scale."""
         if self.kind == "day":
-            return 0.0, _YEAR
+            return 0.0, DAYS_PER_YEAR
         return (-self.limit if self.kind == "change" else 0.0), self.limit
 
     @property

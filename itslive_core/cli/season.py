@@ -10,6 +10,7 @@ import click
 from itslive_core.cli.arguments import check_ending, read_point, read_selection
 from itslive_core.cli.options import filter_options, point_options, quiet_option
 from itslive_core.cli.reporting import Reporter
+from itslive_core.support.constants import DAYS_PER_YEAR
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -123,5 +124,5 @@ def _date(day: float) -> str:
     """Name the day of an average year."""
     from datetime import UTC, datetime, timedelta
 
-    date = datetime(2001, 1, 1, tzinfo=UTC) + timedelta(days=day * 365.0 / 365.25)
+    date = datetime(2001, 1, 1, tzinfo=UTC) + timedelta(days=day * 365.0 / DAYS_PER_YEAR)
     return f"{date.day} {date:%B}"

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from itslive_core.support.constants import DAYS_PER_YEAR
 from itslive_core.synthetic.truth import days
 
 if TYPE_CHECKING:
@@ -297,5 +298,5 @@ def _landsat_name(index: NDArray[np.intp], day: NDArray[np.float64]) -> NDArray[
 
 def _sunlit(day: NDArray[np.float64]) -> NDArray[np.bool_]:
     """Whether the sun is high enough for optical images at 69 degrees north."""
-    of_year = day % 365.25
+    of_year = day % DAYS_PER_YEAR
     return (of_year > 48.0) & (of_year < 302.0)

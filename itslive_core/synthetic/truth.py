@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from itslive_core.support.constants import DAYS_PER_YEAR
 from itslive_core.synthetic.terrain import (
     NUNATAK_RADIUS,
     PATCH_RADIUS,
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Flow", "days", "true_mean_velocity", "true_velocity"]
 
-_YEAR = 365.25
 _YEARS = np.arange(1984, 2026)
 _SURGE_RISE, _SURGE_FALL = 35.0, 60.0
 
@@ -66,7 +66,7 @@ class _Ramps:
 
 def days(year: ArrayLike) -> NDArray[np.float64]:
     """Turn decimal years (of 365.25 d) into days since 1970-01-01."""
-    return (np.asarray(year, dtype=np.float64) - 1970.0) * _YEAR
+    return (np.asarray(year, dtype=np.float64) - 1970.0) * DAYS_PER_YEAR
 
 
 def _season(*, lag: float, rise: float, fall: float) -> _Ramps:
