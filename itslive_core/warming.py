@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from itslive_core.estimators import all_estimators
 from itslive_core.observations.pairs import ImagePairs
-from itslive_core.support.compiled import kernel_folder, machine
+from itslive_core.support.compiled import compiled_for, kernel_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -130,7 +130,7 @@ def warm_up(*stages: str) -> None:
 def _sign(stage: str) -> Path | None:
     """Return the file that tells that a stage is compiled for this machine; None without a cache."""
     folder = kernel_folder()
-    return Path(folder) / f"{stage}.{machine()}.ready" if folder else None
+    return Path(folder) / f"{stage}.{compiled_for()}.ready" if folder else None
 
 
 class KernelStages:

@@ -138,7 +138,19 @@ class EstimatePanel(Viewer):
                 label="Method",
                 size="small",
                 css_classes=["itslive-method"],
-                sx={"& .MuiToggleButton-root": {"padding": "5px 8px", "whiteSpace": "nowrap"}},
+                sx={
+                    # The names of all methods are too long for one line.
+                    "flexWrap": "wrap",
+                    "& .MuiToggleButtonGroup-root": {"flexWrap": "wrap"},
+                    "& .MuiToggleButton-root": {
+                        "padding": "5px 8px",
+                        "whiteSpace": "nowrap",
+                        "flex": "1 1 auto",
+                        "border": "1px solid rgba(128, 128, 128, 0.4) !important",
+                        "borderRadius": "4px !important",
+                        "margin": "0 2px 3px 0 !important",
+                    },
+                },
                 **_WIDE,
             ),
             self.of_inversion,

@@ -24,7 +24,7 @@ from numba.core.event import Event, Listener, register, unregister
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-__all__ = ["COMPILING", "kernel", "kernel_folder", "machine", "watch_compilation"]
+__all__ = ["COMPILING", "kernel", "compiled_for", "kernel_folder", "watch_compilation"]
 
 COMPILING = "Compiling, the first time only"
 """What somebody who waits for the compiler is told."""
@@ -61,11 +61,13 @@ def kernel_folder() -> str:
     return str(folder) if usable else ""
 
 
-def machine() -> str:
-    """Name what kernels are compiled for: kernels of another processor are not used."""
+def compiled_for() -> str:
+    """Name what numba finds kernels by: the processor, and where and when the sources were written."""
     from numba.core.registry import cpu_target
 
-    made_for = cpu_target.target_context.codegen().magic_tuple()
+    package = Path(str(sys.modules[_PACKAGE].__file__)).parent
+    written = [(str(path), path.stat().st_mtime_ns) for path in sorted(package.rglob("*.py"))]
+    made_for = cpu_target.target_context.codegen().magic_tuple(), written
     return hashlib.blake2b(repr(made_for).encode(), digest_size=6).hexdigest()
 
 

@@ -58,3 +58,24 @@ def test_the_compiler_counts(tmp_path, monkeypatch):
     before = _digest(tmp_path)
     monkeypatch.setattr("numba.__version__", "0.0")
     assert _digest(tmp_path) != before
+
+
+def test_another_copy_of_the_package_has_kernels_of_its_own(tmp_path):
+    """Kernels are found by path and date of their source: a sign of one copy is none for another."""
+    code = "from itslive_core.support import compiled as c; print(c.compiled_for(), c.kernel_folder())"
+    seen = []
+    for name in ("one", "two"):
+        copy = tmp_path / name / "itslive_core"
+        shutil.copytree(PACKAGE, copy, ignore=shutil.ignore_patterns("__pycache__"))
+        environment = os.environ | {"PYTHONPATH": str(copy.parent), "NUMBA_CACHE_DIR": str(tmp_path / "k")}
+        run = subprocess.run(
+            [sys.executable, "-c", code],
+            cwd=copy.parent,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        seen.append(run.stdout.split())
+    assert seen[0][0] != seen[1][0]
+    assert seen[0][1] == seen[1][1]
