@@ -145,7 +145,8 @@ class EstimatePanel(Viewer):
                     "& .MuiToggleButton-root": {
                         "padding": "5px 8px",
                         "whiteSpace": "nowrap",
-                        "flex": "1 1 auto",
+                        "flex": "1 1 40%",
+                        "width": "auto !important",
                         "border": "1px solid rgba(128, 128, 128, 0.4) !important",
                         "borderRadius": "4px !important",
                         "margin": "0 2px 3px 0 !important",
