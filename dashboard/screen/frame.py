@@ -38,7 +38,7 @@ CITATION = (
     "Velocity data: ITS_LIVE, NASA MEaSUREs (Gardner et al., 2025, "
     "<a href='https://doi.org/10.5194/tc-19-3517-2025' target='_blank' rel='noopener'>"
     "doi:10.5194/tc-19-3517-2025</a>). Outlines: RGI and GLIMS. Land: Natural Earth. "
-    f"The band is a {BAND_WORDS} Bayesian interval under independent noise."
+    f"The band is a {BAND_WORDS} interval under independent noise."
 )
 _NOTEBOOK_HEIGHT = 860
 _SIDE = 316
