@@ -119,8 +119,15 @@ def warm_up(*stages: str) -> None:
     *stages : str
         ``"reading"``, the name of an estimator, ``"season"``, ``"neighbours"``; all of them if none is named.
         What they take is told in docs/architecture.md; later processes load them.
+
+    Raises
+    ------
+    ValueError
+        If there is no such stage.
     """
     known = _stages()
+    if unknown := set(stages) - set(known):
+        raise ValueError(f"no stage of kernels is called {min(unknown)!r}: there are {', '.join(known)}")
     for stage in stages or tuple(known):
         known[stage]()
         if (sign := _sign(stage)) is not None:

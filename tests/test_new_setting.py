@@ -100,7 +100,7 @@ def test_it_goes_through_json():
     settings = Longer(**NEW)
     assert Longer.from_json(settings.to_json()) == settings
     assert isinstance(Longer(lines=3.0).lines, int)
-    assert list(Longer.kinds())[-len(NEW) :] == list(NEW)
+    assert [name for name in Longer.kinds() if name in NEW] == list(NEW)
     assert settings.filters == ValueFilters()
     with pytest.raises(SettingsError, match="'colour' is no setting of the inversion: choose from smoothing"):
         Longer.from_dict({"colour": 1})

@@ -164,3 +164,8 @@ def test_the_shell_says_so_unless_it_is_to_be_quiet(monkeypatch, capsys):
         with Reporter(quiet=quiet).compiling():
             told[-1]()
         assert (COMPILING in capsys.readouterr().err) is not quiet
+
+
+def test_an_unknown_stage_is_named():
+    with pytest.raises(ValueError, match="no stage of kernels is called 'nonsense': there are reading, "):
+        warming.warm_up("nonsense")

@@ -197,10 +197,7 @@ def estimate_point(task: Task[Any], estimator: Estimator) -> None:
         raise SelectionError(selected.describe_empty())
     series = estimator.point(pairs, task.settings, selection=task.selection)
     if not series["v"].notnull().any():
-        raise SelectionError(
-            f"no series: {series.attrs.get('reason')}; {int(series.attrs['n_pairs_used']):,} of"
-            f" {pairs.n_read:,} pairs left, widen the filters"
-        )
+        raise SelectionError(f"no series of {pairs.n_read:,} pairs: {series.attrs.get('reason')}")
     write_series(series, task.output)
     for line in _known_of(series, pairs.n_read):
         report.say(line)

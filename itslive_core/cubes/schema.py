@@ -6,16 +6,16 @@ import re
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from pyproj import CRS
-from pyproj.exceptions import CRSError
 
 from itslive_core.errors import CubeError
+from itslive_core.support.foreign_crs import foreign_crs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     import zarr
     from numpy.typing import NDArray
+    from pyproj import CRS
 
 __all__ = ["axis", "cube_crs", "decode_dates", "dimensions", "missing_markers", "read_masked", "read_values"]
 
@@ -199,7 +199,7 @@ def cube_crs(attributes: Mapping[str, Any], mapping: Mapping[str, Any], url: str
         if re.fullmatch(r"\d+(\.0)?", text):
             text = f"EPSG:{text.removesuffix('.0')}"
         try:
-            return CRS.from_user_input(text)
-        except CRSError:
+            return foreign_crs(text)
+        except ValueError:
             continue
     raise CubeError(f"{url} does not say its map projection: it cannot be placed on a map")

@@ -163,7 +163,7 @@ def without_locked(
         own = observations.pair[here]
         order = np.argsort(classes[own], kind="stable")
         own = own[order]
-        ends = np.cumsum(np.bincount(classes[own])).tolist()
+        ends = np.cumsum(np.bincount(classes[own], minlength=2)).tolist()
         shortest = next(c for c, end in enumerate(ends) if c > 0 and end >= _LEAST_REFERENCE)
         if ends[shortest] == len(own):
             continue

@@ -48,7 +48,6 @@ class MovingMedianSettings(Limits):
         help="Length of the window; pairs of longer spans are not used",
         label="Window [days]",
         doc="Pairs whose whole span lies in the window around a cell count; longer ones are not used.",
-        slider=(30.0, 400.0),
         step=10.0,
     )
     least_pairs: int = number(

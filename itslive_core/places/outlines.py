@@ -11,6 +11,7 @@ import numpy as np
 from itslive_core.errors import OutlineError
 from itslive_core.places.geodesy import LONLAT, transformer
 from itslive_core.places.shape_files import Kind, ShapeFile, open_shapes
+from itslive_core.support.foreign_crs import foreign_crs
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -124,7 +125,7 @@ def table_of_geojson(document: Any) -> tuple[np.ndarray, list[Mapping[str, Any]]
         shapes = [shapely.geometry.shape(row["geometry"]) for row in rows if row.get("geometry")]
     except (ValueError, TypeError, KeyError, AttributeError, shapely.errors.ShapelyError) as error:
         raise OutlineError(f"the GeoJSON has damaged coordinates ({error}): export it again") from error
-    tables: list[Mapping[str, Any]] = [row.get("properties") or {} for row in rows if row.get("geometry")]
+    tables: list[Mapping[str, Any]] = [_table(row) for row in rows if row.get("geometry")]
     return np.array(shapes, dtype=object), tables, _crs_of_geojson(document, shapes)
 
 
@@ -156,8 +157,8 @@ def polygons_in_lonlat(geometries: np.ndarray, crs: Any) -> np.ndarray:
 
     shapes = shapely.force_2d(geometries)
     try:
-        system = pyproj.CRS.from_user_input(crs)
-    except pyproj.exceptions.CRSError as error:
+        system = foreign_crs(crs)
+    except ValueError as error:
         raise OutlineError(
             f"the outlines are in an unknown projection, {str(crs)[:80]!r}: name its EPSG"
         ) from error
@@ -202,6 +203,11 @@ def _rows(document: Any) -> list[dict[str, Any]] | None:
     if kind in ("Polygon", "MultiPolygon", "GeometryCollection"):
         return [{"geometry": document}]
     return None
+
+
+def _table(row: dict[str, Any]) -> Mapping[str, Any]:
+    table = row.get("properties")
+    return table if isinstance(table, dict) else {}
 
 
 def _crs_of_geojson(document: dict[str, Any], shapes: list[BaseGeometry]) -> str:

@@ -81,7 +81,7 @@ class ShapeFile:
 
         try:
             shapes, tables = read_placemarks(self.path, layer)
-        except (OSError, ValueError, shapely.errors.ShapelyError) as error:
+        except (OSError, ValueError, RecursionError, shapely.errors.ShapelyError) as error:
             raise self.refused(f"XML that is not read as KML ({error})") from error
         return np.array(shapes, dtype=object), tables
 
@@ -133,7 +133,7 @@ def open_shapes(path: str | Path, *, noun: str, shapes: str) -> Iterator[ShapeFi
     name = str(path)
     if "://" in name:
         raise OutlineError(f"{name} is an address: download the {noun} file and give its path")
-    if not Path(name).exists():
+    if not _is_file_or_folder(Path(name)):
         raise OutlineError(f"there is no {noun} file {name}: check the path")
     if "!" in name:  # pyogrio would take what follows for a member of an archive
         raise OutlineError(f"{name} has a ! in its path: rename it")
@@ -156,6 +156,14 @@ def open_shapes(path: str | Path, *, noun: str, shapes: str) -> Iterator[ShapeFi
         if kind in _OF_GDAL:
             _check_driver(inside, kind, name)
         yield ShapeFile(name, inside, kind, shapes)
+
+
+def _is_file_or_folder(path: Path) -> bool:
+    """Tell whether there is something to read: a pipe would keep its reader waiting."""
+    try:
+        return path.is_file() or path.is_dir()
+    except (OSError, ValueError):  # a name that is too long, or with a zero byte in it
+        return False
 
 
 def _head(path: Path) -> bytes:

@@ -210,3 +210,20 @@ def test_limits_are_written_with_the_series() -> None:
     assert (ds.attrs["max_angle"], ds.attrs["max_deviation"]) == (45.0, 3.5)
     assert "max_error" not in ds.attrs
     assert ds.attrs["n_pairs_max_deviation"] == ds.attrs["n_pairs_used"] < ds.attrs["n_pairs_max_angle"]
+
+
+@pytest.mark.parametrize("spans", [(6.0, 12.0), (12.0,), (15.0,), (400.0, 500.0), (6.0, 12.0, 545.0)])
+@pytest.mark.parametrize("n", [19, 20, 50])
+def test_any_spans_make_a_series(spans: tuple[float, ...], n: int) -> None:
+    rng = np.random.default_rng(n)
+    start = 17_000 + np.sort(rng.uniform(0, 900, n))
+    vx = rng.normal(300.0, 10.0, n)
+    pairs = ImagePairs.from_arrays(start, start + rng.choice(spans, n), vx, rng.normal(0.0, 10.0, n))
+    assert (explain_rejections(pairs, InversionSettings()) == "").all()
+    for estimate in (itslive.invert, itslive.fit_moving_median):
+        known = estimate(pairs)["vx"].to_numpy()
+        assert np.isfinite(known).any() or estimate is itslive.fit_moving_median
+        np.testing.assert_allclose(known[np.isfinite(known)], 300.0, atol=30.0)
+    season = itslive.fit_season(pairs)
+    assert np.isnan(season["mean_speed"]) or abs(season["mean_speed"] - 300.0) < 30.0
+    assert season.attrs.get("reason") or np.isfinite(season["mean_speed"])

@@ -88,6 +88,14 @@ def test_geojson_with_a_urn_keeps_lon_lat(tmp_path):
         assert Glacier.list_from_file(tmp_path / "urn.geojson")[0].centre[0] == pytest.approx(95.12, abs=0.02)
 
 
+def test_properties_that_are_no_table_are_none(tmp_path):
+    document = json.loads(three().to_json())
+    for row, properties in zip(document["features"], ([1, 2], "text", 3.5), strict=True):
+        row["properties"] = properties
+    (tmp_path / "odd.geojson").write_text(json.dumps(document))
+    assert len(Glacier.list_from_file(tmp_path / "odd.geojson")) == 3
+
+
 def test_single_features_and_bare_geometries(tmp_path):
     geometry = json.loads(shapely.to_geojson(in_lonlat(SQUARE)))
     for i, document in enumerate((geometry, {"type": "Feature", "properties": None, "geometry": geometry})):
@@ -161,6 +169,16 @@ RING = "[[[0, 0], [1, 0], [1, 1], [0, 0]]]"
             "crs.geojson",
             f'{{"type": "Polygon", "coordinates": {RING}, "crs": {{"properties": {{"name": "nonsense"}}}}}}',
             "unknown projection, 'nonsense'",
+        ),
+        (
+            "private.geojson",
+            f'{{"type": "Polygon", "coordinates": {RING}, "crs": {{"properties": {{"name": "+init=/x"}}}}}}',
+            "unknown projection",
+        ),
+        (
+            "deep.kml",
+            f'<kml xmlns="http://www.opengis.net/kml/2.2">{"<Folder>" * 4000}{"</Folder>" * 4000}</kml>',
+            "cannot be read|holds no polygon",
         ),
     ],
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 import zipfile
 from contextlib import closing
@@ -270,3 +271,10 @@ def test_deep_and_strange_json(tmp_path):
     assert "not valid GeoJSON" in refused(path)
     path.write_text(json.dumps([1, 2]))
     assert "cannot be read" in refused(path)
+
+
+def test_what_is_no_file_is_refused_and_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", f"{tmp_path}/{'x' * 5000}", f"{tmp_path}/zero\0byte"):
+        with pytest.raises(OutlineError, match="there is no outline file"):
+            Glacier.from_file(path)
