@@ -21,6 +21,8 @@ _SHARED: Mapping[str, Any] = MappingProxyType(
             "button": {"textTransform": "none"},
         },
         "shape": {"borderRadius": 8},
+        # A tip hangs over the button beside its own: it must not catch the click that is meant for that one.
+        "components": {"MuiTooltip": {"defaultProps": {"disableInteractive": True}}},
     }
 )
 
