@@ -63,6 +63,8 @@ class Datacube:
             raise CubeError(
                 f"{self.url} is not an ITS_LIVE datacube: vx and vy are not cubes of the same shape"
             )
+        if any(array.dtype.kind not in "iuf" for array in self._velocity.values()):
+            raise CubeError(f"{self.url} is not an ITS_LIVE datacube: vx and vy are not numbers")
         names = schema.dimensions(vx)
         if names and names[1:] != ("y", "x"):
             raise CubeError(f"{self.url}: vx has dimensions {names}, expected (time, y, x)")
@@ -355,12 +357,11 @@ class Datacube:
         return read_pixels(self._store, [self._velocity[name] for name in _VELOCITIES], block)
 
     def _array(self, name: str) -> zarr.Array:
-        try:
-            array = self._store.group[name]
-        except KeyError as error:
+        array = schema.member(self._store.group, name)
+        if array is None:
             raise CubeError(
                 f"{self.url} is not an ITS_LIVE datacube: it has no variable {name!r}; check the path"
-            ) from error
+            )
         if not isinstance(array, zarr.Array):
             raise CubeError(f"{self.url} is not an ITS_LIVE datacube: {name!r} is not an array")
         return array
@@ -368,8 +369,9 @@ class Datacube:
     def _mapping_attributes(self) -> Mapping[str, Any]:
         names = [self._velocity["vx"].attrs.get("grid_mapping"), "mapping", "spatial_ref", "crs"]
         for name in names:
-            if name and str(name) in self._store.group:
-                return dict(self._store.group[str(name)].attrs)
+            found = schema.member(self._store.group, str(name)) if name else None
+            if found is not None:
+                return dict(found.attrs)
         return {}
 
 

@@ -95,13 +95,14 @@ def read_pair_table(group: zarr.Group, url: str, n_pairs: int) -> PairTable:
     CubeError
         If the acquisition dates are missing, an array has another length, or one is damaged.
     """
+    stored = {name: schema.member(group, name) for name in (*_DATES, *_OPTIONAL)}
     for name in _DATES:
-        if name not in group:
+        if stored[name] is None:
             raise CubeError(f"{url} is not an ITS_LIVE datacube: it has no variable {name!r}; check the path")
-    names = (*_DATES, *(name for name in _OPTIONAL if name in group))
+    names = tuple(name for name in stored if stored[name] is not None)
 
     def read(name: str) -> NDArray:
-        array = group[name]
+        array = stored[name]
         if getattr(array, "shape", None) != (n_pairs,):
             raise CubeError(f"{url}: {name} does not hold one value for each of the {n_pairs:,} pairs")
         if name.startswith("satellite"):

@@ -17,7 +17,16 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from pyproj import CRS
 
-__all__ = ["axis", "cube_crs", "decode_dates", "dimensions", "missing_markers", "read_masked", "read_values"]
+__all__ = [
+    "axis",
+    "cube_crs",
+    "decode_dates",
+    "dimensions",
+    "member",
+    "missing_markers",
+    "read_masked",
+    "read_values",
+]
 
 _DAYS_PER = {
     "day": 1.0,
@@ -150,6 +159,22 @@ def decode_dates(array: zarr.Array, values: NDArray[np.float64], name: str) -> N
     return days
 
 
+def member(group: zarr.Group, name: str) -> zarr.Array | zarr.Group | None:
+    """Give an array or a group of a cube by its name; None if there is none.
+
+    Raises
+    ------
+    CubeError
+        If its metadata are damaged.
+    """
+    try:
+        return group[name]
+    except KeyError:
+        return None
+    except (ValueError, TypeError, AttributeError) as error:
+        raise CubeError(f"{name} of the datacube is stored in a way that is not read ({error})") from error
+
+
 def axis(group: zarr.Group, name: str, mapping: Mapping[str, Any], size: int) -> NDArray[np.float64]:
     """Read the pixel centres along x or y, or compute them from the grid mapping's GeoTransform.
 
@@ -158,8 +183,8 @@ def axis(group: zarr.Group, name: str, mapping: Mapping[str, Any], size: int) ->
     CubeError
         If the axis is neither stored nor computable, or not regular.
     """
-    if name in group:
-        centres: NDArray[np.float64] = read_values(group[name]).astype(np.float64)  # type: ignore[arg-type]
+    if (stored := member(group, name)) is not None:
+        centres: NDArray[np.float64] = read_values(stored).astype(np.float64)  # type: ignore[arg-type]
     else:
         try:
             numbers = [float(part) for part in str(mapping["GeoTransform"]).split()]

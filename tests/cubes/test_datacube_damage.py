@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from functools import partial
 
@@ -72,6 +73,27 @@ def test_damaged_metadata_are_no_crash(spoil, text):
     (truth.path / ".zmetadata").write_text(text)
     with pytest.raises(CubeError, match="is not a readable Zarr datacube"):
         itslive.open_cube(truth.path)
+
+
+@pytest.mark.parametrize(
+    ("name", "dtype", "says"),
+    [
+        *(
+            (name, "|O", f"{name} of the datacube is stored in a way")
+            for name in ("vx", "x", "satellite_img1")
+        ),
+        ("vy", {"a": 1}, "vy of the datacube is stored in a way"),
+        ("vx", "<M8[ns]", "vx and vy are not numbers"),
+        ("vy", "|S2", "vx and vy are not numbers"),
+    ],
+)
+def test_values_of_another_kind_are_named(spoil, name, dtype, says):
+    truth = spoil()
+    text = json.loads((truth.path / ".zmetadata").read_text())
+    text["metadata"][f"{name}/.zarray"]["dtype"] = dtype
+    (truth.path / ".zmetadata").write_text(json.dumps(text))
+    with pytest.raises(CubeError, match=says):
+        _ = itslive.open_cube(truth.path).pair_table
 
 
 def test_other_zarr_data_are_no_cube(tmp_path):
