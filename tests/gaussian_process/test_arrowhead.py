@@ -12,18 +12,7 @@ from itslive_core.gaussian_process.arrowhead import Border, Posterior, solve_arr
 from itslive_core.gaussian_process.model import KernelShape
 from itslive_core.observations.time_grid import SpanOperator, TimeGrid
 from itslive_core.support.constants import DAYS_PER_YEAR
-
-VALUES = {
-    "trend_scale": 1.0,
-    "trend_time": 3.0,
-    "season_scale": 0.6,
-    "season_shape": 1.0,
-    "season_memory": 6.0,
-    "roughness_scale": 0.4,
-    "roughness_time": 0.15,
-    "rounding_time": 0.05,
-    "shared_noise": 0.3,
-}
+from tests.gaussian_process.hyperparameters import VALUES
 
 
 @dataclass(frozen=True)

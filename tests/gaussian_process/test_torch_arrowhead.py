@@ -17,21 +17,10 @@ from itslive_core.gaussian_process.torch_batch import solve_many
 from itslive_core.observations.blocks import Block, PixelBlock
 from itslive_core.observations.shared_pairs import SharedPairs
 from itslive_core.observations.time_grid import TimeGrid
+from tests.gaussian_process.hyperparameters import VALUES
 from tests.simulate import network
 
 pytest.importorskip("torch")
-
-VALUES = {
-    "trend_scale": 1.0,
-    "trend_time": 3.0,
-    "season_scale": 0.6,
-    "season_shape": 1.0,
-    "season_memory": 6.0,
-    "roughness_scale": 0.4,
-    "roughness_time": 0.15,
-    "rounding_time": 0.05,
-    "shared_noise": 0.3,
-}
 
 
 class Case:
