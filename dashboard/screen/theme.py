@@ -21,8 +21,14 @@ _SHARED: Mapping[str, Any] = MappingProxyType(
             "button": {"textTransform": "none"},
         },
         "shape": {"borderRadius": 8},
-        # A tip hangs over the button beside its own: it must not catch the click that is meant for that one.
-        "components": {"MuiTooltip": {"defaultProps": {"disableInteractive": True}}},
+        # A tip hangs over the button beside its own: it must not catch the click that is meant for that one,
+        # nor be as narrow as its own button.
+        "components": {
+            "MuiTooltip": {
+                "defaultProps": {"disableInteractive": True},
+                "styleOverrides": {"tooltip": {"width": "max-content", "maxWidth": "240px"}},
+            }
+        },
     }
 )
 

@@ -171,11 +171,11 @@ def test_downloads_are_valid_files(screen, glaciers, place, tmp_path):
 
 def test_a_tip_leaves_the_button_below_it_free(screen, glaciers, place):
     show_series(screen, glaciers[0], place)
-    screen.page.locator(".itslive-download-csv button, .itslive-download-csv a").first.hover()
+    screen.page.locator(".itslive-download-nc button, .itslive-download-nc a").first.hover()
     screen.page.locator("[role=tooltip]").wait_for()
     with screen.page.expect_download() as waiting:
-        screen.page.locator(".itslive-download-nc button, .itslive-download-nc a").first.click()
-    assert waiting.value.suggested_filename.endswith(".nc")
+        screen.page.locator(".itslive-download-csv button, .itslive-download-csv a").first.click()
+    assert waiting.value.suggested_filename.endswith(".csv")
 
 
 def test_points_are_kept_to_compare_and_can_be_removed(screen, busy, glaciers, place):
