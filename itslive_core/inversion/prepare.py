@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, cast
 
@@ -14,6 +15,7 @@ from itslive_core.inversion.learning.solver import LearningSolver
 from itslive_core.inversion.solver import BatchResult, NoiseInputs, PixelBatch, SolveOptions
 from itslive_core.inversion.torch.block_tridiagonal import BlockTridiagonalSolver, multiplications
 from itslive_core.observations.batches import Observations, PairFacts, pair_error
+from itslive_core.observations.time_grid import TimeGrid
 from itslive_core.observations.weights import observation_variance, observation_weights, weights_of
 from itslive_core.support.devices import pick_device, require_cuda
 
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from itslive_core.inversion.solver import Solver
     from itslive_core.observations.blocks import PixelBlock
     from itslive_core.observations.shared_pairs import SharedPairs
+    from itslive_core.observations.time_grid import SpanOperator
     from itslive_core.settings import Settings
 
 __all__ = [
@@ -37,6 +40,9 @@ __all__ = [
     "solve_pixels",
     "solver_for",
 ]
+
+_LONGEST_CELL = 12.0
+"""Longest cell of an automatic estimate [days]: the default interval."""
 
 _ON_A_GPU = 1024
 """Pixels that are collected for a GPU."""
@@ -52,6 +58,7 @@ def solve_options(settings: InversionSettings) -> SolveOptions:
         learn_noise=settings.learns_noise,
         offsets=settings.estimates_offsets,
         vary=settings.varies_smoothing,
+        plain=settings.couples_pixels,
     )
 
 
@@ -143,9 +150,24 @@ def solve_pixels(
     )
     noise = NoiseInputs(variance, shared.mission, shared.first_image, shared.second_image, shared.images)
     weights = weights_of(variance, offsets)
-    batch = PixelBatch(shared.operator, shared.span_id, offsets, pair, vx, vy, weights, noise)
     options = solve_options(settings)
+    fine, parts = _finer(shared, settings)
+    batch = PixelBatch(shared.operator, shared.span_id, offsets, pair, vx, vy, weights, noise, fine, parts)
     return solver_for(settings.device, options, batch).solve(batch, options)
+
+
+def _finer(shared: SharedPairs, settings: InversionSettings) -> tuple[SpanOperator | None, int]:
+    """Give the cells in which an automatic estimate is made, where those of the series are longer.
+
+    Means of long cells then are those of a series of short ones, with their covariance: what a pair says depends
+    on where it lies inside a cell.
+    """
+    parts = math.ceil(settings.interval / _LONGEST_CELL - 1e-9)
+    if settings.smoothing != "auto" or settings.couples_pixels or parts <= 1:
+        return None, 1
+    grid = shared.grid
+    fine = TimeGrid(grid.interval / parts, grid.first * parts, grid.size * parts)
+    return fine.operator(shared.start, shared.end), parts
 
 
 def entered_weights(

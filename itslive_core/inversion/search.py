@@ -61,8 +61,6 @@ class SmoothingRule:
     ----------
     kind : int
         `FIXED`, or what a choice minimises: `EVIDENCE` or `GCV`.
-    guarded : bool
-        Cross-validation may correct the lambda of highest evidence.
     fixed : float
         log10 lambda if it is fixed, else NaN.
     low, high : float
@@ -74,7 +72,6 @@ class SmoothingRule:
     """
 
     kind: int
-    guarded: bool
     fixed: float
     low: float
     high: float
@@ -89,7 +86,7 @@ class SmoothingRule:
         if not isinstance(smoothing, str):
             kind, fixed = FIXED, float(np.log10(smoothing))
         low, high = (float(np.log10(limit)) for limit in smoothing_limits(order, interval))
-        return cls(kind, smoothing == "auto", fixed, low, high, order, interval**order)
+        return cls(kind, fixed, low, high, order, interval**order)
 
 
 class Problem(NamedTuple):

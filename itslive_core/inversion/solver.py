@@ -117,6 +117,10 @@ class PixelBatch:
         Weights of mean 1 over each pixel.
     noise : NoiseInputs, optional
         Needed where the noise or offsets are learnt.
+    fine : SpanOperator, optional
+        The same rows on the finer cells of the solution, if these are finer than those of the series.
+    parts : int
+        How many of them a cell of the series has.
     """
 
     operator: SpanOperator
@@ -127,6 +131,8 @@ class PixelBatch:
     vy: NDArray[np.float64]
     weights: NDArray[np.float64]
     noise: NoiseInputs | None = None
+    fine: SpanOperator | None = None
+    parts: int = 1
 
     @property
     def n_pixels(self) -> int:
@@ -155,6 +161,8 @@ class SolveOptions:
         Estimate offsets between missions.
     vary : bool
         Let the smoothing change in time.
+    plain : bool
+        The prior of the series is the plain penalty also where lambda is chosen: others build on it.
     """
 
     derivative: int
@@ -164,6 +172,7 @@ class SolveOptions:
     learn_noise: bool = False
     offsets: bool = False
     vary: bool = False
+    plain: bool = False
 
     @property
     def learns(self) -> bool:
@@ -190,6 +199,14 @@ class Learnt:
         Correlation of the noise of pairs that share an image.
     profile : ndarray, shape (P, M)
         lambda at each cell; NaN outside the pixel's own range.
+    yearly : ndarray, shape (P, M)
+        The same of what changes from year to year; 0 where that is not looked at.
+    stiffer : ndarray, shape (P,)
+        By how much both are larger across `axis`.
+    axis : ndarray, shape (P,)
+        Direction along which the series changes most: angle from x towards y [radians].
+    season : ndarray, shape (P, 2, missions, 4)
+        Seasonal displacement of each mission in x and y [m]; see `itslive_core.inversion.learning.border`.
     """
 
     credit: NDArray[np.float64]
@@ -201,6 +218,10 @@ class Learnt:
     offset_std: NDArray[np.float64]
     correlation: NDArray[np.float64]
     profile: NDArray[np.float64]
+    yearly: NDArray[np.float64]
+    stiffer: NDArray[np.float64]
+    axis: NDArray[np.float64]
+    season: NDArray[np.float64]
 
     @classmethod
     def blank(cls, batch: PixelBatch) -> Learnt:
@@ -222,6 +243,10 @@ class Learnt:
             offset_std=np.full((pixels, 2, missions), np.nan),
             correlation=np.zeros(pixels),
             profile=np.full((pixels, cells), np.nan),
+            yearly=np.full((pixels, cells), np.nan),
+            stiffer=np.ones(pixels),
+            axis=np.zeros(pixels),
+            season=np.zeros((pixels, 2, missions, 4)),
         )
 
 

@@ -1,4 +1,10 @@
-"""One pixel of the learning solver, pass by pass; see `itslive_core.inversion.learning.solver`."""
+"""One pixel of the learning solver: its series, the noise of its pairs and its hyperparameters, in turns.
+
+A pass solves for the series, improves the hyperparameters by one step, and judges the pairs anew. The first
+passes add a generous noise to all pairs, less in each: no pair with a tiny formal error rules before it is
+judged. The levels of the hyperparameters are then chosen from a grid by the evidence, so that a local best is
+not mistaken for the best; see `itslive_core.inversion.learning.starts`.
+"""
 
 from __future__ import annotations
 
@@ -7,44 +13,51 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from itslive_core.bands.algebra import selected_inverse
-from itslive_core.bands.penalty import Penalty, penalty_trace
 from itslive_core.bands.span_variance import span_variances
-from itslive_core.inversion.learning.mission_offsets import Offsets, offset_missions, solve_offsets
+from itslive_core.bands.assembly import predict
+from itslive_core.inversion.learning.border import add_border_variances, border_rows, take_border
+from itslive_core.inversion.learning.cross_validation import CrossValidation
+from itslive_core.inversion.learning.evidence import Evidence, Posterior, Prior, Spread
+from itslive_core.inversion.learning.hyperparameters import Hyperparameters
 from itslive_core.inversion.learning.noise_model import (
-    CORE_VARIANCE,
+    Images,
     give_credit,
     image_correlation,
     mission_noise,
+    trust,
 )
-from itslive_core.inversion.learning.roughness import Design
-from itslive_core.inversion.learning.smoothness import CHOICE, FIRST_SHAPE, Smoothness
-from itslive_core.inversion.pixel_fit import PixelSystem, reweight, weighted_square
-from itslive_core.inversion.search import Problem, SmoothingRule
-from itslive_core.inversion.solver import (
-    MAX_PASSES,
-    MOVE_TOLERANCE,
-    NO_FREEDOM,
-    SOLVED,
-    SolveOptions,
-)
-from itslive_core.support.compiled import kernel
-from itslive_core.support.constants import DAYS_PER_YEAR
+from itslive_core.inversion.learning.starts import Start, cross_season, grid_of_starts
+from itslive_core.support.constants import DAYS_PER_YEAR, RAYLEIGH_MEDIAN
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from itslive_core.bands.spans import Spans
+    from itslive_core.inversion.learning.account import Account
+    from itslive_core.inversion.solver import SolveOptions
 
-__all__ = ["Estimate", "LearntHere", "ObservedPairs", "PixelLearner"]
+__all__ = ["LearntHere", "ObservedPairs", "PixelLearner"]
 
 _MOST_PULL = 0.75
-_TAU_PAIRS = 2.0
-"""Offsets' worth of trust in their expected size."""
-_LEAST_TO_LEARN = 40
-"""Pairs below which the noise is taken as the formal errors say and missions are taken to agree."""
-_LEAST_FOR_SHAPE = 300, 60
-"""Pairs and differences below which the penalty keeps its shape."""
+_ANNEALED = (0.5, 0.25, 0.1, 0.03)
+"""Noise that is added in the first passes, as shares of the spread of the data."""
+_STEPS_WHILE_ANNEALED = 3
+_MOST_PASSES = 18
+_CHOICES = (0, len(_ANNEALED), len(_ANNEALED) + 4)
+"""Passes before which the levels are chosen anew."""
+_CORRELATED = (len(_ANNEALED), len(_ANNEALED) + 3, len(_ANNEALED) + 6)
+"""Passes after which the correlation of pairs that share an image is measured."""
+_STILL, _SETTLED = 0.02, 0.1
+"""The passes end when no pair's weight moves by more than the first, and no hyperparameter by more than the second."""
+_TAIL = 4.0
+"""Degrees of freedom of a change: sudden ones cost a logarithm, not a square."""
+_OWN_NUMBERS = 1.0
+"""Weight of what is expected of the size of unknowns beside the series, in unknowns."""
+_SEASON_SHARE = 0.3
+"""Expected size of seasonal displacements, as a share of the noise of the best displacements."""
+_SLOWEST_CHANGE, _FASTEST_CHANGE = 0.2, 5.0
+_BEST = 0.1
+"""Share of the pairs that measure displacements best."""
 
 
 class ObservedPairs(NamedTuple):
@@ -56,10 +69,12 @@ class ObservedPairs(NamedTuple):
         n rows, cells counted from the pixel's first one.
     first_time, interval : float
         Start of that cell [days since 1970-01-01] and h [days].
+    start, end : ndarray, shape (n,)
+        Dates [days since 1970-01-01].
     vx, vy : ndarray, shape (n,)
         [m/yr]
     formal : ndarray, shape (n,)
-        Formal variance, up to a factor [m^2/yr^2].
+        Formal variance [m^2/yr^2].
     mission, first_image, second_image : ndarray of int64, shape (n,)
     images : int
         Images are numbered below it.
@@ -68,6 +83,8 @@ class ObservedPairs(NamedTuple):
     spans: Spans
     first_time: float
     interval: float
+    start: NDArray[np.float64]
+    end: NDArray[np.float64]
     vx: NDArray[np.float64]
     vy: NDArray[np.float64]
     formal: NDArray[np.float64]
@@ -87,9 +104,7 @@ class LearntHere(NamedTuple):
     variance : ndarray, shape (n,)
         The formal variance at the beginning; becomes that of the noise [m^2/yr^2].
     scale, floor, jitter : ndarray, shape (missions,)
-    offset, offset_std : ndarray, shape (2, missions)
-        0 and NaN at the beginning.
-    profile : ndarray, shape (M,)
+        Squares, as `mission_noise` gives them.
     """
 
     u: NDArray[np.float64]
@@ -98,81 +113,41 @@ class LearntHere(NamedTuple):
     scale: NDArray[np.float64]
     floor: NDArray[np.float64]
     jitter: NDArray[np.float64]
-    offset: NDArray[np.float64]
-    offset_std: NDArray[np.float64]
-    profile: NDArray[np.float64]
-
-
-class Estimate(NamedTuple):
-    """The series of one pixel on its own M cells, and how it was found.
-
-    Parameters
-    ----------
-    status : int
-        `SOLVED` or `NO_FREEDOM`.
-    series, std : ndarray, shape (2, M)
-        vx and vy, and their standard deviations if asked for [m/yr].
-    smoothing : float
-        lambda.
-    edf : float
-        Effective degrees of freedom.
-    passes : int
-        Robust passes.
-    correlation : float
-        Of the noise of pairs that share an image.
-    """
-
-    status: int
-    series: NDArray[np.float64]
-    std: NDArray[np.float64] | None
-    smoothing: float
-    edf: float
-    passes: int
-    correlation: float
 
 
 @dataclass(eq=False)
-class _Noise:
-    """What the residuals of the last pass say.
+class _Typical:
+    """What the data look like before anything is fitted, the same in every frame.
 
     Parameters
     ----------
-    scatter : ndarray, shape (2,)
-        Mean square of the weighted residuals of each component, per degree of freedom.
-    edf : float
-        Effective degrees of freedom.
-    precision : float
-        Mean of 1 / variance, to which the weights are relative.
-    correlation : float
-        Of pairs that share an image.
+    speed : float
+        Length of the geometric median of the velocities, or the noise of the best pairs where that is more [m/yr].
+    spread : float
+        Robust standard deviation of a component about it [m/yr].
+    position : float
+        Noise of the displacements that are measured best [m].
     """
 
-    scatter: NDArray[np.float64]
-    edf: float = 0.0
-    precision: float = 1.0
-    correlation: float = 0.0
+    speed: float
+    spread: float
+    position: float
 
-    @property
-    def mean_scatter(self) -> float:
-        """Mean of both components; NaN as long as nothing is known."""
-        return 0.5 * float(self.scatter.sum())
-
-
-@kernel(error_model="numpy")
-def _weigh(
-    u: NDArray, credit: NDArray, variance: NDArray, w: NDArray
-) -> tuple[float, float]:  # pragma: no cover - compiled
-    """Write weights of mean 1 times u times credit; return the sum of both, and the mean of 1 / variance."""
-    n, worth, precision = len(w), 0.0, 0.0
-    for j in range(n):
-        precision += 1.0 / variance[j]
-    precision /= n
-    norm = 1.0 / precision
-    for j in range(n):
-        trust = u[j] * credit[j]
-        worth += trust
-        w[j] = trust * norm / variance[j]
-    return worth, precision
+    @classmethod
+    def of(cls, pairs: ObservedPairs) -> _Typical:
+        d = np.stack([pairs.vx, pairs.vy])
+        centre = np.median(d, axis=1)
+        # Weiszfeld's iteration: the point of least summed distance turns with the axes, medians of components do not.
+        for _ in range(30):
+            near = 1.0 / np.maximum(np.hypot(*(d - centre[:, None])), 1e-9)
+            centre = (d * near).sum(axis=1) / near.sum()
+        noise = float(np.sqrt(len(pairs.formal) / (1.0 / pairs.formal).sum()))
+        years = (pairs.end - pairs.start) / DAYS_PER_YEAR
+        return cls(
+            speed=float(np.hypot(np.hypot(*centre), noise)),
+            spread=float(np.median(np.hypot(*(d - centre[:, None])))) / RAYLEIGH_MEDIAN,
+            position=float(np.quantile(np.sqrt(pairs.formal) * years, _BEST)),
+        )
 
 
 class PixelLearner:
@@ -185,10 +160,27 @@ class PixelLearner:
     size : int
         Number of cells, M.
     options : SolveOptions
-    rule : SmoothingRule
-        How lambda is found.
+    account : Account
+        What is learnt, and what is given.
     learnt : LearntHere
-        Receives what is learnt beside the series.
+        Receives what is learnt of the pairs.
+    reach : int
+        As far from the diagonal the posterior covariance is needed.
+
+    Attributes
+    ----------
+    evidence : Evidence
+    hyper : Hyperparameters
+    axes : ndarray, shape (2, 2)
+        Rows: the axis along which the series changes most, and the one across.
+    tails : ndarray, shape (M - k,)
+        Factor of the precision of each change; below 1 where it is sudden.
+    offset_variance, season_variance : float
+        Prior variance of offsets [m^2/yr^2] and of seasonal displacements [m^2].
+    correlation : float
+        Of the noise of pairs that share an image.
+    freedom : float
+        Effective degrees of freedom of the fit of one component.
     """
 
     def __init__(
@@ -196,163 +188,221 @@ class PixelLearner:
         pairs: ObservedPairs,
         size: int,
         options: SolveOptions,
-        rule: SmoothingRule,
+        account: Account,
         learnt: LearntHere,
+        reach: int,
     ) -> None:
-        n, order = len(pairs.vx), rule.order
-        self._pairs, self._rule, self._learnt, self._robust = pairs, rule, learnt, options.robust
-        self._with_std = options.uncertainty
-        self._noisy = options.learn_noise and n >= _LEAST_TO_LEARN
-        self._offsetting = options.offsets and n >= _LEAST_TO_LEARN
-        self._system = PixelSystem.blank(pairs.spans, size, order)
-        vary = options.vary and n >= _LEAST_FOR_SHAPE[0] and size - order >= _LEAST_FOR_SHAPE[1]
-        design = Design.of(pairs.first_time, pairs.interval, order, size - order) if vary else None
-        self._problem = Problem.of(rule, self._system.matrix, self._system.rhs, np.ones(size))
-        self._smoothness = Smoothness(rule, self._problem, design, blind=options.robust)
-        self._noise = _Noise(np.full(2, np.nan))
-        self._active = np.empty(0, dtype=np.int64)
-        self._offsets: Offsets | None = None
-        # What offsets are expected to be before any is seen: 2 m/yr and 2 % of the speed.
-        speed = float(np.hypot(np.median(pairs.vx), np.median(pairs.vy)))
-        self._expected_offset2 = self._offset2 = (2.0 + 0.02 * speed) ** 2
+        order = options.derivative
+        self.pairs, self.account, self.learnt = pairs, account, learnt
+        self.typical = _Typical.of(pairs)
+        self._border = border_rows(
+            pairs.start, pairs.end, pairs.mission, offsets=account.offsets, season=account.season
+        )
+        self.evidence = Evidence(
+            pairs.spans, self._border, size, pairs.interval, order, reach, yearly=account.yearly
+        )
+        rows = self.evidence.rows
+        self.hyper = Hyperparameters.of(
+            pairs.first_time,
+            pairs.interval,
+            order,
+            rows.size,
+            self.typical.speed,
+            vary=account.vary,
+            yearly=rows.reach > 0,
+            axes=account.axes,
+            level_free=account.level is None and not account.cross_validated,
+        )
+        self.axes, self.tails = np.eye(2), np.ones(rows.size)
+        self.expected_offset = (2.0 + 0.02 * self.typical.speed) ** 2
+        self.most_season = self.typical.position**2
+        self.expected_season = _SEASON_SHARE**2 * self.most_season
+        self.offset_variance, self.season_variance = self.expected_offset, 0.01 * self.most_season
+        self.correlation, self.passes = 0.0, 0
+        self._validation = CrossValidation(options, pairs.interval) if account.cross_validated else None
+        self.freedom = np.nan
+        self._images = Images.of(pairs.first_image, pairs.second_image, pairs.images)
+        self._values = np.stack([pairs.vx, pairs.vy])
 
-    def run(self) -> Estimate | None:
-        """Make the passes; None if the normal equations cannot be solved."""
-        moving = self._robust or self._noisy or self._offsetting
-        # After the choice the noise is learnt again; offsets start in the second pass settle in the third.
-        least = CHOICE + 2 if self._noisy else (2 if self._offsetting else 0)
-        # Where nothing moves from pass to pass, only the passes that choose are made.
-        turn = 0 if moving else (FIRST_SHAPE if self._smoothness.design is not None else CHOICE)
-        before = None
-        while True:
-            if not self._solve(turn):
+    @property
+    def weights(self) -> NDArray[np.float64]:
+        """1 / variance times trust and credit, shape (n,)."""
+        return self.learnt.u * self.learnt.credit / self.learnt.variance
+
+    def prior(
+        self,
+        theta: NDArray[np.float64] | None = None,
+        season_variance: float | None = None,
+        tails: NDArray[np.float64] | None = None,
+    ) -> Prior:
+        """Give the prior of some hyperparameters; by default of those found so far."""
+        theta = self.hyper.theta if theta is None else theta
+        own, yearly = self.hyper.precisions(theta)
+        season = self.season_variance if season_variance is None else season_variance
+        border = np.where(self._border.is_season, season, self.offset_variance)
+        return Prior(own * (self.tails if tails is None else tails), yearly, float(np.exp(theta[-1])), border)
+
+    def turned(self) -> NDArray[np.float64]:
+        """Give the velocities along both axes, shape (2, n)."""
+        return self.axes @ self._values
+
+    def gap_tails(self) -> NDArray[np.float64]:
+        """Give the factors of the precisions whose inverses are the mean inverses of the tails."""
+        return self.tails * (_TAIL / (_TAIL + 2.0)) if self.account.tails else self.tails
+
+    def value_of(self, start: Start) -> float:
+        """Give -2 log posterior probability of hyperparameters, up to a constant."""
+        posterior = self.evidence.solve(self.prior(start.theta, start.season_variance))
+        return posterior.value + self.hyper.cost(start.theta)
+
+    def run(self) -> Posterior | None:
+        """Make the passes and enter the data for the last solution; None if the equations cannot be solved."""
+        account, learnt = self.account, self.learnt
+        annealed = _ANNEALED if account.noise and account.robust else ()
+        extra = self.typical.spread
+        formal = self.pairs.formal
+        last = _MOST_PASSES if account.moves else 1
+        for turn in range(last):
+            self.passes = turn
+            if turn < len(annealed):
+                learnt.variance[:] = formal + (annealed[turn] * extra) ** 2
+            self._enter()
+            if self.hyper.level_free and turn in _CHOICES:
+                self._choose(turn)
+            found = self._improve(_STEPS_WHILE_ANNEALED if turn < len(annealed) else 1)
+            if found is None:
                 return None
-            series = self._system.series
-            moved = np.inf if before is None else np.abs(series - before).max()
-            before = series.copy()
-            done = not self._smoothness.open and turn >= least
-            if turn >= MAX_PASSES + 2 or (done and (moved <= MOVE_TOLERANCE or not self._robust)):
-                return self._estimate(turn if moving else 0)
-            if moving:
-                self._judge_pairs(turn)
-            turn += 1
+            posterior, spread, moved = found
+            change = self._judge(posterior, spread, turn, annealed=turn < len(annealed) - 1)
+            if turn >= len(annealed) + 3 and change < _STILL and moved < _SETTLED:
+                break
+        self._enter()
+        posterior = self.evidence.solve(self.prior(), both=True)
+        return posterior if np.isfinite(posterior.value) else None
 
-    def _solve(self, turn: int) -> bool:
-        """Solve for the series, and for offsets beside it; False if the matrix cannot be factorised."""
-        system, learnt, noise, smoothness = self._system, self._learnt, self._noise, self._smoothness
-        rule = self._rule
-        self._active = self._active[:0]
-        # The prior of the offsets is in units of the noise, so they start after the first pass.
-        if self._offsetting and turn > 0 and noise.mean_scatter > 0.0:
-            self._active = offset_missions(self._pairs.mission, learnt.u)
-            lost = np.ones(learnt.offset.shape[1], dtype=bool)
-            lost[self._active] = False
-            learnt.offset[:, lost] = 0.0
-        self._offsets = None
-        w = np.empty(len(learnt.u))
-        worth, noise.precision = _weigh(learnt.u, learnt.credit, learnt.variance, w)
-        system.enter(w, *self._less_offsets())
-        if smoothness.open:
-            squares = weighted_square(w, system.vx), weighted_square(w, system.vy)
-            smoothness.update(turn, squares, worth)
-        penalty, stiff = system.penalty(smoothness.value, rule.order, rule.scale, smoothness.shape)
-        if np.isnan(smoothness.value) or not system.solve(penalty, stiff=stiff):
-            return False
-        if len(self._active) > 0:
-            self._correct_offsets()
-        system.form_residuals()
-        self._measure(penalty, worth)
-        if len(self._active) > 0 and noise.mean_scatter > 0.0:
-            self._expect_offsets()
-        return True
+    def _enter(self) -> None:
+        self.evidence.enter(self.weights, self.turned())
+        # lambda is in the units of weights of mean 1.
+        precision = float(np.mean(1.0 / self.learnt.variance))
+        level = self.account.level
+        if self._validation is not None:
+            worth = float((self.learnt.u * self.learnt.credit).sum())
+            level = self._validation.level(self.evidence.known, self.hyper.shape, worth, precision)
+        if level is not None:
+            self.hyper.theta[0] = self.hyper.mean[0] = level + np.log(precision)
 
-    def _less_offsets(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Give the data less the offsets found so far."""
-        vx, vy = self._pairs.vx, self._pairs.vy
-        if not self._offsetting:
-            return vx, vy
-        x, y = self._learnt.offset
-        return vx - x[self._pairs.mission], vy - y[self._pairs.mission]
-
-    def _correct_offsets(self) -> None:
-        """Solve for offsets beside the series: corrections of those that were taken from the data before."""
-        offset, active, system = self._learnt.offset, self._active, self._system
-        kappa = self._noise.mean_scatter / self._offset2
-        self._offsets = solve_offsets(system, self._pairs.mission, active, kappa, offset[:, active])
-        offset[:, active] += self._offsets.value
-        system.vx, system.vy = self._less_offsets()
-
-    def _offset_variances(self, offsets: Offsets) -> NDArray[np.float64]:
-        """Give the variance of each offset, shape (2, a) [m^2/yr^2]."""
-        return self._noise.scatter[:, None] * np.diag(offsets.inverse)
-
-    def _expect_offsets(self) -> None:
-        """Set the variance of the offsets' prior: the mean square of what was found and what was expected."""
-        assert self._offsets is not None
-        found = self._learnt.offset[:, self._active] ** 2 + self._offset_variances(self._offsets)
-        total = _TAU_PAIRS * self._expected_offset2 + float(found.sum())
-        self._offset2 = total / (_TAU_PAIRS + found.size)
-
-    def _measure(self, penalty: Penalty, worth: float) -> None:
-        """Form the selected inverse, the effective degrees of freedom and the scatter of both components."""
-        system, noise, inverse = self._system, self._noise, self._problem.inverse
-        selected_inverse(system.matrix, inverse)
-        fixed = penalty.alpha * penalty_trace(inverse, penalty.order, penalty.shape)
-        noise.edf = inverse.size - fixed + len(self._active)
-        left = worth - noise.edf
-        for k, r in enumerate((system.rx, system.ry)):
-            noise.scatter[k] = weighted_square(system.w, r) / left if left > 0.0 else np.nan
-
-    def _judge_pairs(self, turn: int) -> None:
-        """Learn the noise, and reweight the pairs."""
-        pairs, learnt, system, noise = self._pairs, self._learnt, self._system, self._noise
-        rx, ry = system.rx, system.ry
-        inverse, leverage = self._problem.inverse, np.empty(len(rx))
-        span_variances(inverse, np.arange(inverse.size), pairs.spans, leverage)
-        pull = np.minimum(system.w * leverage, _MOST_PULL)
-        images = pairs.first_image, pairs.second_image, pairs.images
-        if self._noisy and turn > 0 and noise.mean_scatter > 0.0:
-            energy = 0.5 * (rx**2 + ry**2) + noise.mean_scatter * leverage
-            mission_noise(
-                pairs.formal, pairs.interval / pairs.spans.rate, pairs.mission, energy,
-                learnt.u, learnt.scale, learnt.floor, learnt.jitter, learnt.variance,
-            )  # fmt: skip
-            if turn in (CHOICE - 1, CHOICE + 1):
-                noise.correlation = image_correlation(*images, rx, ry, learnt.variance, learnt.u)
-        if self._robust:
-            # A pair that pulls the series to itself leaves a short residual: studentised, it is seen.
-            reweight(1.0 / (learnt.variance * (1.0 - pull)), rx, ry, learnt.u)
-        if noise.correlation > 0.0:
-            give_credit(*images, learnt.u, noise.correlation, learnt.credit)
-
-    def _estimate(self, passes: int) -> Estimate:
-        """Write what was learnt in the units of the user, and give the series."""
-        learnt, noise, order = self._learnt, self._noise, self._rule.order
-        size, smoothing = self._system.series.shape[1], 10.0**self._smoothness.value
-        learnt.profile[:] = smoothing
-        if size > order:
-            nearest = np.clip(np.arange(size) - 1, 0, size - order - 1)
-            learnt.profile[:] *= np.sqrt(self._smoothness.shape[nearest])
-        if self._offsets is not None:
-            learnt.offset_std[:, self._active] = np.sqrt(self._offset_variances(self._offsets))
-        if self._noisy:
-            core = CORE_VARIANCE if self._robust else 1.0
-            learnt.variance[:] /= core
-            learnt.scale[:] = np.sqrt(learnt.scale / core)
-            learnt.floor[:] = np.sqrt(learnt.floor)
-            learnt.jitter[:] = np.sqrt(learnt.jitter) / DAYS_PER_YEAR
+    def _choose(self, turn: int) -> None:
+        """Choose levels, and the size of seasonal displacements, from a grid."""
+        if turn > 0 and self._border.is_season.any():
+            season, axes = cross_season(self)
+            if axes is not None:
+                self.axes = axes @ self.axes
+                self.hyper.theta[-1] = 0.0
+                self._enter()
         else:
-            learnt.variance[:] *= noise.mean_scatter * noise.precision
-        status, std = self._standard_deviations()
-        return Estimate(status, self._system.series, std, smoothing, noise.edf, passes, noise.correlation)
+            season = 0.01 * self.most_season
+        best = min(grid_of_starts(self, season, first=turn == 0), key=self.value_of)
+        self.hyper.theta, self.season_variance = best.theta, best.season_variance
 
-    def _standard_deviations(self) -> tuple[int, NDArray[np.float64] | None]:
-        """Give the status, and standard deviations if asked for, NaN where nothing is left to judge by."""
-        if not self._with_std:
-            return SOLVED, None
-        z, size, width = self._problem.inverse
-        variance = z[: size * (2 * width + 1)].reshape(size, -1)[:, width].copy()
-        if self._offsets is not None:
-            variance += self._offsets.extra
-        scatter = np.where(self._noise.scatter > 0.0, self._noise.scatter, np.nan)
-        return NO_FREEDOM if np.isnan(scatter).any() else SOLVED, np.sqrt(scatter[:, None] * variance)
+    def _improve(self, steps: int) -> tuple[Posterior, Spread, float] | None:
+        """Solve, and improve the hyperparameters, some times."""
+        moved = 0.0
+        for _ in range(steps):
+            prior = self.prior()
+            posterior = self.evidence.solve(prior, both=True)
+            if not np.isfinite(posterior.value):
+                return None
+            spread = self.evidence.spread(prior, posterior)
+            held = spread.own_variance.sum() + spread.yearly_variance.sum()
+            self.freedom = self.evidence.size - 0.5 * float(held)
+            moved = self.hyper.improve(spread)
+            self._resize(posterior)
+        return posterior, spread, moved
+
+    def _resize(self, posterior: Posterior) -> None:
+        """Learn the sizes of offsets and of seasonal displacements (MacKay's fixed point).
+
+        The ice has its seasons along its flow; what satellites add is seen across it, where nothing else is.
+        """
+        season = self._border.is_season
+        square = posterior.border**2
+        variance = np.diagonal(posterior.covariance, axis1=1, axis2=2)
+        if (~season).any():
+            self.offset_variance = _resized(
+                self.offset_variance, self.expected_offset, square[:, ~season], variance[:, ~season]
+            )
+        if season.any():
+            across = slice(1, 2) if self.account.axes else slice(0, 2)
+            self.season_variance = min(
+                _resized(
+                    self.season_variance, self.expected_season, square[across, season], variance[across, season]
+                ),
+                self.most_season,
+            )
+
+    def _judge(self, posterior: Posterior, spread: Spread, turn: int, *, annealed: bool) -> float:
+        """Judge the pairs anew, and learn their noise; returns the largest change of a weight."""
+        account, learnt, pairs = self.account, self.learnt, self.pairs
+        if account.tails:
+            shared = (spread.own + spread.own_variance).sum(axis=0) / np.maximum(self.tails, 1e-300)
+            self.tails = (_TAIL + 2.0) / (_TAIL + shared)
+        weights, residual = self.weights, self.turned()
+        leverage, mean = np.empty((2, len(weights))), np.empty(len(weights))
+        cells = np.arange(self.evidence.size)
+        roots = posterior.roots if self._border.size else None
+        for axis in range(2):
+            predict(pairs.spans, posterior.series[axis], mean)
+            residual[axis] -= mean
+            take_border(self._border, posterior.border[axis], residual[axis])
+            span_variances(self.evidence.inverses[axis], cells, pairs.spans, leverage[axis])
+        alone = leverage.copy() if turn in _CORRELATED else leverage
+        if roots is not None:
+            for axis in range(2):
+                columns = roots[axis].T @ posterior.columns[axis]
+                add_border_variances(
+                    pairs.spans, self._border, np.ascontiguousarray(roots[axis]), columns, leverage[axis]
+                )
+        if not annealed:
+            self._learn_noise(residual, leverage, alone, turn)
+        before = learnt.u.copy()
+        if account.robust:
+            trust(learnt.variance, np.minimum(weights * leverage, _MOST_PULL), residual, learnt.u)
+        if self.correlation > 0.0:
+            give_credit(self._images, learnt.u, self.correlation, learnt.credit)
+        if account.axes and turn <= _CHOICES[-1] + 2:
+            self._turn_axes(posterior)
+        return float(np.abs(learnt.u - before).max())
+
+    def _learn_noise(self, residual: NDArray, leverage: NDArray, alone: NDArray, turn: int) -> None:
+        account, learnt, pairs = self.account, self.learnt, self.pairs
+        energy = 0.5 * (residual**2).sum(axis=0) + leverage.mean(axis=0)
+        if account.noise:
+            span = pairs.end - pairs.start
+            mission_noise(
+                pairs.formal, span, pairs.mission, energy, learnt.u, learnt.scale, learnt.floor, learnt.jitter,
+                learnt.variance,
+            )  # fmt: skip
+            if turn in _CORRELATED:
+                self.correlation = image_correlation(
+                    self._images, pairs.spans, self.evidence.inverses, residual, alone, learnt.variance, learnt.u
+                )
+        else:
+            common = float((learnt.u * energy / pairs.formal).sum() / len(energy))
+            learnt.scale[np.unique(pairs.mission)] = common
+            learnt.variance[:] = common * pairs.formal
+
+    def _turn_axes(self, posterior: Posterior) -> None:
+        """Turn the axes: the first is the one along which most changes, in the series and in the season."""
+        own, _ = self.hyper.precisions()
+        x = np.diff(posterior.series, n=self.evidence.rows.order, axis=1)
+        season = posterior.border[:, self._border.is_season]
+        moment = (own * x) @ x.T + season @ season.T / self.season_variance
+        _, vectors = np.linalg.eigh(moment)
+        self.axes = vectors[:, ::-1].T @ self.axes
+
+
+def _resized(now: float, expected: float, square: NDArray, variance: NDArray) -> float:
+    """Improve a prior variance: squares over the number of unknowns that the data tell."""
+    told = float(np.maximum(1.0 - variance / now, 1e-3).sum())
+    new = (_OWN_NUMBERS * expected + float(square.sum())) / (_OWN_NUMBERS + told)
+    return now * min(max(new / now, _SLOWEST_CHANGE), _FASTEST_CHANGE)

@@ -1,16 +1,10 @@
-"""The CPU solver that learns while it solves: noise, mission offsets, and smoothness that changes in time.
+"""The CPU solver that learns while it solves: what pairs are worth, how rough the series is, and how sure.
 
-The posterior is that of the band solver with weights u_j c_j / sigma_j^2. From its residuals come, pass by
-pass, the robust weights u (Tukey's bisquare), the noise sigma of each mission and the credit c of pairs that
-share images (`noise_model`), the offsets of missions (`mission_offsets`) and the penalty of each difference
-(`roughness`).
-
-An automatic lambda is that of least generalised cross-validation, given the shape of the penalty, but not
-below a third of that of highest evidence. The evidence errs to the rough side where the truth is smoother
-than a random walk; cross-validation errs there where noise is correlated, and may then ask for no smoothing
-at all. Where a weak season comes in short bursts, the evidence may take it for noise, and ask for nearly a
-straight line: there cross-validation decides alone, if it is sure. Of four shapes of the penalty (constant,
-by months, by years, by both) the one of least cross-validation score is taken.
+One account of the pairs and of the ice, one criterion: the evidence, with weak priors of what it depends on.
+Pairs have noise of Student's t by mission (`noise_model`), images in common, offsets and seasonal displacements
+of their missions (`border`); the series changes by months and years, repeats itself from year to year as far as
+the pairs show it, changes along one axis more than across, and now and then suddenly (`hyperparameters`,
+`itslive_core.bands.changes`). Error bands count that all of this is learnt (`error_bands`).
 """
 
 from __future__ import annotations
@@ -20,26 +14,33 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from itslive_core.bands.spans import Spans, spans_of
+from itslive_core.inversion.learning.account import Account
+from itslive_core.inversion.learning.error_bands import axis_variances, component_variances
+from itslive_core.inversion.learning.evidence import group_means
 from itslive_core.inversion.learning.pixel import LearntHere, ObservedPairs, PixelLearner
 from itslive_core.inversion.pixels import PixelRows, solvable_pixels
-from itslive_core.inversion.search import SmoothingRule
 from itslive_core.inversion.solver import (
     FAILED,
+    SOLVED,
     BatchResult,
     Learnt,
     NoiseInputs,
     PixelBatch,
     SolveOptions,
 )
+from itslive_core.support.constants import DAYS_PER_YEAR
 
 if TYPE_CHECKING:
-    from itslive_core.inversion.learning.pixel import Estimate
+    from numpy.typing import NDArray
+
+    from itslive_core.inversion.learning.evidence import Posterior
 
 __all__ = ["LearningSolver"]
 
 
 class LearningSolver:
-    """Solves each pixel by band Cholesky and learns noise, offsets and changing smoothness on the way.
+    """Solves each pixel by band Cholesky and learns what it depends on, on the way.
 
     Thread-safe; its compiled parts work without Python's global lock.
     """
@@ -66,59 +67,118 @@ class LearningSolver:
         noise = batch.noise
         if noise is None:
             raise ValueError("the batch holds no noise inputs: give PixelBatch.noise")
-        rule = SmoothingRule.of(options, batch.operator.grid.interval)
         learnt = Learnt.blank(batch)
         result = replace(BatchResult.blank(batch, uncertainty=options.uncertainty), learnt=learnt)
-        for rows in solvable_pixels(batch, rule.order, result):
-            pairs = _observed(batch, noise, rows)
-            here = _learnt_at(result.robust_weights, learnt, rows)
-            here.variance[:] = pairs.formal
-            estimate = PixelLearner(pairs, rows.size, options, rule, here).run()
-            here.variance[:] = np.sqrt(here.variance)
-            if estimate is None:
+        for rows in solvable_pixels(batch, options.derivative, result):
+            pixel = _Pixel(batch, noise, rows, options, result, learnt)
+            if not pixel.solve():
                 result.status[rows.number] = FAILED
-            else:
-                _write(estimate, rows, result, learnt)
         return result
 
 
-def _observed(batch: PixelBatch, noise: NoiseInputs, rows: PixelRows) -> ObservedPairs:
-    """Take the observations of a pixel from its batch."""
-    grid, own = batch.operator.grid, rows.observations
-    return ObservedPairs(
-        spans=rows.spans,
-        first_time=(grid.first + rows.first_cell) * grid.interval,
-        interval=grid.interval,
-        vx=batch.vx[own],
-        vy=batch.vy[own],
-        formal=noise.variance[own],
-        mission=noise.mission[rows.pair],
-        first_image=noise.first_image[rows.pair].astype(np.int64),
-        second_image=noise.second_image[rows.pair].astype(np.int64),
-        images=noise.images,
-    )
+class _Pixel:
+    """One pixel of a batch, on the cells of its solution, and what is written of it."""
 
+    def __init__(
+        self,
+        batch: PixelBatch,
+        noise: NoiseInputs,
+        rows: PixelRows,
+        options: SolveOptions,
+        result: BatchResult,
+        learnt: Learnt,
+    ) -> None:
+        self.rows, self.options, self.result, self.learnt = rows, options, result, learnt
+        p, own, pair = rows.number, rows.observations, rows.pair
+        fine = batch.operator if batch.fine is None else batch.fine
+        self.grid, self.parts = fine.grid, batch.parts
+        spans, first, self.size = spans_of(Spans(*fine.columns), pair)
+        # Cells of the series that the cells of the solution lie in, counted from the pixel's first one.
+        self.groups = (first + np.arange(self.size)) // self.parts - rows.first_cell
+        start = (self.grid.first + first + spans.first + 1.0 - spans.head) * self.grid.interval
+        formal = noise.variance[own]
+        learnt.sigma[own] = formal
+        observed = ObservedPairs(
+            spans=spans,
+            first_time=(self.grid.first + first) * self.grid.interval,
+            interval=self.grid.interval,
+            start=start,
+            end=start + self.grid.interval / spans.rate,
+            vx=batch.vx[own],
+            vy=batch.vy[own],
+            formal=formal,
+            mission=noise.mission[pair],
+            first_image=noise.first_image[pair].astype(np.int64),
+            second_image=noise.second_image[pair].astype(np.int64),
+            images=noise.images,
+        )
+        self.here = LearntHere(
+            u=result.robust_weights[own],
+            credit=learnt.credit[own],
+            variance=learnt.sigma[own],
+            scale=learnt.scale[p],
+            floor=learnt.floor[p],
+            jitter=learnt.jitter[p],
+        )
+        account = Account.of(options, self.grid.interval)
+        self.learner = PixelLearner(
+            observed, self.size, options, account, self.here, reach=self.parts - 1
+        )
 
-def _learnt_at(u: np.ndarray, learnt: Learnt, rows: PixelRows) -> LearntHere:
-    """Give the room for what is learnt at a pixel."""
-    p, own = rows.number, rows.observations
-    return LearntHere(
-        u=u[own],
-        credit=learnt.credit[own],
-        variance=learnt.sigma[own],
-        scale=learnt.scale[p],
-        floor=learnt.floor[p],
-        jitter=learnt.jitter[p],
-        offset=learnt.offset[p],
-        offset_std=learnt.offset_std[p],
-        profile=learnt.profile[p, rows.cells],
-    )
+    def solve(self) -> bool:
+        """Estimate the pixel and write what was found; False if its equations cannot be solved."""
+        posterior = self.learner.run()
+        if posterior is None:
+            return False
+        rows, result = self.rows, self.result
+        p, axes = rows.number, self.learner.axes
+        series = axes.T @ group_means(posterior.series, self.groups)
+        std = None
+        if self.options.uncertainty:
+            variances = component_variances(axes, axis_variances(self.learner, posterior, self.groups))
+            std = np.sqrt(variances)
+        result.status[p], result.passes[p] = SOLVED, self.learner.passes
+        result.write_series(p, rows.cells, series, std)
+        self._write_learnt(posterior)
+        return True
 
+    def _write_learnt(self, posterior: Posterior) -> None:
+        """Write noise, offsets, displacements and smoothness, in the units of the user."""
+        learner, here, learnt, p = self.learner, self.here, self.learnt, self.rows.number
+        border, axes = learner.evidence.border, learner.axes
+        learnt.correlation[p] = learner.correlation
+        values = axes.T @ posterior.border
+        spread = np.sqrt((axes**2).T @ np.diagonal(posterior.covariance, axis1=1, axis2=2))
+        for mission, at in enumerate(border.offset_at):
+            if at >= 0:
+                learnt.offset[p, :, mission], learnt.offset_std[p, :, mission] = values[:, at], spread[:, at]
+        for mission, at in enumerate(border.season_at):
+            if at >= 0:
+                learnt.season[p, :, mission] = values[:, at : at + learnt.season.shape[-1]]
+        precision = float(np.mean(1.0 / here.variance))
+        prior = learner.prior()
+        self.result.edf[p] = learner.freedom
+        own = self._lambda_of(prior.own, precision)
+        self.result.smoothing[p] = float(np.exp(np.log(own).mean())) if len(own) else np.nan
+        learnt.profile[p, self.rows.cells] = self._by_cell(own)
+        learnt.yearly[p, self.rows.cells] = self._by_cell(self._lambda_of(prior.yearly, precision))
+        learnt.stiffer[p], learnt.axis[p] = np.sqrt(prior.stiffer), np.arctan2(axes[0, 1], axes[0, 0])
+        here.variance[:] = np.sqrt(here.variance)
+        here.scale[:] = np.sqrt(here.scale)
+        here.floor[:] = np.sqrt(here.floor)
+        here.jitter[:] = np.sqrt(here.jitter) / DAYS_PER_YEAR
 
-def _write(estimate: Estimate, rows: PixelRows, result: BatchResult, learnt: Learnt) -> None:
-    """Put the estimate of a pixel into the results of its batch; cells that no pair overlaps stay empty."""
-    p = rows.number
-    result.status[p], result.passes[p] = estimate.status, estimate.passes
-    result.smoothing[p], result.edf[p] = estimate.smoothing, estimate.edf
-    learnt.correlation[p] = estimate.correlation
-    result.write_series(p, rows.cells, estimate.series, estimate.std)
+    def _lambda_of(self, own: NDArray[np.float64], precision: float) -> NDArray[np.float64]:
+        """Give lambda of each change, in the units of weights of mean 1 and cells of the series."""
+        # lambda goes with the root of the length of the cells where the smoothness stays.
+        interval = self.grid.interval
+        scale = interval**self.options.derivative * np.sqrt(self.parts)
+        out: NDArray[np.float64] = np.sqrt(own / precision) * scale
+        return out
+
+    def _by_cell(self, own: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Give what belongs to changes at each cell of the series."""
+        if len(own) == 0:
+            return np.full(int(self.groups[-1]) + 1, np.nan)
+        nearest = np.clip(np.arange(self.size) - 1, 0, len(own) - 1)
+        return group_means(own[nearest], self.groups)

@@ -1,0 +1,216 @@
+"""What missions add to the motion of the ice: offsets, and positions that change with the season; compiled.
+
+Pair j of mission m reads A_j v + o_m + s_m . g_j. The offset o_m is 0 for the reference mission. s_m are four
+displacements [m]: shadows, snow and the state of the surface move what a satellite sees by
+
+    s_1 cos t + s_2 sin t + s_3 cos 2t + s_4 sin 2t,      t the time of the year in radians,
+
+so that a pair reads the difference of its two dates over its span: g_j is that of the four waves, in 1/yr. What
+pairs of a year show of it is next to nothing, what those of weeks show is much. Both have normal priors of mean
+0, and are unknowns beside the series.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from itslive_core.observations.missions import MISSIONS, missions_with_offset
+from itslive_core.support.compiled import kernel
+from itslive_core.support.constants import DAYS_PER_YEAR
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from itslive_core.bands.spans import Spans
+
+__all__ = ["WAVES", "BorderRows", "add_border_variances", "border_moments", "border_rows", "project_border", "take_border"]
+
+WAVES = 4
+"""Displacements of a mission: cosine and sine of the year and of half of it."""
+
+
+class BorderRows(NamedTuple):
+    """Which unknowns beside the series a pair depends on, and how.
+
+    Parameters
+    ----------
+    mission : ndarray of int64, shape (n,)
+    offset_at, season_at : ndarray of int64, shape (missions,)
+        Number of the unknown offset, and of the first displacement, of each mission; -1 if it has none.
+    waves : ndarray, shape (n, 4)
+        g of each pair [1/yr].
+    """
+
+    mission: NDArray
+    offset_at: NDArray
+    season_at: NDArray
+    waves: NDArray
+
+    @property
+    def size(self) -> int:
+        """Number of unknowns, K."""
+        return int((self.offset_at >= 0).sum() + WAVES * (self.season_at >= 0).sum())
+
+    @property
+    def is_season(self) -> NDArray[np.bool_]:
+        """Which unknowns are displacements, shape (K,)."""
+        return np.arange(self.size) >= (self.offset_at >= 0).sum()
+
+
+def border_rows(
+    start: NDArray[np.float64],
+    end: NDArray[np.float64],
+    mission: NDArray[np.int64],
+    *,
+    offsets: bool,
+    season: bool,
+) -> BorderRows:
+    """Choose the unknowns beside the series of a pixel.
+
+    Parameters
+    ----------
+    start, end : ndarray, shape (n,)
+        Dates [days since 1970-01-01].
+    mission : ndarray of int64, shape (n,)
+        Positions in `itslive_core.observations.missions.MISSIONS`.
+    offsets, season : bool
+        Which kinds there are.
+    """
+    counts = np.bincount(mission, minlength=len(MISSIONS))
+    offset_at, season_at = np.full((2, len(MISSIONS)), -1, dtype=np.int64)
+    n = 0
+    for m in missions_with_offset(counts.astype(np.float64)) if offsets else ():
+        offset_at[m] = n
+        n += 1
+    for m in np.flatnonzero(counts) if season else ():
+        season_at[m] = n
+        n += WAVES
+    first, last = (2.0 * np.pi / DAYS_PER_YEAR * dates for dates in (start, end))
+    years = (end - start) / DAYS_PER_YEAR
+    waves = np.empty((len(start), WAVES))
+    for k, (wave, pace) in enumerate(((np.cos, 1), (np.sin, 1), (np.cos, 2), (np.sin, 2))):
+        waves[:, k] = (wave(pace * last) - wave(pace * first)) / years
+    return BorderRows(mission, offset_at, season_at, waves)
+
+
+@kernel(error_model="numpy")
+def project_border(
+    spans: Spans, border: BorderRows, weights: NDArray, out: NDArray
+) -> None:  # pragma: no cover - compiled
+    """Form A'WB, column by column.
+
+    Parameters
+    ----------
+    spans : Spans
+        n pairs.
+    border : BorderRows
+    weights : ndarray, shape (n,)
+    out : ndarray, shape (K, M)
+        Receives the columns.
+    """
+    first, last, head, tail, rate = spans
+    mission, offset_at, season_at, waves = border
+    out[:] = 0.0
+    for j in range(len(first)):
+        m, w, p, q = mission[j], weights[j], first[j], last[j]
+        for k in range(-1, WAVES):
+            column = offset_at[m] if k < 0 else season_at[m] + k
+            if (offset_at[m] if k < 0 else season_at[m]) < 0:
+                continue
+            a = w if k < 0 else w * waves[j, k]
+            row = out[column]
+            if p == q:
+                row[p] += a
+                continue
+            a *= rate[j]
+            row[p] += head[j] * a
+            for c in range(p + 1, q):
+                row[c] += a
+            row[q] += tail[j] * a
+
+
+@kernel(error_model="numpy")
+def border_moments(
+    border: BorderRows, weights: NDArray, vx: NDArray, vy: NDArray, square: NDArray, product: NDArray
+) -> None:  # pragma: no cover - compiled
+    """Form B'WB, shape (K, K), and B'W vx and B'W vy, shape (2, K)."""
+    mission, offset_at, season_at, waves = border
+    square[:] = 0.0
+    product[:] = 0.0
+    at, values = np.empty(1 + WAVES, dtype=np.int64), np.empty(1 + WAVES)
+    for j in range(len(weights)):
+        n = _unknowns(border, j, at, values)
+        for a in range(n):
+            wa = weights[j] * values[a]
+            product[0, at[a]] += wa * vx[j]
+            product[1, at[a]] += wa * vy[j]
+            for b in range(n):
+                square[at[a], at[b]] += wa * values[b]
+
+
+@kernel(error_model="numpy")
+def _unknowns(border: BorderRows, j: int, at: NDArray, values: NDArray) -> int:  # pragma: no cover - compiled
+    """Write which unknowns pair j depends on, and how much; give their number."""
+    m, n = border.mission[j], 0
+    if border.offset_at[m] >= 0:
+        at[0], values[0] = border.offset_at[m], 1.0
+        n = 1
+    if border.season_at[m] >= 0:
+        for k in range(WAVES):
+            at[n], values[n] = border.season_at[m] + k, border.waves[j, k]
+            n += 1
+    return n
+
+
+@kernel(error_model="numpy")
+def take_border(border: BorderRows, value: NDArray, residual: NDArray) -> None:  # pragma: no cover - compiled
+    """Subtract B b from one component of residuals, in place; b has the shape (K,)."""
+    at, values = np.empty(1 + WAVES, dtype=np.int64), np.empty(1 + WAVES)
+    for j in range(len(residual)):
+        for a in range(_unknowns(border, j, at, values)):
+            residual[j] -= values[a] * value[at[a]]
+
+
+@kernel(error_model="numpy")
+def add_border_variances(
+    spans: Spans, border: BorderRows, root: NDArray, columns: NDArray, variance: NDArray
+) -> None:  # pragma: no cover - compiled
+    """Add |L' (B_j - H' A_j)|^2, what unknown b add to the variance of what each pair is expected to read.
+
+    Parameters
+    ----------
+    spans : Spans
+        n pairs.
+    border : BorderRows
+    root : ndarray, shape (K, K)
+        L, with L L' the covariance of b.
+    columns : ndarray, shape (K, M)
+        L'H, H = N^-1 A'WB.
+    variance : ndarray, shape (n,)
+        Is added to.
+    """
+    first, last, head, tail, rate = spans
+    size, cells = columns.shape
+    # Pair by pair the sums of all unknowns are read side by side.
+    total, value = np.zeros((cells + 1, size)), np.empty((cells, size))
+    for c in range(cells):
+        for k in range(size):
+            value[c, k] = columns[k, c]
+            total[c + 1, k] = total[c, k] + columns[k, c]
+    at, values = np.empty(1 + WAVES, dtype=np.int64), np.empty(1 + WAVES)
+    for j in range(len(first)):
+        n = _unknowns(border, j, at, values)
+        p, q, s = first[j], last[j], rate[j]
+        f, g = s * head[j], s * tail[j]
+        added = 0.0
+        for k in range(size):
+            if p == q:
+                mean = value[p, k]
+            else:
+                mean = f * value[p, k] + g * value[q, k] + s * (total[q, k] - total[p + 1, k])
+            for a in range(n):
+                mean -= values[a] * root[at[a], k]
+            added += mean * mean
+        variance[j] += added

@@ -1,0 +1,342 @@
+"""The evidence of a pixel's pairs, and the posterior of its series, for given hyperparameters.
+
+Both components of the velocity, turned into two axes, have the same data matrix and priors that differ by one
+factor. With W the weights 1 / sigma^2 of the pairs, times trust and credit, B the unknowns beside the series
+(`border`) with the prior variances T, P the precision of the series (`itslive_core.bands.changes`), and for each
+axis N = A'WA + gamma P, H = N^-1 A'WB, S = B'WB + T^-1 - (A'WB)'H:
+
+    -2 log p = sum_axes [ d'Wd - g'N^-1 g - t'S^-1 t + log |N| + log |S| + log |T| - log |gamma Q| ],
+
+g = A'Wd, t = B'Wd - (A'WB)'N^-1 g, up to a constant: what the prior leaves free, a polynomial of order k - 1, has
+a flat one. Mean and covariance of b are S^-1 t and S^-1; those of the series N^-1 g - H b and N^-1 + H S^-1 H'.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from itslive_core.bands.algebra import (
+    Band,
+    Inverse,
+    blank_band,
+    blank_inverse,
+    factorise,
+    log_determinant,
+    selected_inverse,
+    solve,
+)
+from itslive_core.bands.assembly import assemble
+from itslive_core.bands.changes import (
+    ChangeRows,
+    add_changes,
+    change_rows,
+    changes,
+    fill_changes,
+    own_diagonals,
+    spread_of_changes,
+)
+from itslive_core.bands.spans import Spans, reach_of
+from itslive_core.inversion.learning.border import BorderRows, border_moments, project_border
+from itslive_core.support.compiled import kernel
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["Evidence", "Known", "Posterior", "Prior", "Spread", "group_means"]
+
+
+class Prior(NamedTuple):
+    """Hyperparameters as the algebra sees them.
+
+    Parameters
+    ----------
+    own, yearly : ndarray, shape (M - k,)
+        Precision of each change, and of what it differs from that of the year before, along the first axis
+        [yr^2/m^2].
+    stiffer : float
+        gamma, by how much both are larger along the second axis; 1 or more.
+    border : ndarray, shape (K,)
+        T, the prior variance of each unknown beside the series.
+    """
+
+    own: NDArray
+    yearly: NDArray
+    stiffer: float
+    border: NDArray
+
+
+@dataclass(eq=False)
+class Posterior:
+    """Mean of the series and of what stands beside it, for one set of hyperparameters.
+
+    Parameters
+    ----------
+    value : float
+        -2 log p; infinite where a matrix cannot be factorised.
+    series : ndarray, shape (2, M)
+        Along both axes [m/yr].
+    columns : ndarray, shape (2, K, M)
+        H of each axis.
+    border, covariance : ndarray, shape (2, K) and (2, K, K)
+        Mean and covariance of b.
+    """
+
+    value: float
+    series: NDArray[np.float64]
+    columns: NDArray[np.float64]
+    border: NDArray[np.float64]
+    covariance: NDArray[np.float64]
+
+    @property
+    def roots(self) -> NDArray[np.float64]:
+        """L with L L' the covariance of b, shape (2, K, K)."""
+        return np.linalg.cholesky(self.covariance)
+
+
+class Spread(NamedTuple):
+    """What the posterior says of the changes, shape (2, M - k) each, in units of their prior.
+
+    Parameters
+    ----------
+    own, yearly : ndarray
+        Squares of the posterior mean, times the precision.
+    own_variance, yearly_variance : ndarray
+        Posterior variance, times the precision.
+    own_held, yearly_held : ndarray
+        What the data hold of each: how much smaller its posterior variance is than the prior one, 0 to 1.
+    """
+
+    own: NDArray[np.float64]
+    yearly: NDArray[np.float64]
+    own_variance: NDArray[np.float64]
+    yearly_variance: NDArray[np.float64]
+    own_held: NDArray[np.float64]
+    yearly_held: NDArray[np.float64]
+
+
+class Known(NamedTuple):
+    """The data of a pass, summed up.
+
+    Parameters
+    ----------
+    normal : Band
+        A'WA.
+    rhs : ndarray, shape (2, M)
+        A'Wd of both axes.
+    square : ndarray, shape (2,)
+        d'Wd of both axes.
+    columns, border, product : ndarray, shape (K, M), (K, K), (2, K)
+        A'WB, B'WB and B'Wd.
+    """
+
+    normal: Band
+    rhs: NDArray[np.float64]
+    square: NDArray[np.float64]
+    columns: NDArray[np.float64]
+    border: NDArray[np.float64]
+    product: NDArray[np.float64]
+
+
+class Evidence:
+    """The equations of one pixel, and room to solve them.
+
+    Parameters
+    ----------
+    spans : Spans
+        n rows on M cells.
+    border : BorderRows
+        K unknowns beside the series.
+    size : int
+        M.
+    interval : float
+        h [days].
+    order : int
+        k of the differences.
+    reach : int
+        The inverses are needed as far from their diagonals as this, at least.
+    yearly : bool
+        Changes may be compared with those of the year before.
+
+    Attributes
+    ----------
+    rows : ChangeRows
+    inverses : tuple of Inverse
+        Z = N^-1 of both axes after `spread`.
+    """
+
+    def __init__(
+        self, spans: Spans, border: BorderRows, size: int, interval: float, order: int, reach: int, *, yearly: bool
+    ) -> None:
+        rows = change_rows(interval, order, size)
+        if not yearly or rows.reach == 0:
+            rows = rows._replace(lag=rows.size)
+        self.spans, self.border, self.size = spans, border, size
+        self.rows: ChangeRows = rows
+        width = max(reach_of(spans, order), rows.reach + order if rows.reach else order, reach)
+        width = min(width, max(size - 1, order))
+        self._normal, self._work = blank_band(size, width), (blank_band(size, width), blank_band(size, width))
+        self.inverses: tuple[Inverse, Inverse] = (blank_inverse(size, width), blank_inverse(size, width))
+        self._prior, self._prior_inverse = blank_band(rows.size, rows.reach), blank_inverse(rows.size, rows.reach)
+        self._columns = np.empty((border.size, size))
+        self._known: Known | None = None
+
+    @property
+    def known(self) -> Known:
+        """The data that entered last."""
+        assert self._known is not None
+        return self._known
+
+    def enter(self, weights: NDArray[np.float64], values: NDArray[np.float64]) -> None:
+        """Sum up the data: weights, shape (n,), and velocities along both axes, shape (2, n)."""
+        rhs, count = np.empty((2, self.size)), self.border.size
+        assemble(self.spans, weights, values[0], values[1], self._normal, rhs)
+        square, product = np.zeros((count, count)), np.zeros((2, count))
+        if count:
+            project_border(self.spans, self.border, weights, self._columns)
+            border_moments(self.border, weights, values[0], values[1], square, product)
+        total = values**2 @ weights
+        self._known = Known(self._normal, rhs, total, self._columns, square, product)
+
+    def solve(self, prior: Prior, *, both: bool = False) -> Posterior:
+        """Solve for the series and what stands beside it.
+
+        Parameters
+        ----------
+        prior : Prior
+        both : bool
+            Keep a factor for each axis also where they are equal: `spread` follows.
+        """
+        known = self.known
+        count, size, rows = self.border.size, self.size, self.rows
+        out = Posterior(
+            math.inf,
+            np.empty((2, size)),
+            np.empty((2, count, size)),
+            np.zeros((2, count)),
+            np.zeros((2, count, count)),
+        )
+        fill_changes(self._prior, rows, prior.own, prior.yearly)
+        if rows.size and not factorise(self._prior):
+            return out
+        log_prior = log_determinant(self._prior) if rows.size else 0.0
+        value = float(known.square.sum()) - 2.0 * log_prior - rows.size * math.log(prior.stiffer)
+        diagonal = np.arange(count)
+        for axis, factor in enumerate((1.0, prior.stiffer)):
+            work = self._work[axis]
+            if axis == 0 or both or prior.stiffer != 1.0:
+                np.copyto(work.entries, known.normal.entries)
+                add_changes(work, rows, factor, prior.own, prior.yearly)
+                if not factorise(work):
+                    return out
+            else:
+                work = self._work[0]
+            right = np.vstack([known.rhs[axis : axis + 1], known.columns])
+            solve(work, right)
+            v, h = right[0], right[1:]
+            value += log_determinant(work) - float(known.rhs[axis] @ v)
+            if count:
+                schur = known.border - known.columns @ h.T
+                schur[diagonal, diagonal] += 1.0 / prior.border
+                rest = known.product[axis] - known.columns @ v
+                root = np.linalg.cholesky(0.5 * (schur + schur.T))
+                inverse = np.linalg.inv(root)
+                covariance = inverse.T @ inverse
+                b = covariance @ rest
+                value += 2.0 * float(np.log(np.diag(root)).sum()) + float(np.log(prior.border).sum())
+                value -= float(rest @ b)
+                v = v - b @ h
+                out.border[axis], out.covariance[axis] = b, covariance
+            out.series[axis], out.columns[axis] = v, h
+        out.value = value if math.isfinite(value) else math.inf
+        return out
+
+    def spread(self, prior: Prior, posterior: Posterior) -> Spread:
+        """Form the inverses of the last solution, and what they say of the changes.
+
+        Parameters
+        ----------
+        prior : Prior
+        posterior : Posterior
+            From `solve` with the same prior, ``both`` axes factorised.
+        """
+        rows, count = self.rows, self.border.size
+        free_own, free_yearly = np.empty((2, rows.size))
+        if rows.size:
+            selected_inverse(self._prior, self._prior_inverse)
+            own_diagonals(self._prior_inverse, rows, free_own, free_yearly)
+        x, against = changes(rows, posterior.series)
+        own_spread, yearly_spread = np.empty((2, 2, rows.size))
+        roots = posterior.roots if count else None
+        for axis in range(2):
+            selected_inverse(self._work[axis], self.inverses[axis])
+            spread_of_changes(self.inverses[axis], rows, own_spread[axis], yearly_spread[axis])
+            if roots is not None:
+                mine, theirs = changes(rows, roots[axis].T @ posterior.columns[axis])
+                own_spread[axis] += (mine**2).sum(axis=0)
+                yearly_spread[axis] += (theirs**2).sum(axis=0)
+        factor = np.array([[1.0], [prior.stiffer]])
+        own, yearly = factor * prior.own, factor * prior.yearly
+        own_variance, yearly_variance = own * own_spread, yearly * yearly_spread
+        return Spread(
+            own * x**2,
+            yearly * against**2,
+            own_variance,
+            yearly_variance,
+            np.clip(prior.own * free_own - own_variance, 1e-6, 1.0),
+            np.clip(prior.yearly * free_yearly - yearly_variance, 0.0, 1.0),
+        )
+
+    def variances(self, posterior: Posterior, groups: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Give the posterior variance of means of neighbouring cells, from the factors of the last solution.
+
+        Parameters
+        ----------
+        posterior : Posterior
+            From `solve`, ``both`` axes factorised.
+        groups : ndarray of int64, shape (M,)
+            Number of the mean that each cell belongs to: 0, 1, ... in order.
+
+        Returns
+        -------
+        ndarray, shape (2, g)
+            [m^2/yr^2]
+        """
+        out = np.empty((2, int(groups[-1]) + 1))
+        roots = posterior.roots if self.border.size else None
+        for axis in range(2):
+            selected_inverse(self._work[axis], self.inverses[axis])
+            mean_variances(self.inverses[axis], groups, out[axis])
+            if roots is not None:
+                out[axis] += (group_means(roots[axis].T @ posterior.columns[axis], groups) ** 2).sum(axis=0)
+        return out
+
+
+def group_means(values: NDArray[np.float64], groups: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Average neighbouring cells, shape (..., M), to means, shape (..., g); see `Evidence.variances`."""
+    begins = np.flatnonzero(np.diff(groups, prepend=-1))
+    counts = np.diff(begins, append=len(groups))
+    means: NDArray[np.float64] = np.add.reduceat(values, begins, axis=-1) / counts
+    return means
+
+
+@kernel(error_model="numpy")
+def mean_variances(inverse: Inverse, groups: NDArray, out: NDArray) -> None:  # pragma: no cover - compiled
+    """Write the variance of the mean of each group of neighbouring cells; the band of Z holds every group."""
+    z, size, width = inverse.entries, inverse.size, inverse.width
+    full = 2 * width + 1
+    begin = 0
+    while begin < size:
+        end = begin
+        while end < size and groups[end] == groups[begin]:
+            end += 1
+        total = 0.0
+        for i in range(begin, end):
+            row = i * full + width - i
+            for j in range(begin, end):
+                total += z[row + j]
+        out[groups[begin]] = total / (end - begin) ** 2
+        begin = end
