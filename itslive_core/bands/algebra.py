@@ -29,6 +29,7 @@ __all__ = [
     "mean_diagonal",
     "selected_inverse",
     "solve",
+    "solve_many",
 ]
 
 PAD = 4
@@ -210,6 +211,40 @@ def _solve_two(factor: Band, x: NDArray, y: NDArray) -> None:  # pragma: no cove
             u += b * x[after + o]
             v += b * y[after + o]
         x[i], y[i] = (x[i] - u) / pivot, (y[i] - v) / pivot
+
+
+@kernel(fastmath=FAST, error_model="numpy")
+def solve_many(factor: Band, rhs: NDArray) -> None:  # pragma: no cover - compiled
+    """Solve U'U X = B in place for many right-hand sides side by side.
+
+    Parameters
+    ----------
+    factor : Band
+        U from `factorise`.
+    rhs : ndarray, shape (size, c)
+        B, row by row; becomes X. For ten columns or more this is several times faster than `solve`.
+    """
+    band, size, width = factor.entries, factor.size, factor.width
+    stride, count = width + 1 + PAD, _U(rhs.shape[1])
+    flat = rhs.reshape(-1)
+    for i in range(size):
+        row, own = _U(i * stride), _U(i) * count
+        reciprocal = 1.0 / band[row]
+        for c in range(count):
+            flat[own + c] *= reciprocal
+        for o in range(1, min(width, size - 1 - i) + 1):
+            b, other = band[row + _U(o)], _U(i + o) * count
+            for c in range(count):
+                flat[other + c] -= b * flat[own + c]
+    for i in range(size - 1, -1, -1):
+        row, own = _U(i * stride), _U(i) * count
+        for o in range(1, min(width, size - 1 - i) + 1):
+            b, other = band[row + _U(o)], _U(i + o) * count
+            for c in range(count):
+                flat[own + c] -= b * flat[other + c]
+        reciprocal = 1.0 / band[row]
+        for c in range(count):
+            flat[own + c] *= reciprocal
 
 
 @kernel(error_model="numpy")

@@ -22,7 +22,7 @@ from itslive_core.support.constants import DAYS_PER_YEAR
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["ChangeRows", "add_changes", "change_rows", "changes", "fill_changes", "own_diagonals", "spread_of_changes"]
+__all__ = ["ChangeRows", "add_changes", "add_spread", "change_rows", "changes", "fill_changes", "own_diagonals", "spread_of_changes"]
 
 _NODES = 4
 """Of the cubic polynomial."""
@@ -199,6 +199,33 @@ def spread_of_changes(
                 part += values[q] * z[row + at[q]]
             total += values[p] * part
         yearly[i] = total
+
+
+@kernel(error_model="numpy")
+def add_spread(
+    rows: ChangeRows, columns: NDArray, own: NDArray, yearly: NDArray
+) -> None:  # pragma: no cover - compiled
+    """Add the squares of D_k R and of C D_k R, summed over the columns of R, shape (M, c)."""
+    d, before, lag, size = rows.own, rows.before, rows.lag, rows.size
+    count = columns.shape[1]
+    x = np.empty((size, count))
+    for i in range(size):
+        total = 0.0
+        for k in range(count):
+            value = 0.0
+            for p in range(len(d)):
+                value += d[p] * columns[i + p, k]
+            x[i, k] = value
+            total += value * value
+        own[i] += total
+    for i in range(lag, size):
+        total = 0.0
+        for k in range(count):
+            value = x[i, k]
+            for p in range(len(before)):
+                value += before[p] * x[i - lag + p, k]
+            total += value * value
+        yearly[i] += total
 
 
 @kernel()

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from itslive_core.bands.algebra import FAST
 from itslive_core.observations.missions import MISSIONS, missions_with_offset
 from itslive_core.support.compiled import kernel
 from itslive_core.support.constants import DAYS_PER_YEAR
@@ -99,7 +100,7 @@ def border_rows(
 def project_border(
     spans: Spans, border: BorderRows, weights: NDArray, out: NDArray
 ) -> None:  # pragma: no cover - compiled
-    """Form A'WB, column by column.
+    """Form A'WB by running sums along the series.
 
     Parameters
     ----------
@@ -107,28 +108,39 @@ def project_border(
         n pairs.
     border : BorderRows
     weights : ndarray, shape (n,)
-    out : ndarray, shape (K, M)
-        Receives the columns.
+    out : ndarray, shape (M, K)
+        Receives the columns side by side.
     """
     first, last, head, tail, rate = spans
     mission, offset_at, season_at, waves = border
+    cells, size = out.shape
+    change = np.zeros((cells + 1, size))
     out[:] = 0.0
     for j in range(len(first)):
-        m, w, p, q = mission[j], weights[j], first[j], last[j]
-        for k in range(-1, WAVES):
-            column = offset_at[m] if k < 0 else season_at[m] + k
-            if (offset_at[m] if k < 0 else season_at[m]) < 0:
-                continue
-            a = w if k < 0 else w * waves[j, k]
-            row = out[column]
-            if p == q:
-                row[p] += a
-                continue
-            a *= rate[j]
-            row[p] += head[j] * a
-            for c in range(p + 1, q):
-                row[c] += a
-            row[q] += tail[j] * a
+        m, p, q = mission[j], first[j], last[j]
+        w = weights[j] if p == q else weights[j] * rate[j]
+        f, g = (1.0, 0.0) if p == q else (head[j], tail[j])
+        begin = season_at[m]
+        if begin >= 0:
+            for k in range(WAVES):
+                a = w * waves[j, k]
+                out[p, begin + k] += f * a
+                out[q, begin + k] += g * a
+                if q > p + 1:
+                    change[p + 1, begin + k] += a
+                    change[q, begin + k] -= a
+        k = offset_at[m]
+        if k >= 0:
+            out[p, k] += f * w
+            out[q, k] += g * w
+            if q > p + 1:
+                change[p + 1, k] += w
+                change[q, k] -= w
+    for c in range(cells):
+        for k in range(size):
+            if c > 0:
+                change[c, k] += change[c - 1, k]
+            out[c, k] += change[c, k]
 
 
 @kernel(error_model="numpy")
@@ -139,41 +151,40 @@ def border_moments(
     mission, offset_at, season_at, waves = border
     square[:] = 0.0
     product[:] = 0.0
-    at, values = np.empty(1 + WAVES, dtype=np.int64), np.empty(1 + WAVES)
     for j in range(len(weights)):
-        n = _unknowns(border, j, at, values)
-        for a in range(n):
-            wa = weights[j] * values[a]
-            product[0, at[a]] += wa * vx[j]
-            product[1, at[a]] += wa * vy[j]
-            for b in range(n):
-                square[at[a], at[b]] += wa * values[b]
-
-
-@kernel(error_model="numpy")
-def _unknowns(border: BorderRows, j: int, at: NDArray, values: NDArray) -> int:  # pragma: no cover - compiled
-    """Write which unknowns pair j depends on, and how much; give their number."""
-    m, n = border.mission[j], 0
-    if border.offset_at[m] >= 0:
-        at[0], values[0] = border.offset_at[m], 1.0
-        n = 1
-    if border.season_at[m] >= 0:
-        for k in range(WAVES):
-            at[n], values[n] = border.season_at[m] + k, border.waves[j, k]
-            n += 1
-    return n
+        m, w = mission[j], weights[j]
+        o, s = offset_at[m], season_at[m]
+        if o >= 0:
+            square[o, o] += w
+            product[0, o] += w * vx[j]
+            product[1, o] += w * vy[j]
+        if s >= 0:
+            for a in range(WAVES):
+                wa = w * waves[j, a]
+                product[0, s + a] += wa * vx[j]
+                product[1, s + a] += wa * vy[j]
+                if o >= 0:
+                    square[o, s + a] += wa
+                    square[s + a, o] += wa
+                for b in range(WAVES):
+                    square[s + a, s + b] += wa * waves[j, b]
 
 
 @kernel(error_model="numpy")
 def take_border(border: BorderRows, value: NDArray, residual: NDArray) -> None:  # pragma: no cover - compiled
     """Subtract B b from one component of residuals, in place; b has the shape (K,)."""
-    at, values = np.empty(1 + WAVES, dtype=np.int64), np.empty(1 + WAVES)
+    mission, offset_at, season_at, waves = border
     for j in range(len(residual)):
-        for a in range(_unknowns(border, j, at, values)):
-            residual[j] -= values[a] * value[at[a]]
+        o, s, total = offset_at[mission[j]], season_at[mission[j]], 0.0
+        if o >= 0:
+            total += value[o]
+        if s >= 0:
+            for k in range(WAVES):
+                total += waves[j, k] * value[s + k]
+        residual[j] -= total
 
 
-@kernel(error_model="numpy")
+@kernel(fastmath=FAST, error_model="numpy")
 def add_border_variances(
     spans: Spans, border: BorderRows, root: NDArray, columns: NDArray, variance: NDArray
 ) -> None:  # pragma: no cover - compiled
@@ -186,31 +197,35 @@ def add_border_variances(
     border : BorderRows
     root : ndarray, shape (K, K)
         L, with L L' the covariance of b.
-    columns : ndarray, shape (K, M)
-        L'H, H = N^-1 A'WB.
+    columns : ndarray, shape (M, K)
+        H L, H = N^-1 A'WB.
     variance : ndarray, shape (n,)
         Is added to.
     """
     first, last, head, tail, rate = spans
-    size, cells = columns.shape
-    # Pair by pair the sums of all unknowns are read side by side.
-    total, value = np.zeros((cells + 1, size)), np.empty((cells, size))
+    mission, offset_at, season_at, waves = border
+    cells, size = columns.shape
+    total, mean = np.zeros((cells + 1, size)), np.empty(size)
     for c in range(cells):
         for k in range(size):
-            value[c, k] = columns[k, c]
-            total[c + 1, k] = total[c, k] + columns[k, c]
-    at, values = np.empty(1 + WAVES, dtype=np.int64), np.empty(1 + WAVES)
+            total[c + 1, k] = total[c, k] + columns[c, k]
     for j in range(len(first)):
-        n = _unknowns(border, j, at, values)
         p, q, s = first[j], last[j], rate[j]
-        f, g = s * head[j], s * tail[j]
+        f, g, inner = s * head[j], s * tail[j], s
+        if p == q:
+            f, g, inner = 1.0, 0.0, 0.0
+        after = min(p + 1, q)
+        for k in range(size):
+            mean[k] = f * columns[p, k] + g * columns[q, k] + inner * (total[q, k] - total[after, k])
+        o, w = offset_at[mission[j]], season_at[mission[j]]
+        if o >= 0:
+            for k in range(size):
+                mean[k] -= root[o, k]
+        if w >= 0:
+            a, b, c, d = waves[j, 0], waves[j, 1], waves[j, 2], waves[j, 3]
+            for k in range(size):
+                mean[k] -= a * root[w, k] + b * root[w + 1, k] + c * root[w + 2, k] + d * root[w + 3, k]
         added = 0.0
         for k in range(size):
-            if p == q:
-                mean = value[p, k]
-            else:
-                mean = f * value[p, k] + g * value[q, k] + s * (total[q, k] - total[p + 1, k])
-            for a in range(n):
-                mean -= values[a] * root[at[a], k]
-            added += mean * mean
+            added += mean[k] * mean[k]
         variance[j] += added

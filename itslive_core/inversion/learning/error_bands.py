@@ -6,7 +6,7 @@ Three things are added.
 - **Hyperparameters are not known exactly.** Along each of the three that decide most (the level, the yearly
   level, the size of seasonal displacements) the solution is found once more at one standard deviation to both
   sides, where -2 log of the posterior probability has risen by 1. By the law of total variance half the
-  squares of both moves are added, and half of what the variance changes.
+  squares of both moves are added.
 - **Changes have heavy tails.** The factor of each change is a gamma variable given the changes, and the variance
   of the series goes with the mean of its inverse, which is (q + 2) / q times the inverse of its mean. In a gap
   the band is that much wider.
@@ -32,7 +32,10 @@ if TYPE_CHECKING:
 
 __all__ = ["axis_variances", "component_variances"]
 
-_TRIES = 3
+_TRIES = 2
+_NEAR = 0.3, 3.0
+_LEAST_RISE = 0.16
+"""What is flat counts as 2.5 standard deviations wide."""
 _NEAREST, _FARTHEST = 0.1, 2.5
 """Limits of a standard deviation of a hyperparameter, in logarithms."""
 
@@ -63,12 +66,9 @@ def axis_variances(
     floor = centre.value + learner.hyper.cost(here.theta)
     for which in _free(learner):
         for side in (-1.0, 1.0):
-            there = _one_sd(learner, which, side, floor)
-            moved = learner.evidence.solve(learner.prior(*there), both=True)
-            if not np.isfinite(moved.value):
-                continue
-            shift = group_means(moved.series, groups) - series
-            total += 0.5 * (shift**2 + _variance_at(learner, there, groups) - variance)
+            moved, risen = _one_sd(learner, which, side, floor)
+            if np.isfinite(risen):
+                total += 0.5 * (group_means(moved.series, groups) - series) ** 2 / max(risen, _LEAST_RISE)
     satellites = 4.0 * learner.season_variance if learner.evidence.border.is_season.any() else 0.0
     return np.maximum(total, variance) + satellites
 
@@ -117,14 +117,18 @@ def _shifted(learner: PixelLearner, which: str, by: float) -> Start:
     return Start(theta, season)
 
 
-def _one_sd(learner: PixelLearner, which: str, side: float, floor: float) -> Start:
-    """Find where -2 log of the posterior probability has risen by 1, by its quadratic."""
-    distance = 1.0
+def _one_sd(learner: PixelLearner, which: str, side: float, floor: float) -> tuple[Posterior, float]:
+    """Solve near where -2 log of the posterior probability has risen by 1; give also by what it has risen."""
+    distance, risen = 1.0, np.inf
     for _ in range(_TRIES):
-        risen = learner.value_of(_shifted(learner, which, side * distance)) - floor
+        there = _shifted(learner, which, side * distance)
+        posterior = learner.evidence.solve(learner.prior(*there))
+        risen = posterior.value + learner.hyper.cost(there.theta) - floor
+        if _NEAR[0] < risen < _NEAR[1]:
+            break
         factor = 2.0 if not risen > 0.0 else 1.0 / np.sqrt(risen)
         distance = float(min(max(distance * factor, _NEAREST), _FARTHEST))
-    return _shifted(learner, which, side * distance)
+    return posterior, risen
 
 
 def _variance_at(learner: PixelLearner, start: Start, groups: NDArray[np.int64]) -> NDArray[np.float64]:

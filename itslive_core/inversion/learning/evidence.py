@@ -27,12 +27,13 @@ from itslive_core.bands.algebra import (
     factorise,
     log_determinant,
     selected_inverse,
-    solve,
+    solve_many,
 )
 from itslive_core.bands.assembly import assemble
 from itslive_core.bands.changes import (
     ChangeRows,
     add_changes,
+    add_spread,
     change_rows,
     changes,
     fill_changes,
@@ -79,7 +80,7 @@ class Posterior:
         -2 log p; infinite where a matrix cannot be factorised.
     series : ndarray, shape (2, M)
         Along both axes [m/yr].
-    columns : ndarray, shape (2, K, M)
+    columns : ndarray, shape (2, M, K)
         H of each axis.
     border, covariance : ndarray, shape (2, K) and (2, K, K)
         Mean and covariance of b.
@@ -129,7 +130,7 @@ class Known(NamedTuple):
         A'Wd of both axes.
     square : ndarray, shape (2,)
         d'Wd of both axes.
-    columns, border, product : ndarray, shape (K, M), (K, K), (2, K)
+    columns, border, product : ndarray, shape (M, K), (K, K), (2, K)
         A'WB, B'WB and B'Wd.
     """
 
@@ -181,7 +182,7 @@ class Evidence:
         self._normal, self._work = blank_band(size, width), (blank_band(size, width), blank_band(size, width))
         self.inverses: tuple[Inverse, Inverse] = (blank_inverse(size, width), blank_inverse(size, width))
         self._prior, self._prior_inverse = blank_band(rows.size, rows.reach), blank_inverse(rows.size, rows.reach)
-        self._columns = np.empty((border.size, size))
+        self._columns = np.empty((size, border.size))
         self._known: Known | None = None
 
     @property
@@ -215,7 +216,7 @@ class Evidence:
         out = Posterior(
             math.inf,
             np.empty((2, size)),
-            np.empty((2, count, size)),
+            np.empty((2, size, count)),
             np.zeros((2, count)),
             np.zeros((2, count, count)),
         )
@@ -234,21 +235,21 @@ class Evidence:
                     return out
             else:
                 work = self._work[0]
-            right = np.vstack([known.rhs[axis : axis + 1], known.columns])
-            solve(work, right)
-            v, h = right[0], right[1:]
+            right = np.column_stack([known.rhs[axis], known.columns])
+            solve_many(work, right)
+            v, h = right[:, 0], right[:, 1:]
             value += log_determinant(work) - float(known.rhs[axis] @ v)
             if count:
-                schur = known.border - known.columns @ h.T
+                schur = known.border - known.columns.T @ h
                 schur[diagonal, diagonal] += 1.0 / prior.border
-                rest = known.product[axis] - known.columns @ v
+                rest = known.product[axis] - v @ known.columns
                 root = np.linalg.cholesky(0.5 * (schur + schur.T))
                 inverse = np.linalg.inv(root)
                 covariance = inverse.T @ inverse
                 b = covariance @ rest
                 value += 2.0 * float(np.log(np.diag(root)).sum()) + float(np.log(prior.border).sum())
                 value -= float(rest @ b)
-                v = v - b @ h
+                v = v - h @ b
                 out.border[axis], out.covariance[axis] = b, covariance
             out.series[axis], out.columns[axis] = v, h
         out.value = value if math.isfinite(value) else math.inf
@@ -275,9 +276,7 @@ class Evidence:
             selected_inverse(self._work[axis], self.inverses[axis])
             spread_of_changes(self.inverses[axis], rows, own_spread[axis], yearly_spread[axis])
             if roots is not None:
-                mine, theirs = changes(rows, roots[axis].T @ posterior.columns[axis])
-                own_spread[axis] += (mine**2).sum(axis=0)
-                yearly_spread[axis] += (theirs**2).sum(axis=0)
+                add_spread(rows, posterior.columns[axis] @ roots[axis], own_spread[axis], yearly_spread[axis])
         factor = np.array([[1.0], [prior.stiffer]])
         own, yearly = factor * prior.own, factor * prior.yearly
         own_variance, yearly_variance = own * own_spread, yearly * yearly_spread
@@ -311,7 +310,8 @@ class Evidence:
             selected_inverse(self._work[axis], self.inverses[axis])
             mean_variances(self.inverses[axis], groups, out[axis])
             if roots is not None:
-                out[axis] += (group_means(roots[axis].T @ posterior.columns[axis], groups) ** 2).sum(axis=0)
+                columns = posterior.columns[axis] @ roots[axis]
+                out[axis] += (group_means(columns.T, groups) ** 2).sum(axis=0)
         return out
 
 

@@ -39,15 +39,15 @@ if TYPE_CHECKING:
 __all__ = ["LearntHere", "ObservedPairs", "PixelLearner"]
 
 _MOST_PULL = 0.75
-_ANNEALED = (0.5, 0.25, 0.1, 0.03)
+_ANNEALED = (0.5, 0.15, 0.05)
 """Noise that is added in the first passes, as shares of the spread of the data."""
-_STEPS_WHILE_ANNEALED = 3
-_MOST_PASSES = 18
+_STEPS_WHILE_ANNEALED = 2
+_MOST_PASSES = 15
 _CHOICES = (0, len(_ANNEALED), len(_ANNEALED) + 4)
 """Passes before which the levels are chosen anew."""
 _CORRELATED = (len(_ANNEALED), len(_ANNEALED) + 3, len(_ANNEALED) + 6)
 """Passes after which the correlation of pairs that share an image is measured."""
-_STILL, _SETTLED = 0.02, 0.1
+_STILL, _SETTLED = 0.05, 0.2
 """The passes end when no pair's weight moves by more than the first, and no hyperparameter by more than the second."""
 _TAIL = 4.0
 """Degrees of freedom of a change: sudden ones cost a logarithm, not a square."""
@@ -358,10 +358,8 @@ class PixelLearner:
         alone = leverage.copy() if turn in _CORRELATED else leverage
         if roots is not None:
             for axis in range(2):
-                columns = roots[axis].T @ posterior.columns[axis]
-                add_border_variances(
-                    pairs.spans, self._border, np.ascontiguousarray(roots[axis]), columns, leverage[axis]
-                )
+                columns = posterior.columns[axis] @ roots[axis]
+                add_border_variances(pairs.spans, self._border, roots[axis], columns, leverage[axis])
         if not annealed:
             self._learn_noise(residual, leverage, alone, turn)
         before = learnt.u.copy()

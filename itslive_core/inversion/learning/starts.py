@@ -20,8 +20,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Start", "cross_season", "grid_of_starts"]
 
-_LEVELS, _YEARLY = (-5.0, -1.0, 3.0, 7.0), (-4.0, 2.0, 8.0)
-"""Levels that are tried, relative to those expected, in logarithms of a precision."""
+_TRIED = (-5.0, -4.0), (-5.0, 2.0), (-5.0, 8.0), (-1.0, -4.0), (-1.0, 2.0), (3.0, -4.0), (3.0, 2.0), (7.0, 0.0)
+"""Levels and yearly levels that are tried, relative to those expected, in logarithms of a precision: a smooth
+series does not depend on the second."""
 _STILL = 7.0, 8.0
 """Level and stiffness of ice that hardly changes, along and across the flow."""
 _TURNS = 4
@@ -42,9 +43,9 @@ def grid_of_starts(learner: PixelLearner, season_variance: float, *, first: bool
     hyper = learner.hyper
     if not first:
         yield Start(hyper.theta.copy(), season_variance)
-    for level in _LEVELS:
-        for yearly in _YEARLY if learner.evidence.rows.reach else (None,):
-            yield Start(hyper.moved(level=level, yearly=yearly), season_variance)
+    tried = _TRIED if learner.evidence.rows.reach else {(level, 0.0): None for level, _ in _TRIED}
+    for level, yearly in tried:
+        yield Start(hyper.moved(level=level, yearly=yearly), season_variance)
 
 
 def cross_season(learner: PixelLearner) -> tuple[float, NDArray[np.float64] | None]:
