@@ -229,6 +229,11 @@ class Hyperparameters:
     _yearly: bool = True
 
     @property
+    def free(self) -> NDArray[np.intp]:
+        """Which hyperparameters may move."""
+        return np.flatnonzero(np.isfinite(self.precision))
+
+    @property
     def yearly_at(self) -> int:
         """Where the yearly level stands."""
         return len(self.theta) - 2 - MONTHS_PER_YEAR
@@ -263,7 +268,7 @@ class Hyperparameters:
 
     def cost(self, theta: NDArray[np.float64]) -> float:
         """Give -2 log prior, up to a constant."""
-        free = np.isfinite(self.precision)
+        free = self.free
         value = float((self.precision[free] * (theta - self.mean)[free] ** 2).sum())
         return value + (self.scale.prior(float(theta[0]))[0] if self.level_free else 0.0)
 
@@ -278,12 +283,11 @@ class Hyperparameters:
         held = float(spread.own_held[1].sum() + spread.yearly_held[1].sum())
         slope[-1] += mean - held
         hessian[-1, -1] += 0.75 * max(mean, held) + 1e-6
-        free = np.flatnonzero(np.isfinite(self.precision))
+        free = self.free
         if free.size == 0:
             return 0.0
-        slope += 2.0 * np.where(np.isfinite(self.precision), self.precision * (self.theta - self.mean), 0.0)
-        diagonal = np.arange(size)
-        hessian[diagonal, diagonal] += 2.0 * np.where(np.isfinite(self.precision), self.precision, 0.0) + 1e-9
+        slope[free] += 2.0 * self.precision[free] * (self.theta - self.mean)[free]
+        hessian[free, free] += 2.0 * self.precision[free] + 1e-9
         if self.level_free:
             _, first, second = self.scale.prior(float(self.theta[0]))
             slope[0] += first

@@ -181,6 +181,8 @@ class PixelLearner:
         Of the noise of pairs that share an image.
     freedom : float
         Effective degrees of freedom of the fit of one component.
+    misfit : float
+        Weighted sum of the squared residuals of both components.
     """
 
     def __init__(
@@ -220,7 +222,7 @@ class PixelLearner:
         self.offset_variance, self.season_variance = self.expected_offset, 0.01 * self.most_season
         self.correlation, self.passes = 0.0, 0
         self._validation = CrossValidation(options, pairs.interval) if account.cross_validated else None
-        self.freedom = np.nan
+        self.freedom, self.misfit = np.nan, np.nan
         self._images = Images.of(pairs.first_image, pairs.second_image, pairs.images)
         self._values = np.stack([pairs.vx, pairs.vy])
 
@@ -289,7 +291,9 @@ class PixelLearner:
             worth = float((self.learnt.u * self.learnt.credit).sum())
             level = self._validation.level(self.evidence.known, self.hyper.shape, worth, precision)
         if level is not None:
-            self.hyper.theta[0] = self.hyper.mean[0] = level + np.log(precision)
+            # Of the geometric mean, where the penalty changes in time.
+            middle = float(np.log(self.hyper.shape).mean()) if self.hyper.shape.size else 0.0
+            self.hyper.theta[0] = self.hyper.mean[0] = level + np.log(precision) - middle
 
     def _choose(self, turn: int) -> None:
         """Choose levels, and the size of seasonal displacements, from a grid."""
@@ -355,6 +359,7 @@ class PixelLearner:
             residual[axis] -= mean
             take_border(self._border, posterior.border[axis], residual[axis])
             span_variances(self.evidence.inverses[axis], cells, pairs.spans, leverage[axis])
+        self.misfit = float((weights * residual**2).sum())
         alone = leverage.copy() if turn in _CORRELATED else leverage
         if roots is not None:
             for axis in range(2):

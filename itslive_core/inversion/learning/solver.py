@@ -22,6 +22,7 @@ from itslive_core.inversion.learning.pixel import LearntHere, ObservedPairs, Pix
 from itslive_core.inversion.pixels import PixelRows, solvable_pixels
 from itslive_core.inversion.solver import (
     FAILED,
+    NO_FREEDOM,
     SOLVED,
     BatchResult,
     Learnt,
@@ -133,11 +134,15 @@ class _Pixel:
         rows, result = self.rows, self.result
         p, axes = rows.number, self.learner.axes
         series = axes.T @ group_means(posterior.series, self.groups)
-        std = None
+        std, status = None, SOLVED
         if self.options.uncertainty:
             variances = component_variances(axes, axis_variances(self.learner, posterior, self.groups))
             std = np.sqrt(variances)
-        result.status[p], result.passes[p] = SOLVED, self.learner.passes
+            worth = float((self.here.u * self.here.credit).sum())
+            if not (self.learner.misfit > 0.0 and worth > self.learner.freedom):
+                # Nothing is left to tell the noise from.
+                std[:], status = np.nan, NO_FREEDOM
+        result.status[p], result.passes[p] = status, self.learner.passes
         result.write_series(p, rows.cells, series, std)
         self._write_learnt(posterior)
         return True
@@ -158,8 +163,9 @@ class _Pixel:
         precision = float(np.mean(1.0 / here.variance))
         prior = learner.prior()
         self.result.edf[p] = learner.freedom
-        own = self._lambda_of(prior.own, precision)
-        self.result.smoothing[p] = float(np.exp(np.log(own).mean())) if len(own) else np.nan
+        level = np.exp(learner.hyper.theta[:1])
+        own = self._lambda_of(prior.own if len(prior.own) else level, precision)
+        self.result.smoothing[p] = float(np.exp(np.log(own).mean()))
         learnt.profile[p, self.rows.cells] = self._by_cell(own)
         learnt.yearly[p, self.rows.cells] = self._by_cell(self._lambda_of(prior.yearly, precision))
         learnt.stiffer[p], learnt.axis[p] = np.sqrt(prior.stiffer), np.arctan2(axes[0, 1], axes[0, 0])
@@ -180,5 +186,6 @@ class _Pixel:
         """Give what belongs to changes at each cell of the series."""
         if len(own) == 0:
             return np.full(int(self.groups[-1]) + 1, np.nan)
+        # Change i is centred on cell i + 1 where k = 2, and the last cells take the nearest one.
         nearest = np.clip(np.arange(self.size) - 1, 0, len(own) - 1)
         return group_means(own[nearest], self.groups)

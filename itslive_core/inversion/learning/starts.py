@@ -7,7 +7,7 @@ of what satellites add is measured across it; and the levels of both explanation
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
 
@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from itslive_core.inversion.learning.pixel import PixelLearner
+    from itslive_core.inversion.learning.evidence import Evidence, Prior
+    from itslive_core.inversion.learning.hyperparameters import Hyperparameters
 
 __all__ = ["Start", "cross_season", "grid_of_starts"]
 
@@ -38,7 +39,20 @@ class Start(NamedTuple):
     season_variance: float
 
 
-def grid_of_starts(learner: PixelLearner, season_variance: float, *, first: bool) -> Iterator[Start]:
+class Learner(Protocol):
+    """What is asked of a pixel: see `itslive_core.inversion.learning.pixel.PixelLearner`."""
+
+    hyper: Hyperparameters
+    evidence: Evidence
+    most_season: float
+    expected_season: float
+
+    def prior(self, theta: NDArray[np.float64], season_variance: float) -> Prior:
+        """Give the prior of some hyperparameters."""
+        ...
+
+
+def grid_of_starts(learner: Learner, season_variance: float, *, first: bool) -> Iterator[Start]:
     """Give what may be tried: the grid, and what was found so far unless this is the ``first`` time."""
     hyper = learner.hyper
     if not first:
@@ -48,12 +62,12 @@ def grid_of_starts(learner: PixelLearner, season_variance: float, *, first: bool
         yield Start(hyper.moved(level=level, yearly=yearly), season_variance)
 
 
-def cross_season(learner: PixelLearner) -> tuple[float, NDArray[np.float64] | None]:
+def cross_season(learner: Learner) -> tuple[float, NDArray[np.float64] | None]:
     """Measure seasonal displacements as if the ice did not change.
 
     Parameters
     ----------
-    learner : PixelLearner
+    learner : Learner
         Its data are entered.
 
     Returns
