@@ -21,6 +21,7 @@ from itslive_core.series.dataset import (
     time_coordinates,
     with_warnings,
 )
+from itslive_core.series.rice import speed_interval
 
 __all__ = [
     "DERIVED",
@@ -33,6 +34,7 @@ __all__ = [
     "grid_mapping",
     "point_dataset",
     "speed_and_std",
+    "speed_interval",
     "time_coordinates",
     "with_warnings",
 ]
