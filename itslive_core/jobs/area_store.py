@@ -119,9 +119,16 @@ class AreaStore:
         OutputError
             If the disk refuses.
         """
+        whole = {"job": self._group.attrs["job"], **attributes}
+        consolidated = self.path / ".zmetadata"
         try:
-            self._group.attrs.put({"job": self._group.attrs["job"], **attributes})
-            zarr.consolidate_metadata(str(self.path), zarr_format=2)
+            self._group.attrs.put(whole)
+            # Not consolidated anew: Zarr would stumble over the journal, and nothing else has changed.
+            known = json.loads(consolidated.read_text(encoding="utf-8"))
+            known["metadata"][".zattrs"] = whole
+            partial = consolidated.with_suffix(".partial")
+            partial.write_text(json.dumps(known), encoding="utf-8")
+            partial.replace(consolidated)
         except OSError as error:
             raise OutputError(f"cannot write to {self.path}: {error.strerror or error}") from error
 
@@ -172,8 +179,11 @@ class AreaStore:
 
 
 def warnings_in(path: str | os.PathLike[str]) -> list[str]:
-    """Read what a store of a finished job says of its quality, in sentences; none of an unfinished job."""
-    group = zarr.open_group(os.fspath(path), mode="r", zarr_format=2, use_consolidated=False)
+    """Read what the store of a job says of its quality, in sentences; none before the job is finished."""
+    try:
+        group = zarr.open_group(os.fspath(path), mode="r", zarr_format=2, use_consolidated=False)
+    except FileNotFoundError:
+        return []
     return str(group.attrs.get("warnings", "")).splitlines()
 
 
