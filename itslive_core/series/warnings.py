@@ -108,10 +108,12 @@ def warnings_of_area(counts: Sequence[int] | NDArray[np.int64]) -> str:
 
 def words_of(quality: NDArray[np.integer]) -> list[str]:
     """Say of each cell, shape (M,), what its flags mean, in a few words; empty where there is none."""
-    return [
-        ", ".join(words for bit, words in enumerate(QUALITY_WORDS) if int(value) >> bit & 1)
-        for value in quality
+    flags, which = np.unique(quality, return_inverse=True)
+    words = [
+        ", ".join(text for bit, text in enumerate(QUALITY_WORDS) if flag >> bit & 1)
+        for flag in flags.tolist()
     ]
+    return [words[i] for i in which.tolist()]
 
 
 def _has(quality: NDArray[np.integer], bit: int) -> NDArray[np.bool_]:
