@@ -132,7 +132,8 @@ def normalised_squares(
         filled = np.where(unknown, 0.0, series[p])
         here = slice(begin, end)
         square = (vx[here] - rows.apply(filled[0])) ** 2 + (vy[here] - rows.apply(filled[1])) ** 2
-        square /= variance[here]
+        noisy = variance[here] > 0.0  # a fit that leaves no residuals tells nothing of the noise
+        square = np.divide(square, variance[here], out=np.full(len(square), np.nan), where=noisy)
         below = np.concatenate(([0], np.cumsum(unknown)))
         square[below[rows.last + 1] > below[rows.first]] = np.nan
         if not scaled and not np.isnan(square).all():
