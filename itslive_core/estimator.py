@@ -33,8 +33,8 @@ class PixelEstimates:
     Parameters
     ----------
     series : mapping of ndarray, shape (P, M)
-        ``vx``, ``vy``, ``v`` and their standard deviations where they are known [m/yr]; ``coverage``; and as
-        int32 ``n_pairs``.
+        ``vx``, ``vy``, ``v`` and their standard deviations where they are known [m/yr]; ``coverage``; as
+        int32 ``n_pairs``; and as int16 ``quality``, from `itslive_core.series.quality.quality_of`.
     used : ndarray of int, shape (P,)
         Number of used pairs.
     solved : ndarray of bool, shape (P,)

@@ -13,7 +13,8 @@ import panel_material_ui as pmui
 from panel.viewable import Viewer
 
 from dashboard.state.estimators import OTHERS
-from dashboard.state.fit import saved_series, summary_of
+from dashboard.state.fit import cautions_of, saved_series, summary_of
+from dashboard.views.cautions import cautions_html
 from dashboard.views.decomposition import DecompositionView
 from dashboard.views.parts import Figure, card, hint, hint_text, html, stylesheet, title_row
 from dashboard.views.series import COMPONENTS
@@ -92,6 +93,9 @@ class SeriesCard(Viewer):
         self._summary = html(
             "", "itslive-summary", margin=(0, 12), sizing_mode="stretch_width", align="center"
         )
+        self._cautions = html(
+            "", "itslive-cautions", margin=(0, 16), sizing_mode="stretch_width", visible=False
+        )
         self._downloads = [self._download("csv", "CSV"), self._download("nc", "NetCDF")]
         session.estimators.param.watch(self._explain_files, "method")
         self._explain_files()
@@ -99,6 +103,7 @@ class SeriesCard(Viewer):
             title_row(
                 self.tabs, self._component, self._arrangement, self._crosses, self._summary, *self._downloads
             ),
+            self._cautions,
             self.figure.layout,
             *self._inside.values(),
             margin=(10, 0, 0, 0),
@@ -121,6 +126,8 @@ class SeriesCard(Viewer):
         process = self._series.process
         words = escape(summary_of(fit, process), quote=True) if fit else ""
         self._summary.object = f'<span title="{words}">{words}</span>' if words else ""
+        cautions = cautions_html(cautions_of(fit, process))
+        self._cautions.param.update(object=cautions, visible=bool(cautions))
         ready = saved_series(fit, process) is not None
         what = "series" if process is None else estimator_of(process.settings).name
         stem = f"{what}_{point.lat:.4f}_{point.lon:.4f}" if point else what

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from itslive_core import ImagePairs, InversionSettings, PairSelection
     from itslive_core.settings import Settings
 
-__all__ = ["Fit", "Process", "nothing_left", "saved_series", "shown_series", "summary_of"]
+__all__ = ["Fit", "Process", "cautions_of", "nothing_left", "saved_series", "shown_series", "summary_of"]
 
 
 @dataclass(frozen=True)
@@ -102,6 +102,12 @@ def saved_series(fit: Fit | None, process: Process | None) -> xr.Dataset | None:
     if fit is None or process is None:
         return fit.series if fit else None
     return None if process.pending else process.series
+
+
+def cautions_of(fit: Fit | None, process: Process | None = None) -> list[str]:
+    """Return what the series that is drawn should not be trusted for, in sentences."""
+    series = None if fit is None else shown_series(fit, process)
+    return [] if series is None else str(series.attrs.get("warnings", "")).splitlines()
 
 
 def nothing_left(total: int) -> str:

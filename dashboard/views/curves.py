@@ -11,6 +11,7 @@ import pandas as pd
 from bokeh.models import HoverTool
 
 from dashboard.colours import POINT_COLOURS
+from itslive_core.series.warnings import words_of
 from itslive_core.support.band_level import BAND_REACH
 
 if TYPE_CHECKING:
@@ -87,18 +88,23 @@ def curve_frame(dataset: xr.Dataset | None, component: str) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        By cell: time, begin, end [datetime64]; value, low, high, std [m/yr]; grade.
+        By cell: time, begin, end [datetime64]; value, low, high, std [m/yr]; grade; noted, what its quality
+        says in words. The band of the speed is its interval, which is not symmetric near 0.
     """
     if dataset is None:
         dates, numbers = np.empty(0, "datetime64[ns]"), np.empty(0)
         columns = dict.fromkeys(("value", "low", "high", "std"), numbers)
-        return pd.DataFrame({"time": dates, "begin": dates, "end": dates, **columns, "grade": numbers})
+        columns |= {"grade": numbers, "noted": np.empty(0, dtype=object)}
+        return pd.DataFrame({"time": dates, "begin": dates, "end": dates, **columns})
     value = np.asarray(dataset[component].values, dtype=float)
     name = f"{component}_std"
     std = np.asarray(dataset[name].values, dtype=float) if name in dataset else np.full_like(value, np.nan)
     low, high = value - BAND_REACH * std, value + BAND_REACH * std
     if component == "v":
         low = np.maximum(low, 0.0)
+        if "v_lower" in dataset:
+            low, high = (np.asarray(dataset[limit].values, dtype=float) for limit in ("v_lower", "v_upper"))
+    flags = dataset["quality"].values if "quality" in dataset else np.zeros(len(value), dtype=np.int16)
     begin, end = dataset["time_bnds"].values.T
     return pd.DataFrame(
         {
@@ -110,6 +116,7 @@ def curve_frame(dataset: xr.Dataset | None, component: str) -> pd.DataFrame:
             "high": high,
             "std": std,
             "grade": support(dataset),
+            "noted": np.array([words or "nothing" for words in words_of(flags)], dtype=object),
         }
     )
 
@@ -251,9 +258,9 @@ def second_line(one: Curve | None, component: str) -> hv.Curve:
 
 def _line(data: pd.DataFrame, one: Curve | None, width: float) -> hv.Curve:
     colour = one.colour if one else POINT_COLOURS[0]
-    return data.hvplot.line(x="time", y="value", hover_cols=["std"], hover=False, responsive=True).opts(
-        color=colour, line_width=width, apply_ranges=False
-    )
+    return data.hvplot.line(
+        x="time", y="value", hover_cols=["std", "noted"], hover=False, responsive=True
+    ).opts(color=colour, line_width=width, apply_ranges=False)
 
 
 def curve_sources(one: Curve | None, component: str) -> dict[str, dict[str, NDArray[Any]]]:
@@ -281,7 +288,7 @@ def curve_style(name: str, one: Curve | None) -> dict[str, str]:
 
 
 def _line_columns(data: pd.DataFrame) -> dict[str, NDArray[Any]]:
-    return {column: data[column].to_numpy() for column in ("time", "value", "std")}
+    return {column: data[column].to_numpy() for column in ("time", "value", "std", "noted")}
 
 
 def other_curves(others: list[Curve], component: str) -> hv.Contours:
@@ -312,6 +319,7 @@ def curve_hover(name: str = "Estimate") -> HoverTool:
             (name, "@value{0,0.0} m/yr"),
             ("± 1 std", "@std{0,0.0} m/yr"),
             ("Cell", "@time{%d %b %Y}"),
+            ("Noted", "@noted"),
         ],
         formatters={"@time": "datetime"},
         visible=False,

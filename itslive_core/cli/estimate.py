@@ -202,6 +202,8 @@ def estimate_point(task: Task[Any], estimator: Estimator) -> None:
     for line in _known_of(series, pairs.n_read):
         report.say(line)
     report.say(f"Wrote {series.sizes['time']:,} time steps to {task.output}")
+    for line in str(series.attrs["warnings"]).splitlines():
+        report.say(line)
 
 
 def _known_of(series: xr.Dataset, n_read: int) -> Iterator[str]:
@@ -238,6 +240,7 @@ def estimate_area(task: Task[Any], executor: Executor | None) -> int:
     """
     import itslive_core as itslive
     from itslive_core.export import write_area
+    from itslive_core.jobs.area_store import warnings_in
 
     output, report = task.output, task.report
     outline = _outline(task.target)
@@ -284,10 +287,13 @@ def estimate_area(task: Task[Any], executor: Executor | None) -> int:
             raise ItsliveError("no pixel of the area has enough image pairs: widen the filters or the area")
         if as_tif:
             write_area(store, output)
+        warnings = warnings_in(store)
     if n_new:
         report.say(f"{n_solved:,} pixels solved in {n_new} blocks; wrote {output}")
     else:
         report.say(f"{output} is finished already: nothing left to do")
+    for line in warnings:
+        report.say(line)
     if failures:
         click.echo(f"Error: {len(failures)} of {n_new} blocks failed: {'; '.join(failures[:3])}", err=True)
         return SOME_BLOCKS_FAILED

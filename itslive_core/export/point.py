@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from itslive_core.export.files import (
     PAIRS_SUFFIXES,
     SEASON_SUFFIXES,
@@ -132,6 +134,9 @@ def _write_netcdf(ds: xr.Dataset, path: Path) -> None:
             own["_FillValue"] = None  # CF, section 2.5.1: coordinates and bounds miss no value
         if variable.dtype.kind == "M":
             own |= {"dtype": "float64", "units": "days since 1970-01-01", "calendar": "standard"}
+        elif variable.dtype.kind == "i" and "flag_masks" in variable.attrs:
+            own["dtype"] = "int16"  # CF, section 3.5: the masks are of the same type
+            variable.attrs["flag_masks"] = np.asarray(variable.attrs["flag_masks"], dtype=np.int16)
         elif variable.dtype.kind == "i":
             own["dtype"] = "int32"
     ds["time"].attrs["bounds"] = "time_bnds"

@@ -40,6 +40,11 @@ SERIES_COLUMNS = (
     "epsg",
     "x [m]",
     "y [m]",
+    "v_lower [m/yr]",
+    "v_upper [m/yr]",
+    "azimuth [degree]",
+    "azimuth_std [degree]",
+    "quality",
 )
 PAIRS_COLUMNS = (
     "start",
@@ -103,6 +108,10 @@ def series_table(ds: xr.Dataset) -> pd.DataFrame:
     columns["epsg"] = epsg_of(ds)
     for name in ("x", "y"):
         columns[f"{name} [m]"] = float(ds[name]) if name in ds.coords else np.nan
+    for name in SERIES_COLUMNS[len(columns) :]:
+        variable = name.partition(" ")[0]
+        # Files of the first version have none of these.
+        columns[name] = ds[variable].values if variable in ds else None
     return pd.DataFrame(columns, columns=list(SERIES_COLUMNS), index=range(ds.sizes["time"]))
 
 

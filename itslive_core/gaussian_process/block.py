@@ -8,18 +8,21 @@ spread, the robust weights and the series itself.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from itslive_core.gaussian_process.data import PixelData
 from itslive_core.gaussian_process.dataset import series_columns
+from itslive_core.gaussian_process.evidence import squares_of
 from itslive_core.gaussian_process.fit import LEAST_PAIRS, Fit, distinct_spans, fit_steps, solve_with
 from itslive_core.gaussian_process.model import KernelShape
 from itslive_core.gaussian_process.point import harmonics_of
 from itslive_core.gaussian_process.torch_arrowhead import TorchArrowhead
 from itslive_core.gaussian_process.torch_batch import solve_many
 from itslive_core.inversion.prepare import filter_block
+from itslive_core.inversion.solver import observations_of
+from itslive_core.series.quality import PairEvidence, flags_of_pairs, quality_of
 from itslive_core.support.devices import pick_device
 
 if TYPE_CHECKING:
@@ -49,7 +52,7 @@ class GaussianProcessBlock:
     Parameters
     ----------
     columns : dict of ndarray, shape (P, M)
-        `BLOCK_COLUMNS` [m/yr]; NaN in pixels without pairs.
+        `BLOCK_COLUMNS` [m/yr]; NaN in pixels without pairs. And ``quality``, int16.
     count : ndarray of int32, shape (P, M)
         Used pairs that overlap each cell.
     covered : ndarray of float64, shape (P, M)
@@ -58,7 +61,7 @@ class GaussianProcessBlock:
         Number of used pairs.
     """
 
-    columns: dict[str, NDArray[np.float64]]
+    columns: dict[str, NDArray[Any]]
     count: NDArray[np.int32]
     covered: NDArray[np.float64]
     used: NDArray[np.int64]
@@ -100,6 +103,15 @@ def fit_block(
             shared.mission[rows],
         )
 
+    weight, square = np.ones(len(pair)), np.full(len(pair), np.nan)
+
+    def take(p: int, found: Fit, size: int) -> None:
+        """Take the series of a pixel, and what it did with its pairs."""
+        series, here = series_columns(found, size), slice(int(offsets[p]), int(offsets[p + 1]))
+        for name in BLOCK_COLUMNS:
+            result.columns[name][p] = series[name]
+        weight[here], square[here] = found.robust, squares_of(found)
+
     harmonics = harmonics_of(settings)
     hyperparameters = _learn([data_of(p) for p in _training_pixels(offsets, vx, vy)], settings, harmonics)
     able: list[tuple[int, PixelData]] = []
@@ -114,36 +126,42 @@ def fit_block(
         *_, found = fit_steps(
             data, settings.interval, trend=settings.trend, harmonics=harmonics, offsets=settings.offsets
         )
-        constant = series_columns(found, 1)
-        for name in BLOCK_COLUMNS:
-            result.columns[name][p] = constant[name][0]
-    if hyperparameters is None or not able:
-        return result
-    shape = KernelShape(settings.interval, settings.trend, harmonics)
-    layout = shape.layout(grid, shared.operator.bandwidth)
-    work = _MATRICES * len(able) * float(layout.unknowns) * layout.width**2
-    if pick_device(settings.device, len(able), work) == "cuda":
-        columns = solve_many(
-            [data for _, data in able],
-            grid,
-            shape,
-            hyperparameters,
-            layout,
-            TorchArrowhead(),
-            offsets=settings.offsets,
-            turns=_TURNS,
-        )
-        for name in BLOCK_COLUMNS:
-            result.columns[name][[p for p, _ in able]] = columns[name]
-        return result
-    for p, data in able:
-        missions = data.offset_missions() if settings.offsets else ()
-        found = solve_with(
-            data, grid, shape, data.units(), hyperparameters, missions, turns=_TURNS, layout=layout
-        )
-        series = series_columns(found, grid.size)
-        for name in BLOCK_COLUMNS:
-            result.columns[name][p] = series[name]
+        take(p, found, 1)
+    if hyperparameters is not None and able:
+        shape = KernelShape(settings.interval, settings.trend, harmonics)
+        layout = shape.layout(grid, shared.operator.bandwidth)
+        work = _MATRICES * len(able) * float(layout.unknowns) * layout.width**2
+        if pick_device(settings.device, len(able), work) == "cuda":
+            many, at = [data for _, data in able], np.array([p for p, _ in able])
+            columns, robust, squares = solve_many(
+                many,
+                grid,
+                shape,
+                hyperparameters,
+                layout,
+                TorchArrowhead(),
+                offsets=settings.offsets,
+                turns=_TURNS,
+            )
+            for name in BLOCK_COLUMNS:
+                result.columns[name][at] = columns[name]
+            rows = observations_of(offsets, at)
+            weight[rows], square[rows] = robust, squares
+        else:
+            for p, data in able:
+                missions = data.offset_missions() if settings.offsets else ()
+                units = data.units()
+                take(
+                    p,
+                    solve_with(
+                        data, grid, shape, units, hyperparameters, missions, turns=_TURNS, layout=layout
+                    ),
+                    grid.size,
+                )
+    evidence = PairEvidence(
+        shared.operator, shared.mission, offsets, pair, weight, square, np.ones(len(pair))
+    )
+    result.columns["quality"] = quality_of(flags_of_pairs(evidence), result.columns, result.covered)
     return result
 
 

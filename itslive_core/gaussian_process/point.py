@@ -30,12 +30,14 @@ from itslive_core.gaussian_process.dataset import (
     hyperparameter_attributes,
     series_columns,
 )
+from itslive_core.gaussian_process.evidence import point_flags
 from itslive_core.gaussian_process.fit import fit_steps
 from itslive_core.gaussian_process.settings import GaussianProcessSettings
 from itslive_core.inversion.point import use_pairs
 from itslive_core.observations.missions import MISSIONS, mission_numbers, reference_mission
 from itslive_core.observations.time_grid import TimeGrid
-from itslive_core.series import VARIABLES, common_attributes, filter_attributes, point_dataset
+from itslive_core.series import common_attributes, filter_attributes, point_dataset
+from itslive_core.series.quality import quality_of
 from itslive_core.support.constants import DAYS_PER_YEAR
 
 if TYPE_CHECKING:
@@ -189,7 +191,7 @@ def _result(fit: Fit, used: ImagePairs, attributes: dict[str, Any]) -> xr.Datase
     words = {"reason": fit.reason, **hyperparameter_attributes(fit)}
     if fit.offsets:
         words["reference_mission"] = MISSIONS[reference_mission(fit.data.counts)]
-    return add_hyperparameters(_dataset(grid, columns, used, {**attributes, **words}), fit)
+    return add_hyperparameters(_dataset(grid, columns, used, {**attributes, **words}, fit), fit)
 
 
 def _columns(settings: GaussianProcessSettings) -> list[str]:
@@ -199,22 +201,21 @@ def _columns(settings: GaussianProcessSettings) -> list[str]:
 
 
 def _dataset(
-    grid: TimeGrid, columns: dict[str, NDArray[np.float64]], used: ImagePairs, attributes: dict[str, Any]
+    grid: TimeGrid,
+    columns: dict[str, NDArray[np.float64]],
+    used: ImagePairs,
+    attributes: dict[str, Any],
+    fit: Fit | None = None,
 ) -> xr.Dataset:
-    """Add counts to the columns of a series, and describe them."""
-    operator = grid.operator(used.start, used.end)
-    columns = {
+    """Add counts and quality to the columns of a series, and describe them."""
+    operator, coverage = grid.operator(used.start, used.end), grid.coverage(used.start, used.end)
+    named: dict[str, NDArray[Any]] = {
         **{name: columns[name] for name in ("vx", "vy", "v", "vx_std", "vy_std", "v_std")},
         "n_pairs": operator.overlaps().astype(np.int32),
-        "coverage": grid.coverage(used.start, used.end),
-        **{name: values for name, values in columns.items() if name not in VARIABLES},
+        "coverage": coverage,
+        "quality": quality_of(point_flags(grid, used, columns, fit), columns, coverage),
     }
-    ds = point_dataset(
-        grid,
-        {k: v for k, v in columns.items() if k in VARIABLES},
-        used,
-        {**attributes, **filter_attributes(used.history, len(used))},
-    )
+    ds = point_dataset(grid, named, used, {**attributes, **filter_attributes(used.history, len(used))})
     for name in ("vx_std", "vy_std", "v_std"):
         ds[name].attrs["long_name"] = f"uncertainty of {name.removesuffix('_std')}: {_BAND}"
     mapping = {"grid_mapping": "mapping"} if "mapping" in ds else {}

@@ -38,7 +38,7 @@ def solve_many(
     *,
     offsets: bool,
     turns: int,
-) -> dict[str, NDArray[np.float64]]:
+) -> tuple[dict[str, NDArray[np.float64]], NDArray[np.float64], NDArray[np.float64]]:
     """Solve pixels with hyperparameters learnt elsewhere.
 
     Parameters
@@ -60,8 +60,11 @@ def solve_many(
 
     Returns
     -------
-    dict of ndarray, shape (P, M)
+    columns : dict of ndarray, shape (P, M)
         vx, vy, v, their standard deviations [m/yr], and vx_vy_cov [m^2/yr^2].
+    robust, squares : ndarray, shape (n,)
+        Robust weight of each pair, one pixel after the other, and its residual^2 / noise, summed over both
+        components.
 
     Raises
     ------
@@ -102,14 +105,18 @@ def solve_many(
             for p, both in enumerate(own):
                 here = slice(begin[p], begin[p + 1])
                 theta[k][p] = new_factors(both[k], theta[k][p], (u * squares[k])[here], values[k])
-    posteriors, _ = solve()
+    posteriors, squares = solve()
+    shorter = [
+        square * p.residuals**2 / (p.residuals**2 + p.fit_variance)
+        for square, p in zip(squares, posteriors, strict=True)
+    ]
     moments = []
     for k, posterior in enumerate(posteriors):
         mean, variance = posterior.series(layout)
         centre, scale = np.array([[both[k].centre, both[k].scale] for both in own]).T[..., None]
         moments.append((mean * scale + centre, np.sqrt(np.maximum(variance, 0.0)) * scale))
     cos, sin = np.array([data.direction for data in pixels]).T[..., None]
-    return along_axes((cos, sin), *moments)
+    return along_axes((cos, sin), *moments), u, np.sum(shorter, axis=0)
 
 
 def _together(

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from itslive_core.estimator import PixelEstimates
+from itslive_core.inversion.evidence import pair_flags
 from itslive_core.inversion.prepare import filter_block, solve_blocks
 from itslive_core.inversion.solver import NO_FREEDOM, SOLVED
 from itslive_core.series import speed_and_std
+from itslive_core.series.quality import quality_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,10 +40,13 @@ def solve_area(
     """
     used = [filter_block(pixels, shared, settings) for pixels in blocks]
     results = solve_blocks(shared, used, settings)
-    return [estimates_of(result, np.diff(own.offsets)) for result, own in zip(results, used, strict=True)]
+    return [
+        estimates_of(result, np.diff(own.offsets), pair_flags(result, shared, own))
+        for result, own in zip(results, used, strict=True)
+    ]
 
 
-def estimates_of(result: BatchResult, used: NDArray[np.int64]) -> PixelEstimates:
+def estimates_of(result: BatchResult, used: NDArray[np.int64], flags: NDArray[np.int16]) -> PixelEstimates:
     """Name the results of P pixels.
 
     Parameters
@@ -49,6 +54,8 @@ def estimates_of(result: BatchResult, used: NDArray[np.int64]) -> PixelEstimates
     result : BatchResult
     used : ndarray of int, shape (P,)
         Number of used pairs.
+    flags : ndarray of int16, shape (P, M)
+        What is known of them, from `itslive_core.inversion.evidence.pair_flags`.
     """
     vx, vy = result.values[:, 0], result.values[:, 1]
     known = result.std.shape[2] > 0
@@ -56,8 +63,9 @@ def estimates_of(result: BatchResult, used: NDArray[np.int64]) -> PixelEstimates
     v, v_std = speed_and_std(vx, vy, vx_std, vy_std)
     named = {"vx": vx, "vy": vy, "v": v, "vx_std": vx_std, "vy_std": vy_std, "v_std": v_std}
     series = {name: values for name, values in named.items() if values is not None}
+    quality = quality_of(flags, series, result.covered)
     return PixelEstimates(
-        {"n_pairs": result.count, "coverage": result.covered, **series},
+        {"n_pairs": result.count, "coverage": result.covered, **series, "quality": quality},
         used,
         np.isin(result.status, (SOLVED, NO_FREEDOM)),
         {"smoothing_used": result.smoothing},

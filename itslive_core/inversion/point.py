@@ -22,13 +22,16 @@ import numpy as np
 
 from itslive_core.errors import SettingsError
 from itslive_core.filters.rejections import reject
+from itslive_core.inversion.evidence import pair_flags
 from itslive_core.inversion.prepare import solve_pixels
 from itslive_core.inversion.settings import InversionSettings
 from itslive_core.inversion.solver import FAILED, NO_FREEDOM, SOLVED, TOO_FEW, needed_pairs
+from itslive_core.observations.batches import Observations
 from itslive_core.observations.missions import MISSIONS
 from itslive_core.observations.shared_pairs import SharedPairs
 from itslive_core.observations.time_grid import TimeGrid
 from itslive_core.series import common_attributes, filter_attributes, point_dataset, speed_and_std
+from itslive_core.series.quality import quality_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -124,10 +127,12 @@ def invert(
     -------
     xarray.Dataset
         Dimension ``time`` (M cell centres) with ``time_bnds``; float64 ``vx, vy, v, vx_std, vy_std, v_std``
-        [m/yr], ``n_pairs`` and ``coverage``; scalar x, y, lon, lat; a grid mapping. Cells that no used pair
-        overlaps are NaN. Attributes hold every setting, what each filter left, ``smoothing_used``,
-        ``effective_degrees_of_freedom`` (NaN without uncertainty) and, where there is no estimate or no error
-        bars, the ``reason``. Without any used pair the axis is empty.
+        [m/yr], ``n_pairs``, ``coverage``, ``v_lower, v_upper`` [m/yr], ``azimuth, azimuth_std`` [degree from
+        true north] and ``quality`` (flags, see `itslive_core.series.quality`); scalar x, y, lon, lat; a grid
+        mapping. Cells that no used pair overlaps are NaN. Attributes hold every setting, what each filter
+        left, ``smoothing_used``, ``effective_degrees_of_freedom`` (NaN without uncertainty) and, where there
+        is no estimate or no error bars, the ``reason``; ``warnings`` are sentences, one a line. Without any
+        used pair the axis is empty.
 
     Raises
     ------
@@ -194,11 +199,17 @@ def series_of(solution: PointSolution, selection: PairSelection | None = None) -
         "reason": used.describe_empty() if n == 0 else reason_for(status, n, settings.derivative),
         **filter_attributes(used.history, n),
     }
-    return point_series(solution.shared.grid, result, used, attributes)
+    observed = Observations.at_point(used.vx, used.vy)
+    flags = pair_flags(result, solution.shared, observed)
+    return point_series(solution.shared.grid, result, flags[0], used, attributes)
 
 
 def point_series(
-    grid: TimeGrid, result: BatchResult, pairs: ImagePairs, attributes: Mapping[str, Any]
+    grid: TimeGrid,
+    result: BatchResult,
+    flags: NDArray[np.int16],
+    pairs: ImagePairs,
+    attributes: Mapping[str, Any],
 ) -> xr.Dataset:
     """Put the estimate of one pixel into a dataset.
 
@@ -208,6 +219,8 @@ def point_series(
         M cells.
     result : BatchResult
         Of one pixel.
+    flags : ndarray of int16, shape (M,)
+        What is known of its pairs.
     pairs : ImagePairs
         Gives the place.
     attributes : mapping
@@ -223,14 +236,12 @@ def point_series(
     vx, vy = result.values[0]
     vx_std, vy_std = result.std[0] if with_std else (nothing, nothing)
     v, v_std = speed_and_std(vx, vy, vx_std, vy_std)
+    assert v_std is not None
+    series = {"vx": vx, "vy": vy, "v": v, "vx_std": vx_std, "vy_std": vy_std, "v_std": v_std}
     columns = {
-        "vx": vx,
-        "vy": vy,
-        "v": v,
-        "vx_std": vx_std,
-        "vy_std": vy_std,
-        "v_std": v_std,
+        **series,
         "n_pairs": result.count[0],
         "coverage": result.covered[0],
+        "quality": quality_of(flags, series, result.covered[0]),
     }
     return point_dataset(grid, columns, pairs, attributes)

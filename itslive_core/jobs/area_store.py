@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import zarr
@@ -16,6 +16,8 @@ from itslive_core.errors import OutputError
 from itslive_core.estimators import estimator_of
 from itslive_core.season.pixels import AREA_VARIABLES
 from itslive_core.series import TIME_ATTRIBUTES, VARIABLES, grid_mapping
+from itslive_core.series.quality import FLAGS
+from itslive_core.series.warnings import count_pixels
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
     from itslive_core.observations.time_grid import TimeGrid
     from itslive_core.settings import Settings
 
-__all__ = ["AreaStore"]
+__all__ = ["AreaStore", "warnings_in"]
 
 _JOURNAL = ".itslive_blocks"
 _NOT_PART_OF_A_JOB = ("device",)
@@ -117,11 +119,38 @@ class AreaStore:
         OutputError
             If the disk refuses.
         """
+        whole = {"job": self._group.attrs["job"], **attributes}
+        consolidated = self.path / ".zmetadata"
         try:
-            self._group.attrs.put({"job": self._group.attrs["job"], **attributes})
-            zarr.consolidate_metadata(str(self.path), zarr_format=2)
+            self._group.attrs.put(whole)
+            # Not consolidated anew: Zarr would stumble over the journal, and nothing else has changed.
+            known = json.loads(consolidated.read_text(encoding="utf-8"))
+            known["metadata"][".zattrs"] = whole
+            partial = consolidated.with_suffix(".partial")
+            partial.write_text(json.dumps(known), encoding="utf-8")
+            partial.replace(consolidated)
         except OSError as error:
             raise OutputError(f"cannot write to {self.path}: {error.strerror or error}") from error
+
+    def count_flags(self) -> NDArray[np.int64]:
+        """Count the pixels in which something is to be said of the quality, see `count_pixels`.
+
+        Raises
+        ------
+        OutputError
+            If the store cannot be read back.
+        """
+        quality, speed = cast("zarr.Array", self._group["quality"]), cast("zarr.Array", self._group["v"])
+        _, rows, cols = quality.chunks
+        total = np.zeros(1 + len(FLAGS), dtype=np.int64)
+        try:
+            for row in range(0, quality.shape[1], rows):
+                for col in range(0, quality.shape[2], cols):
+                    here = (slice(None), slice(row, row + rows), slice(col, col + cols))
+                    total += count_pixels(np.asarray(quality[here]), np.isfinite(np.asarray(speed[here])))
+        except OSError as error:
+            raise OutputError(f"cannot read {self.path}: {error.strerror or error}") from error
+        return total
 
     def write(self, task: BlockTask, arrays: Mapping[str, NDArray]) -> None:
         """Write the values of a block, then note it as done.
@@ -147,6 +176,15 @@ class AreaStore:
                 os.fsync(journal.fileno())
         except OSError as error:
             raise OutputError(f"cannot write to {self.path}: {error.strerror or error}") from error
+
+
+def warnings_in(path: str | os.PathLike[str]) -> list[str]:
+    """Read what the store of a job says of its quality, in sentences; none before the job is finished."""
+    try:
+        group = zarr.open_group(os.fspath(path), mode="r", zarr_format=2, use_consolidated=False)
+    except FileNotFoundError:
+        return []
+    return str(group.attrs.get("warnings", "")).splitlines()
 
 
 def _identity(
@@ -181,6 +219,12 @@ def _continue(path: Path, job: Mapping[str, Any]) -> tuple[zarr.Group, frozenset
     if there != dict(job):
         differs = ", ".join(name for name in job if there.get(name) != job[name])
         raise OutputError(f"{path} holds another job (other {differs}): choose another name or remove it")
+    missing = [name for name in VARIABLES if name not in group]
+    if missing:
+        raise OutputError(
+            f"{path} was begun by an earlier version and has no {', '.join(missing)}: choose another name or"
+            " remove it"
+        )
     journal = path / _JOURNAL
     if not journal.exists():
         return group, frozenset()
@@ -222,12 +266,14 @@ def _create(
         )
 
     placed = {"grid_mapping": "mapping"}
-    for name in ("vx", "vy", "v", "vx_std", "vy_std", "v_std", "coverage"):
-        add(name, cube, "float32", np.nan, {**VARIABLES[name], **placed})
-    # Readers take a fill value for "missing", and 0 pairs is a number: counts have none.
-    add("n_pairs", cube, "int32", None, {**VARIABLES["n_pairs"], **placed})
-    for name, words in pixel_variables.items():
-        add(name, plane, "float32", np.nan, {**words, **placed})
+    # Readers take a fill value for "missing", and 0 pairs, or no flag, is a number: these have none.
+    whole_numbers = {"n_pairs": "int32", "quality": "int16"}
+    for name, words in VARIABLES.items():
+        kind, fill = (whole_numbers[name], None) if name in whole_numbers else ("float32", np.nan)
+        plain = ((key, v.tolist() if isinstance(v, np.ndarray) else v) for key, v in words.items())
+        add(name, cube, kind, fill, {**dict(plain), **placed})
+    for name, of_pixels in pixel_variables.items():
+        add(name, plane, "float32", np.nan, {**of_pixels, **placed})
     add(
         "n_pairs_used",
         plane,

@@ -14,6 +14,8 @@ from itslive_core.inversion.settings import InversionSettings
 from itslive_core.jobs.plan import available_workers, group_tasks
 from itslive_core.observations.shared_pairs import SharedPairs
 from itslive_core.season.pixels import SeasonRows, season_of_block
+from itslive_core.series import derived_columns
+from itslive_core.series.direction import north_of_map
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -218,7 +220,7 @@ class CubeWork:
         if self.coupled is not None:
             return self._coupled_series(self.coupled, blocks)
         found = self._estimator.area(self.shared[0], [pixels for _, pixels in blocks], self.settings)
-        return {task.name: _solved(task, one) for (task, _), one in zip(blocks, found, strict=True)}
+        return {task.name: self._solved(task, one) for (task, _), one in zip(blocks, found, strict=True)}
 
     def _coupled_series(
         self, coupled: CoupledBlocks, blocks: Sequence[tuple[BlockTask, PixelBlock]]
@@ -245,7 +247,8 @@ class CubeWork:
         for task, (result, alone) in zip(good, solved, strict=True):
             vx, vy = np.moveaxis(alone.result.values, 1, 0)
             before = {"vx": _cube_of(task, vx), "vy": _cube_of(task, vy)}
-            out[task.name] = replace(_solved(task, estimates_of(result, alone.used)), before=before)
+            estimates = estimates_of(result, alone.used, alone.flags)
+            out[task.name] = replace(self._solved(task, estimates), before=before)
         return out
 
     def _alone(
@@ -259,8 +262,23 @@ class CubeWork:
             return error
         if self._preview is not None and task.name not in self._previewed:
             self._previewed.add(task.name)
-            self._preview((task, _solved(task, estimates_of(alone.result, alone.used))))
+            estimates = estimates_of(alone.result, alone.used, alone.flags)
+            self._preview((task, self._solved(task, estimates)))
         return alone
+
+    def _solved(self, task: BlockTask, found: PixelEstimates) -> Solved:
+        """Put what is known of the pixels of a block, and what follows from it, into its rows and columns."""
+        block = task.block
+        x, y = self.cube.x[block.col0 : block.col1], self.cube.y[block.row0 : block.row1]
+        north = north_of_map(self.cube.crs, x[None, :], y[:, None]).reshape(-1, 1)
+        series = {**found.series, **derived_columns(found.series, north)}
+        arrays = {
+            name: _cube_of(task, values, _TYPES.get(name, "float32")) for name, values in series.items()
+        }
+        for name, values in found.of_pixels.items():
+            arrays[name] = values.astype("float32").reshape(task.block.shape)
+        arrays["n_pairs_used"] = found.used.astype("int32").reshape(task.block.shape)
+        return Solved(arrays, int(found.solved[task.mask.ravel()].sum()))
 
     def _with_season(self, block: tuple[BlockTask, PixelBlock, Solved]) -> Solved:
         """Add season, mean and trend to what a block gives."""
@@ -277,16 +295,7 @@ class CubeWork:
         return replace(solved, arrays=solved.arrays | of_pixels)
 
 
-def _solved(task: BlockTask, found: PixelEstimates) -> Solved:
-    """Put what is known of the pixels of a block into its rows and columns."""
-    arrays = {
-        name: _cube_of(task, values, "int32" if values.dtype.kind == "i" else "float32")
-        for name, values in found.series.items()
-    }
-    for name, values in found.of_pixels.items():
-        arrays[name] = values.astype("float32").reshape(task.block.shape)
-    arrays["n_pairs_used"] = found.used.astype("int32").reshape(task.block.shape)
-    return Solved(arrays, int(found.solved[task.mask.ravel()].sum()))
+_TYPES = {"quality": "int16", "n_pairs": "int32"}
 
 
 def _cube_of(task: BlockTask, values: NDArray, dtype: str = "float32") -> NDArray:

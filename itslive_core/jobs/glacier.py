@@ -28,7 +28,9 @@ from itslive_core.series import (
     common_attributes,
     filter_attributes,
     time_coordinates,
+    with_warnings,
 )
+from itslive_core.series.warnings import warnings_of_area
 
 if TYPE_CHECKING:
     import os
@@ -305,6 +307,8 @@ def _stream(
                     ]
                     done += len(finished_now)
                     yield from finished_now
+            if target is not None:
+                target.note(with_warnings(attributes, warnings_of_area(target.count_flags())))
         finally:
             closed.set()  # who does not want the results need not wait for groups to be finished
             for future in running:

@@ -18,11 +18,14 @@ from itslive_core.inversion.point import use_pairs
 from itslive_core.inversion.prepare import filter_block
 from itslive_core.moving_median.settings import MovingMedianSettings
 from itslive_core.moving_median.windows import medians, windows_of
+from itslive_core.observations.batches import Observations
 from itslive_core.observations.missions import mission_numbers
 from itslive_core.observations.selection import FilterStep
+from itslive_core.observations.shared_pairs import SharedPairs
 from itslive_core.observations.time_grid import TimeGrid
-from itslive_core.observations.weights import observation_weights
+from itslive_core.observations.weights import observation_variance, observation_weights
 from itslive_core.series import common_attributes, filter_attributes, point_dataset, speed_and_std
+from itslive_core.series.quality import PairEvidence, flags_of_pairs, normalised_squares, quality_of
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -31,7 +34,6 @@ if TYPE_CHECKING:
     from itslive_core.observations.blocks import PixelBlock
     from itslive_core.observations.pairs import ImagePairs
     from itslive_core.observations.selection import PairSelection
-    from itslive_core.observations.shared_pairs import SharedPairs
 
 __all__ = ["fit_moving_median", "median_of_block"]
 
@@ -74,7 +76,6 @@ def fit_moving_median(
     note = f"spans up to the window of {settings.window:g} days"
     used = used.take(keep, FilterStep("window", kept, len(used) - kept, note))
     grid = TimeGrid.covering(used.start, used.end, settings.interval)
-    operator = grid.operator(used.start, used.end)
     weights = observation_weights(
         settings.weights,
         np.array([0, kept]),
@@ -103,10 +104,15 @@ def fit_moving_median(
         "reason": reason,
         **filter_attributes(used.history, kept),
     }
+    coverage = grid.coverage(used.start, used.end)
+    observed = Observations.at_point(used.vx, used.vy)
+    shared = SharedPairs.make(used, np.ones(kept, dtype=bool), grid)
+    flags = _pair_flags(observed, shared, np.stack([series["vx"], series["vy"]])[None])[0]
     columns: dict[str, NDArray[Any]] = {
         **series,
-        "n_pairs": operator.overlaps().astype(np.int32),
-        "coverage": grid.coverage(used.start, used.end),
+        "n_pairs": shared.operator.overlaps().astype(np.int32),
+        "coverage": coverage,
+        "quality": quality_of(flags, series, coverage),
     }
     ds = point_dataset(grid, columns, used, attributes)
     for name in ("vx_std", "vy_std", "v_std"):
@@ -148,7 +154,23 @@ def median_of_block(
             series[name][p] = values
         series["n_pairs"][p] = shared.operator.take(rows).overlaps()
         series["coverage"][p] = grid.coverage(start, end)
+    flags = _pair_flags(left, shared, np.stack([series["vx"], series["vy"]], axis=1))
+    series["quality"] = quality_of(flags, series, series["coverage"])
     return PixelEstimates(series, np.diff(left.offsets), np.isfinite(series["v"]).any(axis=1))
+
+
+def _pair_flags(used: Observations, shared: SharedPairs, series: NDArray[np.float64]) -> NDArray[np.int16]:
+    """Judge the pairs of P pixels by their series, shape (P, 2, M); returns shape (P, M).
+
+    A median gives no weights and learns no noise: all pairs count, and their noise is that of the formal
+    errors, of the size of the residuals.
+    """
+    operator, mission, (offsets, pair, vx, vy) = shared.operator, shared.mission, used
+    span = shared.end - shared.start
+    variance = observation_variance("error", offsets, pair, span, shared.vx_error, shared.vy_error, mission)
+    square = normalised_squares(operator, offsets, pair, vx, vy, variance, series, scaled=False)
+    everything = np.ones(len(pair))
+    return flags_of_pairs(PairEvidence(operator, mission, offsets, pair, everything, square, everything))
 
 
 def _series(

@@ -27,6 +27,7 @@ import numpy as np
 
 from itslive_core.bands.spans import Spans
 from itslive_core.errors import ItsliveError
+from itslive_core.inversion.evidence import pair_flags
 from itslive_core.inversion.prepare import entered_weights, filter_block, solve_blocks
 from itslive_core.inversion.solver import NO_FREEDOM, SOLVED, observations_of
 from itslive_core.neighbours.coupled import TOLERANCE, CoupledPixels
@@ -80,6 +81,8 @@ class PixelFits:
         Observations less the offsets of their missions [m/yr].
     weights : ndarray, shape (n,)
         With which they entered the solution.
+    flags : ndarray of int16, shape (P, M)
+        What is known of the pairs, see `itslive_core.series.quality.flags_of_pairs`.
     """
 
     block: Block
@@ -89,6 +92,7 @@ class PixelFits:
     vx: NDArray[np.float64]
     vy: NDArray[np.float64]
     weights: NDArray[np.float64]
+    flags: NDArray[np.int16]
 
     @property
     def used(self) -> NDArray[np.int64]:
@@ -105,6 +109,7 @@ class PixelFits:
             self.vx,
             self.vy,
             self.weights,
+            self.flags,
             result.values,
             result.std,
         ]
@@ -128,9 +133,9 @@ def fit_blocks(
     """
     used = [filter_block(pixels, shared, settings) for pixels in blocks]
     found = []
-    for pixels, (offsets, pair, vx, vy), result in zip(
-        blocks, used, solve_blocks(shared, used, settings), strict=True
-    ):
+    for pixels, own, result in zip(blocks, used, solve_blocks(shared, used, settings), strict=True):
+        offsets, pair, vx, vy = own
+        flags = pair_flags(result, shared, own)
         weights = entered_weights(settings.weights, result, shared, offsets, pair)
         learnt = result.learnt
         if learnt is not None:
@@ -139,11 +144,18 @@ def fit_blocks(
             vy = vy - learnt.offset[pixel, 1, shared.mission[pair]]
             learnt = replace(learnt, credit=np.empty(0), sigma=np.empty(0))
         # The weights are all that is needed of each observation from here on, and nothing of other blocks.
-        own = {name: getattr(result, name).copy() for name in ("values", "std", "count", "covered")}
-        result = replace(result, **own, robust_weights=np.empty(0), learnt=learnt)
+        kept = {name: getattr(result, name).copy() for name in ("values", "std", "count", "covered")}
+        result = replace(result, **kept, robust_weights=np.empty(0), learnt=learnt)
         found.append(
             PixelFits(
-                block=pixels.block, result=result, offsets=offsets, pair=pair, vx=vx, vy=vy, weights=weights
+                block=pixels.block,
+                result=result,
+                offsets=offsets,
+                pair=pair,
+                vx=vx,
+                vy=vy,
+                weights=weights,
+                flags=flags,
             )
         )
     return found

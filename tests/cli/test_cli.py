@@ -204,6 +204,20 @@ def test_progress_goes_to_stderr_and_quiet_means_quiet(folder, capfd):
     assert capfd.readouterr() == ("", "")
 
 
+def test_what_to_be_careful_with_is_said_after_the_result(folder, capfd):
+    succeed("median", "demo.zarr", *POINT, "--end", "2005-12-31", "-o", "median.nc")
+    said = capfd.readouterr().err.splitlines()
+    with xr.open_dataset("median.nc") as ds:
+        warnings = ds.attrs["warnings"].splitlines()
+    assert warnings
+    assert said[-len(warnings) :] == warnings
+    assert said[-len(warnings) - 1].startswith("Wrote")
+    succeed("median", "demo.zarr", *BOX, "--start", "2020-01-01", "-o", "box.zarr")
+    said = capfd.readouterr().err.splitlines()
+    assert said[-1].startswith("In ")
+    assert "\n".join(said).endswith(xr.open_zarr("box.zarr").attrs["warnings"])
+
+
 def test_too_few_pairs_are_a_failure_without_a_file(folder, capfd):
     pairs = itslive_core.open_cube("demo.zarr").pairs_at(TRUNK.lon, TRUNK.lat)
     lone = [str(pairs.start_date[0])[:10], str(pairs.end_date[0])[:10]]

@@ -22,7 +22,7 @@ WKT = pyproj.CRS.from_epsg(32646).to_wkt()
 VELOCITIES = ("vx", "vy", "v", "vx_std", "vy_std", "v_std")
 SERIES_HEADER = (
     "time,time_start,time_end,vx [m/yr],vy [m/yr],v [m/yr],vx_std [m/yr],vy_std [m/yr],v_std [m/yr],n_pairs,"
-    "coverage,epsg,x [m],y [m]"
+    "coverage,epsg,x [m],y [m],v_lower [m/yr],v_upper [m/yr],azimuth [degree],azimuth_std [degree],quality"
 )
 PAIRS_HEADER = (
     "start,end,span [d],vx [m/yr],vy [m/yr],v [m/yr],vx_error [m/yr],vy_error [m/yr],mission,satellite_1,"

@@ -134,7 +134,7 @@ def test_robust_fits_equal_those_of_single_pixels(offsets: bool) -> None:
     pixels = pixels_of(case)
     known = {name: VALUES[name] for name in case.shape.names} | {"noise_floor": 0.2, "noise_factor_S1": 1.3}
     values = [known, known | {"shared_noise": 0.1}]
-    found = solve_many(
+    found, *_ = solve_many(
         pixels, case.grid, case.shape, values, case.layout, TorchArrowhead("cpu"), offsets=offsets, turns=2
     )
     for p, data in enumerate(pixels):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
@@ -54,6 +55,9 @@ def test_area_equals_points(cubes: list[itslive.Datacube], glacier: Glacier) -> 
             here = ds.isel(x=col, y=row).sel(time=point["time"])
             for name in ("vx", "vy", "v", "vx_std", "v_std", "n_pairs", "coverage"):
                 np.testing.assert_allclose(here[name], point[name], rtol=2e-4, atol=2e-3)
+            for name in ("v_lower", "v_upper", "azimuth", "azimuth_std"):
+                np.testing.assert_allclose(here[name], point[name], rtol=1e-3, atol=0.02)
+            np.testing.assert_array_equal(here["quality"], point["quality"])
             assert float(here["smoothing_used"]) == pytest.approx(point.attrs["smoothing_used"], rel=1e-3)
             checked += 1
     assert checked >= 3
@@ -95,6 +99,9 @@ def test_store_is_cf_and_equal_to_the_stream(
     assert ds["v"].dims == ("time", "y", "x")
     assert ds["v"].dtype == "float32"
     assert ds["n_pairs"].dtype == "int32"
+    assert ds["quality"].dtype == "int16"
+    assert ds["quality"].attrs["flag_masks"] == [1, 2, 4, 8, 16, 32]
+    assert ds["azimuth"].dtype == "float32"
     assert ds["v"].attrs["grid_mapping"] == "mapping"
     assert ds["mapping"].attrs["spatial_epsg"] == 3413
     assert ds.attrs["smoothing"] == 100.0
@@ -104,6 +111,11 @@ def test_store_is_cf_and_equal_to_the_stream(
     assert ds.attrs["n_pairs_read"] > ds.attrs["n_pairs_dates"] == ds.attrs["n_pairs_used"] > 0
     stream = paint(results)
     np.testing.assert_array_equal(ds["v"].sel(x=stream["x"], y=stream["y"]), stream)
+    one_mission = (ds["quality"].values >> 1 & 1).astype(bool) & np.isfinite(ds["v"].values)
+    pixels = (
+        f"In {one_mission.any(axis=0).sum():,} of {np.isfinite(ds['v'].values).any(axis=0).sum():,} pixels"
+    )
+    assert pixels in ds.attrs["warnings"]
     assert np.isfinite(ds["v"]).any()
 
 
@@ -122,6 +134,16 @@ def test_an_interrupted_job_goes_on_where_it_stopped(
     assert rest[0].done == len(first) + 1
     xr.testing.assert_equal(xr.open_zarr(straight).load(), xr.open_zarr(broken).load())
     assert list(itslive.run_glacier(cubes, glacier, FAST, broken, selection=RECENT)) == []
+
+
+def test_a_store_of_an_earlier_version_is_refused_in_one_sentence(
+    cubes: list[itslive.Datacube], glacier: Glacier, tmp_path: Path
+) -> None:
+    out = tmp_path / "old.zarr"
+    list(itslive.run_glacier(cubes, glacier, FAST, out, selection=RECENT))
+    shutil.rmtree(out / "quality")
+    with pytest.raises(OutputError, match="earlier version and has no quality: choose another name"):
+        itslive.run_glacier(cubes, glacier, FAST, out, selection=RECENT)
 
 
 @pytest.mark.parametrize("change", ["settings", "selection", "area", "cubes"])

@@ -9,6 +9,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from itslive_core._version import __version__
+from itslive_core.series.direction import azimuth_and_std, north_of_map
+from itslive_core.series.quality import FLAGS
+from itslive_core.series.rice import speed_interval
+from itslive_core.series.warnings import warnings_of
+from itslive_core.support.band_level import BAND_WORDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -21,14 +26,17 @@ if TYPE_CHECKING:
     from itslive_core.observations.time_grid import TimeGrid
 
 __all__ = [
+    "DERIVED",
     "VARIABLES",
     "add_place",
     "common_attributes",
+    "derived_columns",
     "filter_attributes",
     "grid_mapping",
     "point_dataset",
     "speed_and_std",
     "time_coordinates",
+    "with_warnings",
 ]
 
 _BAND = "standard deviation of a Bayesian posterior under independent noise"
@@ -36,23 +44,23 @@ _BAND = "standard deviation of a Bayesian posterior under independent noise"
 VARIABLES: dict[str, dict[str, Any]] = {
     "vx": {
         "long_name": "velocity along x of the projection",
-        "standard_name": "land_ice_x_velocity",
+        "standard_name": "land_ice_surface_x_velocity",
         "units": "m/yr",
         "cell_methods": "time: mean",
-        "ancillary_variables": "vx_std n_pairs coverage",
+        "ancillary_variables": "vx_std n_pairs coverage quality",
     },
     "vy": {
         "long_name": "velocity along y of the projection",
-        "standard_name": "land_ice_y_velocity",
+        "standard_name": "land_ice_surface_y_velocity",
         "units": "m/yr",
         "cell_methods": "time: mean",
-        "ancillary_variables": "vy_std n_pairs coverage",
+        "ancillary_variables": "vy_std n_pairs coverage quality",
     },
     "v": {
         "long_name": "speed, hypot(vx, vy)",
         "units": "m/yr",
         "cell_methods": "time: mean",
-        "ancillary_variables": "v_std n_pairs coverage",
+        "ancillary_variables": "v_std v_lower v_upper n_pairs coverage quality",
     },
     "vx_std": {"long_name": f"uncertainty of vx: {_BAND}", "units": "m/yr"},
     "vy_std": {"long_name": f"uncertainty of vy: {_BAND}", "units": "m/yr"},
@@ -62,8 +70,31 @@ VARIABLES: dict[str, dict[str, Any]] = {
         "long_name": "fraction of the cell inside the union of the spans of used pairs",
         "units": "1",
     },
+    "v_lower": {
+        "long_name": f"lower limit of the {BAND_WORDS} interval of the true speed (Rice distribution)",
+        "units": "m/yr",
+    },
+    "v_upper": {
+        "long_name": f"upper limit of the {BAND_WORDS} interval of the true speed (Rice distribution)",
+        "units": "m/yr",
+    },
+    "azimuth": {
+        "long_name": "direction of flow, clockwise from true north",
+        "units": "degree",
+        "ancillary_variables": "azimuth_std quality",
+    },
+    "azimuth_std": {"long_name": "standard deviation of azimuth, from those of vx and vy", "units": "degree"},
+    "quality": {
+        "long_name": "what the cell should not be trusted for",
+        "standard_name": "quality_flag",
+        "flag_masks": np.array([1 << bit for bit in range(len(FLAGS))], dtype=np.int16),
+        "flag_meanings": " ".join(FLAGS),
+    },
 }
-"""Attributes of the variables of every estimate."""
+"""Attributes of the variables of every estimate, in their order."""
+
+DERIVED: tuple[str, ...] = ("v_lower", "v_upper", "azimuth", "azimuth_std")
+"""Variables that follow from the others and the place: `derived_columns`."""
 
 _REFERENCES = (
     "ITS_LIVE: Gardner, A., M. Fahnestock, and T. Scambos (2025), MEaSUREs ITS_LIVE, NASA NSIDC DAAC; "
@@ -135,6 +166,29 @@ def speed_and_std(
     return v, np.where(still, np.sqrt((vx_std**2 + vy_std**2) / 2), along)
 
 
+def derived_columns(series: Mapping[str, NDArray], north: NDArray | float) -> dict[str, NDArray]:
+    """Give what follows from the velocity and its standard deviations: `DERIVED`.
+
+    Parameters
+    ----------
+    series : mapping of ndarray
+        ``vx, vy, v`` and, where they are known, ``vx_std, vy_std, v_std`` [m/yr].
+    north : ndarray or float
+        True azimuth of the y axis of the map, from `itslive_core.series.direction.north_of_map` [degree].
+
+    Returns
+    -------
+    dict of ndarray
+        Without standard deviations the azimuth only.
+    """
+    vx_std, vy_std, v_std = (series.get(f"{name}_std") for name in ("vx", "vy", "v"))
+    azimuth, azimuth_std = azimuth_and_std(series["vx"], series["vy"], vx_std, vy_std, v_std, north)
+    if azimuth_std is None:
+        return {"azimuth": azimuth}
+    v_lower, v_upper = speed_interval(series["v"], series["v_std"])
+    return {"v_lower": v_lower, "v_upper": v_upper, "azimuth": azimuth, "azimuth_std": azimuth_std}
+
+
 def filter_attributes(steps: Iterable[FilterStep], used: int) -> dict[str, Any]:
     """Turn the history of filters into attributes: ``n_pairs_<step>`` in order, ``n_pairs_used`` last."""
     steps = list(steps)
@@ -143,6 +197,13 @@ def filter_attributes(steps: Iterable[FilterStep], used: int) -> dict[str, Any]:
     attributes["filters"] = "; ".join(words)
     attributes["n_pairs_used"] = used
     return attributes
+
+
+def with_warnings(attributes: Mapping[str, Any], warnings: str) -> dict[str, Any]:
+    """Add the attribute ``warnings``, before the counts of pairs, which stand last."""
+    counts = {name: value for name, value in attributes.items() if name.startswith("n_pairs_")}
+    others = {name: value for name, value in attributes.items() if name not in counts}
+    return {**others, "warnings": warnings, **counts}
 
 
 def common_attributes(
@@ -181,14 +242,14 @@ def common_attributes(
 def point_dataset(
     grid: TimeGrid, columns: Mapping[str, NDArray], pairs: ImagePairs, attributes: Mapping[str, Any]
 ) -> xr.Dataset:
-    """Put columns of values at one pixel into a dataset.
+    """Put columns of values at one pixel into a dataset, with what follows from them.
 
     Parameters
     ----------
     grid : TimeGrid
         M cells.
     columns : mapping of ndarray, shape (M,)
-        Values of variables of `VARIABLES`.
+        Values of all variables of `VARIABLES` but `DERIVED`, which are added.
     pairs : ImagePairs
         Gives the place.
     attributes : mapping
@@ -197,7 +258,11 @@ def point_dataset(
     import xarray as xr  # here, because a glacier job can do without, and it takes a second to load
 
     centres, bounds = time_coordinates(grid)
-    ds = xr.Dataset(attrs=dict(attributes))
+    north = north_of_map(pairs.epsg, *(np.nan if at is None else at for at in (pairs.x, pairs.y)))
+    columns = {**columns, **derived_columns(columns, north)}
+    columns["quality"] = columns.pop("quality")  # stands last
+    warnings = warnings_of(columns["quality"], np.isfinite(columns["v"]), centres)
+    ds = xr.Dataset(attrs=with_warnings(attributes, warnings))
     ds = ds.assign_coords(time=("time", centres, dict(TIME_ATTRIBUTES)))
     ds["time_bnds"] = (("time", "bnds"), bounds)
     for name, values in columns.items():
