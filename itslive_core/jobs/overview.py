@@ -102,7 +102,7 @@ def read_glacier(
     twins = [Twins.of(cube.pair_table, mask) for cube, mask in zip(plan.cubes, pairs, strict=True)]
     settings = InversionSettings() if settings is None else settings
     shared = [_shared(cube, mask, settings) for cube, mask in zip(plan.cubes, pairs)] if season else []
-    rows = [SeasonRows.make(each.start, each.end) for each in shared]
+    rows = [SeasonRows.make(each.start, each.end, each.mission) for each in shared]
 
     def work(task: BlockTask) -> MedianBlock:
         cube = plan.cubes[task.cube]
