@@ -83,6 +83,7 @@ _STEP_LABELS = MappingProxyType(
         "read": "Read from the cube",
         "components": "Both components",
         "valid_dates": "Valid dates",
+        "duplicates": "Stored more than once",
         "dates": "Dates",
         "span": "Span",
         "mission": "Mission",

@@ -53,6 +53,7 @@ def _read() -> None:
         median_velocity,
         merge_chunks,
     )
+    from itslive_core.observations.duplicates import Twins
 
     marker = np.array([-32767, -32767], dtype=np.int16)
     chunk = np.full((4, 4), 7, dtype=np.int16)
@@ -60,7 +61,8 @@ def _read() -> None:
     offsets = np.concatenate(([0], np.cumsum(counts)))
     merge_chunks(counts[None, :], offsets, layers, np.empty_like(layers), 0)
     pixels = PixelBlock(Block(0, 2, 0, 2), offsets, layers, vx, vy, partial)
-    median_velocity(pixels.keep(np.ones(4, dtype=bool)))
+    twins = Twins(np.zeros(4, dtype=np.int32), np.arange(4, dtype=np.int32), 1)
+    median_velocity(pixels.keep(np.ones(4, dtype=bool)).distinct(twins))
 
 
 def _season() -> None:

@@ -51,10 +51,12 @@ def assert_pixel(pairs: ImagePairs, truth: TinyCube, row: int, col: int) -> None
     both, some = there[0] & there[1], there[0] | there[1]
     usable = both & truth.usable
     counts = [(step.name, step.kept, step.dropped) for step in pairs.history]
+    copies = usable.sum() - len(keep)
     assert counts == [
         ("read", some.sum(), len(some) - some.sum()),
         ("components", both.sum(), some.sum() - both.sum()),
         ("valid_dates", usable.sum(), both.sum() - usable.sum()),
+        *([("duplicates", len(keep), copies)] if copies else []),
     ]
 
 

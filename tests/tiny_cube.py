@@ -140,9 +140,23 @@ class TinyCube:
     true_vy: NDArray[np.float64]
 
     def good_rows(self, row: int, col: int) -> NDArray[np.intp]:
-        """Layers that a reader should keep at a pixel: both components there, dates in order."""
-        both = np.isfinite(self.vx[:, row, col]) & np.isfinite(self.vy[:, row, col])
-        return np.flatnonzero(both & self.usable)
+        """Layers that a reader should keep at a pixel: both components, dates in order, each pair once."""
+        best: dict[tuple[Any, ...], int] = {}
+        for j in map(int, np.flatnonzero(self.dated(row, col))):
+            minutes = [round(t * 86_400_000) // 60_000 for t in (self.start[j], self.end[j])]
+            names = self.satellite_1[j], self.satellite_2[j]
+            pair = (*minutes, *names, self.vx[j, row, col], self.vy[j, row, col])
+            best[pair] = min(best.get(pair, j), j, key=self._preference)
+        return np.array(sorted(best.values()), dtype=np.intp)
+
+    def dated(self, row: int, col: int) -> NDArray[np.bool_]:
+        """Whether a layer has both components at a pixel, and dates in order."""
+        return np.isfinite(self.vx[:, row, col]) & np.isfinite(self.vy[:, row, col]) & self.usable
+
+    def _preference(self, j: int) -> tuple[float, ...]:
+        """Of copies the one of the smallest formal error is kept."""
+        x, y = (np.inf if np.isnan(error[j]) else float(error[j]) for error in (self.vx_error, self.vy_error))
+        return x**2 + y**2, x, y, float(self.start[j]), float(self.end[j])
 
 
 VARIANTS: dict[str, CubeOptions] = {

@@ -246,7 +246,7 @@ class Datacube:
         Returns
         -------
         ImagePairs
-            Without any filter but the dates; may be empty where no pair has a value.
+            Without any filter but the dates, and each pair once; may be empty where no pair has a value.
 
         Raises
         ------
@@ -296,7 +296,7 @@ class Datacube:
             cube_url=self.url,
             date_updated=self.date_updated,
             history=history,
-        )
+        ).distinct()
 
     # ----------------------------------------------------------------- blocks
 

@@ -24,6 +24,7 @@ from itslive_core.filters.rejection_kernels import (
     vector_deviations,
 )
 from itslive_core.observations.batches import Observations, PairFacts, pair_error
+from itslive_core.observations.duplicates import Twins
 from itslive_core.observations.selection import FilterStep
 from itslive_core.settings import Number, ValueFilters
 
@@ -170,11 +171,14 @@ def reject(pairs: ImagePairs, settings: Settings) -> ImagePairs:
     settings : Settings
         Of an estimator, or `ValueFilters` alone.
     """
-    for one, keep, _ in rejections(Observations.at_point(pairs.vx, pairs.vy), PairFacts.of(pairs), settings):
+    # A sum may end in another digit when its order changes: no filter may turn on that.
+    rows = pairs.order()
+    left, steps = pairs.take(rows), []
+    for one, keep, _ in rejections(Observations.at_point(left.vx, left.vy), PairFacts.of(left), settings):
         kept = int(keep.sum())
-        note = one.note(pairs, keep, one.limit(settings))
-        pairs = pairs.take(keep, FilterStep(one.name, kept, len(pairs) - kept, note))
-    return pairs
+        steps.append(FilterStep(one.name, kept, len(left) - kept, one.note(left, keep, one.limit(settings))))
+        left, rows = left.take(keep), rows[keep]
+    return pairs.take(np.sort(rows), *steps) if steps else pairs
 
 
 def explain_rejections(
@@ -194,14 +198,17 @@ def explain_rejections(
     Returns
     -------
     ndarray of str, shape (n,)
-        ``""`` for the pairs that are used, else the name of the step as it appears in `ImagePairs.history`.
+        ``""`` for the pairs that are used, else the name of the step as it appears in `ImagePairs.history`;
+        ``"duplicates"`` for copies of a pair that is there already.
     """
     names = np.full(len(pairs), "", dtype="U32")
+    names[~Twins.of(pairs).distinct(*Observations.at_point(pairs.vx, pairs.vy))] = "duplicates"
     if selection is not None:
         columns = (pairs.start, pairs.end, pairs.mission, pairs.satellite_1, pairs.satellite_2)
         for name, keep, _ in selection.masks(*columns):
             names[(names == "") & ~keep] = name
-    index = np.flatnonzero(names == "")
+    order = pairs.order()
+    index = order[names[order] == ""]
     left = pairs.take(index)
     for one, keep, _ in rejections(Observations.at_point(left.vx, left.vy), PairFacts.of(left), settings):
         names[index[~keep]] = one.name

@@ -137,6 +137,8 @@ def fit_gaussian_process_steps(
         )
     used = use_pairs(pairs, settings, selection)
     factors = np.ones(len(used)) if inflation is None else _follow(pairs, used, inflation)
+    order = used.order()
+    used, factors = used.take(order), factors[order]
     chosen = {} if selection is None else selection.to_dict()
     attributes = {
         **common_attributes(

@@ -150,7 +150,10 @@ def diagnose(
             coords={"smoothing": np.empty(0)},
         )
     criterion = settings.smoothing if isinstance(settings.smoothing, str) else "given"
-    table = _pair_table(pairs, explain_rejections(pairs, settings, selection).astype(object), fit)
+    order = pairs.order()  # that of the solution
+    rejected_by = explain_rejections(pairs, settings, selection).astype(object)
+    table = _pair_table(pairs.take(order), rejected_by[order], fit)
+    table = table.iloc[np.argsort(order)].reset_index(drop=True)
     return Diagnosis(
         series=series,
         smoothing=curve.assign_attrs(smoothing_used=smoothing, criterion=criterion),

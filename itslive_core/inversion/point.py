@@ -48,7 +48,7 @@ __all__ = ["PointSolution", "invert", "reason_for", "series_of", "solve_point", 
 
 
 def use_pairs(pairs: ImagePairs, settings: Settings, selection: PairSelection | None = None) -> ImagePairs:
-    """Apply all filters: on metadata, then on values.
+    """Apply all filters: on copies, on metadata, then on values.
 
     Parameters
     ----------
@@ -57,9 +57,13 @@ def use_pairs(pairs: ImagePairs, settings: Settings, selection: PairSelection | 
         Of an estimator: give the filters on values.
     selection : PairSelection, optional
         Filters on metadata; a series of `ImagePairs.select` does the same.
+
+    Returns
+    -------
+    ImagePairs
+        In the order in which they were given.
     """
-    if selection is not None:
-        pairs = pairs.select(selection)
+    pairs = pairs.distinct() if selection is None else pairs.select(selection)
     return reject(pairs, settings)
 
 
@@ -150,7 +154,8 @@ class PointSolution:
     Parameters
     ----------
     pairs : ImagePairs
-        n used pairs; their history tells what the filters took.
+        n used pairs, in the order of `ImagePairs.order`, so that the solution does not depend on how they
+        were listed; their history tells what the filters took.
     settings : InversionSettings
     shared : SharedPairs
         The pairs on their time grid.
@@ -173,7 +178,7 @@ def solve_point(
             f"spatial_smoothing is {settings.spatial_smoothing!r}, but a point has no neighbours:"
             " leave it at 0, or estimate an area"
         )
-    used = use_pairs(pairs, settings, selection)
+    used = use_pairs(pairs, settings, selection).in_order()
     grid = TimeGrid.covering(used.start, used.end, settings.interval)
     n = len(used)
     shared = SharedPairs.make(used, np.ones(n, dtype=bool), grid)

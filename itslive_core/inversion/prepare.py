@@ -237,6 +237,8 @@ def solve_blocks(
 def filter_block(pixels: PixelBlock, shared: SharedPairs, settings: Settings) -> Observations:
     """Filter the observations of a block, whose pairs passed the filters on metadata, on their values.
 
+    What is stored more than once at a pixel counts once.
+
     Parameters
     ----------
     pixels : PixelBlock
@@ -246,6 +248,7 @@ def filter_block(pixels: PixelBlock, shared: SharedPairs, settings: Settings) ->
     """
     vx, vy = pixels.vx.astype(np.float64), pixels.vy.astype(np.float64)
     left = Observations(pixels.offsets, shared.renumber[pixels.pair], vx, vy)
+    left = left.keep(shared.twins.distinct(*left))
     error = pair_error(shared.vx_error, shared.vy_error)
     for _, _, after in rejections(left, PairFacts(shared.start, shared.end, error, shared.mission), settings):
         left = after

@@ -102,7 +102,7 @@ class CubeWork:
         """Form what all blocks share, once, before the threads that would each form it for themselves."""
         shared, _ = self.shared
         if self.season and self._rows is None:
-            self._rows = SeasonRows.make(shared.start, shared.end)
+            self._rows = SeasonRows.make(shared.start, shared.end, shared.mission)
 
     def share(
         self,

@@ -11,6 +11,7 @@ import numpy as np
 from itslive_core.inversion.settings import InversionSettings
 from itslive_core.jobs.plan import BlockTask, available_workers, plan_area
 from itslive_core.observations.blocks import median_velocity
+from itslive_core.observations.duplicates import Twins
 from itslive_core.observations.selection import PairSelection
 from itslive_core.observations.shared_pairs import SharedPairs
 from itslive_core.observations.time_grid import TimeGrid
@@ -98,13 +99,14 @@ def read_glacier(
     plan = plan_area(cubes, outline, bbox)
     chosen = PairSelection() if selection is None else selection
     pairs = [cube.pair_table.select(chosen)[0] for cube in plan.cubes]
+    twins = [Twins.of(cube.pair_table, mask) for cube, mask in zip(plan.cubes, pairs, strict=True)]
     settings = InversionSettings() if settings is None else settings
     shared = [_shared(cube, mask, settings) for cube, mask in zip(plan.cubes, pairs)] if season else []
-    rows = [SeasonRows.make(each.start, each.end) for each in shared]
+    rows = [SeasonRows.make(each.start, each.end, each.mission) for each in shared]
 
     def work(task: BlockTask) -> MedianBlock:
         cube = plan.cubes[task.cube]
-        pixels = cube.read_block(task.block).keep(pairs[task.cube], task.mask)
+        pixels = cube.read_block(task.block).keep(pairs[task.cube], task.mask).distinct(twins[task.cube])
         median = median_velocity(pixels)
         shape = task.block.shape
         vx, vy = median[:, 0].reshape(shape), median[:, 1].reshape(shape)

@@ -70,7 +70,7 @@ def fit_moving_median(
         If a filter on metadata is impossible.
     """
     settings = MovingMedianSettings() if settings is None else settings
-    used = use_pairs(pairs, settings, selection)
+    used = use_pairs(pairs, settings, selection).in_order()
     keep = used.end - used.start <= settings.window
     kept = int(keep.sum())
     note = f"spans up to the window of {settings.window:g} days"

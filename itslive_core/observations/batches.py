@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from itslive_core.observations.pairs import ImagePairs
+    from itslive_core.observations.pair_columns import PairColumns
 
 __all__ = ["Observations", "PairFacts", "kept_offsets", "pair_error"]
 
@@ -88,7 +88,7 @@ class PairFacts(NamedTuple):
     mission: NDArray[np.int64]
 
     @classmethod
-    def of(cls, pairs: ImagePairs) -> PairFacts:
+    def of(cls, pairs: PairColumns) -> PairFacts:
         """Take what is known of the pairs of one pixel."""
         error = pair_error(pairs.vx_error, pairs.vy_error)
         return cls(pairs.start, pairs.end, error, mission_numbers(pairs.mission))

@@ -15,6 +15,8 @@ from itslive_core.support.compiled import kernel
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from itslive_core.observations.duplicates import Twins
+
 __all__ = ["Block", "PixelBlock", "gather_chunk", "median_velocity", "merge_chunks"]
 
 
@@ -87,6 +89,16 @@ class PixelBlock:
         if pixel_mask is not None:
             mask &= np.repeat(pixel_mask.ravel(), np.diff(self.offsets))
         return self.keep_observations(mask)
+
+    def distinct(self, twins: Twins) -> PixelBlock:
+        """Keep one of each observation that is stored more than once at its pixel.
+
+        Parameters
+        ----------
+        twins : Twins
+            Of the cube's pair table.
+        """
+        return self.keep_observations(twins.distinct(self.offsets, self.pair, self.vx, self.vy))
 
     def keep_observations(self, mask: NDArray[np.bool_]) -> PixelBlock:
         """Keep some observations.

@@ -27,6 +27,7 @@ __all__ = [
     "parse_missions",
     "parse_satellites",
     "reference_mission",
+    "usual_offset",
 ]
 
 MISSIONS: tuple[str, ...] = ("S1", "S2", "L4_5", "L7", "L8_9", "other")
@@ -165,6 +166,20 @@ def missions_with_offset(counts: NDArray) -> tuple[int, ...]:
     """
     reference = reference_mission(counts)
     return tuple(m for m in range(len(MISSIONS)) if m != reference and counts[m] >= _LEAST_FOR_OFFSET)
+
+
+def usual_offset(speed: float) -> float:
+    """Give the standard deviation that is expected of offsets before any is seen [m/yr].
+
+    Of geolocation, which does not depend on the speed, and of looking at other angles at other features,
+    which does: 2 m/yr and 2 % of the speed.
+
+    Parameters
+    ----------
+    speed : float
+        [m/yr]
+    """
+    return 2.0 + 0.02 * speed
 
 
 def parse_missions(names: str | Iterable[str]) -> tuple[str, ...]:

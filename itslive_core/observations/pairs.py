@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from itslive_core.observations.batches import Observations
+from itslive_core.observations.duplicates import Twins, canonical_order
 from itslive_core.observations.missions import mission_names, mission_of_pairs, normalise_satellites
 from itslive_core.observations.selection import FilterStep, PairSelection, apply_masks
 
@@ -50,7 +52,8 @@ class ImagePairs:
     """The image pairs at one pixel.
 
     Make it with `Datacube.pairs_at` or `ImagePairs.from_arrays`, which put dates right and drop what cannot
-    be used; the plain constructor trusts its arguments.
+    be used; the plain constructor trusts its arguments. A pair that is there more than once counts once:
+    `Datacube.pairs_at`, `select` and all estimators see to that, see `distinct`.
 
     Parameters
     ----------
@@ -242,6 +245,32 @@ class ImagePairs:
         arrays = {name: getattr(self, name)[keep] for name in _ARRAYS}
         return replace(self, **arrays, history=(*self.history, *steps))
 
+    def distinct(self) -> ImagePairs:
+        """Keep one of each pair that is there more than once, and note how many were dropped.
+
+        Copies have start and end equal to the minute, and equal satellites, missions and components. The one
+        of the smallest formal error stays. Pairs of equal dates and other values are not copies.
+
+        Returns
+        -------
+        ImagePairs
+            These themselves if there are no copies; else with the step ``duplicates`` in their history.
+        """
+        keep = Twins.of(self).distinct(*Observations.at_point(self.vx, self.vy))
+        kept = int(keep.sum())
+        if kept == len(self):
+            return self
+        note = "pairs that are stored more than once count once"
+        return self.take(keep, FilterStep("duplicates", kept, len(self) - kept, note))
+
+    def order(self) -> NDArray[np.intp]:
+        """Give the rows in an order that depends on the pairs alone, not on how they are listed."""
+        return canonical_order(self)
+
+    def in_order(self) -> ImagePairs:
+        """Put the pairs in the order of `order`."""
+        return self.take(self.order())
+
     def select(
         self,
         selection: PairSelection | None = None,
@@ -254,7 +283,7 @@ class ImagePairs:
         min_span: float | None = None,
         max_span: float | None = None,
     ) -> ImagePairs:
-        """Keep the pairs that pass filters on metadata.
+        """Keep the pairs that pass filters on metadata, each of them once.
 
         Parameters
         ----------
@@ -286,9 +315,10 @@ class ImagePairs:
                 min_span=min_span,
                 max_span=max_span,
             )
-        masks = selection.masks(self.start, self.end, self.mission, self.satellite_1, self.satellite_2)
-        keep, steps = apply_masks(masks, np.ones(len(self), dtype=bool))
-        return self.take(keep, *steps) if steps else self
+        once = self.distinct()
+        masks = selection.masks(once.start, once.end, once.mission, once.satellite_1, once.satellite_2)
+        keep, steps = apply_masks(masks, np.ones(len(once), dtype=bool))
+        return once.take(keep, *steps) if steps else once
 
     def describe_empty(self) -> str:
         """Say in one sentence why nothing is left, naming the step that took the last pairs."""

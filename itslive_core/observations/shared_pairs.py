@@ -3,47 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from itslive_core.observations.duplicates import Twins
 from itslive_core.observations.missions import mission_numbers
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from itslive_core.observations.pair_columns import PairColumns
     from itslive_core.observations.time_grid import SpanOperator, TimeGrid
 
-__all__ = ["PairColumns", "SharedPairs"]
-
-
-class PairColumns(Protocol):
-    """Columns of a table of image pairs; those of a cube and of a pixel have them."""
-
-    @property
-    def start(self) -> NDArray[np.float64]:
-        """Earlier date [days since 1970-01-01]."""
-        ...
-
-    @property
-    def end(self) -> NDArray[np.float64]:
-        """Later date [days since 1970-01-01]."""
-        ...
-
-    @property
-    def vx_error(self) -> NDArray[np.float64]:
-        """Formal error of vx [m/yr]."""
-        ...
-
-    @property
-    def vy_error(self) -> NDArray[np.float64]:
-        """Formal error of vy [m/yr]."""
-        ...
-
-    @property
-    def mission(self) -> NDArray[np.str_]:
-        """Mission group."""
-        ...
+__all__ = ["SharedPairs"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,6 +40,8 @@ class SharedPairs:
         Number of images.
     renumber : ndarray of int32
         From rows of the cube's pair table to rows here; -1 for pairs that were filtered out.
+    twins : Twins
+        Which of the pairs may be one and the same.
     """
 
     grid: TimeGrid
@@ -81,6 +56,7 @@ class SharedPairs:
     second_image: NDArray[np.int32]
     images: int
     renumber: NDArray[np.int32]
+    twins: Twins
 
     @classmethod
     def make(cls, table: PairColumns, mask: NDArray[np.bool_], grid: TimeGrid) -> SharedPairs:
@@ -115,4 +91,5 @@ class SharedPairs:
             second_image=image[len(start) :] + np.int32(len(dates)),
             images=2 * len(dates),
             renumber=renumber,
+            twins=Twins.of(table, mask).take(mask),
         )

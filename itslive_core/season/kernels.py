@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 __all__ = [
+    "CHANGES",
     "ImagesOfPairs",
     "MonthsOfPairs",
     "SeasonData",
@@ -33,8 +34,8 @@ _LOW, _HIGH = -6.0, 6.0
 _GAIN = 0.01
 _USUAL_CHANGE = 0.5
 """Width of the prior of the season's change between years, as a share of the amplitude."""
-_CHANGES = np.linspace(-3.0, 2.0, 14)
-"""Nodes of integration: log10 of the season's change over the standard deviation of a pair of weight 1."""
+CHANGES = np.linspace(-3.0, 2.0, 14)
+"""Nodes of integration: log10 of a change between years over the standard deviation of a pair of weight 1."""
 
 
 class MonthsOfPairs(NamedTuple):
@@ -78,6 +79,8 @@ class SeasonData(NamedTuple):
         Acquisition dates [years].
     span_id : ndarray of int32, shape (T,)
         Equal for pairs of the same images.
+    mission : ndarray of int64, shape (T,)
+        Positions in `itslive_core.observations.missions.MISSIONS`.
     """
 
     design: SeasonDesign
@@ -87,6 +90,7 @@ class SeasonData(NamedTuple):
     start: NDArray[np.float64]
     end: NDArray[np.float64]
     span_id: NDArray[np.int32]
+    mission: NDArray[np.int64]
 
 
 @kernel(error_model="numpy")
@@ -275,7 +279,7 @@ def integrate_season(
     out : ndarray, shape (2, 3)
         For both directions: mean [m/yr], variance, and root mean square of tau [m/yr].
     """
-    n, amplitude = len(_CHANGES), 0.0
+    n, amplitude = len(CHANGES), 0.0
     level, mean, variance = np.empty(n), np.empty(n), np.empty(n)
     at, direction = np.empty(4), np.empty(2)
     direction[0], direction[1] = axis[0], axis[1]
@@ -286,13 +290,13 @@ def integrate_season(
         for g in range(n):
             for i in range(4):
                 at[i] = x[i]
-            at[1 + k] = -2.0 * _CHANGES[g]
+            at[1 + k] = -2.0 * CHANGES[g]
             found = criterion(normal, along, worth, at, axis, direction, joint)
             mean[g], variance[g] = found.mean, found.variance
             if g == 0 and k == 0:
                 amplitude = abs(mean[0]) + 1e-12 * unit
-            ratio = unit * 10.0 ** _CHANGES[g] / (_USUAL_CHANGE * amplitude)
-            level[g] = -0.5 * found.value + np.log(10.0) * _CHANGES[g] - np.log1p(ratio * ratio)
+            ratio = unit * 10.0 ** CHANGES[g] / (_USUAL_CHANGE * amplitude)
+            level[g] = -0.5 * found.value + np.log(10.0) * CHANGES[g] - np.log1p(ratio * ratio)
         peak = level[0]
         for g in range(1, n):
             peak = max(peak, level[g])
@@ -303,7 +307,7 @@ def integrate_season(
             total += share
             shift += share * apart
             square += share * (variance[g] + apart * apart)
-            tau += share * 100.0 ** _CHANGES[g]
+            tau += share * 100.0 ** CHANGES[g]
         shift /= total
         out[k, 0] = mean[0] + shift
         out[k, 1] = square / total - shift * shift

@@ -15,6 +15,7 @@ from itslive_core.observations.weights import observation_weights
 from itslive_core.season.algebra import SeasonDesign
 from itslive_core.season.fit import SeasonFacts, fit_pixels
 from itslive_core.season.kernels import ImagesOfPairs, MonthsOfPairs, SeasonData
+from itslive_core.season.settling import SeasonOptions
 from itslive_core.support.constants import DAYS_PER_YEAR, MONTHS_PER_YEAR
 
 if TYPE_CHECKING:
@@ -25,7 +26,15 @@ if TYPE_CHECKING:
     from itslive_core.observations.blocks import PixelBlock
     from itslive_core.observations.shared_pairs import SharedPairs
 
-__all__ = ["AREA_VARIABLES", "SeasonRows", "Seasons", "day_of_maximum", "season_of_block", "season_of_pixels"]
+__all__ = [
+    "AREA_VARIABLES",
+    "SeasonRows",
+    "Seasons",
+    "day_of_maximum",
+    "options_of",
+    "season_of_block",
+    "season_of_pixels",
+]
 
 ORIGIN = 10_957.0
 """1 January 2000 [days since 1970-01-01]: phase 0; it stays within a day of any 1 January."""
@@ -81,7 +90,12 @@ class SeasonRows:
     data: SeasonData
 
     @classmethod
-    def make(cls, start: NDArray[np.float64], end: NDArray[np.float64]) -> SeasonRows:
+    def make(
+        cls,
+        start: NDArray[np.float64],
+        end: NDArray[np.float64],
+        mission: NDArray[np.int64] | None = None,
+    ) -> SeasonRows:
         """Average hats and sinusoids over spans, exactly.
 
         The mean of sin 2 pi t over [p, q) is sin(pi (p + q)) sinc(q - p), sinc(x) = sin(pi x) / (pi x).
@@ -90,6 +104,8 @@ class SeasonRows:
         ----------
         start, end : ndarray of float64, shape (T,)
             Acquisition dates, start < end [days since 1970-01-01].
+        mission : ndarray of int64, shape (T,), optional
+            Positions in `itslive_core.observations.missions.MISSIONS`; by default all are of one mission.
         """
         a, b = (start - ORIGIN) / DAYS_PER_YEAR, (end - ORIGIN) / DAYS_PER_YEAR
         first = np.floor(a).astype(np.int64)
@@ -127,6 +143,7 @@ class SeasonRows:
             start=a,
             end=b,
             span_id=span_id.reshape(-1).astype(np.int32),
+            mission=np.zeros(len(a), dtype=np.int64) if mission is None else mission,
         )
         return cls(base, data)
 
@@ -142,11 +159,17 @@ class Seasons:
     status : ndarray of int8, shape (P,)
     robust_weights : ndarray, shape (n,)
         u of each observation.
+    weights : ndarray, shape (n,)
+        Inverse variances, of mean 1 over each pixel.
+    offset : ndarray, shape (P, 2, missions)
+        Of vx and vy from the reference mission [m/yr].
     """
 
     facts: NDArray[np.float64]
     status: NDArray[np.int8]
     robust_weights: NDArray[np.float64]
+    weights: NDArray[np.float64]
+    offset: NDArray[np.float64]
 
     def fact(self, name: str) -> NDArray[np.float64]:
         """Give one of the fields of `SeasonFacts`, shape (P,)."""
@@ -193,9 +216,7 @@ def season_of_pixels(
     rows: SeasonRows,
     observations: Observations,
     weights: NDArray[np.float64],
-    *,
-    robust: bool = True,
-    inflation: float | None = None,
+    options: SeasonOptions | None = None,
 ) -> Seasons:
     """Fit background and season at many pixels, whose pairs are already filtered and weighted.
 
@@ -206,16 +227,30 @@ def season_of_pixels(
         n observations of P pixels; their pairs are those of `rows`.
     weights : ndarray, shape (n,)
         Inverse variances, of mean 1 over each pixel.
-    robust : bool
-        Reweight by Tukey's bisquare.
-    inflation : float, optional
-        How many of the pairs are worth an independent one, 1 or more; by default as the residuals say.
+    options : SeasonOptions, optional
+        Default: all that can be learnt is.
 
     Returns
     -------
     Seasons
     """
-    return Seasons(*fit_pixels(rows.data, observations, weights, robust=robust, inflation=inflation))
+    options = SeasonOptions() if options is None else options
+    return Seasons(*fit_pixels(rows.data, observations, weights, options))
+
+
+def options_of(settings: InversionSettings, inflation: float | None = None) -> SeasonOptions:
+    """Say how settings want a season fitted.
+
+    Offsets of missions are always unknowns. The noise of missions is learnt where formal errors weigh the
+    pairs: other weights are a choice of whoever set them.
+
+    Parameters
+    ----------
+    settings : InversionSettings
+    inflation : float, optional
+        See `SeasonOptions`.
+    """
+    return SeasonOptions(settings.robust, inflation, learn_noise=settings.weights == "error")
 
 
 def season_of_block(
@@ -234,17 +269,17 @@ def season_of_block(
         P pixels.
     shared : SharedPairs
     settings : InversionSettings
-        Gives weights, filter on values, and whether the fit is robust.
+        Gives weights, filters on values, whether the fit is robust, and what it may learn.
     rows : SeasonRows, optional
         Of the pairs of `shared`, where many blocks share them.
     inflation : float, optional
-        See `season_of_pixels`.
+        See `SeasonOptions`.
 
     Returns
     -------
     Seasons
     """
-    rows = SeasonRows.make(shared.start, shared.end) if rows is None else rows
+    rows = SeasonRows.make(shared.start, shared.end, shared.mission) if rows is None else rows
     used = filter_block(pixels, shared, settings)
     weights = observation_weights(
         settings.weights,
@@ -255,4 +290,4 @@ def season_of_block(
         shared.vy_error,
         shared.mission,
     )
-    return season_of_pixels(rows, used, weights, robust=settings.robust, inflation=inflation)
+    return season_of_pixels(rows, used, weights, options_of(settings, inflation))

@@ -13,7 +13,14 @@ the overtones being the second and the third harmonic of the mean season, which 
 would otherwise reach S and C where images are unevenly spread over the year. T has two standard deviations
 tau: along (S, C), where the amplitude changes, and across it, where the day does. rho, tau and o are learnt
 at each pixel from the motion along the flow by restricted maximum likelihood, and what is not known of tau is
-integrated over. So seasons that differ between years are an error of the mean season, and count as such.
+integrated over, and so is rho for mean and trend. So seasons that differ between years are an error of the
+mean season, and count as such.
+
+Missions may be offset from a reference mission (`itslive_core.observations.missions.missions_with_offset`):
+their offsets are unknowns beside these, with a normal prior whose size follows what is found, and what is not
+known of them is part of all errors but one. Mean and years are on the level of the reference mission: whether
+that is right no pair can tell, and no error given here knows of it. The size of the noise of each mission is
+learnt as in the inversion where formal errors weigh the pairs.
 
 Robust weights are those of the inversion. Pairs that share images err together. How many of them are worth an
 independent one is taken from the residuals: the variance of a sum of residuals over that of independent ones.
@@ -25,6 +32,7 @@ steep valleys. No error given here knows of that: the amplitude on ice-free grou
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -35,7 +43,7 @@ from itslive_core.inversion.point import use_pairs
 from itslive_core.inversion.settings import InversionSettings
 from itslive_core.inversion.solver import FAILED, SOLVED, TOO_FEW
 from itslive_core.observations.batches import Observations
-from itslive_core.observations.missions import mission_numbers
+from itslive_core.observations.missions import MISSIONS, mission_numbers, reference_mission
 from itslive_core.observations.weights import observation_weights
 from itslive_core.season.fit import LEAST_PAIRS, LEAST_YEARS, TOO_SHORT
 from itslive_core.season.pixels import (
@@ -43,6 +51,7 @@ from itslive_core.season.pixels import (
     SeasonRows,
     Seasons,
     day_of_maximum,
+    options_of,
     season_of_block,
     season_of_pixels,
 )
@@ -116,8 +125,8 @@ def fit_season(
     selection : PairSelection, optional
         Filters on metadata to apply first.
     sigma : ndarray, shape (n,), optional
-        Standard deviation of the noise of each pair, per component [m/yr], instead of the settings' weights;
-        only ratios matter, the scale is estimated.
+        Standard deviation of the noise of each pair, per component [m/yr], instead of the settings' weights
+        and of what is learnt of missions; only ratios matter, the scale is estimated.
     inflation : float, optional
         How many pairs are worth an independent one, 1 or more; by default it is estimated from the residuals
         of pairs that share images.
@@ -127,13 +136,14 @@ def fit_season(
     xarray.Dataset
         Scalars, float64, along the mean flow: ``season_amplitude`` of the annual harmonic,
         ``season_day`` of its maximum (days after 1 January, 0 to 365.25; NaN where the amplitude is below two
-        standard deviations), ``mean_speed`` and ``trend`` of the background over the covered months, each
-        with ``_std``; ``season_change``, the standard deviation of the amplitude between years; the vector
-        ``season_vx_sin``, ``season_vx_cos``, ``season_vy_sin``, ``season_vy_cos``. Dimension ``year``
-        (calendar years): ``year_speed``, ``year_amplitude``, ``year_day``, each with ``_std``, and
-        ``year_n_pairs``; NaN in years with fewer than ten used pairs. A year's values lean on the mean season
-        as far as its own pairs say little. Attributes hold settings, filters, and the ``reason`` where
-        something is missing.
+        standard deviations), ``mean_speed`` (on the level of the reference mission) and ``trend`` of the
+        background over the covered months, each with ``_std``; ``season_change``, the standard deviation of
+        the amplitude between years; the vector ``season_vx_sin``, ``season_vx_cos``, ``season_vy_sin``,
+        ``season_vy_cos``. Dimension ``year`` (calendar years): ``year_speed``, ``year_amplitude``,
+        ``year_day``, each with ``_std``, and ``year_n_pairs``; NaN in years with fewer than ten used pairs. A
+        year's values lean on the mean season as far as its own pairs say little. Attributes hold settings,
+        filters, ``reference_mission``, ``mission_offset_vx`` and ``mission_offset_vy`` (JSON, by mission
+        [m/yr]), and the ``reason`` where something is missing.
 
     Raises
     ------
@@ -152,11 +162,10 @@ def fit_season(
             raise SettingsError(f"sigma must be above 0 and one for each of the {len(pairs)} pairs")
         weighted = replace(pairs, vx_error=sigma, vy_error=sigma)
         settings = replace(settings, weights="error")
-    used = use_pairs(weighted, settings, selection)
-    # The order of the pairs must not matter, not even for the last digit.
-    used = used.take(np.lexsort((used.vy, used.vx, used.end, used.start)))
+    used = use_pairs(weighted, settings, selection).in_order()
     n = len(used)
-    rows = SeasonRows.make(used.start, used.end)
+    mission = mission_numbers(used.mission)
+    rows = SeasonRows.make(used.start, used.end, mission)
     observations = Observations.at_point(used.vx, used.vy)
     weights = observation_weights(
         settings.weights,
@@ -165,15 +174,18 @@ def fit_season(
         used.span,
         used.vx_error,
         used.vy_error,
-        mission_numbers(used.mission),
+        mission,
     )
-    found = season_of_pixels(rows, observations, weights, robust=settings.robust, inflation=inflation)
+    options = options_of(settings, inflation)
+    if sigma is not None:
+        options = options._replace(learn_noise=False)
+    found = season_of_pixels(rows, observations, weights, options)
     variables = {name: float(values[0]) for name, values in found.variables().items()}
     variables["season_change"] = float(found.fact("amplitude_change")[0])
     for name in ("vx_sin", "vx_cos", "vy_sin", "vy_cos"):
         variables[f"season_{name}"] = float(found.fact(name)[0])
     ds = xr.Dataset({name: ((), value, SEASON_VARIABLES[name]) for name, value in variables.items()})
-    for name, values in _years(rows, used, weights, found).items():
+    for name, values in _years(rows, used, found).items():
         ds[name] = ("year", values, SEASON_VARIABLES.get(name, {"long_name": "calendar year"}))
     ds.attrs = {
         **common_attributes(
@@ -185,10 +197,22 @@ def fit_season(
         "title": "Season and trend of glacier velocity, estimated from ITS_LIVE image pairs",
         "robust_passes": float(found.fact("passes")[0]),
         "inflation": float(found.fact("inflation")[0]),
+        **_offset_attributes(found, mission),
         "reason": used.describe_empty() if n == 0 else _reason(found, n),
         **filter_attributes(used.history, n),
     }
     return add_place(ds, pairs, [str(name) for name in ds.data_vars])
+
+
+def _offset_attributes(found: Seasons, mission: NDArray[np.int64]) -> dict[str, str]:
+    """Name the reference mission, and the offsets of others from it as JSON, at the one pixel."""
+    counts = np.bincount(mission, minlength=len(MISSIONS))
+    reference, offset = reference_mission(counts), found.offset[0]
+    names = {c: {MISSIONS[m]: round(v[m], 3) for m in np.flatnonzero(v)} for c, v in zip("xy", offset)}
+    return {
+        "reference_mission": MISSIONS[reference] if counts.any() else "",
+        **{f"mission_offset_v{c}": json.dumps(values) for c, values in names.items()},
+    }
 
 
 def _reason(found: Seasons, used: int) -> str:
@@ -205,9 +229,7 @@ def _reason(found: Seasons, used: int) -> str:
     return ""
 
 
-def _years(
-    rows: SeasonRows, used: ImagePairs, weights: NDArray[np.float64], found: Seasons
-) -> dict[str, NDArray[Any]]:
+def _years(rows: SeasonRows, used: ImagePairs, found: Seasons) -> dict[str, NDArray[Any]]:
     """Estimate the calendar years of the one pixel, each variable of shape (years,)."""
     u, data = found.robust_weights, rows.data
     years = int(np.ceil(data.end.max()) - rows.first_year) if len(used) else 0
@@ -215,8 +237,8 @@ def _years(
     count = np.bincount(middle[u > 0], minlength=years)
     values, covariances = np.full((years, 3), np.nan), np.full((years, 3, 3), np.nan)
     if found.status[0] == SOLVED:
-        w = weights * u / found.fact("inflation")[0]
-        values, covariances = year_values(data.design, years, used.vx, used.vy, w, found.pixel(0))
+        w = found.weights * u / found.fact("inflation")[0]
+        values, covariances = year_values(data, years, used.vx, used.vy, w, found.pixel(0), found.offset[0])
         few = count < _LEAST_IN_YEAR
         values[few], covariances[few] = np.nan, np.nan
     speed, sine, cosine = values.T

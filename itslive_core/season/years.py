@@ -15,29 +15,31 @@ from itslive_core.season.algebra import (
     load,
     load_velocity,
 )
+from itslive_core.season.offsets import MissionSums, eliminate_offsets, load_offsets
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from itslive_core.season.algebra import SeasonDesign
     from itslive_core.season.fit import SeasonFacts
+    from itslive_core.season.kernels import SeasonData
 
 __all__ = ["year_values"]
 
 
 def year_values(
-    design: SeasonDesign,
+    data: SeasonData,
     years: int,
     vx: NDArray[np.float64],
     vy: NDArray[np.float64],
     weights: NDArray[np.float64],
     facts: SeasonFacts,
+    offset: NDArray[np.float64],
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Estimate the single years of one pixel, given what `itslive_core.season.fit` found.
 
     Parameters
     ----------
-    design : SeasonDesign
+    data : SeasonData
         Rows of the pixel's n pairs, and of no others.
     years : int
         Number of years that they touch.
@@ -47,6 +49,8 @@ def year_values(
         With robust weights, over the inflation.
     facts : SeasonFacts
         Found at the pixel.
+    offset : ndarray, shape (2, missions)
+        Of the missions [m/yr].
 
     Returns
     -------
@@ -55,9 +59,14 @@ def year_values(
     covariances : ndarray, shape (years, 3, 3)
         Of these [m^2/yr^2]; NaN if the equations cannot be solved.
     """
+    design, pair = data.design, np.arange(len(vx), dtype=np.int32)
     normal = Normal.blank(3 * years + 1, max(3, int(np.diff(design.begin).max()) - 1))
-    joint = Joint.blank(normal, 2 + 3 * years)
-    assemble_season(design, np.arange(len(vx), dtype=np.int32), 0, weights, vx, vy, normal)
+    missions = np.flatnonzero(offset.any(axis=0))
+    sums = MissionSums.blank(missions, normal.size)
+    joint = Joint.blank(normal, 2 + 3 * years + len(missions))
+    velocity = vx - offset[0, data.mission], vy - offset[1, data.mission]
+    assemble_season(design, pair, 0, weights, *velocity, normal)
+    sums.fill(design, pair, 0, data.mission, weights, velocity)
     log_precision = np.array([facts.precision_background, 0.0, 0.0, facts.precision_overtones])
     # The change between years as it is known after integration, not only its most probable value.
     change = np.array([facts.amplitude_change, facts.phase_change])
@@ -69,14 +78,15 @@ def year_values(
         column = 2 + 3 * y
         rows[3 * y, column] = rows[3 * y + 3, column] = 0.5
         rows[3 * y + 1, column + 1] = rows[3 * y + 2, column + 2] = 1.0
-    determinant = eliminate(joint)
+    load_offsets(sums, facts.offset_precision, offset[:, missions], joint)
+    determinant = eliminate(joint) + eliminate_offsets(joint, len(missions))
     along = np.array([facts.along_x, facts.along_y])
-    left = -joint.corner[BORDER:, BORDER:]
-    values = (along @ left[:2, 2:]).reshape(years, 3)
+    upper = -joint.corner[BORDER:, BORDER:]
+    left = np.triu(upper) + np.triu(upper, 1).T
+    values = (along @ left[:2, 2 : 2 + 3 * years]).reshape(years, 3)
     covariances = np.empty((years, 3, 3))
     for y in range(years):
-        upper = np.triu(left[2 + 3 * y : 5 + 3 * y, 2 + 3 * y : 5 + 3 * y])
-        covariances[y] = facts.scatter * (upper + np.triu(upper, 1).T)
+        covariances[y] = facts.scatter * left[2 + 3 * y : 5 + 3 * y, 2 + 3 * y : 5 + 3 * y]
     covariances[:, 0, 0] += facts.stray
     if np.isnan(determinant):
         covariances[:] = np.nan

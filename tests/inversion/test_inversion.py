@@ -127,14 +127,16 @@ def test_order_and_swapped_images_do_not_matter() -> None:
     assert f"{swap.sum()} with swapped dates put right" in turned.history[-1].note
 
 
-def test_doubling_every_pair_changes_nothing_at_half_the_weight() -> None:
+def test_pairs_that_share_both_images_weigh_twice() -> None:
     rng = np.random.default_rng(8)
     start, end = network(rng, 200)
     pairs = simulate(lambda t: 100 + 30 * np.sin(t / 58.0), start, end, noise=5.0, rng=rng)
     twice = pairs.take(np.repeat(np.arange(len(pairs)), 2))
+    # Their means are the pairs themselves, but they are no copies of one another.
+    apart = with_values(twice, twice.vx + np.tile([1.0, -1.0], len(pairs)), twice.vy)
     one = itslive.invert(pairs, PLAIN)
     # Weights have mean 1, so doubled pairs weigh twice as much: lambda^2 must double with them.
-    two = itslive.invert(twice, replace(PLAIN, smoothing=10.0 * np.sqrt(2)))
+    two = itslive.invert(apart, replace(PLAIN, smoothing=10.0 * np.sqrt(2)))
     np.testing.assert_allclose(two["vx"], one["vx"], rtol=1e-7)
 
 
