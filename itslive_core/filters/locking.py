@@ -65,6 +65,8 @@ class _Reference(NamedTuple):
         n pairs, from short to long.
     first : int
         Number of the first cell since 1970-01-01.
+    founding : int
+        Number of pairs that it is founded by, which come first.
     along : ndarray, shape (n,)
         Values along the flow [m/yr].
     noise : ndarray, shape (n,)
@@ -83,6 +85,7 @@ class _Reference(NamedTuple):
 
     pairs: MonthlyPairs
     first: int
+    founding: int
     along: NDArray[np.float64]
     noise: NDArray[np.float64]
     weights: NDArray[np.float64]
@@ -133,7 +136,7 @@ def without_locked(
 
 
 def _founds(vx: NDArray[np.float64], vy: NDArray[np.float64], span: NDArray[np.float64]) -> bool:
-    """Tell whether pairs are enough to found a reference: many, or a few that agree and are clear of noise."""
+    """Tell whether pairs can found a reference: many, or a few that agree and are clear of noise."""
     n = len(vx)
     if n < _LEAST_CLEAR or n >= _LEAST_REFERENCE:
         return n >= _LEAST_REFERENCE
@@ -164,7 +167,7 @@ def _filter_pixel(
     weights, joined = np.zeros(len(vx)), np.zeros(len(vx), dtype=np.bool_)
     weights[short], joined[short] = series.weights, True
     reference = _Reference(
-        pairs, first, along, noise, weights, joined, speed, np.array([series.change]), series.scale
+        pairs, first, ends[0], along, noise, weights, joined, speed, np.array([series.change]), series.scale
     )
     learnt = nothing_learnt(len(MISSIONS))
     _note_ratios(pairs.mission[short], along[short], along[short] - series.residual[0], noise[short], learnt)
@@ -219,7 +222,7 @@ def _expect(reference: _Reference, rows: slice, width: int) -> tuple[Judged, Ban
         normal,
         rhs,
     )
-    factor, solved = _solve_anew(reference, normal, rhs)
+    factor, solved = _solve_anew(reference, rows.start, normal, rhs)
     selected_inverse(factor, inverse)
     slowest = np.empty(size)
     _slowest(accepted, reference.joined[shorter], solved[0], reference.first, slowest)
@@ -235,9 +238,19 @@ def _expect(reference: _Reference, rows: slice, width: int) -> tuple[Judged, Ban
 
 
 def _solve_anew(
-    reference: _Reference, normal: Band, rhs: NDArray[np.float64]
+    reference: _Reference, shorter: int, normal: Band, rhs: NDArray[np.float64]
 ) -> tuple[Band, NDArray[np.float64]]:
-    """Solve for the series, and let it change twice as much from now on if the longer pairs say so.
+    """Solve for the series, and let it change twice as much from now on if the pairs that joined say so.
+
+    Parameters
+    ----------
+    reference : _Reference
+    shorter : int
+        Number of pairs in the equations.
+    normal : Band
+        A'WA.
+    rhs : ndarray, shape (2, M)
+        A'Wd, along the flow and of what pairs have in common.
 
     Returns
     -------
@@ -245,15 +258,21 @@ def _solve_anew(
         The factorised normal equations.
     solved : ndarray, shape (2, M)
     """
-    best, found = -np.inf, None
-    change = float(reference.change[0])
-    for trial in (change, 2.0 * change):
+
+    def solve_with(change: float) -> tuple[float, Band, NDArray[np.float64]]:
         factor, solved = blank_band(normal.size, normal.width), np.empty_like(rhs)
-        value = solve_linked(normal, rhs, trial, reference.speed, reference.scale, factor, solved)
-        if found is None or value > best:
-            best, found = value, (factor, solved)
-            reference.change[0] = trial
-    return found
+        value = solve_linked(normal, rhs, change, reference.speed, reference.scale, factor, solved)
+        return value, factor, solved
+
+    change = float(reference.change[0])
+    value, factor, solved = solve_with(change)
+    if shorter == reference.founding:
+        return factor, solved  # the change is chosen for these
+    more, other_factor, other_solved = solve_with(2.0 * change)
+    if more > value:
+        reference.change[0] = 2.0 * change
+        return other_factor, other_solved
+    return factor, solved
 
 
 @kernel(error_model="numpy")

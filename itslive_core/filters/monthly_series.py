@@ -45,7 +45,9 @@ _RELATIVE = 0.05
 _USUAL = 0.1
 """Change from month to month as a share of the speed, at the centre of its prior, which spans a factor e."""
 _CHANGES = 0.03 * 2.0 ** (0.75 * np.arange(8))
-"""Changes to choose from."""
+"""Changes to choose from,"""
+_START = 2
+"""... and the position of the one to begin with."""
 _STEADY = 0.2
 """Least local speed that changes are in proportion to, as a share of the mean over the series."""
 
@@ -172,7 +174,7 @@ def fit_series(
     residual, series = np.empty((len(values), n)), np.zeros((2, size))
     for component, out in zip(values, residual, strict=True):
         _residuals_of_bins(order, cells, component, out)
-    weights, noise, scale, change = np.empty(n), np.empty(len(MISSIONS)), np.ones(size), 0.0
+    weights, noise, scale, chosen = np.empty(n), np.empty(len(MISSIONS)), np.ones(size), _START
     for step in range(_PASSES + 1):
         if across is None:
             length = unit * np.abs(residual[0])
@@ -184,10 +186,11 @@ def fit_series(
         assemble(pairs.spans, weights, along, values[-1], normal, rhs)
         if step > 0:
             _local_speed(series[0], speed, scale)
-        change = _choose_change(normal, rhs, speed, scale, series)
+        chosen = _choose_change(normal, rhs, speed, scale, chosen, series)
         for component, line, out in zip(values, series, residual, strict=False):
             predict(pairs.spans, line, out)
             np.subtract(component, out, out=out)
+    change = float(_CHANGES[chosen]) * speed
     return MonthlySeries(series[: len(values)], residual, weights, noise, change, scale)
 
 
@@ -318,18 +321,35 @@ def _weigh(
 
 @kernel(error_model="numpy")
 def _choose_change(
-    normal: Band, rhs: NDArray, speed: float, scale: NDArray, series: NDArray
-) -> float:  # pragma: no cover - compiled
-    """Find the change of highest evidence of the component along the flow, and solve for the series."""
+    normal: Band, rhs: NDArray, speed: float, scale: NDArray, start: int, series: NDArray
+) -> int:  # pragma: no cover - compiled
+    """Climb to the change of highest evidence of the component along the flow, and solve for the series.
+
+    Parameters
+    ----------
+    start : int
+        Position in `_CHANGES` to begin at.
+
+    Returns
+    -------
+    int
+        Position in `_CHANGES`.
+    """
     work, trial = blank_band(normal.size, normal.width), np.empty((2, normal.size))
-    best, change = -np.inf, 0.0
-    for share in _CHANGES:
-        value = solve_linked(normal, rhs, share * speed, speed, scale, work, trial)
-        if value > best:
-            best, change = value, share * speed
+    at = start
+    best = solve_linked(normal, rhs, _CHANGES[at] * speed, speed, scale, work, series)
+    for step in (1, -1):
+        while 0 <= at + step < len(_CHANGES):
+            value = solve_linked(normal, rhs, _CHANGES[at + step] * speed, speed, scale, work, trial)
+            if not value > best:
+                break
+            best = value
+            at += step
             for c in range(2):
                 copy_into(series[c], trial[c])
-    return change
+        if at != start:
+            break
+    return at
 
 
 @kernel(error_model="numpy")

@@ -6,10 +6,10 @@ should read, s the standard deviation of that and of the pair's noise, and y wha
     measured:  (1 - w) [(1 - h) N(y; v, s^2) + h U(y; least, v)] + w T(y)
     locked:    1/2 U(y; -.1 v, .2 v) + 1/2 U(y; -.1 v, .8 v),   blurred by the pair's noise.
 
-U is uniform. ``least`` is what the pair would read if the months stood still that nobody ever saw; h is 0 if
-there are none. T is wide and symmetric around v: noise that is not normal, a change of the ice that the series
-missed. Its weight w is learnt from the pairs that read too fast, since locking errs to one side only (that
-false rejections are to be counted by their mirror image is the idea of Barber and Candes, 2015,
+U is uniform. ``least`` is what the pair would read if the months stood still that nobody ever saw; h is 0
+if there are none. T is wide and symmetric around v: noise that is not normal, a change of the ice that the
+series missed. Its weight w is learnt from the pairs that read too fast, since locking errs to one side only
+(that false rejections are to be counted by their mirror image is the idea of Barber and Candes, 2015,
 doi:10.1214/15-AOS1337).
 
 The share of locked pairs is learnt by empirical Bayes, so that pairs which can be judged speak for those of
@@ -31,6 +31,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from itslive_core.bands.algebra import FAST
 from itslive_core.support.arrays import median
 from itslive_core.support.compiled import kernel
 from itslive_core.support.constants import DAYS_PER_YEAR
@@ -68,6 +69,8 @@ _STEP = 1.5
 _LIMIT = 9.0
 """Largest shift."""
 _ROUNDS = 12
+_BEYOND = 5.0
+"""Pairs this many standard deviations faster than any locked one are not locked."""
 
 
 class Judged(NamedTuple):
@@ -174,7 +177,7 @@ def find_locked(
 
 @kernel(error_model="numpy")
 def _find_offsets(judged: Judged, learnt: Learnt, offset: NDArray) -> None:  # pragma: no cover - compiled
-    """Estimate by which share a mission reads more than the reference, from its shorter pairs and from these."""
+    """Estimate by which share a mission reads more than the reference, from shorter pairs and from these."""
     n = len(judged.along)
     ratios = np.empty(n)
     for m in range(len(offset)):
@@ -214,18 +217,21 @@ def _find_wild(judged: Judged, offset: NDArray, wild: NDArray) -> None:  # pragm
 def _count(judged: Judged, missions: int, counts: NDArray) -> None:  # pragma: no cover - compiled
     """Say what each pair is worth where shares are learnt.
 
-    Those of a mission that rest on months which nobody ever saw share one unknown, how the ice moves then, and
-    are worth one pair together.
+    Pairs share what is not known of their standard: how the ice moved in months that nobody ever saw, or, where
+    it is slow, whether it moves at all. Those of a mission that rest on this are worth one pair together.
     """
     for m in range(missions):
-        blind = 0.0
+        doubtful = 0.0
         for j in range(len(counts)):
             if judged.mission[j] == m:
-                counts[j] = 1.0 if judged.least[j] > (1.0 - SHARE) * judged.value[j] else 0.0
-                blind += 1.0 - counts[j]
+                value = judged.value[j]
+                seen = judged.least[j] > (1.0 - SHARE) * value
+                moves = value > np.hypot(_SIGNIFICANT * judged.doubt[j], _FAR * FLOOR)
+                counts[j] = 1.0 if seen and moves else 0.0
+                doubtful += 1.0 - counts[j]
         for j in range(len(counts)):
             if judged.mission[j] == m and counts[j] == 0.0:
-                counts[j] = 1.0 / blind
+                counts[j] = 1.0 / doubtful
 
 
 @kernel(error_model="numpy")
@@ -233,27 +239,30 @@ def _odds(judged: Judged, j: int, offset: float, wild: float) -> float:  # pragm
     """Give the probability of what a pair reads if it locked, over that if it measured the ice."""
     value, least, y = (1.0 + offset) * judged.value[j], (1.0 + offset) * judged.least[j], judged.along[j]
     sd, noise = judged.sd[j], max(judged.noise[j], 1.0)
-    if not value > 0.0 or y > value:
+    if not value > 0.0 or y > min(value, _SLOW * value + _BEYOND * noise):
         return 0.0
     width = max(value, _FAR * sd)
     broad = 0.5 / width * min(1.0, (width / max(value - y, 1e-9)) ** 2)
     z = (y - value) / sd
     measured = np.exp(-0.5 * z * z) / (sd * np.sqrt(2.0 * np.pi))
-    if least < value - 1e-3 * value:
-        measured += _STILL * (_uniform(y, least, value, sd) - measured)
-    stuck = 0.5 * _uniform(y, _BACK * value, _STUCK * value, noise)
-    slow = 0.5 * _uniform(y, _BACK * value, _SLOW * value, noise)
-    return (stuck + slow + _WILD * (broad - stuck - slow)) / (measured + wild * (broad - measured))
+    if least < (1.0 - 1e-3) * value:
+        unseen = (_below(value - y, sd) - _below(least - y, sd)) / (value - least)
+        measured += _STILL * (unseen - measured)
+    back, stuck, slow = _BACK * value - y, _STUCK * value - y, _SLOW * value - y
+    low = _below(back, noise)
+    locked = 0.5 * (_below(stuck, noise) - low) / (stuck - back) + 0.5 * (_below(slow, noise) - low) / (
+        slow - back
+    )
+    return (locked + _WILD * (broad - locked)) / (measured + wild * (broad - measured))
 
 
 @kernel(error_model="numpy")
-def _uniform(y: float, low: float, high: float, sd: float) -> float:  # pragma: no cover - compiled
-    """Give the density of a uniform number with normal noise."""
-    scale = np.sqrt(0.5) / sd
-    return 0.5 * (math.erf((high - y) * scale) - math.erf((low - y) * scale)) / (high - low)
+def _below(limit: float, sd: float) -> float:  # pragma: no cover - compiled
+    """Give the probability that a normal number lies below a limit."""
+    return 0.5 + 0.5 * math.erf(np.sqrt(0.5) * limit / sd)
 
 
-@kernel(error_model="numpy")
+@kernel(fastmath=FAST, error_model="numpy")
 def _learn_shift(
     odds: NDArray, usual: NDArray, counts: NDArray, mission: NDArray, m: int, prior: float
 ) -> float:  # pragma: no cover - compiled
@@ -277,18 +286,25 @@ def _learn_shift(
     float
         The shift, a logarithm of odds.
     """
+    n, count = len(odds), 0
+    own, before, worth = np.empty(n), np.empty(n), np.empty(n)
+    for j in range(n):
+        if m < 0 or mission[j] == m:
+            own[count], before[count], worth[count] = odds[j], usual[j], counts[j]
+            count += 1
+    if count == 0:
+        return prior
     shift, precision = prior, 1.0 / _STEP**2
     for _ in range(_ROUNDS):
         factor, slope, bend = np.exp(shift), precision * (prior - shift), precision
-        for j in range(len(odds)):
-            if m < 0 or mission[j] == m:
-                ratio = factor * usual[j]
-                p = ratio / (1.0 + ratio)
-                ratio *= odds[j]
-                slope += counts[j] * (ratio / (1.0 + ratio) - p)
-                bend += counts[j] * p * (1.0 - p)
+        for j in range(count):
+            ratio = factor * before[j]
+            p = ratio / (1.0 + ratio)
+            ratio *= own[j]
+            slope += worth[j] * (ratio / (1.0 + ratio) - p)
+            bend += worth[j] * p * (1.0 - p)
         step = min(max(slope / bend, -2.0), 2.0)
         shift = min(max(shift + step, -_LIMIT), _LIMIT)
-        if abs(step) < 0.02:
+        if abs(step) < 0.05:
             break
     return shift
