@@ -1,6 +1,6 @@
 """Simulated records in which long pairs locked, and what the span-consistency filter makes of them.
 
-    python -m benchmarks.validation.locked_truths CUBE [--truths 200] [--seed 0] [--estimators inversion,season]
+    python -m benchmarks.validation.locked_truths CUBE [--truths 200] [--estimators inversion,season]
 
 Dates and missions are those of the pixel with the most pairs of a cube. From these, records are made that
 are as hard as real ones: only bright months have images (as at high latitudes before radar), half years with

@@ -15,11 +15,12 @@ from itslive_core.bands.algebra import Band, blank_band, blank_inverse, selected
 from itslive_core.bands.assembly import assemble, predict
 from itslive_core.bands.span_variance import span_variances
 from itslive_core.filters.monthly_series import fit_series, solve_linked
+from itslive_core.filters.span_groups import LEAST_GROUP, LEAST_SD, add_mean_rows, judge_together
 from itslive_core.filters.two_classes import FLOOR, SHARE, Judged, find_locked, note_ratio, nothing_learnt
 from itslive_core.observations.missions import MISSIONS
 from itslive_core.support.arrays import median
 from itslive_core.support.compiled import kernel
-from itslive_core.support.constants import DAYS_PER_YEAR, MAD_TO_STD, MONTHS_PER_YEAR
+from itslive_core.support.constants import DAYS_PER_YEAR, MONTHS_PER_YEAR
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -37,23 +38,18 @@ _LEAST_CLEAR, _CLEAR, _LEAST_WAY = 3, 8.0, 15.0
 """... or fewest if the ice is faster than so many standard errors, and went so far in them [m]: several times
 what images of any mission are out of place."""
 _LIKELY, _SUSPECT = 0.6, 0.25
-"""Pairs that locked with this probability are rejected, and with the second one no standard for others."""
-_SIGNIFICANT = 4.0
-"""Pairs that are judged together are rejected if they lack more than this many standard deviations."""
-_LEAST_GROUP = 10
-"""Fewest pairs that are judged together."""
+"""Pairs that locked with this probability are rejected. With the second one they are no standard for others,
+and rejected where they rest on months that nobody ever saw: with their tiny errors they would rule them."""
 _HELD = 1.0
-"""A month is known where what pairs tell of it adds up to this, see `_hold`."""
+"""A month is known where what pairs tell of it adds up to this, see `_slowest`."""
 _BIAS = 0.2
 """What the pairs of a mission may have in common, as a share of the noise of one pair."""
-_RELATIVE, _LEAST_SD = 0.05, 1.0
-"""Noise that is in proportion to the speed, and least noise [m/yr]."""
+_RELATIVE = 0.05
+"""Noise that is in proportion to the speed."""
 _DOUBTFUL = 2.0
 """Pairs that lack this many standard deviations are kept, but no standard for longer ones."""
 _CUT = 6.0
 """Pairs that are off by more standard deviations are no part of the series."""
-_MEDIAN_VARIANCE = 1.57
-"""Variance of the median of n normal numbers, times n."""
 
 
 class _Reference(NamedTuple):
@@ -189,13 +185,13 @@ def _filter_class(
     blind = judged.least < (1.0 - SHARE) * judged.value
     keep &= ~((locked > np.where(blind, _SUSPECT, _LIKELY)) & (judged.value - judged.along > FLOOR))
     count = np.bincount(judged.mission[keep], minlength=len(MISSIONS))
-    if (count >= _LEAST_GROUP).any():
+    if (count >= LEAST_GROUP).any():
         mean = np.zeros((len(MISSIONS), factor.size))
-        _add_mean_rows(reference.pairs.part(rows), count, keep, mean)
+        add_mean_rows(reference.pairs.part(rows), count, keep, mean)
         solved = mean.copy()
         solve(factor, solved)
         variance = (mean * solved).sum(axis=1) + (mean @ common) ** 2
-        _judge_together(judged, offset, variance, count, keep)
+        judge_together(judged, offset, variance, count, keep)
     _join(judged, offset, locked, keep, learnt, reference.weights[rows], reference.joined[rows])
 
 
@@ -232,7 +228,7 @@ def _expect(reference: _Reference, rows: slice, width: int) -> tuple[Judged, Ban
     span_variances(inverse, np.arange(size), spans, variance)
     noise = reference.noise[rows]
     doubt = np.sqrt(variance + doubt**2)
-    sd = np.sqrt(doubt**2 + (noise**2 + (_RELATIVE * value) ** 2 + _LEAST_SD**2))
+    sd = np.sqrt(doubt**2 + (noise**2 + (_RELATIVE * value) ** 2 + LEAST_SD**2))
     along = reference.along[rows]
     return Judged(mission, along, noise, value, np.minimum(least, value), doubt, sd), factor, solved[1]
 
@@ -328,64 +324,6 @@ def _slowest(
         lower[k] = series[k]
         if held[k] < _HELD:
             lower[k] = min(series[k], series[k] * usual[(first + k) % MONTHS_PER_YEAR])
-
-
-@kernel(error_model="numpy")
-def _add_mean_rows(
-    pairs: MonthlyPairs, count: NDArray, keep: NDArray, mean: NDArray
-) -> None:  # pragma: no cover - compiled
-    """Average the rows of the span operator over the kept pairs of each mission, mean (missions, M)."""
-    spans = pairs.spans
-    for j in range(len(keep)):
-        if keep[j]:
-            m, p, q = pairs.mission[j], spans.first[j], spans.last[j]
-            if p == q:
-                mean[m, p] += 1.0 / count[m]
-                continue
-            rate = spans.rate[j] / count[m]
-            mean[m, p] += spans.head[j] * rate
-            mean[m, q] += spans.tail[j] * rate
-            for k in range(p + 1, q):
-                mean[m, k] += rate
-
-
-@kernel(error_model="numpy")
-def _judge_together(
-    judged: Judged, offset: NDArray, variance: NDArray, count: NDArray, keep: NDArray
-) -> None:  # pragma: no cover - compiled
-    """Reject what is left of a mission if the median of what its pairs lack is too much.
-
-    Parameters
-    ----------
-    judged : Judged
-        n pairs.
-    offset, variance, count : ndarray, shape (missions,)
-        Share by which a mission reads more than the reference, variance of what the reference says about the
-        mean of its kept pairs [m^2/yr^2], and their number.
-    keep : ndarray of bool, shape (n,)
-        Loses pairs.
-    """
-    n = len(keep)
-    least, lack, noise = np.empty(n), np.empty(n), np.empty(n)
-    for m in range(len(offset)):
-        if count[m] < _LEAST_GROUP:
-            continue
-        i = 0
-        for j in range(n):
-            if keep[j] and judged.mission[j] == m:
-                least[i] = (1.0 + offset[m]) * judged.least[j]
-                lack[i] = least[i] - judged.along[j]
-                noise[i] = judged.noise[j]
-                i += 1
-        typical, level, scatter = median(lack[:i]), median(least[:i]), median(noise[:i])
-        for k in range(i):
-            lack[k] = abs(lack[k] - typical)
-        scatter = max(MAD_TO_STD * median(lack[:i]), scatter)
-        sd = np.sqrt(variance[m] + _MEDIAN_VARIANCE * scatter**2 / i + _LEAST_SD**2)
-        if level > 0.0 and typical > max(SHARE * level, _SIGNIFICANT * sd, FLOOR):
-            for j in range(n):
-                if judged.mission[j] == m:
-                    keep[j] = False
 
 
 @kernel(error_model="numpy")

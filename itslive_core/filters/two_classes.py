@@ -217,8 +217,8 @@ def _find_wild(judged: Judged, offset: NDArray, wild: NDArray) -> None:  # pragm
 def _count(judged: Judged, missions: int, counts: NDArray) -> None:  # pragma: no cover - compiled
     """Say what each pair is worth where shares are learnt.
 
-    Pairs share what is not known of their standard: how the ice moved in months that nobody ever saw, or, where
-    it is slow, whether it moves at all. Those of a mission that rest on this are worth one pair together.
+    Pairs share what is not known of their standard: how the ice moved in months that nobody ever saw, or,
+    where it is slow, whether it moves at all. Those of a mission that rest on this are worth one together.
     """
     for m in range(missions):
         doubtful = 0.0
