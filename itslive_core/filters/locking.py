@@ -11,53 +11,45 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from itslive_core.bands.algebra import Band, blank_band, blank_inverse, factorise, selected_inverse, solve
+from itslive_core.bands.algebra import Band, blank_band, blank_inverse, selected_inverse, solve
 from itslive_core.bands.assembly import assemble, predict
 from itslive_core.bands.span_variance import span_variances
-from itslive_core.filters.monthly_series import add_links, fit_series
+from itslive_core.filters.monthly_series import fit_series, solve_linked
+from itslive_core.filters.span_groups import LEAST_GROUP, LEAST_SD, add_mean_rows, judge_together
+from itslive_core.filters.two_classes import FLOOR, SHARE, Judged, find_locked, note_ratio, nothing_learnt
 from itslive_core.observations.missions import MISSIONS
 from itslive_core.support.arrays import median
 from itslive_core.support.compiled import kernel
-from itslive_core.support.constants import MAD_TO_STD, MONTHS_PER_YEAR
+from itslive_core.support.constants import DAYS_PER_YEAR, MONTHS_PER_YEAR
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from itslive_core.bands.spans import Spans
     from itslive_core.filters.monthly_series import MonthlyPairs
+    from itslive_core.filters.two_classes import Learnt
     from itslive_core.observations.batches import Observations
 
 __all__ = ["without_locked"]
 
 _LEAST_REFERENCE = 20
-"""Fewest pairs that a reference is made of."""
-_SHARE = 0.2
-"""Locked pairs read less than what shorter ones say by more than this share."""
-_SIGNIFICANT = 4.0
-"""... and by more than this many standard deviations,"""
-_FLOOR = 10.0
-"""... and by more than what images can be out of place for long [m/yr]."""
-_MIRROR = 0.25
-"""Single pairs are rejected where those that read as much too fast are at most this share of them."""
-_LEAST_GROUP = 10
-"""Fewest pairs that are judged together."""
-_OFFSET, _OWN_OFFSET, _LEAST_OWN = 0.1, 0.05, 10
-"""A mission may read this share more or less than the reference; by how much, its shorter pairs tell to
-within the second share, where at least so many do."""
-_CLOSE = 0.3
-"""Pairs that are off by a larger share say nothing about an offset."""
+"""Fewest pairs that a reference is made of, whatever they read;"""
+_LEAST_CLEAR, _CLEAR, _LEAST_WAY = 3, 8.0, 15.0
+"""... or fewest if the ice is faster than so many standard errors, and went so far in them [m]: several times
+what images of any mission are out of place."""
+_LIKELY, _SUSPECT = 0.6, 0.25
+"""Pairs that locked with this probability are rejected. With the second one they are no standard for others,
+and rejected where they rest on months that nobody ever saw: with their tiny errors they would rule them."""
 _HELD = 1.0
-"""A month is known where what pairs tell of it adds up to this, see `_hold`."""
+"""A month is known where what pairs tell of it adds up to this, see `_slowest`."""
 _BIAS = 0.2
 """What the pairs of a mission may have in common, as a share of the noise of one pair."""
-_RELATIVE, _LEAST_SD = 0.05, 1.0
-"""Noise that is in proportion to the speed, and least noise [m/yr]."""
+_RELATIVE = 0.05
+"""Noise that is in proportion to the speed."""
 _DOUBTFUL = 2.0
 """Pairs that lack this many standard deviations are kept, but no standard for longer ones."""
 _CUT = 6.0
 """Pairs that are off by more standard deviations are no part of the series."""
-_MEDIAN_VARIANCE = 1.57
-"""Variance of the median of n normal numbers, times n."""
 
 
 class _Reference(NamedTuple):
@@ -69,6 +61,8 @@ class _Reference(NamedTuple):
         n pairs, from short to long.
     first : int
         Number of the first cell since 1970-01-01.
+    founding : int
+        Number of pairs that it is founded by, which come first.
     along : ndarray, shape (n,)
         Values along the flow [m/yr].
     noise : ndarray, shape (n,)
@@ -77,7 +71,9 @@ class _Reference(NamedTuple):
         Weight in the series; 0 for pairs that are no part of it.
     joined : ndarray of bool, shape (n,)
         Pairs that are part of it.
-    change : float
+    speed : float
+        Typical speed [m/yr].
+    change : ndarray, shape (1,)
         Typical change of the series from month to month [m/yr].
     scale : ndarray, shape (M,)
         Local speed relative to the typical one.
@@ -85,54 +81,14 @@ class _Reference(NamedTuple):
 
     pairs: MonthlyPairs
     first: int
+    founding: int
     along: NDArray[np.float64]
     noise: NDArray[np.float64]
     weights: NDArray[np.float64]
     joined: NDArray[np.bool_]
-    change: float
+    speed: float
+    change: NDArray[np.float64]
     scale: NDArray[np.float64]
-
-
-class _Tally(NamedTuple):
-    """What is counted of each mission, from short spans to long ones, shape (missions,).
-
-    Parameters
-    ----------
-    excess, close : ndarray
-        Sum of the shares by which its pairs differ from the series, and their number.
-    slow, fast : ndarray
-        Number of pairs that read too slow, and too fast.
-    """
-
-    excess: NDArray[np.float64]
-    close: NDArray[np.float64]
-    slow: NDArray[np.float64]
-    fast: NDArray[np.float64]
-
-
-class _Judged(NamedTuple):
-    """The pairs of a span class, and what the reference says that they should read, shape (n,) [m/yr].
-
-    Parameters
-    ----------
-    mission : ndarray of int64
-    along, noise : ndarray
-        What they read, and standard deviation of that.
-    value, least : ndarray
-        What they should read, and the least that is plausible.
-    doubt : ndarray
-        Standard deviation of the value.
-    sd : ndarray
-        The same with the noise of the pair.
-    """
-
-    mission: NDArray[np.int64]
-    along: NDArray[np.float64]
-    noise: NDArray[np.float64]
-    value: NDArray[np.float64]
-    least: NDArray[np.float64]
-    doubt: NDArray[np.float64]
-    sd: NDArray[np.float64]
 
 
 def without_locked(
@@ -158,19 +114,32 @@ def without_locked(
     """
     keep = np.ones(len(observations.pair), dtype=np.bool_)
     for here in observations.pixels():
-        if here.stop - here.start < _LEAST_REFERENCE:
-            continue
         own = observations.pair[here]
+        if len(own) < _LEAST_CLEAR:
+            continue
         order = np.argsort(classes[own], kind="stable")
         own = own[order]
         ends = np.cumsum(np.bincount(classes[own], minlength=2)).tolist()
-        shortest = next(c for c, end in enumerate(ends) if c > 0 and end >= _LEAST_REFERENCE)
+        vx, vy = observations.vx[here][order], observations.vy[here][order]
+        span = pairs.span[own]
+        founding = (c for c, end in enumerate(ends) if c > 0 and _founds(vx[:end], vy[:end], span[:end]))
+        shortest = next(founding, len(ends) - 1)
         if ends[shortest] == len(own):
             continue
-        vx, vy = observations.vx[here][order], observations.vy[here][order]
         of_pixel, base, size = pairs.of_pixel(own)
         keep[here.start + order] = _filter_pixel(of_pixel, ends[shortest:], vx, vy, first + base, size)
     return keep
+
+
+def _founds(vx: NDArray[np.float64], vy: NDArray[np.float64], span: NDArray[np.float64]) -> bool:
+    """Tell whether pairs can found a reference: many, or a few that agree and are clear of noise."""
+    n = len(vx)
+    if n < _LEAST_CLEAR or n >= _LEAST_REFERENCE:
+        return n >= _LEAST_REFERENCE
+    mx, my = median(vx), median(vy)
+    speed, apart = np.hypot(mx, my), np.hypot(vx - mx, vy - my).mean()
+    way = speed * median(span) / DAYS_PER_YEAR
+    return bool(speed > _CLEAR * apart / np.sqrt(n) and way > _LEAST_WAY)
 
 
 def _filter_pixel(
@@ -193,41 +162,45 @@ def _filter_pixel(
     noise = series.noise[pairs.mission] / pairs.span
     weights, joined = np.zeros(len(vx)), np.zeros(len(vx), dtype=np.bool_)
     weights[short], joined[short] = series.weights, True
-    reference = _Reference(pairs, first, along, noise, weights, joined, series.change, series.scale)
-    tally = _Tally(*np.zeros((4, len(MISSIONS))))
-    _note_offsets(pairs.mission[short], along[short], along[short] - series.residual[0], noise[short], tally)
+    reference = _Reference(
+        pairs, first, ends[0], along, noise, weights, joined, speed, np.array([series.change]), series.scale
+    )
+    learnt = nothing_learnt(len(MISSIONS))
+    _note_ratios(pairs.mission[short], along[short], along[short] - series.residual[0], noise[short], learnt)
     reach = np.maximum.accumulate(pairs.spans.last - pairs.spans.first)
     for begin, end in pairwise(ends):
         if begin < end:
             width = max(MONTHS_PER_YEAR, int(reach[end - 1]))
-            _filter_class(reference, slice(begin, end), width, tally, keep[begin:end])
+            _filter_class(reference, slice(begin, end), width, learnt, keep[begin:end])
     return keep
 
 
 def _filter_class(
-    reference: _Reference, rows: slice, width: int, tally: _Tally, keep: NDArray[np.bool_]
+    reference: _Reference, rows: slice, width: int, learnt: Learnt, keep: NDArray[np.bool_]
 ) -> None:
     """Judge the pairs of a span class, mission by mission, and let those that are left join the reference."""
     judged, factor, common = _expect(reference, rows, width)
-    offset = np.empty(len(MISSIONS))
-    _judge_singly(judged, tally, offset, keep)
+    offset, locked = np.empty(len(MISSIONS)), np.empty(len(keep))
+    find_locked(judged, reference.pairs.span[rows], learnt, offset, locked)
+    blind = judged.least < (1.0 - SHARE) * judged.value
+    keep &= ~((locked > np.where(blind, _SUSPECT, _LIKELY)) & (judged.value - judged.along > FLOOR))
     count = np.bincount(judged.mission[keep], minlength=len(MISSIONS))
-    if (count >= _LEAST_GROUP).any():
+    if (count >= LEAST_GROUP).any():
         mean = np.zeros((len(MISSIONS), factor.size))
-        _add_mean_rows(reference.pairs.part(rows), count, keep, mean)
+        add_mean_rows(reference.pairs.part(rows), count, keep, mean)
         solved = mean.copy()
         solve(factor, solved)
         variance = (mean * solved).sum(axis=1) + (mean @ common) ** 2
-        _judge_together(judged, offset, variance, count, keep)
-    _join(judged, offset, keep, tally, reference.weights[rows], reference.joined[rows])
+        judge_together(judged, offset, variance, count, keep)
+    _join(judged, offset, locked, keep, learnt, reference.weights[rows], reference.joined[rows])
 
 
-def _expect(reference: _Reference, rows: slice, width: int) -> tuple[_Judged, Band, NDArray[np.float64]]:
+def _expect(reference: _Reference, rows: slice, width: int) -> tuple[Judged, Band, NDArray[np.float64]]:
     """Fit the reference to the accepted pairs, all shorter than some others, and say what these should read.
 
     Returns
     -------
-    judged : _Judged
+    judged : Judged
     factor : Band
         The factorised normal equations.
     common : ndarray, shape (M,)
@@ -236,43 +209,75 @@ def _expect(reference: _Reference, rows: slice, width: int) -> tuple[_Judged, Ba
     size, shorter, judged = len(reference.scale), slice(0, rows.start), reference.pairs.part(rows)
     spans, mission = judged.spans, judged.mission
     accepted = reference.pairs.part(shorter).spans
-    factor, inverse, rhs = blank_band(size, width), blank_inverse(size, width), np.empty((2, size))
+    normal, inverse, rhs = blank_band(size, width), blank_inverse(size, width), np.empty((2, size))
     assemble(
         accepted,
         reference.weights[shorter],
         reference.along[shorter],
         _BIAS * reference.noise[shorter],
-        factor,
+        normal,
         rhs,
     )
-    add_links(factor, reference.change, reference.scale)
-    factorise(factor)
-    solve(factor, rhs)
+    factor, solved = _solve_anew(reference, rows.start, normal, rhs)
     selected_inverse(factor, inverse)
     slowest = np.empty(size)
-    _slowest(accepted, reference.joined[shorter], rhs[0], reference.first, slowest)
+    _slowest(accepted, reference.joined[shorter], solved[0], reference.first, slowest)
     value, least, doubt, variance = np.empty((4, len(mission)))
-    for series, out in ((rhs[0], value), (slowest, least), (rhs[1], doubt)):
+    for series, out in ((solved[0], value), (slowest, least), (solved[1], doubt)):
         predict(spans, series, out)
     span_variances(inverse, np.arange(size), spans, variance)
     noise = reference.noise[rows]
     doubt = np.sqrt(variance + doubt**2)
-    sd = np.sqrt(doubt**2 + (noise**2 + (_RELATIVE * value) ** 2 + _LEAST_SD**2))
+    sd = np.sqrt(doubt**2 + (noise**2 + (_RELATIVE * value) ** 2 + LEAST_SD**2))
     along = reference.along[rows]
-    return _Judged(mission, along, noise, value, np.minimum(least, value), doubt, sd), factor, rhs[1]
+    return Judged(mission, along, noise, value, np.minimum(least, value), doubt, sd), factor, solved[1]
+
+
+def _solve_anew(
+    reference: _Reference, shorter: int, normal: Band, rhs: NDArray[np.float64]
+) -> tuple[Band, NDArray[np.float64]]:
+    """Solve for the series, and let it change twice as much from now on if the pairs that joined say so.
+
+    Parameters
+    ----------
+    reference : _Reference
+    shorter : int
+        Number of pairs in the equations.
+    normal : Band
+        A'WA.
+    rhs : ndarray, shape (2, M)
+        A'Wd, along the flow and of what pairs have in common.
+
+    Returns
+    -------
+    factor : Band
+        The factorised normal equations.
+    solved : ndarray, shape (2, M)
+    """
+
+    def solve_with(change: float) -> tuple[float, Band, NDArray[np.float64]]:
+        factor, solved = blank_band(normal.size, normal.width), np.empty_like(rhs)
+        value = solve_linked(normal, rhs, change, reference.speed, reference.scale, factor, solved)
+        return value, factor, solved
+
+    change = float(reference.change[0])
+    value, factor, solved = solve_with(change)
+    if shorter == reference.founding:
+        return factor, solved  # the change is chosen for these
+    more, other_factor, other_solved = solve_with(2.0 * change)
+    if more > value:
+        reference.change[0] = 2.0 * change
+        return other_factor, other_solved
+    return factor, solved
 
 
 @kernel(error_model="numpy")
-def _note_offsets(
-    mission: NDArray, along: NDArray, value: NDArray, noise: NDArray, tally: _Tally
+def _note_ratios(
+    mission: NDArray, along: NDArray, value: NDArray, noise: NDArray, learnt: Learnt
 ) -> None:  # pragma: no cover - compiled
-    """Count the shares by which pairs differ from the series, where that is clear of noise."""
+    """Count the shares by which pairs differ from the series."""
     for j in range(len(mission)):
-        if value[j] > _SIGNIFICANT * noise[j]:
-            ratio = along[j] / value[j] - 1.0
-            if abs(ratio) < _CLOSE:
-                tally.excess[mission[j]] += ratio
-                tally.close[mission[j]] += 1.0
+        note_ratio(learnt, mission[j], along[j], value[j], noise[j])
 
 
 @kernel(error_model="numpy")
@@ -322,133 +327,23 @@ def _slowest(
 
 
 @kernel(error_model="numpy")
-def _judge_singly(
-    judged: _Judged, tally: _Tally, offset: NDArray, keep: NDArray
-) -> None:  # pragma: no cover - compiled
-    """Reject pairs that read too slow, unless too many others read too fast by the same measure.
-
-    Counted in the span class, or in it and the shorter ones. By which share a mission reads more than the
-    reference is estimated from its shorter pairs and from these.
-
-    Parameters
-    ----------
-    judged : _Judged
-        n pairs.
-    tally : _Tally
-        Slow and fast pairs are added.
-    offset : ndarray, shape (missions,)
-        Receives the share of each mission.
-    keep : ndarray of bool, shape (n,)
-        Loses pairs.
-    """
-    mission, along, _, value, expected_least, doubt, sd = judged
-    n = len(mission)
-    ratios, slow = np.empty(n), np.empty(n, dtype=np.int64)
-    for m in range(len(offset)):
-        n_ratios, n_slow, n_fast = 0, 0, 0
-        for j in range(n):
-            if mission[j] == m and value[j] > _SIGNIFICANT * doubt[j]:
-                ratio = along[j] / value[j] - 1.0
-                if abs(ratio) < _CLOSE:
-                    ratios[n_ratios] = ratio
-                    n_ratios += 1
-        middle, reach = 0.0, _OFFSET
-        if tally.close[m] >= _LEAST_OWN:
-            middle, reach = min(max(tally.excess[m] / tally.close[m], -_OFFSET), _OFFSET), _OWN_OFFSET
-        offset[m] = middle
-        if n_ratios >= _LEAST_OWN // 2:
-            offset[m] = min(max(median(ratios[:n_ratios]), middle - reach), middle + reach)
-        for j in range(n):
-            if mission[j] == m:
-                least, most = (1.0 + offset[m]) * expected_least[j], (1.0 + offset[m]) * value[j]
-                sure = max(_SIGNIFICANT * sd[j], _FLOOR)
-                if least > 0.0 and least - along[j] > max(_SHARE * least, sure):
-                    slow[n_slow] = j
-                    n_slow += 1
-                if most > 0.0 and along[j] - most > max(_SHARE * most, sure):
-                    n_fast += 1
-        tally.slow[m] += n_slow
-        tally.fast[m] += n_fast
-        if 1 + n_fast <= _MIRROR * n_slow or 1.0 + tally.fast[m] <= _MIRROR * tally.slow[m]:
-            for i in range(n_slow):
-                keep[slow[i]] = False
-
-
-@kernel(error_model="numpy")
-def _add_mean_rows(
-    pairs: MonthlyPairs, count: NDArray, keep: NDArray, mean: NDArray
-) -> None:  # pragma: no cover - compiled
-    """Average the rows of the span operator over the kept pairs of each mission, mean (missions, M)."""
-    spans = pairs.spans
-    for j in range(len(keep)):
-        if keep[j]:
-            m, p, q = pairs.mission[j], spans.first[j], spans.last[j]
-            if p == q:
-                mean[m, p] += 1.0 / count[m]
-                continue
-            rate = spans.rate[j] / count[m]
-            mean[m, p] += spans.head[j] * rate
-            mean[m, q] += spans.tail[j] * rate
-            for k in range(p + 1, q):
-                mean[m, k] += rate
-
-
-@kernel(error_model="numpy")
-def _judge_together(
-    judged: _Judged, offset: NDArray, variance: NDArray, count: NDArray, keep: NDArray
-) -> None:  # pragma: no cover - compiled
-    """Reject what is left of a mission if the median of what its pairs lack is too much.
-
-    Parameters
-    ----------
-    judged : _Judged
-        n pairs.
-    offset, variance, count : ndarray, shape (missions,)
-        Share by which a mission reads more than the reference, variance of what the reference says about the
-        mean of its kept pairs [m^2/yr^2], and their number.
-    keep : ndarray of bool, shape (n,)
-        Loses pairs.
-    """
-    n = len(keep)
-    least, lack, noise = np.empty(n), np.empty(n), np.empty(n)
-    for m in range(len(offset)):
-        if count[m] < _LEAST_GROUP:
-            continue
-        i = 0
-        for j in range(n):
-            if keep[j] and judged.mission[j] == m:
-                least[i] = (1.0 + offset[m]) * judged.least[j]
-                lack[i] = least[i] - judged.along[j]
-                noise[i] = judged.noise[j]
-                i += 1
-        typical, level, scatter = median(lack[:i]), median(least[:i]), median(noise[:i])
-        for k in range(i):
-            lack[k] = abs(lack[k] - typical)
-        scatter = max(MAD_TO_STD * median(lack[:i]), scatter)
-        sd = np.sqrt(variance[m] + _MEDIAN_VARIANCE * scatter**2 / i + _LEAST_SD**2)
-        if level > 0.0 and typical > max(_SHARE * level, _SIGNIFICANT * sd, _FLOOR):
-            for j in range(n):
-                if judged.mission[j] == m:
-                    keep[j] = False
-
-
-@kernel(error_model="numpy")
 def _join(
-    judged: _Judged, offset: NDArray, keep: NDArray, tally: _Tally, weights: NDArray, joined: NDArray
+    judged: Judged,
+    offset: NDArray,
+    locked: NDArray,
+    keep: NDArray,
+    learnt: Learnt,
+    weights: NDArray,
+    joined: NDArray,
 ) -> None:  # pragma: no cover - compiled
     """Let accepted pairs be a standard for longer ones, unless they are doubtful."""
     mission, along, noise, value, expected_least, doubt, sd = judged
     for j in range(len(keep)):
-        if not keep[j]:
+        if not keep[j] or locked[j] > _SUSPECT:
             continue
-        m = mission[j]
-        if value[j] > _SIGNIFICANT * np.hypot(doubt[j], noise[j]):
-            ratio = along[j] / value[j] - 1.0
-            if abs(ratio) < _CLOSE:
-                tally.excess[m] += ratio
-                tally.close[m] += 1.0
-        least = (1.0 + offset[m]) * expected_least[j]
-        z = (along[j] - value[j]) / (_CUT * sd[j])
-        if least - along[j] <= max(_SHARE * least, _DOUBTFUL * sd[j]) and abs(z) < 1.0:
-            weights[j] = (1.0 - z * z) ** 2 / (sd[j] ** 2 - doubt[j] ** 2)
+        note_ratio(learnt, mission[j], along[j], value[j], np.hypot(doubt[j], noise[j]))
+        least = (1.0 + offset[mission[j]]) * expected_least[j]
+        z = (max(along[j] - value[j], 0.0) + min(along[j] - least, 0.0)) / (_CUT * sd[j])
+        if least - along[j] <= max(SHARE * least, _DOUBTFUL * sd[j]) and abs(z) < 1.0:
+            weights[j] = (1.0 - locked[j]) * (1.0 - z * z) ** 2 / (sd[j] ** 2 - doubt[j] ** 2)
             joined[j] = True

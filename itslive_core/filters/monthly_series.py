@@ -29,7 +29,7 @@ from itslive_core.support.constants import DAYS_PER_YEAR, MAD_TO_STD, MONTHS_PER
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["CELL", "MonthlyPairs", "MonthlySeries", "add_links", "fit_series", "monthly_pairs"]
+__all__ = ["CELL", "MonthlyPairs", "MonthlySeries", "fit_series", "monthly_pairs", "solve_linked"]
 
 CELL = DAYS_PER_YEAR / MONTHS_PER_YEAR
 """Length of a cell [days]."""
@@ -45,7 +45,9 @@ _RELATIVE = 0.05
 _USUAL = 0.1
 """Change from month to month as a share of the speed, at the centre of its prior, which spans a factor e."""
 _CHANGES = 0.03 * 2.0 ** (0.75 * np.arange(8))
-"""Changes to choose from."""
+"""Changes to choose from,"""
+_START = 2
+"""... and the position of the one to begin with."""
 _STEADY = 0.2
 """Least local speed that changes are in proportion to, as a share of the mean over the series."""
 
@@ -172,7 +174,7 @@ def fit_series(
     residual, series = np.empty((len(values), n)), np.zeros((2, size))
     for component, out in zip(values, residual, strict=True):
         _residuals_of_bins(order, cells, component, out)
-    weights, noise, scale, change = np.empty(n), np.empty(len(MISSIONS)), np.ones(size), 0.0
+    weights, noise, scale, chosen = np.empty(n), np.empty(len(MISSIONS)), np.ones(size), _START
     for step in range(_PASSES + 1):
         if across is None:
             length = unit * np.abs(residual[0])
@@ -184,15 +186,16 @@ def fit_series(
         assemble(pairs.spans, weights, along, values[-1], normal, rhs)
         if step > 0:
             _local_speed(series[0], speed, scale)
-        change = _choose_change(normal, rhs, speed, scale, series)
+        chosen = _choose_change(normal, rhs, speed, scale, chosen, series)
         for component, line, out in zip(values, series, residual, strict=False):
             predict(pairs.spans, line, out)
             np.subtract(component, out, out=out)
+    change = float(_CHANGES[chosen]) * speed
     return MonthlySeries(series[: len(values)], residual, weights, noise, change, scale)
 
 
 @kernel(error_model="numpy")
-def add_links(matrix: Band, change: float, scale: NDArray) -> None:  # pragma: no cover - compiled
+def _add_links(matrix: Band, change: float, scale: NDArray) -> None:  # pragma: no cover - compiled
     """Add P(q) to a matrix.
 
     Parameters
@@ -212,6 +215,49 @@ def add_links(matrix: Band, change: float, scale: NDArray) -> None:  # pragma: n
             band[k * stride] += link
             band[(k + step) * stride] += link
             band[k * stride + step] -= link
+
+
+@kernel(error_model="numpy")
+def solve_linked(
+    normal: Band, rhs: NDArray, change: float, speed: float, scale: NDArray, factor: Band, series: NDArray
+) -> float:  # pragma: no cover - compiled
+    """Solve for the series with a given change, and give the evidence of it along the flow.
+
+    Parameters
+    ----------
+    normal : Band
+        A'WA, of a half-bandwidth of 12 or more; it is left as it is.
+    rhs : ndarray, shape (2, M)
+        A'Wd of two components.
+    change : float
+        q [m/yr].
+    speed : float
+        Typical speed [m/yr].
+    scale : ndarray, shape (M,)
+        s, local speed relative to the typical one.
+    factor : Band
+        Receives the factor of the normal equations.
+    series : ndarray, shape (2, M)
+        Receives the solution.
+
+    Returns
+    -------
+    float
+        The logarithm of evidence times prior, up to a constant; minus infinity if there is no solution.
+    """
+    size = normal.size
+    copy_into(factor.entries, normal.entries[: size * (normal.width + 1 + PAD)])
+    _add_links(factor, change, scale)
+    if not factorise(factor):
+        return -np.inf
+    for c in range(2):
+        copy_into(series[c], rhs[c])
+    solve(factor, series)
+    fit = 0.0
+    for k in range(size):
+        fit += rhs[0, k] * series[0, k]
+    value = 0.5 * fit - 0.5 * log_determinant(factor) - (size - 1) * np.log(change)
+    return value - 0.5 * np.log(change / speed / _USUAL) ** 2
 
 
 @kernel(error_model="numpy")
@@ -275,32 +321,35 @@ def _weigh(
 
 @kernel(error_model="numpy")
 def _choose_change(
-    normal: Band, rhs: NDArray, speed: float, scale: NDArray, series: NDArray
-) -> float:  # pragma: no cover - compiled
-    """Find the change of highest evidence of the component along the flow, and solve for the series."""
-    size = normal.size
-    used = size * (normal.width + 1 + PAD)
-    work, trial = blank_band(size, normal.width), np.empty((2, size))
-    best, change = -np.inf, 0.0
-    for share in _CHANGES:
-        q = share * speed
-        copy_into(work.entries, normal.entries[:used])
-        add_links(work, q, scale)
-        if not factorise(work):
-            continue
-        for c in range(2):
-            copy_into(trial[c], rhs[c])
-        solve(work, trial)
-        fit = 0.0
-        for k in range(size):
-            fit += rhs[0, k] * trial[0, k]
-        value = 0.5 * fit - 0.5 * log_determinant(work) - (size - 1) * np.log(q)
-        value -= 0.5 * np.log(share / _USUAL) ** 2
-        if value > best:
-            best, change = value, q
+    normal: Band, rhs: NDArray, speed: float, scale: NDArray, start: int, series: NDArray
+) -> int:  # pragma: no cover - compiled
+    """Climb to the change of highest evidence of the component along the flow, and solve for the series.
+
+    Parameters
+    ----------
+    start : int
+        Position in `_CHANGES` to begin at.
+
+    Returns
+    -------
+    int
+        Position in `_CHANGES`.
+    """
+    work, trial = blank_band(normal.size, normal.width), np.empty((2, normal.size))
+    at = start
+    best = solve_linked(normal, rhs, _CHANGES[at] * speed, speed, scale, work, series)
+    for step in (1, -1):
+        while 0 <= at + step < len(_CHANGES):
+            value = solve_linked(normal, rhs, _CHANGES[at + step] * speed, speed, scale, work, trial)
+            if not value > best:
+                break
+            best = value
+            at += step
             for c in range(2):
                 copy_into(series[c], trial[c])
-    return change
+        if at != start:
+            break
+    return at
 
 
 @kernel(error_model="numpy")

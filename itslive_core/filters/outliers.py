@@ -5,19 +5,30 @@ the bed seen through the ice. Such pairs read a part of the speed, with tiny for
 read all of it. No robust fit survives that: they are many and agree with each other.
 
 The rule. From short to long spans, each pair is held against a monthly series fitted to the shorter pairs
-that were accepted, averaged over its own span and with an error that grows where none of them looked. A pair
-is rejected if it reads less than four fifths of that along the flow, by more than four standard deviations
-and 10 m/yr, unless the mission's pairs that read as much too fast are a quarter as many: noise errs to both
-sides, locking only to one. What is left of a span class of a mission goes as a whole if its median is too
-slow in the same sense.
+that were accepted, averaged over its own span and with an error that grows where none of them looked. What it
+reads has a probability if it measured the ice, around the series, and another if it locked, between a tenth
+backwards and four fifths of the speed. With the share of pairs that lock this gives the probability that it
+did. The share grows with the displacement over the span, from next to nothing over some tens of metres to
+four in five over kilometres, and is learnt for the pixel and the mission from the pairs that can be judged,
+from one span class to the next: so they speak for pairs which no shorter one looks at. Pairs above 60 % are
+rejected if they lack 10 m/yr, what images can be out of place for long. What is left of a span class of a
+mission goes as a whole if its median lacks a fifth of the speed, four standard deviations and 10 m/yr.
 
-What keeps good pairs: a season is carried over from the years in which it was seen, and a month that no
-accepted pair ever saw counts as standing still, so a season that short pairs sample unevenly does not count
-against long ones; the series may change in proportion to its speed, by as much as the short pairs show, so
-surges widen its error; a mission may be offset by a tenth; and what all pairs of a mission have in common, as
-a share of their noise, is part of the error. It is worked out in `itslive_core.filters.locking`, the series
-in `itslive_core.filters.monthly_series`. That false rejections are to be counted by their mirror image is the
-idea of Barber and Candes (2015, doi:10.1214/15-AOS1337).
+Months that no accepted pair ever saw, in any year, may stand still, so a season that short pairs sample
+unevenly does not count against long ones: what rests on such months is little evidence for the share. It is
+kept where locking is unlikely, below 25 %, as on slow ice. On fast ice nothing speaks for a slow pair across
+dark winters, and with its tiny formal error it would rule them.
+
+What keeps good pairs else: a season is carried over from the years in which it was seen; the series may
+change in proportion to its speed, by as much as the pairs so far show, so surges widen its error; a mission
+may be offset by a tenth; what all pairs of a mission have in common, as a share of their noise, is part of
+the error; and pairs that read too fast tell how many read too slow without having locked.
+
+The reference is founded by the shortest pairs, up to 32 days: by as few as three if they agree and went 15 m,
+else by twenty with longer ones among them, so that in thin records it is not made of what locked.
+
+It is worked out in `itslive_core.filters.locking`, the probabilities in `itslive_core.filters.two_classes`,
+the series in `itslive_core.filters.monthly_series`.
 """
 
 from __future__ import annotations
@@ -87,7 +98,7 @@ def span_consistent(observations: Observations, facts: PairFacts) -> NDArray[np.
     Returns
     -------
     ndarray of bool, shape (n,)
-        Pairs to use; all of a pixel with fewer than 20.
+        Pairs to use; all of a pixel with fewer than 20, unless its short ones agree.
     """
     pairs, first = monthly_pairs(facts.start, facts.end, facts.mission)
     return without_locked(observations, pairs, span_class(pairs.span), first)

@@ -7,15 +7,17 @@ must; exceptions say why.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 
 import itslive_core as itslive
-from itslive_core import InversionSettings
+from itslive_core import ImagePairs, InversionSettings
 from itslive_core.demo import DEMO_POINTS, demo_path, true_mean_velocity
 from itslive_core.filters.outliers import SPAN_CLASSES, span_class, span_consistency, span_consistent
+from itslive_core.filters.two_classes import Judged, find_locked, nothing_learnt
 from itslive_core.observations.batches import Observations, PairFacts
 from itslive_core.observations.missions import mission_numbers
 from tests.acquisitions import Case, lock, observe, winter
@@ -227,6 +229,80 @@ def test_locking_in_sparse_decades_is_found() -> None:
             false, caught = judge(lock(case, seed, case.pairs.span > 200, 0.0, 0.3))
             assert false < 0.01
             assert caught > least
+
+
+def in_the_light(
+    start: np.ndarray, end: np.ndarray, mission: np.ndarray, rng: np.random.Generator
+) -> np.ndarray:
+    """No image is taken from mid-October to mid-March, as at high latitudes."""
+    return ~(dark(start) | dark(end))
+
+
+def dark(day: np.ndarray) -> np.ndarray:
+    of_year = (day % YEAR) / YEAR
+    return (of_year < 0.21) | (of_year > 0.79)
+
+
+@pytest.mark.parametrize("share", [0.5, 0.05], ids=["half", "a twentieth"])
+@pytest.mark.parametrize("keep", [in_the_light, None], ids=["dark winters", "all year"])
+@pytest.mark.parametrize("truth", [FAST, MIDDLE], ids=["fast", "middle"])
+def test_long_pairs_of_fast_ice_do_not_pass_where_no_short_one_looks(truth, keep, share: float) -> None:  # type: ignore[no-untyped-def]
+    for seed in SEEDS:
+        case = observe(seed, truth, share=share, keep=keep)
+        case = lock(case, seed, case.pairs.span > 63.5, -0.05, 0.5)
+        false, caught = judge(case)
+        assert false < 0.01
+        assert caught == 1.0
+
+
+def test_two_locked_pairs_alone_in_their_half_year_do_not_turn_the_ice_round() -> None:
+    for seed in SEEDS:
+        case = observe(seed, FAST, keep=lambda *facts: modern(*facts) & in_the_light(*facts), share=0.3)
+        pairs = lock(case, seed, case.pairs.span > 63.5, 0.06).pairs
+        pairs = pairs.take((pairs.end < 17_900) | (pairs.start > 18_100))
+        start, span = np.array([17_905.0, 17_912.0]), np.array([184.0, 200.0])
+        columns = {
+            "start": start,
+            "end": start + span,
+            "vx": [540.0, 510.0],
+            "vy": [270.0, 280.0],
+            "vx_error": [6.0, 6.0],
+            "vy_error": [6.0, 6.0],
+            "mission": np.full(2, "L8_9"),
+        }
+        columns = {name: np.concatenate([getattr(pairs, name), two]) for name, two in columns.items()}
+        pairs = ImagePairs.from_arrays(**columns)
+        assert not span_consistency(pairs).keep[-2:].any()
+        vx = itslive.invert(pairs)["vx"].dropna("time")
+        assert (vx > 3000).all()
+
+
+def test_pairs_that_can_be_judged_speak_for_those_that_cannot() -> None:
+    """Three pairs read half of a speed that is hardly known: they locked if others of their class did."""
+    doubtful, clear = np.arange(3), np.arange(3, 43)
+    n = 43
+    value, sd = np.full(n, 2000.0), np.where(np.arange(n) < 3, 900.0, 100.0)
+    noise, span = np.full(n, 20.0), np.full(n, 200.0)
+    probability = {}
+    for name, read in (("locked", 400.0), ("measured", 2000.0)):
+        along = np.where(np.arange(n) < 3, 700.0, read)
+        judged = Judged(np.zeros(n, dtype=np.int64), along, noise, value, value, sd, np.hypot(sd, noise))
+        locked = np.empty(n)
+        find_locked(judged, span, nothing_learnt(6), np.empty(6), locked)
+        probability[name] = locked
+    assert (probability["locked"] > 0.9).all()
+    assert (probability["measured"][doubtful] < 0.1).all()
+    assert (probability["measured"][clear] < 0.01).all()
+
+
+def test_three_short_pairs_that_agree_found_a_reference() -> None:
+    start = np.array([16_000.0, 16_200, 16_500, 16_000, 16_100, 16_300, 16_450])
+    span = np.array([16.0, 32, 16, 112, 208, 192, 368])
+    vx = np.array([7000.0, 7200, 6900, 540, 500, 520, 7050])
+    pairs = ImagePairs.from_arrays(start, start + span, vx, np.zeros(7), mission=np.full(7, "L8_9"))
+    np.testing.assert_array_equal(span_consistency(pairs).keep, vx > 1000)
+    slow = replace(pairs, vx=pairs.vx / 100)  # short pairs are out of place by metres, and so went the ice
+    assert span_consistency(slow).keep.all()
 
 
 def test_few_pairs_are_left_alone() -> None:

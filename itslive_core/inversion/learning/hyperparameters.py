@@ -297,6 +297,10 @@ class Hyperparameters:
         if largest > _LARGEST_STEP:
             step *= _LARGEST_STEP / largest
         self.theta[free] += step
+        if not self.level_free and len(self.own.columns):
+            # A given level is that of the geometric mean: years and months change about it.
+            years = slice(1, self.yearly_at - MONTHS_PER_YEAR)
+            self.theta[years] -= np.log(self.shape).mean() if np.isfinite(self.precision[1]) else 0.0
         for at in (0, self.yearly_at) if self.level_free else (self.yearly_at,):
             self.theta[at] = min(max(self.theta[at], self.mean[at] - _LIMIT), self.mean[at] + _LIMIT)
         self.theta[-1] = min(max(self.theta[-1], 0.0), _STIFFEST)

@@ -291,9 +291,7 @@ class PixelLearner:
             worth = float((self.learnt.u * self.learnt.credit).sum())
             level = self._validation.level(self.evidence.known, self.hyper.shape, worth, precision)
         if level is not None:
-            # Of the geometric mean, where the penalty changes in time.
-            middle = float(np.log(self.hyper.shape).mean()) if self.hyper.shape.size else 0.0
-            self.hyper.theta[0] = self.hyper.mean[0] = level + np.log(precision) - middle
+            self.hyper.theta[0] = self.hyper.mean[0] = level + np.log(precision)
 
     def _choose(self, turn: int) -> None:
         """Choose levels, and the size of seasonal displacements, from a grid."""
@@ -391,7 +389,6 @@ class PixelLearner:
                 )
         else:
             common = float((learnt.u * energy / pairs.formal).sum() / len(energy))
-            learnt.scale[np.unique(pairs.mission)] = common
             learnt.variance[:] = common * pairs.formal
 
     def _turn_axes(self, posterior: Posterior) -> None:
