@@ -16,7 +16,15 @@ from itslive_core.bands.assembly import assemble, predict
 from itslive_core.bands.span_variance import span_variances
 from itslive_core.filters.monthly_series import fit_series, solve_linked
 from itslive_core.filters.span_groups import LEAST_GROUP, LEAST_SD, add_mean_rows, judge_together
-from itslive_core.filters.two_classes import FLOOR, SHARE, Judged, find_locked, note_ratio, nothing_learnt
+from itslive_core.filters.two_classes import (
+    FLOOR,
+    LEAST_WAY,
+    SHARE,
+    Judged,
+    find_locked,
+    note_ratio,
+    nothing_learnt,
+)
 from itslive_core.observations.missions import MISSIONS
 from itslive_core.support.arrays import median
 from itslive_core.support.compiled import kernel
@@ -34,9 +42,8 @@ __all__ = ["without_locked"]
 
 _LEAST_REFERENCE = 20
 """Fewest pairs that a reference is made of, whatever they read;"""
-_LEAST_CLEAR, _CLEAR, _LEAST_WAY = 3, 8.0, 15.0
-"""... or fewest if the ice is faster than so many standard errors, and went so far in them [m]: several times
-what images of any mission are out of place."""
+_LEAST_CLEAR, _CLEAR = 3, 8.0
+"""... or fewest if the ice is faster than so many standard errors, and went further in them than `LEAST_WAY`."""
 _LIKELY, _SUSPECT = 0.6, 0.25
 """Pairs that locked with this probability are rejected. With the second one they are no standard for others,
 and rejected where they rest on months that nobody ever saw: with their tiny errors they would rule them."""
@@ -139,7 +146,7 @@ def _founds(vx: NDArray[np.float64], vy: NDArray[np.float64], span: NDArray[np.f
     mx, my = median(vx), median(vy)
     speed, apart = np.hypot(mx, my), np.hypot(vx - mx, vy - my).mean()
     way = speed * median(span) / DAYS_PER_YEAR
-    return bool(speed > _CLEAR * apart / np.sqrt(n) and way > _LEAST_WAY)
+    return bool(speed > _CLEAR * apart / np.sqrt(n) and way > LEAST_WAY)
 
 
 def _filter_pixel(
@@ -181,7 +188,9 @@ def _filter_class(
     """Judge the pairs of a span class, mission by mission, and let those that are left join the reference."""
     judged, factor, common = _expect(reference, rows, width)
     offset, locked = np.empty(len(MISSIONS)), np.empty(len(keep))
-    find_locked(judged, reference.pairs.span[rows], learnt, offset, locked)
+    span = reference.pairs.span[rows]
+    find_locked(judged, span, learnt, offset, locked)
+    still = judged.value * span < LEAST_WAY * DAYS_PER_YEAR
     blind = judged.least < (1.0 - SHARE) * judged.value
     keep &= ~((locked > np.where(blind, _SUSPECT, _LIKELY)) & (judged.value - judged.along > FLOOR))
     count = np.bincount(judged.mission[keep], minlength=len(MISSIONS))
@@ -191,7 +200,9 @@ def _filter_class(
         solved = mean.copy()
         solve(factor, solved)
         variance = (mean * solved).sum(axis=1) + (mean @ common) ** 2
-        judge_together(judged, offset, variance, count, keep)
+        movable = keep.copy()
+        judge_together(judged, offset, variance, count, movable)
+        keep &= movable | still
     _join(judged, offset, locked, keep, learnt, reference.weights[rows], reference.joined[rows])
 
 

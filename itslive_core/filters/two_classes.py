@@ -39,7 +39,7 @@ from itslive_core.support.constants import DAYS_PER_YEAR
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["FLOOR", "SHARE", "Judged", "Learnt", "find_locked", "note_ratio", "nothing_learnt"]
+__all__ = ["FLOOR", "LEAST_WAY", "SHARE", "Judged", "Learnt", "find_locked", "note_ratio", "nothing_learnt"]
 
 SHARE = 0.2
 """Locked pairs read less than what shorter ones say by more than this share."""
@@ -64,6 +64,9 @@ _MOST_WILD, _FAR = 0.8, 3.0
 """Largest share; pairs this many standard deviations too fast count."""
 _WAY = 1200.0
 """Displacement at which features get lost [m]."""
+LEAST_WAY = 15.0
+"""A pair cannot lock where the ice went less over its span [m]: within a pixel of the images what moved and what
+stood still are one and the same match, and what shadows and snow do to short pairs looks like motion."""
 _STEP = 1.5
 """Standard deviation of the steps of the shifts."""
 _LIMIT = 9.0
@@ -160,8 +163,8 @@ def find_locked(
     _count(judged, missions, counts)
     for j in range(n):
         odds[j] = _odds(judged, j, offset[judged.mission[j]], learnt.wild[judged.mission[j]])
-        way = max(judged.value[j], 0.0) * span[j] / DAYS_PER_YEAR / _WAY
-        x = way * np.sqrt(way)
+        way = max(judged.value[j], 0.0) * span[j] / DAYS_PER_YEAR
+        x = (way / _WAY) ** 1.5 if way >= LEAST_WAY else 0.0
         usual[j] = 4.0 * x / (5.0 + x)
     shift = _learn_shift(odds, usual, counts, judged.mission, -1, learnt.shift[missions])
     learnt.shift[missions] = shift

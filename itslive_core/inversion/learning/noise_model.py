@@ -37,10 +37,14 @@ if TYPE_CHECKING:
     from itslive_core.bands.algebra import Inverse
     from itslive_core.bands.spans import Spans
 
-__all__ = ["FREEDOM", "Images", "give_credit", "image_correlation", "mission_noise", "trust"]
+__all__ = ["FREEDOM", "INFORMATION", "Images", "give_credit", "image_correlation", "mission_noise", "trust"]
 
 FREEDOM = 8.0
 """nu of the noise. 4 and 20 make next to no difference on the page of truths."""
+
+INFORMATION = (FREEDOM + 2.0) / (FREEDOM + 4.0)
+"""What a pair of the scale sigma tells of the mean, over 1 / sigma^2: Fisher's information of a t of two components.
+A pair of normal noise of the variance sigma^2 / INFORMATION tells as much."""
 
 _PSEUDO_PAIRS = 10.0
 """Pairs' worth of trust in the scale that all missions share."""

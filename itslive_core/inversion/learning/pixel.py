@@ -20,6 +20,7 @@ from itslive_core.inversion.learning.cross_validation import CrossValidation
 from itslive_core.inversion.learning.evidence import Evidence, Posterior, Prior, Spread
 from itslive_core.inversion.learning.hyperparameters import Hyperparameters
 from itslive_core.inversion.learning.noise_model import (
+    INFORMATION,
     Images,
     give_credit,
     image_correlation,
@@ -243,6 +244,18 @@ class PixelLearner:
         season = self.season_variance if season_variance is None else season_variance
         border = np.where(self._border.is_season, season, self.offset_variance)
         return Prior(own * (self.tails if tails is None else tails), yearly, float(np.exp(theta[-1])), border)
+
+    @property
+    def widening(self) -> float:
+        """Variance of the series, over that for known factors of the noise: what t noise tells is less.
+
+        The weights u give the posterior as if the factor of each pair were known. On average over the noise a
+        pair tells `INFORMATION` / sigma^2 instead of u / sigma^2.
+        """
+        if not self.account.robust:
+            return 1.0
+        worth = self.learnt.credit / self.learnt.variance
+        return float((worth * self.learnt.u).sum() / (INFORMATION * worth.sum()))
 
     def turned(self) -> NDArray[np.float64]:
         """Give the velocities along both axes, shape (2, n)."""
