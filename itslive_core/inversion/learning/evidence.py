@@ -81,7 +81,7 @@ class Posterior:
     series : ndarray, shape (2, M)
         Along both axes [m/yr].
     columns : ndarray, shape (2, M, K)
-        H of each axis.
+        H of each axis; without rows unless `Evidence.solve` was to keep ``both``.
     border, covariance : ndarray, shape (2, K) and (2, K, K)
         Mean and covariance of b.
     """
@@ -216,7 +216,7 @@ class Evidence:
         out = Posterior(
             math.inf,
             np.empty((2, size)),
-            np.empty((2, size, count)),
+            np.empty((2, size, count) if both else (2, 0, count)),
             np.zeros((2, count)),
             np.zeros((2, count, count)),
         )
@@ -237,21 +237,23 @@ class Evidence:
                 work = self._work[0]
             right = np.column_stack([known.rhs[axis], known.columns])
             solve_many(work, right)
-            v, h = right[:, 0], right[:, 1:]
-            value += log_determinant(work) - float(known.rhs[axis] @ v)
+            value += log_determinant(work) - float(known.rhs[axis] @ right[:, 0])
+            out.series[axis] = right[:, 0]
             if count:
-                schur = known.border - known.columns.T @ h
+                inner = known.columns.T @ right
+                schur = known.border - inner[:, 1:]
                 schur[diagonal, diagonal] += 1.0 / prior.border
-                rest = known.product[axis] - v @ known.columns
+                rest = known.product[axis] - inner[:, 0]
                 root = np.linalg.cholesky(0.5 * (schur + schur.T))
                 inverse = np.linalg.inv(root)
                 covariance = inverse.T @ inverse
                 b = covariance @ rest
                 value += 2.0 * float(np.log(np.diag(root)).sum()) + float(np.log(prior.border).sum())
                 value -= float(rest @ b)
-                v = v - h @ b
+                out.series[axis] = right @ np.concatenate(([1.0], -b))
                 out.border[axis], out.covariance[axis] = b, covariance
-            out.series[axis], out.columns[axis] = v, h
+            if both:
+                out.columns[axis] = right[:, 1:]
         out.value = value if math.isfinite(value) else math.inf
         return out
 

@@ -44,7 +44,7 @@ _ANNEALED = (0.5, 0.15, 0.05)
 """Noise that is added in the first passes, as shares of the spread of the data."""
 _STEPS_WHILE_ANNEALED = 2
 _MOST_PASSES = 15
-_CHOICES = (0, len(_ANNEALED), len(_ANNEALED) + 4)
+_CHOICES = (0, len(_ANNEALED))
 """Passes before which the levels are chosen anew."""
 _CORRELATED = (len(_ANNEALED), len(_ANNEALED) + 3, len(_ANNEALED) + 6)
 """Passes after which the correlation of pairs that share an image is measured."""
@@ -383,7 +383,7 @@ class PixelLearner:
             trust(learnt.variance, np.minimum(weights * leverage, _MOST_PULL), residual, learnt.u)
         if self.correlation > 0.0:
             give_credit(self._images, learnt.u, self.correlation, learnt.credit)
-        if account.axes and turn <= _CHOICES[-1] + 2:
+        if account.axes and turn <= _CHOICES[-1] + 4:
             self._turn_axes(posterior)
         return float(np.abs(learnt.u - before).max())
 
