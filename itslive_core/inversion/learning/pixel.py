@@ -217,7 +217,7 @@ class PixelLearner:
             level_free=account.level is None and not account.cross_validated,
         )
         self.axes, self.tails = np.eye(2), np.ones(rows.size)
-        self.expected_offset = (2.0 + 0.02 * self.typical.speed) ** 2
+        self.expected_offset = self.typical.position**2
         self.most_season = self.typical.position**2
         self.expected_season = _SEASON_SHARE**2 * self.most_season
         self.offset_variance, self.season_variance = self.expected_offset, 0.01 * self.most_season
