@@ -27,6 +27,7 @@ from itslive_core.inversion.learning.noise_model import (
     mission_noise,
     trust,
 )
+from itslive_core.inversion.learning.second_look import find_witnesses
 from itslive_core.inversion.learning.starts import Start, cross_season, grid_of_starts
 from itslive_core.support.constants import DAYS_PER_YEAR, RAYLEIGH_MEDIAN
 
@@ -57,6 +58,10 @@ _OWN_NUMBERS = 1.0
 _SEASON_SHARE = 0.3
 """Expected size of seasonal displacements, as a share of the noise of the best displacements."""
 _SLOWEST_CHANGE, _FASTEST_CHANGE = 0.2, 5.0
+_MORE_PASSES = 5
+"""Passes after the second look."""
+_WITNESS_SPAN = 64.0
+"""Longest span of a pair that bears witness of some weeks [days]."""
 _BEST = 0.1
 """Share of the pairs that measure displacements best."""
 
@@ -217,6 +222,8 @@ class PixelLearner:
             level_free=account.level is None and not account.cross_validated,
         )
         self.axes, self.tails = np.eye(2), np.ones(rows.size)
+        self.yearly_tails = np.ones(rows.size)
+        self._sudden: list[tuple[NDArray[np.bool_], NDArray[np.bool_]]] = []
         self.expected_offset = self.typical.position**2
         self.most_season = self.typical.position**2
         self.expected_season = _SEASON_SHARE**2 * self.most_season
@@ -224,6 +231,7 @@ class PixelLearner:
         self.correlation, self.passes = 0.0, 0
         self._validation = CrossValidation(options, pairs.interval) if account.cross_validated else None
         self.freedom, self.misfit = np.nan, np.nan
+        self._residual: NDArray[np.float64] | None = None
         self._images = Images.of(pairs.first_image, pairs.second_image, pairs.images)
         self._values = np.stack([pairs.vx, pairs.vy])
 
@@ -243,7 +251,8 @@ class PixelLearner:
         own, yearly = self.hyper.precisions(theta)
         season = self.season_variance if season_variance is None else season_variance
         border = np.where(self._border.is_season, season, self.offset_variance)
-        return Prior(own * (self.tails if tails is None else tails), yearly, float(np.exp(theta[-1])), border)
+        own *= self.tails if tails is None else tails
+        return Prior(own, yearly * self.yearly_tails, float(np.exp(theta[-1])), border)
 
     @property
     def widening(self) -> float:
@@ -289,11 +298,48 @@ class PixelLearner:
                 return None
             posterior, spread, moved = found
             change = self._judge(posterior, spread, turn, annealed=turn < len(annealed) - 1)
-            if turn >= len(annealed) + 3 and change < _STILL and moved < _SETTLED:
+            settled = change < _STILL and moved < _SETTLED
+            if turn >= len(annealed) + 3 and settled:
                 break
+        if account.tails and self._look_again():
+            for again in range(_MORE_PASSES):
+                self.passes += 1
+                self._enter()
+                found = self._improve(1)
+                if found is None:
+                    return None
+                self._judge(found[0], found[1], _MOST_PASSES + again, annealed=False)
         self._enter()
         posterior = self.evidence.solve(self.prior(), both=True)
         return posterior if np.isfinite(posterior.value) else None
+
+    def _look_again(self) -> bool:
+        """Believe pairs that agree with each other, and let the series change there; see `second_look`."""
+        pairs, learnt, rows = self.pairs, self.learnt, self.evidence.rows
+        if self._residual is None or rows.size == 0:
+            return False
+        own, yearly = self.hyper.precisions()
+        centre = pairs.first_time + pairs.interval * (np.arange(rows.size) + 0.5 * (rows.order + 1))
+        looked = False
+        for group in find_witnesses(
+            pairs.start, pairs.end, self._residual, learnt.variance, learnt.u, _WITNESS_SPAN
+        ):
+            looked = True
+            margin = (rows.order + 1) * pairs.interval
+            here = (centre > group.start - margin) & (centre < group.end + margin)
+            # A change that is sudden is as far from the year before as the year after is from it.
+            later = np.zeros_like(here)
+            for shift in range(rows.lag - 3, rows.lag + 1) if rows.reach else ():
+                later[shift:] |= here[: rows.size - shift]
+            for tails, precision, where in (
+                (self.tails, own, here),
+                (self.yearly_tails, yearly, here | later),
+            ):
+                free = (_TAIL + 2.0) / (_TAIL + precision[where] * group.size**2)
+                tails[where] = np.minimum(tails[where], free)
+            self._sudden.append((here, here | later))
+            learnt.u[group.pairs] = 1.0
+        return looked
 
     def _enter(self) -> None:
         self.evidence.enter(self.weights, self.turned())
@@ -359,8 +405,14 @@ class PixelLearner:
         """Judge the pairs anew, and learn their noise; returns the largest change of a weight."""
         account, learnt, pairs = self.account, self.learnt, self.pairs
         if account.tails:
-            shared = (spread.own + spread.own_variance).sum(axis=0) / np.maximum(self.tails, 1e-300)
-            self.tails = (_TAIL + 2.0) / (_TAIL + shared)
+            square = (spread.own + spread.own_variance).sum(axis=0) / np.maximum(self.tails, 1e-300)
+            self.tails = (_TAIL + 2.0) / (_TAIL + square)
+            yearly = (spread.yearly + spread.yearly_variance).sum(axis=0)
+            yearly /= np.maximum(self.yearly_tails, 1e-300)
+            # The changes of weeks that witnesses saw share one factor.
+            for here, later in self._sudden:
+                self.tails[here] = (_TAIL + 2.0 * here.sum()) / (_TAIL + square[here].sum())
+                self.yearly_tails[later] = (_TAIL + 2.0 * later.sum()) / (_TAIL + yearly[later].sum())
         weights, residual = self.weights, self.turned()
         leverage, mean = np.empty((2, len(weights))), np.empty(len(weights))
         cells = np.arange(self.evidence.size)
@@ -370,6 +422,7 @@ class PixelLearner:
             residual[axis] -= mean
             take_border(self._border, posterior.border[axis], residual[axis])
             span_variances(self.evidence.inverses[axis], cells, pairs.spans, leverage[axis])
+        self._residual = residual
         self.misfit = float((weights * residual**2).sum())
         alone = leverage.copy() if turn in _CORRELATED else leverage
         if roots is not None:
