@@ -178,6 +178,18 @@ def test_variances_of_means_of_cells(name: str, parts: int) -> None:
     np.testing.assert_allclose(group_means(v, groups), v @ mean.T, atol=1e-12)
 
 
+@of_all_cases
+def test_data_without_what_stands_beside(name: str) -> None:
+    case = Case.make(**CASES[name])
+    beside = np.random.default_rng(2).normal(0, 5, case.posterior.border.shape)
+    found = case.evidence.known.without(beside)
+    for axis, full in enumerate(case.full):
+        left = full.d - full.b @ beside[axis]
+        np.testing.assert_allclose(found.rhs[axis], full.a.T @ (full.w * left), rtol=1e-9, atol=1e-9)
+        np.testing.assert_allclose(found.product[axis], full.b.T @ (full.w * left), rtol=1e-8, atol=1e-8)
+        assert found.square[axis] == pytest.approx(full.w @ left**2)
+
+
 def test_a_matrix_that_is_not_positive_definite_has_no_evidence() -> None:
     case = Case.make()
     assert case.evidence.solve(case.prior._replace(own=-case.prior.own)).value == np.inf
