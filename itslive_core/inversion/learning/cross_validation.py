@@ -39,7 +39,7 @@ class CrossValidation:
         Parameters
         ----------
         known : Known
-            The data of the pass.
+            The data of the pass, less what stands beside the series.
         shape : ndarray, shape (M - k,)
             Factor of the penalty of each change.
         worth : float

@@ -141,6 +141,12 @@ class Known(NamedTuple):
     border: NDArray[np.float64]
     product: NDArray[np.float64]
 
+    def without(self, beside: NDArray[np.float64]) -> Known:
+        """Give the same for data less B b, b of the shape (2, K)."""
+        square = self.square + ((beside @ self.border - 2.0 * self.product) * beside).sum(axis=1)
+        product = self.product - beside @ self.border
+        return self._replace(rhs=self.rhs - beside @ self.columns.T, square=square, product=product)
+
 
 class Evidence:
     """The equations of one pixel, and room to solve them.

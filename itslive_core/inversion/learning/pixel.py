@@ -50,7 +50,7 @@ _CHOICES = (0, len(_ANNEALED))
 _CORRELATED = (len(_ANNEALED), len(_ANNEALED) + 3, len(_ANNEALED) + 6)
 """Passes after which the correlation of pairs that share an image is measured."""
 _STILL, _SETTLED = 0.05, 0.2
-"""The passes end when no pair's weight moves by more than the first, and no hyperparameter by more than the second."""
+"""The passes end when no trust or credit moves by more than the first, and no hyperparameter by more than the second."""
 _TAIL = 4.0
 """Degrees of freedom of a change: sudden ones cost a logarithm, not a square."""
 _OWN_NUMBERS = 1.0
@@ -234,6 +234,7 @@ class PixelLearner:
         self._residual: NDArray[np.float64] | None = None
         self._images = Images.of(pairs.first_image, pairs.second_image, pairs.images)
         self._values = np.stack([pairs.vx, pairs.vy])
+        self._beside = np.zeros((2, self._border.size))
 
     @property
     def weights(self) -> NDArray[np.float64]:
@@ -348,7 +349,8 @@ class PixelLearner:
         level = self.account.level
         if self._validation is not None:
             worth = float((self.learnt.u * self.learnt.credit).sum())
-            level = self._validation.level(self.evidence.known, self.hyper.shape, worth, precision)
+            known = self.evidence.known.without(self._beside)
+            level = self._validation.level(known, self.hyper.shape, worth, precision)
         if level is not None:
             self.hyper.theta[0] = self.hyper.mean[0] = level + np.log(precision)
 
@@ -378,6 +380,7 @@ class PixelLearner:
             self.freedom = self.evidence.size - 0.5 * float(held)
             moved = self.hyper.improve(spread)
             self._resize(posterior)
+            self._beside = posterior.border
         return posterior, spread, moved
 
     def _resize(self, posterior: Posterior) -> None:
@@ -402,7 +405,7 @@ class PixelLearner:
             )
 
     def _judge(self, posterior: Posterior, spread: Spread, turn: int, *, annealed: bool) -> float:
-        """Judge the pairs anew, and learn their noise; returns the largest change of a weight."""
+        """Judge the pairs anew, and learn their noise; returns the largest change of trust or credit."""
         account, learnt, pairs = self.account, self.learnt, self.pairs
         if account.tails:
             square = (spread.own + spread.own_variance).sum(axis=0) / np.maximum(self.tails, 1e-300)
@@ -431,14 +434,14 @@ class PixelLearner:
                 add_border_variances(pairs.spans, self._border, roots[axis], columns, leverage[axis])
         if not annealed:
             self._learn_noise(residual, leverage, alone, turn)
-        before = learnt.u.copy()
+        before = np.concatenate([learnt.u, learnt.credit])
         if account.robust:
             trust(learnt.variance, np.minimum(weights * leverage, _MOST_PULL), residual, learnt.u)
-        if self.correlation > 0.0:
+        if account.noise:
             give_credit(self._images, learnt.u, self.correlation, learnt.credit)
         if account.axes and turn <= _CHOICES[-1] + 4:
             self._turn_axes(posterior)
-        return float(np.abs(learnt.u - before).max())
+        return float(np.abs(np.concatenate([learnt.u, learnt.credit]) - before).max())
 
     def _learn_noise(self, residual: NDArray, leverage: NDArray, alone: NDArray, turn: int) -> None:
         account, learnt, pairs = self.account, self.learnt, self.pairs

@@ -75,6 +75,7 @@ class LearningSolver:
             pixel = _Pixel(batch, noise, rows, options, result, learnt)
             if not pixel.solve():
                 result.status[rows.number] = FAILED
+                learnt.sigma[rows.observations] = np.nan
         return result
 
 
