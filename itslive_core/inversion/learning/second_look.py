@@ -2,7 +2,7 @@
 
 A fast rise that only two or three short pairs saw is, pair by pair, less likely than as many wild pairs: most of
 the time nothing happens. But wild pairs do not agree with each other. Where distrusted pairs of the same weeks
-read the same, and no trusted pair looks at these weeks as closely, the changes around them are let free and the
+read the same, and trusted pairs say less of these weeks than they do, the changes around them are let free and the
 pairs are believed to begin with; the passes that follow keep them, or do not.
 """
 
@@ -27,8 +27,6 @@ _ALIKE = 0.5
 """... or by less than this share of what they differ from the series, which may change between them."""
 _APART = 0.25
 """Pairs look at the same weeks if the time between their middles is at most this share of a year ... """
-_INSIDE = 0.5
-"""A trusted pair looks as closely if so much of its span lies in those weeks."""
 
 
 class Witnesses(NamedTuple):
@@ -91,8 +89,9 @@ def find_witnesses(
             continue
         low, high = float(start[group].min()), float(end[group].max())
         inside = np.minimum(end[trusted], high) - np.maximum(start[trusted], low)
-        rivals = trusted[inside > _INSIDE * span[trusted]]
-        if (1.0 / variance[rivals]).sum() >= (1.0 / variance[group]).sum():
+        share = np.maximum(inside, 0.0) / span[trusted]
+        # What trusted pairs would be off if the series moved by as much in these weeks, against what these are.
+        if (share**2 / variance[trusted]).sum() >= (1.0 / variance[group]).sum():
             continue
         free[np.isin(candidates, group)] = False
         yield Witnesses(group, low, high, size)
