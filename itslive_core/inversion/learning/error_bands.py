@@ -1,7 +1,7 @@
 """Error bands of a pixel: of the series, and of what was learnt beside it.
 
-The variance of the posterior knows the noise of the pairs, their credit, and offsets and seasonal displacements.
-Three things are added.
+The variance of the posterior knows the noise of the pairs, their credit, and offsets and seasonal displacements;
+how much pairs tell is in `itslive_core.inversion.learning.pixel.PixelLearner.information`. Three things are added.
 
 - **Hyperparameters are not known exactly.** Along each of the three that decide most (the level, the yearly
   level, the size of seasonal displacements) the solution is found once more at one standard deviation to both
@@ -133,7 +133,7 @@ def _one_sd(learner: PixelLearner, which: str, side: float, floor: float) -> tup
 
 def _variance_at(learner: PixelLearner, start: Start, groups: NDArray[np.int64]) -> NDArray[np.float64]:
     """Give the posterior variance for some hyperparameters, with the tails of a gap."""
-    posterior = learner.evidence.solve(learner.prior(*start, learner.gap_tails()), both=True)
+    posterior = learner.solve_for_variances(learner.prior(*start, learner.gap_tails()))
     if not np.isfinite(posterior.value):
         return np.full((2, int(groups[-1]) + 1), np.nan)
     return learner.evidence.variances(posterior, groups)

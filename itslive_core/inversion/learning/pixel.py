@@ -8,7 +8,7 @@ not mistaken for the best; see `itslive_core.inversion.learning.starts`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -20,6 +20,7 @@ from itslive_core.inversion.learning.cross_validation import CrossValidation
 from itslive_core.inversion.learning.evidence import Evidence, Posterior, Prior, Spread
 from itslive_core.inversion.learning.hyperparameters import Hyperparameters
 from itslive_core.inversion.learning.noise_model import (
+    FREEDOM,
     Images,
     give_credit,
     image_correlation,
@@ -232,6 +233,15 @@ class PixelLearner:
         """1 / variance times trust and credit, shape (n,)."""
         return self.learnt.u * self.learnt.credit / self.learnt.variance
 
+    @property
+    def information(self) -> NDArray[np.float64]:
+        """What the pairs tell of the series, shape (n,): less than the weights that find it if noise is Student's.
+
+        The expected information of a t in two dimensions is (nu + 2) / (nu + 4) of that of normal noise of its
+        scale (Lange, Little and Taylor, 1989), and the mean of u is 1.
+        """
+        return self.weights * ((FREEDOM + 2.0) / (FREEDOM + 4.0) if self.account.robust else 1.0)
+
     def prior(
         self,
         theta: NDArray[np.float64] | None = None,
@@ -281,7 +291,17 @@ class PixelLearner:
                 break
         self._enter()
         posterior = self.evidence.solve(self.prior(), both=True)
-        return posterior if np.isfinite(posterior.value) else None
+        if not np.isfinite(posterior.value):
+            return None
+        told = self.solve_for_variances(self.prior())
+        return replace(posterior, covariance=told.covariance)
+
+    def solve_for_variances(self, prior: Prior) -> Posterior:
+        """Solve with the information of the pairs: the variances of that are those of the estimate."""
+        self.evidence.enter(self.information, self.turned())
+        posterior = self.evidence.solve(prior, both=True)
+        self.evidence.enter(self.weights, self.turned())
+        return posterior
 
     def _enter(self) -> None:
         self.evidence.enter(self.weights, self.turned())
