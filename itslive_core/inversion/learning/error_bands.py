@@ -1,7 +1,7 @@
 """Error bands of a pixel: of the series, and of what was learnt beside it.
 
-The variance of the posterior knows the noise of the pairs, their credit, and offsets and seasonal displacements.
-Four things are added.
+The variance of the posterior knows the noise of the pairs, their credit, and offsets and seasonal displacements;
+how much pairs tell is in `itslive_core.inversion.learning.pixel.PixelLearner.information`. Three things are added.
 
 - **Hyperparameters are not known exactly.** Along each of the three that decide most (the level, the yearly
   level, the size of seasonal displacements) the solution is found once more at one standard deviation to both
@@ -10,8 +10,6 @@ Four things are added.
 - **Changes have heavy tails.** The factor of each change is a gamma variable given the changes, and the variance
   of the series goes with the mean of its inverse, which is (q + 2) / q times the inverse of its mean. In a gap
   the band is that much wider.
-- **Noise is no normal one.** The weights of the pairs stand for factors of their noise that are not known
-  (`itslive_core.inversion.learning.pixel.PixelLearner.widening`).
 - **What satellites add need not repeat every year.** Two images of one year see displacements that differ by
   their seasons, with the variance 2 (2 tau^2) for two waves of a variance tau^2 each. Two images a year apart
   are taken to differ by as much: (2 tau)^2, in m^2/yr^2. Where nothing moves this is most of the band.
@@ -135,7 +133,7 @@ def _one_sd(learner: PixelLearner, which: str, side: float, floor: float) -> tup
 
 def _variance_at(learner: PixelLearner, start: Start, groups: NDArray[np.int64]) -> NDArray[np.float64]:
     """Give the posterior variance for some hyperparameters, with the tails of a gap."""
-    posterior = learner.evidence.solve(learner.prior(*start, learner.gap_tails()), both=True)
+    posterior = learner.solve_for_variances(learner.prior(*start, learner.gap_tails()))
     if not np.isfinite(posterior.value):
         return np.full((2, int(groups[-1]) + 1), np.nan)
-    return learner.widening * learner.evidence.variances(posterior, groups)
+    return learner.evidence.variances(posterior, groups)

@@ -186,6 +186,7 @@ class Evidence:
         width = max(reach_of(spans, order), rows.reach + order if rows.reach else order, reach)
         width = min(width, max(size - 1, order))
         self._normal, self._work = blank_band(size, width), (blank_band(size, width), blank_band(size, width))
+        self._normal.entries[:] = 0.0  # assembly leaves what is behind the last row as it is
         self.inverses: tuple[Inverse, Inverse] = (blank_inverse(size, width), blank_inverse(size, width))
         self._prior, self._prior_inverse = blank_band(rows.size, rows.reach), blank_inverse(rows.size, rows.reach)
         self._columns = np.empty((size, border.size))

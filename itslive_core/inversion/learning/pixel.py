@@ -8,7 +8,7 @@ not mistaken for the best; see `itslive_core.inversion.learning.starts`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -241,6 +241,15 @@ class PixelLearner:
         """1 / variance times trust and credit, shape (n,)."""
         return self.learnt.u * self.learnt.credit / self.learnt.variance
 
+    @property
+    def information(self) -> NDArray[np.float64]:
+        """What the pairs tell of the series, shape (n,): less than the weights that find it if noise is Student's.
+
+        The expected information of a t in two dimensions is (nu + 2) / (nu + 4) of that of normal noise of its
+        scale (Lange, Little and Taylor, 1989), and the mean of u is 1.
+        """
+        return self.weights * (INFORMATION if self.account.robust else 1.0)
+
     def prior(
         self,
         theta: NDArray[np.float64] | None = None,
@@ -254,18 +263,6 @@ class PixelLearner:
         border = np.where(self._border.is_season, season, self.offset_variance)
         own *= self.tails if tails is None else tails
         return Prior(own, yearly * self.yearly_tails, float(np.exp(theta[-1])), border)
-
-    @property
-    def widening(self) -> float:
-        """Variance of the series, over that for known factors of the noise: what t noise tells is less.
-
-        The weights u give the posterior as if the factor of each pair were known. On average over the noise a
-        pair tells `INFORMATION` / sigma^2 instead of u / sigma^2.
-        """
-        if not self.account.robust:
-            return 1.0
-        worth = self.learnt.credit / self.learnt.variance
-        return float((worth * self.learnt.u).sum() / (INFORMATION * worth.sum()))
 
     def turned(self) -> NDArray[np.float64]:
         """Give the velocities along both axes, shape (2, n)."""
@@ -312,7 +309,17 @@ class PixelLearner:
                 self._judge(found[0], found[1], _MOST_PASSES + again, annealed=False)
         self._enter()
         posterior = self.evidence.solve(self.prior(), both=True)
-        return posterior if np.isfinite(posterior.value) else None
+        if not np.isfinite(posterior.value):
+            return None
+        told = self.solve_for_variances(self.prior())
+        return replace(posterior, covariance=told.covariance)
+
+    def solve_for_variances(self, prior: Prior) -> Posterior:
+        """Solve with the information of the pairs: the variances of that are those of the estimate."""
+        self.evidence.enter(self.information, self.turned())
+        posterior = self.evidence.solve(prior, both=True)
+        self.evidence.enter(self.weights, self.turned())
+        return posterior
 
     def _look_again(self) -> bool:
         """Believe pairs that agree with each other, and let the series change there; see `second_look`."""
