@@ -43,7 +43,8 @@ __all__ = ["without_locked"]
 _LEAST_REFERENCE = 20
 """Fewest pairs that a reference is made of, whatever they read;"""
 _LEAST_CLEAR, _CLEAR = 3, 8.0
-"""... or fewest if the ice is faster than so many standard errors, and went further in them than `LEAST_WAY`."""
+"""... or fewest if the ice is faster than so many standard errors, and went further in them than
+`LEAST_WAY`."""
 _LIKELY, _SUSPECT = 0.6, 0.25
 """Pairs that locked with this probability are rejected. With the second one they are no standard for others,
 and rejected where they rest on months that nobody ever saw: with their tiny errors they would rule them."""

@@ -65,8 +65,9 @@ _MOST_WILD, _FAR = 0.8, 3.0
 _WAY = 1200.0
 """Displacement at which features get lost [m]."""
 LEAST_WAY = 15.0
-"""A pair cannot lock where the ice went less over its span [m]: within a pixel of the images what moved and what
-stood still are one and the same match, and what shadows and snow do to short pairs looks like motion."""
+"""A pair cannot lock where the ice went less over its span [m]: within a pixel of the images what moved and
+what stood still are one and the same match, and what shadows and snow do to short pairs looks like
+motion."""
 _STEP = 1.5
 """Standard deviation of the steps of the shifts."""
 _LIMIT = 9.0

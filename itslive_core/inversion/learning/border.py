@@ -5,9 +5,9 @@ displacements [m]: shadows, snow and the state of the surface move what a satell
 
     s_1 cos t + s_2 sin t + s_3 cos 2t + s_4 sin 2t,      t the time of the year in radians,
 
-so that a pair reads the difference of its two dates over its span: g_j is that of the four waves, in 1/yr. What
-pairs of a year show of it is next to nothing, what those of weeks show is much. Both have normal priors of mean
-0, and are unknowns beside the series.
+so that a pair reads the difference of its two dates over its span: g_j is that of the four waves, in 1/yr.
+What pairs of a year show of it is next to nothing, what those of weeks show is much. Both have normal priors
+of mean 0, and are unknowns beside the series.
 """
 
 from __future__ import annotations
@@ -26,7 +26,15 @@ if TYPE_CHECKING:
 
     from itslive_core.bands.spans import Spans
 
-__all__ = ["WAVES", "BorderRows", "add_border_variances", "border_moments", "border_rows", "project_border", "take_border"]
+__all__ = [
+    "WAVES",
+    "BorderRows",
+    "add_border_variances",
+    "border_moments",
+    "border_rows",
+    "project_border",
+    "take_border",
+]
 
 WAVES = 4
 """Displacements of a mission: cosine and sine of the year and of half of it."""
@@ -85,7 +93,7 @@ def border_rows(
     for m in missions_with_offset(counts.astype(np.float64)) if offsets else ():
         offset_at[m] = n
         n += 1
-    for m in np.flatnonzero(counts) if season else ():
+    for m in np.flatnonzero(counts).tolist() if season else ():
         season_at[m] = n
         n += WAVES
     first, last = (2.0 * np.pi / DAYS_PER_YEAR * dates for dates in (start, end))

@@ -1,15 +1,16 @@
 """Error bands of a pixel: of the series, and of what was learnt beside it.
 
-The variance of the posterior knows the noise of the pairs, their credit, and offsets and seasonal displacements;
-how much pairs tell is in `itslive_core.inversion.learning.pixel.PixelLearner.information`. Three things are added.
+The variance of the posterior knows the noise of the pairs, their credit, and offsets and seasonal
+displacements; how much pairs tell is in `itslive_core.inversion.learning.pixel.PixelLearner.information`.
+Three things are added.
 
 - **Hyperparameters are not known exactly.** Along each of the three that decide most (the level, the yearly
   level, the size of seasonal displacements) the solution is found once more at one standard deviation to both
   sides, where -2 log of the posterior probability has risen by 1. By the law of total variance half the
   squares of both moves are added.
-- **Changes have heavy tails.** The factor of each change is a gamma variable given the changes, and the variance
-  of the series goes with the mean of its inverse, which is (q + 2) / q times the inverse of its mean. In a gap
-  the band is that much wider.
+- **Changes have heavy tails.** The factor of each change is a gamma variable given the changes, and the
+  variance of the series goes with the mean of its inverse, which is (q + 2) / q times the inverse of its
+  mean. In a gap the band is that much wider.
 - **What satellites add need not repeat every year.** Two images of one year see displacements that differ by
   their seasons, with the variance 2 (2 tau^2) for two waves of a variance tau^2 each. Two images a year apart
   are taken to differ by as much: (2 tau)^2, in m^2/yr^2. Where nothing moves this is most of the band.
@@ -76,9 +77,9 @@ def axis_variances(
 def component_variances(axes: NDArray[np.float64], variances: NDArray[np.float64]) -> NDArray[np.float64]:
     """Turn variances along two axes into those of vx and vy.
 
-    Users combine the standard deviations of components as if these were independent. Along the first axis that
-    would understate the variance where the axes lie across x and y; so what both components need for it to be
-    right there is added to both.
+    Users combine the standard deviations of components as if these were independent. Along the first axis
+    that would understate the variance where the axes lie across x and y; so what both components need for it
+    to be right there is added to both.
 
     Parameters
     ----------

@@ -1,14 +1,15 @@
 """The evidence of a pixel's pairs, and the posterior of its series, for given hyperparameters.
 
-Both components of the velocity, turned into two axes, have the same data matrix and priors that differ by one
-factor. With W the weights 1 / sigma^2 of the pairs, times trust and credit, B the unknowns beside the series
-(`border`) with the prior variances T, P the precision of the series (`itslive_core.bands.changes`), and for each
-axis N = A'WA + gamma P, H = N^-1 A'WB, S = B'WB + T^-1 - (A'WB)'H:
+Both components of the velocity, turned into two axes, have the same data matrix and priors that differ by
+one factor. With W the weights 1 / sigma^2 of the pairs, times trust and credit, B the unknowns beside the
+series (`border`) with the prior variances T, P the precision of the series (`itslive_core.bands.changes`),
+and for each axis N = A'WA + gamma P, H = N^-1 A'WB, S = B'WB + T^-1 - (A'WB)'H:
 
     -2 log p = sum_axes [ d'Wd - g'N^-1 g - t'S^-1 t + log |N| + log |S| + log |T| - log |gamma Q| ],
 
-g = A'Wd, t = B'Wd - (A'WB)'N^-1 g, up to a constant: what the prior leaves free, a polynomial of order k - 1, has
-a flat one. Mean and covariance of b are S^-1 t and S^-1; those of the series N^-1 g - H b and N^-1 + H S^-1 H'.
+g = A'Wd, t = B'Wd - (A'WB)'N^-1 g, up to a constant: what the prior leaves free, a polynomial of order k -
+1, has a flat one. Mean and covariance of b are S^-1 t and S^-1; those of the series N^-1 g - H b and N^-1 +
+H S^-1 H'.
 """
 
 from __future__ import annotations
@@ -95,7 +96,8 @@ class Posterior:
     @property
     def roots(self) -> NDArray[np.float64]:
         """L with L L' the covariance of b, shape (2, K, K)."""
-        return np.linalg.cholesky(self.covariance)
+        roots: NDArray[np.float64] = np.linalg.cholesky(self.covariance)
+        return roots
 
 
 class Spread(NamedTuple):
@@ -176,7 +178,15 @@ class Evidence:
     """
 
     def __init__(
-        self, spans: Spans, border: BorderRows, size: int, interval: float, order: int, reach: int, *, yearly: bool
+        self,
+        spans: Spans,
+        border: BorderRows,
+        size: int,
+        interval: float,
+        order: int,
+        reach: int,
+        *,
+        yearly: bool,
     ) -> None:
         rows = change_rows(interval, order, size)
         if not yearly or rows.reach == 0:
@@ -188,7 +198,10 @@ class Evidence:
         self._normal, self._work = blank_band(size, width), (blank_band(size, width), blank_band(size, width))
         self._normal.entries[:] = 0.0  # assembly leaves what is behind the last row as it is
         self.inverses: tuple[Inverse, Inverse] = (blank_inverse(size, width), blank_inverse(size, width))
-        self._prior, self._prior_inverse = blank_band(rows.size, rows.reach), blank_inverse(rows.size, rows.reach)
+        self._prior, self._prior_inverse = (
+            blank_band(rows.size, rows.reach),
+            blank_inverse(rows.size, rows.reach),
+        )
         self._columns = np.empty((size, border.size))
         self._known: Known | None = None
 

@@ -1,20 +1,20 @@
-"""How rough a series is, year by year and month by month, and how much of it repeats: named, bounded, improved.
+"""How rough a series is, by years and months, and how much of it repeats: named, bounded, improved.
 
-The precision of change i along the first axis is exp(level + year_i + month_i), that of its difference from the
-year before exp(yearly level + yearly month_i): a level for all of it, a slow part for surges and quiet years
-(linear between yearly knots), and a part for the seasons (linear between twelve knots of the year, cyclic). Along
-the second axis both are exp(stiffer) times as large. All knots have a standard normal prior; the yearly level a
-wide one; the level one that frowns on implausibly rough series, see `Scale`.
+The precision of change i along the first axis is exp(level + year_i + month_i), that of its difference from
+the year before exp(yearly level + yearly month_i): a level for all of it, a slow part for surges and quiet
+years (linear between yearly knots), and a part for the seasons (linear between twelve knots of the year,
+cyclic). Along the second axis both are exp(stiffer) times as large. All knots have a standard normal prior;
+the yearly level a wide one; the level one that frowns on implausibly rough series, see `Scale`.
 
-They maximise the evidence (`itslive_core.inversion.learning.evidence`) by scoring. With e_i the expected square
-of a change in units of its prior, of both axes, and h_i what the data hold of it (the effective number of
-parameters of MacKay, 1992, doi:10.1162/neco.1992.4.3.415), the gradient along log precision is
+They maximise the evidence (`itslive_core.inversion.learning.evidence`) by scoring. With e_i the expected
+square of a change in units of its prior, of both axes, and h_i what the data hold of it (the effective
+number of parameters of MacKay, 1992, doi:10.1162/neco.1992.4.3.415), the gradient along log precision is
 
     d(-2 log p) / d log own_i = (squares of the mean)_i - h_i.
 
-The expected curvature of one block of changes is close to (3/4) h_i, 3/4 being the ratio of sum (1 + x^4)^-2 to
-sum (1 + x^4)^-1, the response of a smoothing spline; where the gradient is large the bound of the EM algorithm
-is used.
+The expected curvature of one block of changes is close to (3/4) h_i, 3/4 being the ratio of sum (1 + x^4)^-2
+to sum (1 + x^4)^-1, the response of a smoothing spline; where the gradient is large the bound of the EM
+algorithm is used.
 """
 
 from __future__ import annotations
@@ -52,8 +52,9 @@ class Scale(NamedTuple):
     """What a level means: precision of the changes of a season of a given amplitude.
 
     A season of amplitude a has changes of a root mean square of a (2 pi h / year)^k / sqrt(2). The relative
-    amplitude s = a / speed has an exponential prior, which frowns on a series that varies by several times its
-    speed and says nothing else (a penalised complexity prior: Simpson et al., 2017, doi:10.1214/16-STS576).
+    amplitude s = a / speed has an exponential prior, which frowns on a series that varies by several times
+    its speed and says nothing else (a penalised complexity prior: Simpson et al., 2017,
+    doi:10.1214/16-STS576).
 
     Parameters
     ----------
@@ -117,7 +118,7 @@ def _log_precision(design: Design, theta: NDArray, out: NDArray) -> None:  # pra
 def _collect(
     design: Design, mean: NDArray, held: NDArray, slope: NDArray, hessian: NDArray
 ) -> None:  # pragma: no cover - compiled
-    """Add gradient and expected curvature of -2 log evidence; ``mean`` and ``held`` have the shape (M - k,)."""
+    """Add gradient and expected curvature of -2 log evidence; ``mean, held`` of the shape (M - k,)."""
     columns, values = design
     for i in range(len(mean)):
         gradient, curvature = mean[i] - held[i], 0.75 * max(mean[i], held[i])

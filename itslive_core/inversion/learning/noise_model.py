@@ -5,15 +5,16 @@ the scale
 
     sigma_j^2 = scale_m^2 (formal_j^2 + floor_m^2 + (jitter_m / span_j)^2):
 
-what the formal error says, what it does not know, and an error of the displacement. By the EM algorithm for the t
-distribution (Lange, Little and Taylor, 1989, doi:10.1080/01621459.1989.10478852) a pair has the weight
+what the formal error says, what it does not know, and an error of the displacement. By the EM algorithm for
+the t distribution (Lange, Little and Taylor, 1989, doi:10.1080/01621459.1989.10478852) a pair has the weight
 
     u_j = (nu + 2) / (nu + |r_j|^2 / sigma_j^2),
 
-r_j its residual, studentised by the pull that it has on its own fit. No pair is ever thrown away: three that agree
-with each other are heard however far they are from the others. Residuals are shorter than the noise because the
-series follows it; the variance of the fitted mean over each span makes up for that. Scales are shrunk towards the
-common one by a few pairs' worth, and a floor or a jitter is taken only if it improves the likelihood.
+r_j its residual, studentised by the pull that it has on its own fit. No pair is ever thrown away: three that
+agree with each other are heard however far they are from the others. Residuals are shorter than the noise
+because the series follows it; the variance of the fitted mean over each span makes up for that. Scales are
+shrunk towards the common one by a few pairs' worth, and a floor or a jitter is taken only if it improves the
+likelihood.
 
 Pairs that share an image share its shadows, snow and geolocation. An image is counted once as the earlier
 and once as the later of its pairs, as geolocation errors enter both with opposite signs. With correlation rho
@@ -40,11 +41,11 @@ if TYPE_CHECKING:
 __all__ = ["FREEDOM", "INFORMATION", "Images", "give_credit", "image_correlation", "mission_noise", "trust"]
 
 FREEDOM = 8.0
-"""nu of the noise. 4 and 20 make next to no difference on the page of truths."""
+"""nu of the noise."""
 
 INFORMATION = (FREEDOM + 2.0) / (FREEDOM + 4.0)
-"""What a pair of the scale sigma tells of the mean, over 1 / sigma^2: Fisher's information of a t of two components.
-A pair of normal noise of the variance sigma^2 / INFORMATION tells as much."""
+"""What a pair of the scale sigma tells of the mean, over 1 / sigma^2: Fisher's information of a t of two
+components. A pair of normal noise of the variance sigma^2 / INFORMATION tells as much."""
 
 _PSEUDO_PAIRS = 10.0
 """Pairs' worth of trust in the scale that all missions share."""
@@ -185,16 +186,17 @@ class Images(NamedTuple):
     Parameters
     ----------
     first, second : ndarray of int64, shape (n,)
-        Numbers of the earlier and of the later image of each pair, below `count`.
+        Numbers of the earlier and of the later image of each pair, below `total`.
     order : ndarray of int64, shape (2, n)
         Pairs in the order of their earlier, and of their later images.
-    count : int
+    total : int
+        Images are numbered below it.
     """
 
     first: NDArray
     second: NDArray
     order: NDArray
-    count: int
+    total: int
 
     @classmethod
     def of(cls, first: NDArray[np.int64], second: NDArray[np.int64], count: int) -> Images:
@@ -204,9 +206,7 @@ class Images(NamedTuple):
 
 
 @kernel(fastmath=FAST, error_model="numpy")
-def _quadratic(
-    inverse: Inverse, row: NDArray, low: int, high: int
-) -> float:  # pragma: no cover - compiled
+def _quadratic(inverse: Inverse, row: NDArray, low: int, high: int) -> float:  # pragma: no cover - compiled
     """Give a'Z a for a row that is 0 outside the cells low .. high, which the band holds."""
     z, width, total = inverse.entries, inverse.width, 0.0
     full = 2 * width + 1
@@ -235,8 +235,8 @@ def image_correlation(
     """Estimate the correlation of the noise of two pairs that share an image, less one standard error.
 
     The expected mean product of the normalised errors of all such couples, over their mean square; both
-    components. An error is the residual and what the fit may be off, so that E[e_i e_j] = r_i r_j + a_i' Z a_j:
-    without the second term what pairs share and the series follows would not be seen.
+    components. An error is the residual and what the fit may be off, so that E[e_i e_j] = r_i r_j + a_i' Z
+    a_j: without the second term what pairs share and the series follows would not be seen.
 
     Parameters
     ----------
@@ -304,7 +304,9 @@ def image_correlation(
 
 
 @kernel(error_model="numpy")
-def give_credit(images: Images, u: NDArray, rho: float, credit: NDArray) -> None:  # pragma: no cover - compiled
+def give_credit(
+    images: Images, u: NDArray, rho: float, credit: NDArray
+) -> None:  # pragma: no cover - compiled
     """Write each pair's credit: the share of an independent pair that it is worth.
 
     Parameters
@@ -317,7 +319,7 @@ def give_credit(images: Images, u: NDArray, rho: float, credit: NDArray) -> None
     credit : ndarray, shape (n,)
         Receives 1 / (1 + rho (pairs with which the first image is shared + the same of the second)).
     """
-    members = np.zeros(images.count)
+    members = np.zeros(images.total)
     for j in range(len(u)):
         members[images.first[j]] += u[j]
         members[images.second[j]] += u[j]

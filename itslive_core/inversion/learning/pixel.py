@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from itslive_core.bands.span_variance import span_variances
 from itslive_core.bands.assembly import predict
+from itslive_core.bands.span_variance import span_variances
 from itslive_core.inversion.learning.border import add_border_variances, border_rows, take_border
 from itslive_core.inversion.learning.cross_validation import CrossValidation
 from itslive_core.inversion.learning.evidence import Evidence, Posterior, Prior, Spread
@@ -50,7 +50,8 @@ _CHOICES = (0, len(_ANNEALED))
 _CORRELATED = (len(_ANNEALED), len(_ANNEALED) + 3, len(_ANNEALED) + 6)
 """Passes after which the correlation of pairs that share an image is measured."""
 _STILL, _SETTLED = 0.05, 0.2
-"""The passes end when no trust or credit moves by more than the first, and no hyperparameter by more than the second."""
+"""The passes end when no trust or credit moves by more than the first, and no hyperparameter by more than
+the second."""
 _TAIL = 4.0
 """Degrees of freedom of a change: sudden ones cost a logarithm, not a square."""
 _OWN_NUMBERS = 1.0
@@ -128,7 +129,8 @@ class _Typical:
     Parameters
     ----------
     speed : float
-        Length of the geometric median of the velocities, or the noise of the best pairs where that is more [m/yr].
+        Length of the geometric median of the velocities, or the noise of the best pairs where that is more
+        [m/yr].
     spread : float
         Robust standard deviation of a component about it [m/yr].
     position : float
@@ -143,7 +145,8 @@ class _Typical:
     def of(cls, pairs: ObservedPairs) -> _Typical:
         d = np.stack([pairs.vx, pairs.vy])
         centre = np.median(d, axis=1)
-        # Weiszfeld's iteration: the point of least summed distance turns with the axes, medians of components do not.
+        # Weiszfeld's iteration: the point of least summed distance turns with the axes, medians of
+        # components do not.
         for _ in range(30):
             near = 1.0 / np.maximum(np.hypot(*(d - centre[:, None])), 1e-9)
             centre = (d * near).sum(axis=1) / near.sum()
@@ -243,10 +246,10 @@ class PixelLearner:
 
     @property
     def information(self) -> NDArray[np.float64]:
-        """What the pairs tell of the series, shape (n,): less than the weights that find it if noise is Student's.
+        """What the pairs tell of the series, shape (n,): less than the weights if noise is Student's.
 
-        The expected information of a t in two dimensions is (nu + 2) / (nu + 4) of that of normal noise of its
-        scale (Lange, Little and Taylor, 1989), and the mean of u is 1.
+        The expected information of a t in two dimensions is (nu + 2) / (nu + 4) of that of normal noise of
+        its scale (Lange, Little and Taylor, 1989), and the mean of u is 1.
         """
         return self.weights * (INFORMATION if self.account.robust else 1.0)
 
@@ -278,7 +281,7 @@ class PixelLearner:
         return posterior.value + self.hyper.cost(start.theta)
 
     def run(self) -> Posterior | None:
-        """Make the passes and enter the data for the last solution; None if the equations cannot be solved."""
+        """Make the passes and enter the data for the last solution; None if that cannot be solved."""
         account, learnt = self.account, self.learnt
         annealed = _ANNEALED if account.noise and account.robust else ()
         extra = self.typical.spread
@@ -406,7 +409,10 @@ class PixelLearner:
             across = slice(1, 2) if self.account.axes else slice(0, 2)
             self.season_variance = min(
                 _resized(
-                    self.season_variance, self.expected_season, square[across, season], variance[across, season]
+                    self.season_variance,
+                    self.expected_season,
+                    square[across, season],
+                    variance[across, season],
                 ),
                 self.most_season,
             )
@@ -456,12 +462,18 @@ class PixelLearner:
         if account.noise:
             span = pairs.end - pairs.start
             mission_noise(
-                pairs.formal, span, pairs.mission, energy, learnt.u, learnt.scale, learnt.floor, learnt.jitter,
-                learnt.variance,
+                pairs.formal, span, pairs.mission, energy, learnt.u, learnt.scale, learnt.floor,
+                learnt.jitter, learnt.variance,
             )  # fmt: skip
             if turn in _CORRELATED:
                 self.correlation = image_correlation(
-                    self._images, pairs.spans, self.evidence.inverses, residual, alone, learnt.variance, learnt.u
+                    self._images,
+                    pairs.spans,
+                    self.evidence.inverses,
+                    residual,
+                    alone,
+                    learnt.variance,
+                    learnt.u,
                 )
         else:
             common = float((learnt.u * energy / pairs.formal).sum() / len(energy))

@@ -1,9 +1,9 @@
 """Pairs that were not believed, and agree with each other: a second look.
 
-A fast rise that only two or three short pairs saw is, pair by pair, less likely than as many wild pairs: most of
-the time nothing happens. But wild pairs do not agree with each other. Where distrusted pairs of the same weeks
-read the same, and trusted pairs say less of these weeks than they do, the changes around them are let free and the
-pairs are believed to begin with; the passes that follow keep them, or do not.
+A fast rise that only two or three short pairs saw is, pair by pair, less likely than as many wild pairs:
+most of the time nothing happens. But wild pairs do not agree with each other. Where distrusted pairs of the
+same weeks read the same, and trusted pairs say less of these weeks than they do, the changes around them are
+let free and the pairs are believed to begin with; the passes that follow keep them, or do not.
 """
 
 from __future__ import annotations
@@ -90,7 +90,8 @@ def find_witnesses(
         low, high = float(start[group].min()), float(end[group].max())
         inside = np.minimum(end[trusted], high) - np.maximum(start[trusted], low)
         share = np.maximum(inside, 0.0) / span[trusted]
-        # What trusted pairs would be off if the series moved by as much in these weeks, against what these are.
+        # What trusted pairs would be off if the series moved by as much in these weeks, against what these
+        # are.
         if (share**2 / variance[trusted]).sum() >= (1.0 / variance[group]).sum():
             continue
         free[np.isin(candidates, group)] = False

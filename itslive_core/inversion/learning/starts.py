@@ -1,8 +1,8 @@
 """Where the hyperparameters of a pixel may start: a grid of levels, of which the evidence picks one.
 
-Rock whose pairs show a season of the shadows, and ice that hurries in summer, are two explanations of nearly the
-same data; between them lies a barrier. Two things tell them apart. The ice changes along its flow, so the size
-of what satellites add is measured across it; and the levels of both explanations are tried.
+Rock whose pairs show a season of the shadows, and ice that hurries in summer, are two explanations of nearly
+the same data; between them lies a barrier. Two things tell them apart. The ice changes along its flow, so
+the size of what satellites add is measured across it; and the levels of both explanations are tried.
 """
 
 from __future__ import annotations
@@ -21,7 +21,16 @@ if TYPE_CHECKING:
 
 __all__ = ["Start", "cross_season", "grid_of_starts"]
 
-_TRIED = (-5.0, -4.0), (-5.0, 2.0), (-5.0, 8.0), (-1.0, -4.0), (-1.0, 2.0), (3.0, -4.0), (3.0, 2.0), (7.0, 0.0)
+_TRIED = (
+    (-5.0, -4.0),
+    (-5.0, 2.0),
+    (-5.0, 8.0),
+    (-1.0, -4.0),
+    (-1.0, 2.0),
+    (3.0, -4.0),
+    (3.0, 2.0),
+    (7.0, 0.0),
+)
 """Levels and yearly levels that are tried, relative to those expected, in logarithms of a precision: a smooth
 series does not depend on the second."""
 _STILL = 7.0, 8.0
