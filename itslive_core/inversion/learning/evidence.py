@@ -96,8 +96,7 @@ class Posterior:
     @property
     def roots(self) -> NDArray[np.float64]:
         """L with L L' the covariance of b, shape (2, K, K)."""
-        roots: NDArray[np.float64] = np.linalg.cholesky(self.covariance)
-        return roots
+        return np.asarray(np.linalg.cholesky(self.covariance), dtype=np.float64)
 
 
 class Spread(NamedTuple):
