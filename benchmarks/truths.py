@@ -9,7 +9,7 @@ of the mission that the formal errors do not know, and 5 % of the pairs are far 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -198,10 +198,27 @@ def other_speed(shape: str, rng: np.random.Generator) -> Callable[[NDArray[np.fl
     return lambda t: base + part(t)
 
 
-def simulate(
+def simulate(at: Acquisitions, family: str, seed: int, **options: Any) -> Simulation:
+    """Observe a truth of `FAMILIES` or `OTHER_SHAPES`.
+
+    Parameters
+    ----------
+    at : Acquisitions
+    family : str
+    seed : int
+    **options
+        As for `observe`.
+    """
+    names = FAMILIES + OTHER_SHAPES
+    rng = np.random.default_rng([seed, names.index(family)])
+    truth = (speed if family in FAMILIES else other_speed)(family, rng)
+    return observe(at, truth, rng, **options)
+
+
+def observe(
     at: Acquisitions,
-    family: str,
-    seed: int,
+    truth: Callable[[NDArray[np.float64]], NDArray[np.float64]],
+    rng: np.random.Generator,
     *,
     outliers: float = 0.05,
     locked: float = 0.0,
@@ -216,9 +233,9 @@ def simulate(
     Parameters
     ----------
     at : Acquisitions
-    family : str
-        One of `FAMILIES` or `OTHER_SHAPES`.
-    seed : int
+    truth : callable
+        Speed along the flow [m/yr] as a function of the year.
+    rng : numpy.random.Generator
     outliers : float
         Share of pairs that are far off.
     locked : float
@@ -234,9 +251,6 @@ def simulate(
     heavy : float, optional
         Draw the noise from a Student t with this many degrees of freedom, of the same variance.
     """
-    names = FAMILIES + OTHER_SHAPES
-    rng = np.random.default_rng([seed, names.index(family)])
-    truth = (speed if family in FAMILIES else other_speed)(family, rng)
     time = np.arange(at.start.min() - 40, at.end.max() + 40, _STEP)
     values = truth(1970 + (time[:-1] + _STEP / 2) / YEAR)
     simulation = Simulation(None, time, np.concatenate(([0.0], np.cumsum(values) * _STEP)))  # type: ignore[arg-type]
