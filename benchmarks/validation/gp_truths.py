@@ -3,8 +3,8 @@
     python -m benchmarks.validation.gp_truths CUBE [--only decades,winter] [--seeds 10]
 
 Early decades, copies and other units, locked pairs, the families of all estimators, the end of the record,
-and a rise in winter that three short pairs saw. Every case gives rows (truth, n, RMSE, bias, coverage): root mean
-square and mean of the error along the flow [m/yr], and the share of its 95 % bands that hold the truth.
+and a rise in winter that three short pairs saw. Every case gives rows (truth, n, RMSE, bias, coverage): root
+mean square and mean of the error along the flow [m/yr], and the share of its 95 % bands that hold the truth.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class Row:
     def words(self) -> tuple[str, ...]:
         """Give the columns as text."""
         return (
-            self.truth, str(self.n), f"{self.rmse:.1f}", f"{self.bias:+.2f}", f"{self.coverage:.3f}",
+            self.truth, str(self.n), f"{self.rmse:.2f}", f"{self.bias:+.2f}", f"{self.coverage:.3f}",
         )  # fmt: skip
 
 
@@ -76,7 +76,7 @@ class _Errors:
 
     @classmethod
     def of(cls, series: xr.Dataset, simulation: Simulation) -> _Errors:
-        cells = series["time_bnds"].values.astype("datetime64[ns]").astype("int64") / 86_400e9
+        cells = _cells(series)
         (c, s), v = simulation.direction, series
         true = simulation.mean(cells[:, 0], cells[:, 1])
         variance = (c * v["vx_std"]) ** 2 + (s * v["vy_std"]) ** 2 + 2 * c * s * v["vx_vy_cov"]
@@ -273,7 +273,7 @@ def winter(at: Acquisitions, seeds: int) -> list[Row]:
         pairs = simulation.pairs
         pairs.vx[n:], pairs.vy[n:] = seen * DIRECTION[:, None] + sigma * np.array([[0.0], [0.0]])
         series = itslive.fit_gaussian_process(pairs, itslive.GaussianProcessSettings(outliers="none"))
-        grid = itslive_grid(series)
+        grid = _cells(series)
         along = DIRECTION[0] * series["vx"].values + DIRECTION[1] * series["vy"].values
         means = [_span_mean(grid, along, a, b) for a, b in zip(both.start[n:], both.end[n:], strict=True)]
         misses = (np.array(means) - seen) / sigma
@@ -286,7 +286,7 @@ def winter(at: Acquisitions, seeds: int) -> list[Row]:
     return [row]
 
 
-def itslive_grid(series: xr.Dataset) -> NDArray[np.float64]:
+def _cells(series: xr.Dataset) -> NDArray[np.float64]:
     """Give the edges of all cells [days since 1970-01-01], shape (M, 2)."""
     return series["time_bnds"].values.astype("datetime64[ns]").astype("int64") / 86_400e9
 

@@ -99,10 +99,7 @@ class PixelData:
             "error", np.array([0, n]), np.arange(n, dtype=np.int32), end - start, vx_error, vy_error, mission
         )
         v = np.stack([vx, vy])
-        short = end - start <= _SHORT
-        if short.sum() < _LEAST_SHORT:
-            short = np.ones(n, dtype=bool)
-        flow = _unit(np.median(v[:, short], axis=1))
+        flow = _unit(np.median(v[:, _short(start, end)], axis=1))
         centre = _spatial_median(v)
         apart = v - centre[:, None]
         c, s = _major_axis(apart, flow)
@@ -143,6 +140,22 @@ class PixelData:
         """Cosine and sine of the flow's angle from the major towards the minor axis."""
         (c, s), (x, y) = self.axis, self.flow
         return c * x + s * y, c * y - s * x
+
+    @property
+    def largest(self) -> float:
+        """The largest departure from the centre that three successive pairs saw alike [m/yr].
+
+        On one axis and to one side, of the short pairs in order of their middle, one of each dates: what a
+        lone pair says is not counted.
+        """
+        rows = np.flatnonzero(_short(self.start, self.end))
+        days = np.round(np.stack([(self.start + self.end)[rows], self.end[rows]]))
+        rows = rows[np.unique(days, axis=1, return_index=True)[1]]
+        d = self.values[:, rows]
+        if d.shape[1] < 3:
+            return 0.0
+        three = np.stack([d[:, :-2], d[:, 1:-1], d[:, 2:]])
+        return float(max(three.min(axis=0).max(), (-three).min(axis=0).max(), 0.0))
 
     @property
     def counts(self) -> NDArray[np.int64]:
@@ -186,6 +199,12 @@ class PixelData:
             )
             for k, d in enumerate(self.values)
         ]
+
+
+def _short(start: NDArray[np.float64], end: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Tell which pairs are short; all of them where few are."""
+    short = end - start <= _SHORT
+    return short if short.sum() >= _LEAST_SHORT else np.ones(len(start), dtype=bool)
 
 
 def _unit(v: NDArray[np.float64]) -> tuple[float, float]:

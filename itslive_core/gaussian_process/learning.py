@@ -54,6 +54,7 @@ class Judge:
 
     def __init__(self, data: PixelData, components: list[Component], *, jumpy: bool = True) -> None:
         self.images = SharedImages.of(data)
+        self.largest = data.largest / data.scale
         self.components = components
         self.jumpy = jumpy
         self.trust = Trust.full(len(data))
@@ -88,9 +89,10 @@ class Judge:
         """Judge the pairs by the solution entered last, each by what the others say of it.
 
         A pair that pulls the series to itself leaves a short residual: divided by 1 - pull, it is what it
-        would be of the series without the pair, in standard deviations of both.
+        would be of the series without the pair and all those of the same dates, in standard deviations of
+        both.
         """
-        pull = self.trust.u * self.trust.credit / self.noise * self.variance
+        pull = self.images.together(self.trust.u * self.trust.credit / self.noise) * self.variance
         alone = self.residuals**2 / self.noise / np.maximum(1.0 - pull, _LEAST_LEFT)
         u = robust_weights(list(alone))
         variance = self.variance.mean(axis=0)
@@ -107,7 +109,9 @@ class Judge:
         """
         if self.jumpy:
             squares = [jump_squares(p, blind=blind) for p in self.posteriors]
-            self.calm(robust_weights(squares, JUMP_FREEDOM))
+            weights = robust_weights(squares, JUMP_FREEDOM)
+            # Where nothing is known the weight is 1, which a mean of 0 does not tell from calm.
+            self.calm(weights if blind else np.minimum(weights, 1.0))
 
     def calm(self, weights: NDArray[np.float64]) -> None:
         """Set the weights of the noise that enters the roughness, shape (M - 2,)."""
@@ -121,8 +125,8 @@ class Judge:
         expect what it saw. A roughness as large as all that the kernel can do is taken back after.
         """
         if self.jumpy:
-            cells, shape = self.components[0].layout.size, self.components[0].shape
-            ready = values["roughness_scale"] ** 2 / _all_of_it(shape, values)
+            cells = self.components[0].layout.size
+            ready = values["roughness_scale"] ** 2 / self._all_of_it(values)
             self.calm(np.full(cells - 2, ready))
         for humble in self.humble(values):
             self.solve(humble)
@@ -130,13 +134,13 @@ class Judge:
 
     def humble(self, values: dict[str, float]) -> list[dict[str, float]]:
         """Give hyperparameters with floors of the noise that come down from half of all that may be."""
-        whole = float(np.sqrt(_all_of_it(self.components[0].shape, values)))
+        whole = float(np.sqrt(self._all_of_it(values)))
         return [values | {"noise_floor": max(values["noise_floor"], share * whole)} for share in HUMBLE]
 
-
-def _all_of_it(shape: KernelShape, values: dict[str, float]) -> float:
-    """Give the variance that pairs may show: that of the kernel, and that of the units."""
-    return 1.0 + sum(values[name] ** 2 for name in shape.scales)
+    def _all_of_it(self, values: dict[str, float]) -> float:
+        """Give the variance that the ice may show: of kernel and units, or of what three pairs saw."""
+        kernel = sum(values[name] ** 2 for name in self.components[0].shape.scales)
+        return max(1.0 + kernel, self.largest**2)
 
 
 class Learning:

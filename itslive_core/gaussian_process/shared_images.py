@@ -50,6 +50,10 @@ class SharedImages:
 
         return cls(number(start, data.mission), number(end, data.mission), number(start, end, data.mission))
 
+    def together(self, weights: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Sum weights of pairs of the same dates, shape (N,)."""
+        return np.asarray(np.bincount(self.both, weights)[self.both])
+
     def credit(
         self,
         residuals: NDArray[np.float64],
@@ -85,7 +89,8 @@ class SharedImages:
         square = float(np.sum(z**2 / u) + c * np.sum(u * variance / noise)) / float(np.sum(u))
         common, couples = _couples(self.both, u, z, variance / noise)
         same = _correlation(common, couples, square)
-        others = same * (np.bincount(self.both, u)[self.both] - u)
+        # Copies of a pair that is far off are far off together: each counts, whatever it is worth.
+        others = same * (self.together(np.ones(len(u))) - 1.0)
         if images:
             pair_sums = np.array([_couples(g, u, z) for g in (self.earlier, self.later)]).sum(axis=0)
             alone, twice = _couples(self.both, u, z)

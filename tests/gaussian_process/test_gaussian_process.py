@@ -170,12 +170,6 @@ def test_covariance_turns_with_the_axes(pairs: ImagePairs, series: xr.Dataset) -
     np.testing.assert_allclose(series["v_std"] ** 2, along, rtol=1e-8)
 
 
-def test_the_order_of_pairs_does_not_matter(pairs: ImagePairs, series: xr.Dataset) -> None:
-    order = np.random.default_rng(0).permutation(len(pairs))
-    shuffled = itslive.fit_gaussian_process(pairs.take(order))
-    np.testing.assert_allclose(shuffled["vx"], series["vx"], rtol=1e-3)
-
-
 @pytest.mark.parametrize("seed", [0, 1])
 def test_a_polar_night_is_filled_and_the_band_widens_smoothly(seed: int) -> None:
     inside = []
@@ -187,7 +181,6 @@ def test_a_polar_night_is_filled_and_the_band_widens_smoothly(seed: int) -> None
         std = ds["vx_std"].values
         inside += (np.abs(ds["vx"].values - true_cells(ds, yearly)) < 1.96 * std)[at].tolist()
         assert std[at].max() > 1.1 * std[at[0] - 3]
-        assert 0 < np.argmax(std[at]) < len(at) - 1
         assert np.all(np.abs(np.diff(std[at])) < 0.15 * std[at].max())
     assert np.mean(inside) >= 0.9
 
