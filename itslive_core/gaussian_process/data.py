@@ -141,21 +141,34 @@ class PixelData:
         (c, s), (x, y) = self.axis, self.flow
         return c * x + s * y, c * y - s * x
 
-    @property
-    def largest(self) -> float:
-        """The largest departure from the centre that three successive pairs saw alike [m/yr].
+    def departures(
+        self, noise: NDArray[np.float64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+        """Find what three successive pairs saw alike, away from the centre and beyond noise.
 
         On one axis and to one side, of the short pairs in order of their middle, one of each dates: what a
-        lone pair says is not counted.
+        lone pair says is not counted, nor what is within three standard deviations of it.
+
+        Parameters
+        ----------
+        noise : ndarray, shape (n,)
+            Scale^2 of the noise of every pair, in units of `scale`.
+
+        Returns
+        -------
+        begin, end : ndarray, shape (k,)
+            Dates that the three hold between them [days since 1970-01-01].
+        size : ndarray, shape (k,)
+            The least of the three departures, in units of `scale`; 0 where they do not agree.
         """
         rows = np.flatnonzero(_short(self.start, self.end))
         days = np.round(np.stack([(self.start + self.end)[rows], self.end[rows]]))
         rows = rows[np.unique(days, axis=1, return_index=True)[1]]
-        d = self.values[:, rows]
-        if d.shape[1] < 3:
-            return 0.0
-        three = np.stack([d[:, :-2], d[:, 1:-1], d[:, 2:]])
-        return float(max(three.min(axis=0).max(), (-three).min(axis=0).max(), 0.0))
+        three = rows[np.arange(max(len(rows) - 2, 0))[:, None] + np.arange(3)]
+        d, within = self.values[:, three] / self.scale, 3.0 * np.sqrt(noise[three])
+        least = np.stack([d - within, -d - within]).min(axis=-1)
+        size = np.maximum(least.reshape(4, -1).max(axis=0), 0.0)
+        return self.start[three].min(axis=1), self.end[three].max(axis=1), size
 
     @property
     def counts(self) -> NDArray[np.int64]:

@@ -37,9 +37,9 @@ _COARSE = 48.0
 """Length of the cells of the slow parts [days]."""
 _SLOW = ("trend_scale", "trend_time", "offset_scale")
 _FIRST, _SECOND = 8, 6
-_REFINED = (20, 12, 10, 8)
+_REFINED = (20, 10)
 """Evaluations of the evidence in each round; the quick pass is shown after the first."""
-_WHOLE = (15, 12, 10)
+_WHOLE = (12, 8)
 """The same for the slow parts."""
 _STILL = 0.03
 """A round that moves everything by less than this, in standard deviations of its prior, is the last one."""
@@ -137,7 +137,7 @@ def fit_steps(
     missions = data.offset_missions() if offsets else ()
 
     def constant(of: KernelShape) -> Learning:
-        return Learning.constant(data, of, missions, cancelled, (_FIRST, _SECOND))
+        return Learning.constant(data, of, missions, cancelled, (_FIRST,))
 
     few = distinct_spans(data)
     if few < LEAST_PAIRS:
@@ -157,7 +157,7 @@ def fit_steps(
     learning.begin()
     learning.improve(_FIRST)
     learning.settle(1)
-    yield replace(_fit(data, learning), refined=False)
+    yield replace(_fit(data, learning, turns=1), refined=False)
     learning.improve(_SECOND)
     learning.settle(1)
     for evaluations in _REFINED:
@@ -267,7 +267,7 @@ def solve_with(
     )
 
 
-def _fit(data: PixelData, learning: Learning) -> Fit:
+def _fit(data: PixelData, learning: Learning, turns: int = _TURNS) -> Fit:
     """Solve for the whole axis with what was learnt, of some of the pairs perhaps."""
     grid, known, trust = grid_of(data, learning.shape.interval), learning.values, learning.judge.trust
     if len(learning.data) == len(data) and not learning.judge.jumpy:
@@ -278,7 +278,8 @@ def _fit(data: PixelData, learning: Learning) -> Fit:
     seen = np.bincount(learning.data.mission)
     rare = {noise_name(m) for m in range(len(seen)) if seen[m] < _LEAST_SEEN}
     known = {name: value for name, value in known.items() if name not in rare}
-    return solve_with(data, grid, learning.shape, known, learning.offsets, jumpy=learning.judge.jumpy)
+    jumpy = learning.judge.jumpy
+    return solve_with(data, grid, learning.shape, known, learning.offsets, turns=turns, jumpy=jumpy)
 
 
 def new_factors(

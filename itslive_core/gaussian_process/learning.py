@@ -35,6 +35,8 @@ _START_SHARED = 1.0
 """Shared noise to begin with, in units of the spread."""
 HUMBLE = (0.5, 0.125)
 """Floors of the noise to begin with, as shares of the prior standard deviation of the velocity."""
+_MARGIN = 3
+"""Cells before and after a departure in which the ice may begin it and come back."""
 _LEAST_LEFT = 1e-3
 """Share of its own residual that a pair is left with at least when it is judged."""
 
@@ -54,7 +56,7 @@ class Judge:
 
     def __init__(self, data: PixelData, components: list[Component], *, jumpy: bool = True) -> None:
         self.images = SharedImages.of(data)
-        self.largest = data.largest / data.scale
+        self.data = data
         self.components = components
         self.jumpy = jumpy
         self.trust = Trust.full(len(data))
@@ -122,25 +124,36 @@ class Judge:
         """Judge the pairs while all are humble and the ice may do anything.
 
         So no pair rules by its small formal error alone, and none is thrown out because the others do not
-        expect what it saw. A roughness as large as all that the kernel can do is taken back after.
+        expect what it saw: the roughness is as large as the whole kernel at first, and larger about dates of
+        which three pairs say so. It is taken back after.
         """
         if self.jumpy:
-            cells = self.components[0].layout.size
-            ready = values["roughness_scale"] ** 2 / self._all_of_it(values)
-            self.calm(np.full(cells - 2, ready))
+            self.calm(values["roughness_scale"] ** 2 / self._ready(values))
         for humble in self.humble(values):
             self.solve(humble)
             self.reweight(images=False)
 
     def humble(self, values: dict[str, float]) -> list[dict[str, float]]:
-        """Give hyperparameters with floors of the noise that come down from half of all that may be."""
-        whole = float(np.sqrt(self._all_of_it(values)))
+        """Give hyperparameters with floors of the noise that come down from half of all."""
+        whole = float(np.sqrt(_all_of_it(self.components[0].shape, values)))
         return [values | {"noise_floor": max(values["noise_floor"], share * whole)} for share in HUMBLE]
 
-    def _all_of_it(self, values: dict[str, float]) -> float:
-        """Give the variance that the ice may show: of kernel and units, or of what three pairs saw."""
-        kernel = sum(values[name] ** 2 for name in self.components[0].shape.scales)
-        return max(1.0 + kernel, self.largest**2)
+    def _ready(self, values: dict[str, float]) -> NDArray[np.float64]:
+        """Give the variance of the roughness with which every cell but two begins, shape (M - 2,)."""
+        grid = self.components[0].operator.grid
+        whole = _all_of_it(self.components[0].shape, values)
+        ready = np.full(grid.size, whole)
+        begin, end, size = self.data.departures(self.components[0].noise(values))
+        for k in np.flatnonzero(size**2 > whole):
+            first, last = np.searchsorted(grid.edges, [begin[k], end[k]])
+            near = slice(max(first - _MARGIN, 0), last + _MARGIN)
+            ready[near] = np.maximum(ready[near], size[k] ** 2)
+        return ready[2:]
+
+
+def _all_of_it(shape: KernelShape, values: dict[str, float]) -> float:
+    """Give the variance that the ice may show: that of the kernel, and that of the units."""
+    return 1.0 + sum(values[name] ** 2 for name in shape.scales)
 
 
 class Learning:
@@ -218,6 +231,8 @@ class Learning:
     def begin(self) -> None:
         """Judge the pairs before anything is learnt."""
         self.judge.begin(self.values)
+        # Scales are learnt of calm ice first: of a roughness that may jump anywhere they would learn nothing.
+        self.judge.calm(np.ones(self.components[0].layout.size - 2))
         self.settle(1, images=False)
 
     def settle(self, turns: int, *, images: bool = True) -> None:
@@ -246,19 +261,22 @@ class Learning:
         """Give the variational bound of log p(data), with the log prior of the hyperparameters.
 
         The robust weight of a pair has a gamma distribution of mean u; a pair of little credit counts as a
-        part of one.
+        part of one. Weights of jumps loosen the bound where there is little to know, so the same without
+        jumps is looked at, too: the larger one counts.
         """
         c, calm = len(self.components), self.components[0].layout.calm
         u, credit = self.judge.trust
-        robust = credit @ weight_bound(u, c)
-        if calm is not None:
-            # Weights and jumps depend on each other, which the bound ignores: so much it is too low where
-            # nothing is known of either, in every cell alike.
-            nothing = weight_bound(np.ones(1), c, JUMP_FREEDOM)
-            robust += np.sum(weight_bound(calm, c, JUMP_FREEDOM) - nothing)
         part = self.theta[self.free]
-        evidence = sum(p.log_evidence for p in self.judge.solve(self.values))
-        return float(evidence + robust - 0.5 * part @ part)
+        rest = float(credit @ weight_bound(u, c) - 0.5 * part @ part)
+        values, found = self.values, []
+        jumps = [] if calm is None else [(calm, float(np.sum(weight_bound(calm, c, JUMP_FREEDOM))))]
+        for weights, cost in (*jumps, (None if calm is None else np.ones(len(calm)), 0.0)):
+            if weights is not None:
+                self.judge.calm(weights)
+            found.append(sum(p.log_evidence for p in self.judge.solve(values)) + cost)
+        if calm is not None:
+            self.judge.calm(calm)
+        return max(found) + rest
 
 
 def grid_of(data: PixelData, interval: float) -> TimeGrid:
