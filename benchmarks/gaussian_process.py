@@ -37,7 +37,7 @@ from itslive_core.gaussian_process.component import DEGREES_OF_FREEDOM
 from itslive_core.gaussian_process.data import PixelData
 from itslive_core.gaussian_process.fit import Fit, fit_steps, solve_with
 from itslive_core.inversion.point import use_pairs
-from itslive_core.observations.missions import mission_numbers
+from itslive_core.observations.missions import MISSIONS, mission_numbers
 from itslive_core.observations.time_grid import TimeGrid
 
 if TYPE_CHECKING:
@@ -117,14 +117,7 @@ def speed(pairs: itslive.ImagePairs, celerite: str | None, *, full: bool) -> Non
         ours = float(np.median(seconds))
         begin = time.process_time()
         solve_with(
-            found.data,
-            found.grid,
-            found.shape,
-            [(c.centre, c.scale) for c in found.components],
-            found.values,
-            found.offsets,
-            robust=found.robust,
-            turns=0,
+            found.data, found.grid, found.shape, found.values, found.offsets, trust=found.trust, turns=0
         )
         posterior = time.process_time() - begin
         line = f"N {n:5d}: both components {ours:6.2f} s, posterior alone {1e3 * posterior:5.1f} ms"
@@ -262,35 +255,32 @@ def splits(pairs: itslive.ImagePairs) -> Iterator[tuple[str, NDArray[np.bool_]]]
 
 def predict(found: Fit, pairs: itslive.ImagePairs) -> tuple[NDArray[np.float64], ...]:
     """Give mean, log density and whether the 95 % interval holds, of the velocity along the flow."""
-    data = PixelData.make(
-        pairs.start,
-        pairs.end,
-        pairs.vx,
-        pairs.vy,
-        pairs.vx_error,
-        pairs.vy_error,
-        mission_numbers(pairs.mission),
-    )
-    c, s = found.data.direction
-    component, posterior, values = found.components[0], found.posteriors[0], found.values[0]
+    order = np.lexsort((pairs.end, pairs.start))
+    data, scale, values = data_of(pairs.take(order)), found.data.scale, found.values
     columns = np.stack([np.ones(len(pairs)), *(1.0 * (data.mission == m) for m in found.offsets)])
-    mean, variance = posterior.predict(found.grid.operator(pairs.start, pairs.end), columns)
-    names = [f"noise_factor_{name}" for name in pairs.mission]
+    operator = found.grid.operator(data.start, data.end)
+    told = [posterior.predict(operator, columns) for posterior in found.posteriors]
+    turn = found.data.flow_in_frame
+    mean = sum(k * (m * scale + c.centre) for k, (m, _), c in zip(turn, told, found.components, strict=True))
+    variance = sum(k**2 * v for k, (_, v) in zip(turn, told, strict=True))
+    names = [f"noise_factor_{MISSIONS[m]}" for m in data.mission]
     factor = np.array([values.get(name, 1.0) for name in names])
-    noise = factor**2 * (data.error2 / component.scale**2 + values["noise_floor"] ** 2)
-    y = (c * pairs.vx + s * pairs.vy - component.centre) / component.scale
+    noise = factor**2 * (data.error2 / scale**2 + values["noise_floor"] ** 2)
+    c, s = found.data.flow
+    y = c * pairs.vx[order] + s * pairs.vy[order]
     nodes, weights = np.polynomial.hermite_e.hermegauss(60)
-    apart = y[:, None] - mean[:, None] - np.sqrt(variance)[:, None] * nodes
+    apart = ((y - mean) / scale)[:, None] - np.sqrt(variance)[:, None] * nodes
     nu = DEGREES_OF_FREEDOM
     half = (nu + 1) / 2
     log_t = gammaln(half) - gammaln(nu / 2) - 0.5 * np.log(nu * np.pi * noise[:, None])
     log_t = log_t - half * np.log1p(apart**2 / (nu * noise[:, None]))
-    density = np.log(np.exp(log_t) @ weights / weights.sum()) - np.log(component.scale)
+    density = np.log(np.exp(log_t) @ weights / weights.sum()) - np.log(scale)
     rng = np.random.default_rng(0)
     draws = np.sqrt(noise)[:, None] * rng.standard_t(DEGREES_OF_FREEDOM, 4000)
     draws = draws + np.sqrt(variance)[:, None] * rng.normal(size=4000)
-    inside = np.mean(np.abs(draws) < np.abs(y - mean)[:, None], axis=1) < 0.95
-    return mean * component.scale + component.centre, density, inside
+    inside = np.mean(np.abs(draws) < np.abs((y - mean) / scale)[:, None], axis=1) < 0.95
+    back = np.argsort(order)
+    return mean[back], density[back], inside[back]
 
 
 def held_out(pixels: dict[str, itslive.ImagePairs], *, peer: bool) -> None:
@@ -306,7 +296,7 @@ def held_out(pixels: dict[str, itslive.ImagePairs], *, peer: bool) -> None:
                 found = fit(train, interval)
                 seconds = time.process_time() - begin
                 mean, density, inside = predict(found, rest)
-                c, s = found.data.direction
+                c, s = found.data.flow
                 error = c * rest.vx + s * rest.vy - mean
                 print(
                     f"{name} {split:7s} n {len(rest):4d}, {interval:g} d: NLPD {-density.mean():.3f}, RMSE"
@@ -316,7 +306,7 @@ def held_out(pixels: dict[str, itslive.ImagePairs], *, peer: bool) -> None:
                 )
             if peer:
                 theirs = fit_predict(train, rest)
-                c, s = found.data.direction
+                c, s = found.data.flow
                 error = c * rest.vx + s * rest.vy - theirs.mean
                 inside = np.abs(error) < theirs.half_width
                 print(

@@ -63,7 +63,7 @@ def part_limits(series: xr.Dataset, part: str) -> tuple[float, float]:
     std = np.where(seen | ~seen.any(), std, 0.0)
     low, high = float(np.min(value - 2 * std)), float(np.max(value + 2 * std))
     if part != "trend":
-        reach = nice_limit(np.array([low, high]))
+        reach = nice_limit(np.array([max(-low, high)]))
         return -reach, reach
     step = nice_limit(np.array([high - low])) / 4
     return float(np.floor(low / step) * step), float(np.ceil(high / step) * step)

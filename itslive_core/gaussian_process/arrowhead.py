@@ -29,7 +29,8 @@ from itslive_core.bands.algebra import PAD, Band, Inverse, factorise, log_determ
 from itslive_core.bands.assembly import assemble, predict, project
 from itslive_core.bands.span_variance import span_variances
 from itslive_core.bands.spans import Spans
-from itslive_core.gaussian_process.layout import Latent, StateLayout
+from itslive_core.gaussian_process.latent import Latent
+from itslive_core.gaussian_process.layout import StateLayout
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -124,10 +125,7 @@ class Posterior:
         of_border = layout.roughness_of(self.sensitivity, factors)
         # A square root of beta_cov turns its part into plain sums of squares, as for the mean.
         series = np.vstack([x, np.linalg.cholesky(self.beta_cov).T @ of_border])
-        squares, neighbours = np.sum(series**2, axis=0), np.sum(series[:, 1:] * series[:, :-1], axis=0)
-        two_apart = np.sum(series[:, 2:] * series[:, :-2])
-        sums += [squares.sum(), squares[1:-1].sum(), squares[2:-2].sum(), 0.0, 0.0, 0.0]
-        sums += [0.0, 0.0, 0.0, 2 * neighbours.sum(), 2 * neighbours[1:-1].sum(), 2 * two_apart]
+        sums += layout.forms_of(series)
         shared = self._shared_squares() if layout.shared else 0.0
         if d == 0:
             none = np.zeros((0, 0))

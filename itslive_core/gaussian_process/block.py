@@ -16,6 +16,7 @@ from itslive_core.gaussian_process.data import PixelData
 from itslive_core.gaussian_process.dataset import series_columns
 from itslive_core.gaussian_process.evidence import squares_of
 from itslive_core.gaussian_process.fit import LEAST_PAIRS, Fit, distinct_spans, fit_steps, solve_with
+from itslive_core.gaussian_process.learning import HUMBLE
 from itslive_core.gaussian_process.model import KernelShape
 from itslive_core.gaussian_process.point import harmonics_of
 from itslive_core.gaussian_process.torch_arrowhead import TorchArrowhead
@@ -40,8 +41,8 @@ BLOCK_COLUMNS = ("vx", "vy", "v", "vx_std", "vy_std", "v_std")
 _TRAINING_PIXELS = 3
 _WELL_OBSERVED = 0.5
 """Pixels with at least so large a share of the pairs of the best one can be learnt from."""
-_TURNS = 2
-_MATRICES = 2 * (_TURNS + 1) * 5
+_TURNS = 1
+_MATRICES = 2 * (len(HUMBLE) + _TURNS + 1) * 5
 """Factors that a pixel takes: both components, each turn; a selected inverse counts as four."""
 
 
@@ -110,7 +111,7 @@ def fit_block(
         series, here = series_columns(found, size), slice(int(offsets[p]), int(offsets[p + 1]))
         for name in BLOCK_COLUMNS:
             result.columns[name][p] = series[name]
-        weight[here], square[here] = found.robust, squares_of(found)
+        weight[here], square[here] = found.trust.u, squares_of(found)
 
     harmonics = harmonics_of(settings)
     hyperparameters = _learn([data_of(p) for p in _training_pixels(offsets, vx, vy)], settings, harmonics)
@@ -150,14 +151,10 @@ def fit_block(
         else:
             for p, data in able:
                 missions = data.offset_missions() if settings.offsets else ()
-                units = data.units()
-                take(
-                    p,
-                    solve_with(
-                        data, grid, shape, units, hyperparameters, missions, turns=_TURNS, layout=layout
-                    ),
-                    grid.size,
+                found = solve_with(
+                    data, grid, shape, hyperparameters, missions, turns=_TURNS, layout=layout, jumpy=False
                 )
+                take(p, found, grid.size)
     evidence = PairEvidence(
         shared.operator, shared.mission, offsets, pair, weight, square, np.ones(len(pair))
     )
@@ -186,22 +183,22 @@ def _training_pixels(
 
 def _learn(
     training: list[PixelData], settings: GaussianProcessSettings, harmonics: int
-) -> list[dict[str, float]] | None:
-    """Learn hyperparameters at some pixels and give their medians, for each component; None without any."""
+) -> dict[str, float] | None:
+    """Learn hyperparameters at some pixels and give their medians; None without any."""
     fits: list[Fit] = []
     for data in training:
         *_, found = fit_steps(
-            data, settings.interval, trend=settings.trend, harmonics=harmonics, offsets=settings.offsets
+            data,
+            settings.interval,
+            trend=settings.trend,
+            harmonics=harmonics,
+            offsets=settings.offsets,
+            jumpy=False,
         )
         if not found.reason:
             fits.append(found)
     if not fits:
         return None
-    out = []
-    for k in range(2):
-        known = [found.values[k] for found in fits]
-        names = dict.fromkeys(name for values in known for name in values)
-        out.append(
-            {name: float(np.exp(np.median([np.log(v[name]) for v in known if name in v]))) for name in names}
-        )
-    return out
+    known = [found.values for found in fits]
+    names = dict.fromkeys(name for values in known for name in values)
+    return {name: float(np.exp(np.median([np.log(v[name]) for v in known if name in v]))) for name in names}

@@ -1,36 +1,82 @@
-"""One component of the velocity at one pixel: data in units of their spread, and the evidence to maximise."""
+"""One axis of the velocity at one pixel: data in units of their spread, and the evidence to maximise.
+
+Both axes share all hyperparameters but for two ratios: along the minor axis everything that the ice does is
+smaller by one of them, and what pairs of the same days see in error (shadows have a direction) by the other.
+The noise of a pair has no direction.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from scipy.optimize import minimize
+from scipy.special import digamma, gammaln
 
-from itslive_core.gaussian_process.arrowhead import Border, Latent, Posterior, StateLayout, solve_arrowhead
-from itslive_core.gaussian_process.model import KernelShape, Prior, kernel_priors, noise_name, noise_priors
+from itslive_core.gaussian_process.arrowhead import Border, Posterior, solve_arrowhead
+from itslive_core.gaussian_process.model import (
+    KernelShape,
+    Prior,
+    kernel_priors,
+    noise_name,
+    noise_priors,
+    offset_priors,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
+    from itslive_core.gaussian_process.latent import Latent
+    from itslive_core.gaussian_process.layout import StateLayout
     from itslive_core.observations.time_grid import SpanOperator
 
-__all__ = ["CancelledError", "Component", "DEGREES_OF_FREEDOM", "learn", "robust_weights"]
+__all__ = [
+    "CancelledError",
+    "Component",
+    "DEGREES_OF_FREEDOM",
+    "Trust",
+    "learn",
+    "robust_weights",
+    "weight_bound",
+]
 
 DEGREES_OF_FREEDOM = 4.0
 """nu of the Student-t noise."""
+LEVEL = 10.0
+"""Prior standard deviation of the level, in units of the spread: it leaves the level free."""
 
 
 class CancelledError(Exception):
     """The fit was cancelled."""
 
 
+class Trust(NamedTuple):
+    """What the pairs are worth.
+
+    Parameters
+    ----------
+    u : ndarray, shape (N,)
+        Robust weights.
+    credit : ndarray, shape (N,)
+        How many independent pairs each is worth, at most 1: those that share images share their noise.
+    """
+
+    u: NDArray[np.float64]
+    credit: NDArray[np.float64]
+
+    @classmethod
+    def full(cls, n: int) -> Trust:
+        """Trust all of n pairs."""
+        return cls(np.ones(n), np.ones(n))
+
+
 @dataclass(frozen=True, eq=False)
 class Component:
-    """Data of one component, on a grid.
+    """Data of one axis, on a grid.
 
     Parameters
     ----------
@@ -48,8 +94,10 @@ class Component:
         Position of each pair's mission in `missions`.
     missions : tuple of int
         Numbers of the missions that have a noise factor.
-    border : Border
-        The level, and the offsets of missions.
+    columns : ndarray, shape (1 + a, N)
+        Border: the level, and the offsets of a missions.
+    minor : bool
+        The axis along which the velocity varies less.
     centre, scale : float
         [m/yr].
     """
@@ -62,14 +110,19 @@ class Component:
     inflation: NDArray[np.float64]
     group: NDArray[np.int64]
     missions: tuple[int, ...]
-    border: Border
+    columns: NDArray[np.float64]
+    minor: bool
     centre: float
     scale: float
 
-    @property
+    @cached_property
     def priors(self) -> dict[str, Prior]:
         """Priors of all hyperparameters, in their order."""
-        return {**kernel_priors(self.shape), **noise_priors(self.missions)}
+        return {
+            **kernel_priors(self.shape),
+            **noise_priors(self.missions),
+            **(offset_priors() if len(self.columns) > 1 else {}),
+        }
 
     def values(self, theta: NDArray[np.float64]) -> dict[str, float]:
         """Give the hyperparameters of theta, which counts standard deviations of the log-normal priors."""
@@ -85,47 +138,83 @@ class Component:
 
     def latent(self, values: dict[str, float]) -> Latent:
         """Give the prior of the cells."""
-        return self.shape.latent(values)
+        return self.shape.latent(self._own(values))
 
-    def posterior(
-        self, values: dict[str, float], u: NDArray[np.float64], *, variances: bool = True
-    ) -> Posterior:
-        """Solve for given hyperparameters and robust weights u, shape (N,)."""
-        weights = u / self.noise(values)
-        return solve_arrowhead(
-            self.layout, self.latent(values), self.operator, self.y, weights, self.border, variances=variances
+    def border(self, values: dict[str, float]) -> Border:
+        """Give level and offsets with their priors."""
+        wide = values.get("offset_scale", 0.0) ** 2
+        return Border(self.columns, np.array([LEVEL**2, *(wide for _ in self.columns[1:])]))
+
+    def posterior(self, values: dict[str, float], trust: Trust, *, variances: bool = True) -> Posterior:
+        """Solve for given hyperparameters and trust in the pairs.
+
+        A pair of little credit counts as a part of a pair, not as one of larger noise: log p(y) of the result
+        has the likelihood of every pair to the power of its credit.
+        """
+        noise = self.noise(values)
+        found = solve_arrowhead(
+            self.layout,
+            self.latent(values),
+            self.operator,
+            self.y,
+            trust.u * trust.credit / noise,
+            self.border(values),
+            variances=variances,
         )
+        parts = 0.5 * float(np.sum((1.0 - trust.credit) * np.log(2 * np.pi * noise / trust.u)))
+        whole = 0.5 * float(np.sum(np.log(trust.credit)))
+        return replace(found, log_evidence=found.log_evidence + parts - whole)
 
-    def gradient(
-        self, values: dict[str, float], u: NDArray[np.float64], posterior: Posterior
-    ) -> NDArray[np.float64]:
+    def gradient(self, values: dict[str, float], trust: Trust, posterior: Posterior) -> NDArray[np.float64]:
         """Differentiate -log p(y) by the logarithms of all hyperparameters, in their order."""
         noise = self.noise(values)
-        excess = 1.0 - u / noise * (posterior.residuals**2 + posterior.fit_variance)
+        u, credit = trust
+        excess = credit * (1.0 - u / noise * (posterior.residuals**2 + posterior.fit_variance))
         floor = values["noise_floor"] ** 2
         by_floor = float(np.sum(excess * floor / (self.error2 + floor)))
         by_factor = np.bincount(self.group, excess, len(self.missions))
-        return np.concatenate([self.shape.gradient(values, posterior), [by_floor], by_factor])
+        of_kernel = self.shape.gradient(self._own(values), posterior)
+        names = list(self.shape.names)
+        ratios = [float(of_kernel[[names.index(n) for n in self.shape.scales]].sum())]
+        if self.shape.shared:
+            ratios.append(float(of_kernel[names.index("shared_noise")]))
+        if not self.minor:
+            ratios = [0.0 for _ in ratios]
+        by_offsets = []
+        if len(self.columns) > 1:
+            square = posterior.beta[1:] ** 2 + np.diag(posterior.beta_cov)[1:]
+            by_offsets = [float(np.sum(1.0 - square / values["offset_scale"] ** 2))]
+        return np.concatenate([of_kernel, ratios, [by_floor], by_factor, by_offsets])
+
+    def _own(self, values: dict[str, float]) -> dict[str, float]:
+        """Give the hyperparameters of this axis."""
+        if not self.minor:
+            return values
+        own = values | {name: values["minor_ratio"] * values[name] for name in self.shape.scales}
+        if self.shape.shared:
+            own["shared_noise"] *= values["minor_shared"]
+        return own
 
 
 def learn(
-    component: Component,
+    components: Sequence[Component],
     theta: NDArray[np.float64],
-    u: NDArray[np.float64],
+    trust: Trust,
     *,
     evaluations: int,
     free: NDArray[np.bool_] | None = None,
     cancelled: Callable[[], bool] | None = None,
 ) -> NDArray[np.float64]:
-    """Move the hyperparameters of a component towards the maximum of evidence times prior, by L-BFGS.
+    """Move the hyperparameters that both axes share towards the maximum of evidence times prior, by L-BFGS.
 
     Parameters
     ----------
-    component : Component
+    components : sequence of Component
+        Both axes.
     theta : ndarray, shape (p,)
         Where to start.
-    u : ndarray, shape (N,)
-        Robust weights, held.
+    trust : Trust
+        In the pairs, held.
     evaluations : int
         Most evaluations of the evidence.
     free : ndarray of bool, shape (p,), optional
@@ -142,7 +231,7 @@ def learn(
     CancelledError
         If `cancelled` said so.
     """
-    priors = component.priors
+    priors = components[0].priors
     spreads = np.array([p.spread for p in priors.values()])
     free = np.ones(len(theta), dtype=bool) if free is None else free
     full = theta.copy()
@@ -151,10 +240,13 @@ def learn(
         if cancelled is not None and cancelled():
             raise CancelledError
         full[free] = part
-        values = component.values(full)
-        posterior = component.posterior(values, u)
-        slope = spreads * component.gradient(values, u, posterior) + full
-        return 0.5 * float(full @ full) - posterior.log_evidence, slope[free]
+        value, slope = 0.5 * float(full @ full), full.copy()
+        for component in components:
+            values = component.values(full)
+            posterior = component.posterior(values, trust)
+            value -= posterior.log_evidence
+            slope += spreads * component.gradient(values, trust, posterior)
+        return value, slope[free]
 
     bounds = [p.bounds for p, keep in zip(priors.values(), free, strict=True) if keep]
     start = np.clip(theta[free], [low for low, _ in bounds], [high for _, high in bounds])
@@ -171,15 +263,42 @@ def learn(
     return out
 
 
-def robust_weights(squares: list[NDArray[np.float64]]) -> NDArray[np.float64]:
-    """Give the expected precision factors of Student-t noise that all components of a pair share.
+def robust_weights(
+    squares: Sequence[NDArray[np.float64]], freedom: float = DEGREES_OF_FREEDOM
+) -> NDArray[np.float64]:
+    """Give the expected precision factors of a Student t that all components share.
 
-    u = (nu + c) / (nu + sum of (residual^2 + variance of the fit) / noise): the variational step of
-    expectation and maximisation.
+    u = (nu + c) / (nu + sum of squares): the variational step of expectation and maximisation.
 
     Parameters
     ----------
-    squares : list of ndarray, shape (N,)
-        For each of c components, (residual^2 + variance of the fit) / noise.
+    squares : sequence of ndarray, shape (N,)
+        For each of c components, the expected square over the variance.
+    freedom : float
+        nu, the degrees of freedom.
     """
-    return (DEGREES_OF_FREEDOM + len(squares)) / (DEGREES_OF_FREEDOM + np.sum(squares, axis=0))
+    return np.asarray((freedom + len(squares)) / (freedom + np.sum(squares, axis=0)))
+
+
+def weight_bound(
+    u: NDArray[np.float64], components: int, freedom: float = DEGREES_OF_FREEDOM
+) -> NDArray[np.float64]:
+    """Give what the weights of a Student t add to the variational bound of the evidence, each.
+
+    A weight has a gamma distribution of mean u and shape (nu + c) / 2; its prior has mean 1 and shape nu / 2.
+
+    Parameters
+    ----------
+    u : ndarray, shape (N,)
+    components : int
+        c, which share the weights.
+    freedom : float
+        nu.
+    """
+    a = (freedom + components) / 2
+    b = a / u
+    mean_log = digamma(a) - np.log(b)
+    half = freedom / 2
+    prior = half * np.log(half) - gammaln(half) + (half - 1) * mean_log - half * u
+    entropy = a - np.log(b) + gammaln(a) + (1 - a) * digamma(a)
+    return np.asarray(prior + entropy + 0.5 * components * (mean_log - np.log(u)))

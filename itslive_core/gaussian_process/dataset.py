@@ -35,7 +35,7 @@ def part_moments(fit: Fit, component: int) -> dict[str, tuple[NDArray[np.float64
     ----------
     fit : Fit
     component : int
-        0 along the flow, 1 across.
+        0 along the major axis, 1 along the minor one.
 
     Returns
     -------
@@ -79,12 +79,12 @@ def along_axes(
     along: tuple[NDArray[np.float64], NDArray[np.float64]],
     across: tuple[NDArray[np.float64], NDArray[np.float64]],
 ) -> dict[str, NDArray[np.float64]]:
-    """Turn mean and standard deviation along and across the flow into those along x and y, and of the speed.
+    """Turn mean and standard deviation along two axes into those along x and y, and of the speed.
 
     Parameters
     ----------
     direction : (cos, sin)
-        Of the flow; numbers, or arrays that go with the series.
+        Of the first axis; numbers, or arrays that go with the series.
     along, across : (mean, std)
         Of any shape [m/yr].
 
@@ -128,29 +128,50 @@ def series_columns(fit: Fit, size: int) -> dict[str, NDArray[np.float64]]:
     dict of ndarray, shape (size,)
         vx, vy, v, their standard deviations, vx_vy_cov, and the parts along the flow [m/yr].
     """
-    along, across = part_moments(fit, 0), part_moments(fit, 1)["whole"]
-    columns = along_axes(fit.data.direction, along.pop("whole"), across)
+    major, minor = part_moments(fit, 0), part_moments(fit, 1)
+    columns = along_axes(fit.data.axis, major.pop("whole"), minor.pop("whole"))
+    c, s = fit.data.flow_in_frame
     for name in PART_WORDS:
-        if name in along:
-            columns[name], columns[f"{name}_std"] = along[name]
+        if name in major:
+            (a, a_std), (b, b_std) = major[name], minor[name]
+            columns[name], columns[f"{name}_std"] = c * a + s * b, np.hypot(c * a_std, s * b_std)
     return {name: values[:size] for name, values in columns.items()}
 
 
+def _turned(fit: Fit, component: int) -> tuple[float, float]:
+    """Give the factors of major and minor axis of what lies along the flow (0) or across it (1)."""
+    c, s = fit.data.flow_in_frame
+    return (c, s) if component == 0 else (-s, c)
+
+
 def plain_hyperparameters(fit: Fit, component: int) -> dict[str, float]:
-    """Give the hyperparameters of the kernel and the noise floor in plain units: m/yr, years, days."""
-    values, scale = fit.values[component], fit.components[component].scale
-    latent = fit.posteriors[component].latent
+    """Give hyperparameters in plain units: m/yr, years, days.
+
+    Parameters
+    ----------
+    fit : Fit
+    component : int
+        0 along the flow, 1 across.
+    """
+    values, scale = fit.values, fit.data.scale
+    of_major, of_minor = _turned(fit, component)
+    unit = scale * float(np.hypot(of_major, of_minor * values["minor_ratio"]))
+    latent = fit.posteriors[0].latent
     out: dict[str, float] = {}
     if fit.shape.trend:
-        out |= {"trend_scale": values["trend_scale"] * scale, "trend_time": values["trend_time"]}
+        out |= {"trend_scale": values["trend_scale"] * unit, "trend_time": values["trend_time"]}
     if fit.shape.harmonics:
         both = latent.amplitudes[fit.shape.n_trend :: 2]
-        out["season_scale"] = float(np.sqrt(np.sum(both**2))) * scale
+        out["season_scale"] = float(np.sqrt(np.sum(both**2))) * unit
         out |= {name: values[name] for name in ("season_shape", "season_memory")}
     if not fit.reason:
-        out["roughness_scale"] = values["roughness_scale"] * scale
+        out["roughness_scale"] = values["roughness_scale"] * unit
         out |= {name: values[name] * DAYS_PER_YEAR for name in ("roughness_time", "rounding_time")}
-    out["shared_noise"] = values["shared_noise"] * scale
+    out["shared_noise"] = scale * float(
+        np.hypot(
+            of_major * values["shared_noise"], of_minor * values["shared_noise"] * values["minor_shared"]
+        )
+    )
     return {**out, "noise_floor": values["noise_floor"] * scale}
 
 
@@ -185,7 +206,7 @@ def add_hyperparameters(ds: xr.Dataset, fit: Fit) -> xr.Dataset:
     for name, (words, unit) in _HYPERPARAMETER_WORDS.items():
         if name in found[0]:
             ds[name] = ("component", [n[name] for n in found], {"long_name": words, "units": unit})
-    factors = [[v[noise_name(m)] for m in missions] for v in fit.values]
+    factors = [[fit.values[noise_name(m)] for m in missions]] * 2
     ds["noise_factor"] = (
         ("component", "mission"),
         factors,
@@ -206,14 +227,18 @@ def add_hyperparameters(ds: xr.Dataset, fit: Fit) -> xr.Dataset:
 
 
 def offsets_of(fit: Fit) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Give offsets and their standard deviations [m/yr], shape (2, missions); 0 where there is none."""
+    """Give offsets and their standard deviations along the flow and across it [m/yr].
+
+    Both of shape (2, missions); 0 where there is none.
+    """
     missions = fit.components[0].missions
     offsets, stds = np.zeros((2, len(missions))), np.zeros((2, len(missions)))
-    for k, (component, posterior) in enumerate(zip(fit.components, fit.posteriors, strict=True)):
-        for j, mission in enumerate(fit.offsets):
-            at = missions.index(mission)
-            offsets[k, at] = posterior.beta[1 + j] * component.scale
-            stds[k, at] = np.sqrt(posterior.beta_cov[1 + j, 1 + j]) * component.scale
+    beta = np.stack([p.beta[1:] for p in fit.posteriors]) * fit.data.scale
+    variance = np.stack([np.diag(p.beta_cov)[1:] for p in fit.posteriors]) * fit.data.scale**2
+    at = [missions.index(mission) for mission in fit.offsets]
+    for k in range(2):
+        turn = np.array(_turned(fit, k))
+        offsets[k, at], stds[k, at] = turn @ beta, np.sqrt(turn**2 @ variance)
     return offsets, stds
 
 
@@ -251,7 +276,7 @@ def describe(fit: Fit) -> list[str]:
         f"Pairs of the same days share errors of about {n['shared_noise']:.2g} m/yr in each interval,"
         " which count as noise."
     )
-    values = fit.values[0]
+    values = fit.values
     offsets, stds = offsets_of(fit)
     for k, mission in enumerate(fit.components[0].missions):
         name = MISSIONS[mission]
@@ -267,7 +292,7 @@ def describe(fit: Fit) -> list[str]:
 
 def hyperparameter_attributes(fit: Fit) -> dict[str, Any]:
     """Give what belongs to the whole dataset: direction of the flow, reason, evidence, words."""
-    c, s = fit.data.direction
+    c, s = fit.data.flow
     return {
         "flow_direction_degrees": float(np.degrees(np.arctan2(s, c))),
         "evidence_gain_over_constant": fit.gain,

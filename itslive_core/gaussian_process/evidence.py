@@ -30,9 +30,9 @@ def squares_of(fit: Fit) -> NDArray[np.float64]:
     fit : Fit
         Its residuals are those left by series and mission offsets.
     """
-    every = zip(fit.components, fit.values, fit.posteriors, strict=True)
+    every = zip(fit.components, fit.posteriors, strict=True)
     total: NDArray[np.float64] = np.sum(
-        [posterior.residuals**2 / component.noise(values) for component, values, posterior in every], axis=0
+        [posterior.residuals**2 / component.noise(fit.values) for component, posterior in every], axis=0
     )
     return total
 
@@ -59,12 +59,13 @@ def point_flags(
     """
     n, mission = len(used), mission_numbers(used.mission)
     operator = grid.operator(used.start, used.end)
-    offsets, pair, weight = np.array([0, n]), np.arange(n, dtype=np.int32), np.ones(n)
+    offsets, pair = np.array([0, n]), np.arange(n, dtype=np.int32)
+    weight, credit = np.ones(n), np.ones(n)
     if fit is not None:
-        square, weight = squares_of(fit), fit.robust
+        square, (weight, credit) = squares_of(fit), fit.trust
     else:
         errors = used.vx_error, used.vy_error, mission
         variance = observation_variance("error", offsets, pair, used.span, *errors)
         series = np.stack([columns["vx"], columns["vy"]])[None]
         square = normalised_squares(operator, offsets, pair, used.vx, used.vy, variance, series, scaled=False)
-    return flags_of_pairs(PairEvidence(operator, mission, offsets, pair, weight, square, np.ones(n)))[0]
+    return flags_of_pairs(PairEvidence(operator, mission, offsets, pair, weight, square, credit))[0]

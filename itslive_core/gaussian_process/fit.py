@@ -1,4 +1,9 @@
-"""How a Gaussian process is fitted at a pixel: what is learnt from which pairs, in which order."""
+"""How a Gaussian process is fitted at a pixel: what is learnt from which pairs, in which order.
+
+What is slow is learnt from all pairs: trend, sizes of offsets, and whether anything but a constant can be
+told, on cells so long that decades cost little. What is fast is learnt on the cells that are asked for, from
+the years that hold most pairs. The series comes from all pairs.
+"""
 
 from __future__ import annotations
 
@@ -6,42 +11,41 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.special import digamma, gammaln
 
-from itslive_core.gaussian_process.component import (
-    DEGREES_OF_FREEDOM,
-    CancelledError,
-    Component,
-    learn,
-    robust_weights,
-)
-from itslive_core.gaussian_process.data import PixelData, dense_rows
-from itslive_core.gaussian_process.model import KernelShape, kernel_priors, noise_name
-from itslive_core.observations.time_grid import TimeGrid
+from itslive_core.gaussian_process.data import DENSE_YEARS, PixelData, dense_rows
+from itslive_core.gaussian_process.learning import Judge, Learning, grid_of, theta_of
+from itslive_core.gaussian_process.model import KernelShape, noise_name
+from itslive_core.support.constants import DAYS_PER_YEAR
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from numpy.typing import NDArray
 
-    from itslive_core.gaussian_process.arrowhead import Posterior, StateLayout
+    from itslive_core.gaussian_process.arrowhead import Posterior
+    from itslive_core.gaussian_process.component import Component, Trust
+    from itslive_core.gaussian_process.layout import StateLayout
+    from itslive_core.observations.time_grid import TimeGrid
 
-__all__ = ["LEAST_PAIRS", "Fit", "distinct_spans", "fit_steps", "new_factors", "solve_with", "theta_of"]
+__all__ = ["LEAST_PAIRS", "Fit", "distinct_spans", "fit_steps", "new_factors", "solve_with"]
 
-_LEAST_CELLS = 4
 LEAST_PAIRS = 8
 """Distinct spans below which only a constant is fitted."""
 _LEAST_SEEN = 30
 """Pairs below which the noise of a mission counts as not learnt in the dense period."""
+_COARSE = 48.0
+"""Length of the cells of the slow parts [days]."""
+_SLOW = ("trend_scale", "trend_time", "offset_scale")
 _FIRST, _SECOND = 8, 6
-_REFINED = (20, 12, 10, 8)
+_REFINED = (20, 10)
 """Evaluations of the evidence in each round; the quick pass is shown after the first."""
-_START_SHARED = 1.0
-"""Shared noise to begin with, in units of the spread."""
+_WHOLE = (12, 8)
+"""The same for the slow parts."""
 _STILL = 0.03
 """A round that moves everything by less than this, in standard deviations of its prior, is the last one."""
 _SIGNAL = 3.0
 """The evidence must prefer the kernel to a constant by so many nats."""
+_TURNS = 3
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,11 +58,11 @@ class Fit:
     grid : TimeGrid
         M cells; never fewer than 4, so that it may reach beyond the last pair.
     components : list of Component
-        Along and across the flow.
-    theta : list of ndarray
-        Hyperparameters of each component, in standard deviations of their priors.
-    robust : ndarray, shape (n,)
-        u of each pair.
+        Along the major and the minor axis.
+    theta : ndarray
+        Hyperparameters, in standard deviations of their priors.
+    trust : Trust
+        In each pair.
     posteriors : list of Posterior
     offsets : tuple of int
         Missions with an offset, in the order of the border.
@@ -73,8 +77,8 @@ class Fit:
     data: PixelData
     grid: TimeGrid
     components: list[Component]
-    theta: list[NDArray[np.float64]]
-    robust: NDArray[np.float64]
+    theta: NDArray[np.float64]
+    trust: Trust
     posteriors: list[Posterior]
     offsets: tuple[int, ...]
     refined: bool
@@ -87,9 +91,9 @@ class Fit:
         return self.components[0].shape
 
     @property
-    def values(self) -> list[dict[str, float]]:
-        """Hyperparameters of each component by name; scales in units of the spread, times in years."""
-        return [c.values(t) for c, t in zip(self.components, self.theta, strict=True)]
+    def values(self) -> dict[str, float]:
+        """Hyperparameters by name; scales in units of the spread, times in years."""
+        return self.components[0].values(self.theta)
 
 
 def fit_steps(
@@ -99,12 +103,10 @@ def fit_steps(
     trend: bool,
     harmonics: int,
     offsets: bool,
+    jumpy: bool = True,
     cancelled: Callable[[], bool] | None = None,
 ) -> Iterator[Fit]:
     """Fit a pixel: first quickly, then refined.
-
-    The kernel is learnt on the pairs of the dense years; what remains to be learnt of the noise, and the
-    series, comes from all pairs on the whole axis. Robust weights and hyperparameters are improved in turns.
 
     Parameters
     ----------
@@ -116,6 +118,8 @@ def fit_steps(
     harmonics : int
         0 is no season.
     offsets : bool
+    jumpy : bool
+        Give the roughness heavy tails.
     cancelled : callable, optional
         Asked before each evaluation of the evidence.
 
@@ -131,16 +135,29 @@ def fit_steps(
     """
     shape = KernelShape(interval, trend, harmonics)
     missions = data.offset_missions() if offsets else ()
+
+    def constant(of: KernelShape) -> Learning:
+        return Learning.constant(data, of, missions, cancelled, (_FIRST,))
+
     few = distinct_spans(data)
     if few < LEAST_PAIRS:
         reason = f"a constant: {few} pairs with distinct dates, at least {LEAST_PAIRS} are needed for more"
-        yield replace(_Learning.constant(data, shape, missions, cancelled).fit(refined=True), reason=reason)
+        yield replace(_fit(data, constant(shape)), reason=reason)
         return
-    learning = _Learning(data, shape, missions, cancelled)
-    learning.settle(2)
+    slow = _slow_parts(data, shape, missions, cancelled, jumpy=jumpy)
+    if slow is None:
+        learning = Learning(data, shape, missions, cancelled, jumpy=jumpy)
+    else:
+        rows = dense_rows(data.start, data.end)
+        dense = data.take(rows)
+        learning = Learning(dense, shape, missions, cancelled, slow.values, jumpy=jumpy)
+        seen = np.bincount(dense.mission)
+        rare = (m for m in learning.components[0].missions if seen[m] < _LEAST_SEEN)
+        learning.hold((*_SLOW, *(noise_name(m) for m in rare)))
+    learning.begin()
     learning.improve(_FIRST)
     learning.settle(1)
-    yield learning.fit(refined=False)
+    yield replace(_fit(data, learning, turns=1), refined=False)
     learning.improve(_SECOND)
     learning.settle(1)
     for evaluations in _REFINED:
@@ -148,13 +165,40 @@ def fit_steps(
         learning.settle(2)
         if moved < _STILL:
             break
-    constant = _Learning.constant(data, shape, missions, cancelled)
-    gain = learning.bound() - constant.bound()
+    # What decades tell is told by all pairs, what days tell by the shorter cells.
+    gain = -np.inf
+    for one in (slow, learning if len(learning.data) == len(data) else None):
+        if one is not None and gain < _SIGNAL:
+            still = constant(one.shape)
+            gain = max(gain, one.bound() - still.bound())
     if gain < _SIGNAL:
         reason = "a constant: the pairs do not tell its changes from their noise"
-        yield replace(constant.fit(refined=True), reason=reason, gain=gain)
+        yield replace(_fit(data, constant(shape)), reason=reason, gain=gain)
     else:
-        yield replace(learning.fit(refined=True), gain=gain)
+        yield replace(_fit(data, learning), gain=gain)
+
+
+def _slow_parts(
+    data: PixelData,
+    shape: KernelShape,
+    missions: tuple[int, ...],
+    cancelled: Callable[[], bool] | None,
+    *,
+    jumpy: bool,
+) -> Learning | None:
+    """Learn what is slow from all pairs, on long cells; None where the cells asked for are as few."""
+    years = (data.end.max() - data.start.min()) / DAYS_PER_YEAR
+    if years <= DENSE_YEARS + 2 or shape.interval >= _COARSE:
+        return None
+    seen = min(shape.harmonics, int(DAYS_PER_YEAR / (2 * _COARSE)))
+    learning = Learning(data, KernelShape(_COARSE, shape.trend, seen), missions, cancelled, jumpy=jumpy)
+    learning.begin()
+    for evaluations in _WHOLE:
+        moved = learning.improve(evaluations)
+        learning.settle(2)
+        if moved < _STILL:
+            break
+    return learning
 
 
 def distinct_spans(data: PixelData) -> int:
@@ -166,15 +210,15 @@ def solve_with(
     data: PixelData,
     grid: TimeGrid,
     shape: KernelShape,
-    units: list[tuple[float, float]],
-    values: list[dict[str, float]],
+    values: dict[str, float],
     offsets: tuple[int, ...],
     *,
-    robust: NDArray[np.float64] | None = None,
-    turns: int = 3,
+    trust: Trust | None = None,
+    turns: int = _TURNS,
     layout: StateLayout | None = None,
+    jumpy: bool = True,
 ) -> Fit:
-    """Solve a pixel with hyperparameters from elsewhere; only robust weights and new noise factors follow.
+    """Solve a pixel with hyperparameters from elsewhere; only trust and new noise factors follow.
 
     Parameters
     ----------
@@ -182,177 +226,60 @@ def solve_with(
     grid : TimeGrid
         Holds all its pairs.
     shape : KernelShape
-    units : list of (centre, scale)
-        In which the hyperparameters are given [m/yr].
-    values : list of dict
-        Hyperparameters of each component; a mission without a noise factor gets one from its pairs.
+    values : dict
+        Hyperparameters, in units of the pixel's spread; a mission without a noise factor gets one from its
+        pairs.
     offsets : tuple of int
         Missions with an offset.
-    robust : ndarray, shape (n,), optional
-        Robust weights to begin with.
+    trust : Trust, optional
+        In the pairs, to begin with.
     turns : int
-        Rounds of robust weights.
+        Rounds of judging the pairs.
     layout : StateLayout, optional
         That of `grid`, for spans at least as long as these; made if not given.
+    jumpy : bool
+        Give the roughness heavy tails.
     """
     operator = grid.operator(data.start, data.end)
     layout = shape.layout(grid, operator.bandwidth) if layout is None else layout
-    components = data.components(shape, layout, operator, units, offsets)
-    theta = [theta_of(c, v) for c, v in zip(components, values, strict=True)]
-    u = np.ones(len(data)) if robust is None else robust
-    for _ in range(turns):
-        _, squares = _solve(components, theta, u)
-        u = robust_weights(squares)
-        for k, (component, given) in enumerate(zip(components, values, strict=True)):
-            theta[k] = new_factors(component, theta[k], u * squares[k], given)
-    posteriors, _ = _solve(components, theta, u)
+    components = data.components(shape, layout, operator, offsets)
+    theta = theta_of(components[0], values)
+    judge = Judge(data, components, jumpy=jumpy)
+    if trust is not None:
+        judge.trust = trust
+    elif turns:
+        judge.begin(components[0].values(theta))
+    for turn in range(turns):
+        judge.solve(components[0].values(theta))
+        judge.reweight()
+        judge.find_jumps(blind=turn == turns - 1)
+        theta = new_factors(components[0], theta, judge.trust.u * judge.squares / len(components), values)
+    posteriors = judge.solve(components[0].values(theta))
     return Fit(
         data=data,
         grid=grid,
-        components=components,
+        components=judge.components,
         theta=theta,
-        robust=u,
+        trust=judge.trust,
         posteriors=posteriors,
         offsets=offsets,
         refined=True,
     )
 
 
-class _Learning:
-    """The dense years of a pixel, while their hyperparameters are learnt."""
-
-    def __init__(
-        self,
-        data: PixelData,
-        shape: KernelShape,
-        offsets: tuple[int, ...],
-        cancelled: Callable[[], bool] | None,
-    ) -> None:
-        self.data, self.shape, self.offsets, self.cancelled = data, shape, offsets, cancelled
-        self.rows = dense_rows(data.start, data.end)
-        self.dense = data.take(self.rows)
-        self.units = self.dense.units()
-        grid = _grid(self.dense, shape.interval)
-        operator = grid.operator(self.dense.start, self.dense.end)
-        layout = shape.layout(grid, operator.bandwidth)
-        self.components = self.dense.components(shape, layout, operator, self.units, offsets)
-        # What fluctuates from cell to cell counts as shared noise until it proves to be motion: the other way
-        # round, a short roughness that has taken it does not give it back.
-        self.theta = [theta_of(c, {"shared_noise": _START_SHARED}) for c in self.components]
-        self.free = np.ones(len(self.theta[0]), dtype=bool)
-        self.u = np.ones(len(self.dense))
-
-    @classmethod
-    def constant(
-        cls,
-        data: PixelData,
-        shape: KernelShape,
-        offsets: tuple[int, ...],
-        cancelled: Callable[[], bool] | None,
-    ) -> _Learning:
-        """Fit a constant: a roughness of next to nothing, and no other part."""
-        plain = KernelShape(shape.interval, trend=False, harmonics=0)
-        learning = cls(data, plain, offsets, cancelled)
-        names = list(learning.components[0].priors)
-        at = names.index("roughness_scale")
-        prior = kernel_priors(plain)["roughness_scale"]
-        for theta in learning.theta:
-            theta[at] = np.log(1e-3 / prior.median) / prior.spread
-        learning.free[[names.index(n) for n in plain.names if n != "shared_noise"]] = False
-        learning.settle(2)
-        for evaluations in (_FIRST, _SECOND):
-            learning.improve(evaluations)
-            learning.settle(2)
-        return learning
-
-    def settle(self, turns: int) -> None:
-        """Bring the robust weights up to date."""
-        for _ in range(turns):
-            if self.cancelled is not None and self.cancelled():
-                raise CancelledError
-            self.posteriors, squares = _solve(self.components, self.theta, self.u)
-            self.u = robust_weights(squares)
-            self.squares = squares
-
-    def improve(self, evaluations: int) -> float:
-        """Move the hyperparameters of both components; returns the largest move."""
-        moved = 0.0
-        for k, component in enumerate(self.components):
-            before = self.theta[k]
-            self.theta[k] = learn(
-                component, before, self.u, evaluations=evaluations, free=self.free, cancelled=self.cancelled
-            )
-            moved = max(moved, float(np.max(np.abs(self.theta[k] - before))))
-        return moved
-
-    def bound(self) -> float:
-        """Give the variational bound of log p(data), with the log prior of the hyperparameters."""
-        c = len(self.components)
-        a, b = (DEGREES_OF_FREEDOM + c) / 2, (DEGREES_OF_FREEDOM + np.sum(self.squares, axis=0)) / 2
-        mean, mean_log = a / b, digamma(a) - np.log(b)
-        half = DEGREES_OF_FREEDOM / 2
-        prior = half * np.log(half) - gammaln(half) + (half - 1) * mean_log - half * mean
-        entropy = a - np.log(b) + gammaln(a) + (1 - a) * digamma(a)
-        robust = np.sum(prior + entropy + 0.5 * c * (mean_log - np.log(mean)))
-        prior_cost = sum(0.5 * float(t[self.free] @ t[self.free]) for t in self.theta)
-        evidence = sum(p.log_evidence for p in _solve(self.components, self.theta, self.u)[0])
-        return float(evidence + robust - prior_cost)
-
-    def fit(self, *, refined: bool) -> Fit:
-        """Solve for the whole axis."""
-        values = [c.values(t) for c, t in zip(self.components, self.theta, strict=True)]
-        seen = np.bincount(self.dense.mission)
-        known = [
-            {
-                name: value
-                for name, value in v.items()
-                if name not in {noise_name(m) for m in range(len(seen)) if seen[m] < _LEAST_SEEN}
-            }
-            for v in values
-        ]
-        whole = bool(self.rows.all())
-        u = np.ones(len(self.data))
-        u[self.rows] = self.u
-        grid = _grid(self.data, self.shape.interval)
-        found = solve_with(
-            self.data,
-            grid,
-            self.shape,
-            self.units,
-            values if whole else known,
-            self.offsets,
-            robust=u,
-            turns=0 if whole else 3,
+def _fit(data: PixelData, learning: Learning, turns: int = _TURNS) -> Fit:
+    """Solve for the whole axis with what was learnt, of some of the pairs perhaps."""
+    grid, known, trust = grid_of(data, learning.shape.interval), learning.values, learning.judge.trust
+    if len(learning.data) == len(data) and not learning.judge.jumpy:
+        layout = learning.components[0].layout
+        return solve_with(
+            data, grid, learning.shape, known, learning.offsets, trust=trust, turns=0, layout=layout
         )
-        return replace(found, refined=refined)
-
-
-def _grid(data: PixelData, interval: float) -> TimeGrid:
-    grid = TimeGrid.covering(data.start, data.end, interval)
-    return grid if grid.size >= _LEAST_CELLS else TimeGrid(grid.interval, grid.first, _LEAST_CELLS)
-
-
-def _solve(
-    components: list[Component], theta: list[NDArray[np.float64]], u: NDArray[np.float64]
-) -> tuple[list[Posterior], list[NDArray[np.float64]]]:
-    """Give posteriors, and (residual^2 + variance of the fit) / noise of every pair."""
-    posteriors, squares = [], []
-    for component, point in zip(components, theta, strict=True):
-        values = component.values(point)
-        posterior = component.posterior(values, u)
-        posteriors.append(posterior)
-        squares.append((posterior.residuals**2 + posterior.fit_variance) / component.noise(values))
-    return posteriors, squares
-
-
-def theta_of(component: Component, values: dict[str, float]) -> NDArray[np.float64]:
-    """Give hyperparameters in standard deviations from the median of their prior; 0 for those not given."""
-    return np.array(
-        [
-            np.log(values[name] / prior.median) / prior.spread if name in values else 0.0
-            for name, prior in component.priors.items()
-        ]
-    )
+    seen = np.bincount(learning.data.mission)
+    rare = {noise_name(m) for m in range(len(seen)) if seen[m] < _LEAST_SEEN}
+    known = {name: value for name, value in known.items() if name not in rare}
+    jumpy = learning.judge.jumpy
+    return solve_with(data, grid, learning.shape, known, learning.offsets, turns=turns, jumpy=jumpy)
 
 
 def new_factors(

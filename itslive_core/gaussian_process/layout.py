@@ -2,76 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from itslive_core.bands.algebra import PAD
+from itslive_core.gaussian_process.products import add_products
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from itslive_core.gaussian_process.latent import Latent
     from itslive_core.observations.time_grid import TimeGrid
 
-__all__ = ["Latent", "StateLayout"]
+__all__ = ["StateLayout"]
 
-
-@dataclass(frozen=True, eq=False)
-class Latent:
-    """Parameters of the prior of v.
-
-    Parameters
-    ----------
-    roughness : float
-        Standard deviation of x.
-    decay : tuple of float
-        a_1, a_2 > 0: x is (1 - exp(-a_1) L)(1 - exp(-a_2) L) x = noise, L the shift by a cell. A large a_2
-        leaves the first-order (Ornstein-Uhlenbeck) process, a_2 = a_1 is like Matern 3/2.
-    amplitudes : ndarray, shape (d,)
-        Factors of the columns of Phi.
-    transition : ndarray, shape (d, d)
-        F.
-    precision : ndarray, shape (d, d)
-        Inverse of I - F F'.
-    log_noise : float
-        log |I - F F'|.
-    shared : float
-        Standard deviation of the shared noise of a cell; without meaning where the layout has none.
-    """
-
-    roughness: float
-    decay: tuple[float, float]
-    amplitudes: NDArray[np.float64]
-    transition: NDArray[np.float64]
-    precision: NDArray[np.float64]
-    log_noise: float
-    shared: float = 0.0
-
-    @property
-    def variance_ratio(self) -> float:
-        """Variance of the noise of x over that of x."""
-        a, b = self.decay
-        return float(np.expm1(-2 * a) * np.expm1(-2 * b) * -np.expm1(-a - b) / (1 + np.exp(-a - b)))
-
-    @property
-    def coefficients(self) -> NDArray[np.float64]:
-        """Factors of the forms of `StateLayout.structure` that make up the precision of x, shape (6,).
-
-        The inverse covariance of a stationary second-order autoregression (Siddiqui, 1958, Annals of
-        Mathematical Statistics 29, 585).
-        """
-        p, q = np.exp(-self.decay[0]), np.exp(-self.decay[1])
-        one, two = p + q, -p * q
-        factors = np.array([1.0, one**2, two**2, -one, one * two, -two])
-        return factors / (self.roughness**2 * self.variance_ratio)
-
-    def log_precision(self, size: int) -> float:
-        """Give log |precision of x| for a number of cells."""
-        a, b = self.decay
-        corners = np.expm1(-2 * a) * np.expm1(-2 * b) * np.expm1(-a - b) ** 2
-        return float(np.log(corners) - size * np.log(self.roughness**2 * self.variance_ratio))
+_PRODUCTS = (2, 2), (1, 1), (0, 0), (1, 2), (0, 1), (0, 2)
+"""Cells whose products make up the square of the noise that enters at a cell, counted from two before it."""
+_START = (0, 0, 0, 1.0), (0, 1, 1, 1.0), (2, 0, 0, -1.0), (2, 1, 1, -1.0), (3, 0, 1, 1.0), (4, 0, 1, -1.0)
+"""What the first two cells add: the form, both cells, a sign. A stationary x is the same from both ends."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,6 +46,9 @@ class StateLayout:
         Rows that make up x_i: v, the states of the knot before it, those of the knot after it.
     loads : ndarray, shape (M, 1 + 2 d)
         Their factors for amplitudes of 1: x_i = sum(loads_i s_rows).
+    calm : ndarray, shape (M - 2,), optional
+        Factors of the precision of the noise that enters x at cells 2, 3, ...: below 1 where x may jump;
+        1 throughout if not given.
     """
 
     size: int
@@ -106,6 +60,7 @@ class StateLayout:
     width: int
     rows: NDArray[np.int64]
     loads: NDArray[np.float64]
+    calm: NDArray[np.float64] | None = None
 
     @classmethod
     def build(
@@ -211,39 +166,38 @@ class StateLayout:
         """Quadratic forms of x as sparse upper triangles: rows and columns, shape (k,), values, shape (6, k).
 
         Sums for amplitudes of 1: of x_i^2 over all cells, over all but one at each end, over all but two at
-        each end; of 2 x_i x_(i+1) over all, and over all but one at each end; of 2 x_i x_(i+2).
+        each end; of 2 x_i x_(i+1) over all, and over all but one at each end; of 2 x_i x_(i+2). The noise
+        that enters at a cell is x_i - f x_(i-1) - g x_(i-2): where it is not calm, its share is weighted.
         """
         wide = self.width + 1
+        places, forms = self._calm_forms
+        if self.calm is not None:
+            rows, loads = self._loaded
+            extra = np.zeros((6, self.unknowns * wide))
+            for out, (left, right) in zip(extra, _PRODUCTS, strict=True):
+                add_products(rows, loads, self.calm - 1.0, left, right, wide, out)
+            forms = forms + extra[:, places]
+        return places // wide, places // wide + places % wide, forms
+
+    @cached_property
+    def _loaded(self) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """Rows and loads, but for columns of loads that are 0 throughout."""
         loaded = np.flatnonzero(np.any(self.loads != 0.0, axis=0))
-        rows, loads = self.rows[:, loaded], self.loads[:, loaded]
+        return np.ascontiguousarray(self.rows[:, loaded]), np.ascontiguousarray(self.loads[:, loaded])
 
-        def form(left: slice | list[int], right: slice | list[int]) -> NDArray[np.float64]:
-            p, q = rows[left][:, :, None], rows[right][:, None, :]
-            at = np.minimum(p, q) * wide + np.abs(q - p)
-            values = loads[left][:, :, None] * loads[right][:, None, :]
-            # Both orders of two rows fall on one entry: off the diagonal, a square counts twice.
-            total = np.bincount(at.ravel(), values.ravel(), self.unknowns * wide).astype(np.float64)
-            if left == right:
-                total.reshape(-1, wide)[:, 1:] *= 0.5
-            else:
-                total.reshape(-1, wide)[:, 0] *= 2.0
-            return total
-
-        last = self.size - 1
-        squares, neighbours = form(slice(None), slice(None)), form(slice(0, -1), slice(1, None))
-        inner = squares - form([0, last], [0, last])
-        forms = np.stack(
-            [
-                squares,
-                inner,
-                inner - form([1, last - 1], [1, last - 1]),
-                neighbours,
-                neighbours - form([0, last - 1], [1, last]),
-                form(slice(0, -2), slice(2, None)),
-            ]
-        )
+    @cached_property
+    def _calm_forms(self) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """Places in the band where a form is not 0, shape (k,), and the forms when calm, shape (6, k)."""
+        rows, loads = self._loaded
+        wide = self.width + 1
+        forms = np.zeros((6, self.unknowns * wide))
+        for out, (left, right) in zip(forms, _PRODUCTS, strict=True):
+            add_products(rows, loads, np.ones(self.size - 2), left, right, wide, out)
+        # The first two cells, before noise enters.
+        for k, left, right, sign in _START:
+            add_products(rows, loads, np.array([sign]), left, right, wide, forms[k])
         kept = np.flatnonzero(np.any(forms != 0.0, axis=0))
-        return kept // wide, kept // wide + kept % wide, np.ascontiguousarray(forms[:, kept])
+        return kept, np.ascontiguousarray(forms[:, kept])
 
     @cached_property
     def _data_places(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -256,6 +210,13 @@ class StateLayout:
     def _knot_rows(self) -> NDArray[np.int64]:
         return self.blocks[:, None] + np.arange(self.states)
 
+    def with_calm(self, calm: NDArray[np.float64]) -> StateLayout:
+        """Give the same layout with other jumps; see `calm`."""
+        other = replace(self, calm=calm)
+        for name in ("_loaded", "_calm_forms", "_data_places", "_knot_rows"):
+            other.__dict__[name] = getattr(self, name)
+        return other
+
     def scale(self, amplitudes: NDArray[np.float64]) -> NDArray[np.float64]:
         """Give the amplitude of every row, 1 for cells: shape (n,)."""
         factors = np.ones(self.unknowns)
@@ -266,6 +227,25 @@ class StateLayout:
     def roughness_of(self, state: NDArray[np.float64], factors: NDArray[np.float64]) -> NDArray[np.float64]:
         """Give x of states, shape (..., n) -> (..., M)."""
         return np.einsum("mk,...mk->...m", self.loads, (state * factors)[..., self.rows])
+
+    def forms_of(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Give the six forms of `structure` for series of x, shape (k, M), summed over them."""
+        square, next_one = np.sum(x**2, axis=0), np.sum(x[:, 1:] * x[:, :-1], axis=0)
+        next_two = np.sum(x[:, 2:] * x[:, :-2], axis=0)
+        forms = np.array(
+            [
+                square.sum(),
+                square[1:-1].sum(),
+                square[2:-2].sum(),
+                2 * next_one.sum(),
+                2 * next_one[1:-1].sum(),
+                2 * next_two.sum(),
+            ]
+        )
+        if self.calm is not None:
+            products = square[2:], square[1:-1], square[:-2], next_one[1:], next_one[:-1], next_two
+            forms += np.array([1, 1, 1, 2, 2, 2]) * (np.stack(products) @ (self.calm - 1.0))
+        return forms
 
     def prior_band(self, latent: Latent, factors: NDArray[np.float64]) -> NDArray[np.float64]:
         """Give the prior precision of (v, z) as an upper band array, shape (n, stride)."""
@@ -300,4 +280,6 @@ class StateLayout:
     def log_prior(self, latent: Latent) -> float:
         """Give log |prior precision|."""
         of_shared = -2 * self.size * float(np.log(latent.shared)) if self.shared else 0.0
-        return latent.log_precision(self.size) + of_shared - max(self.knots - 1, 0) * latent.log_noise
+        of_jumps = 0.0 if self.calm is None else float(np.sum(np.log(self.calm)))
+        of_states = max(self.knots - 1, 0) * latent.log_noise
+        return latent.log_precision(self.size) + of_jumps + of_shared - of_states

@@ -21,7 +21,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.special import ive
 
-from itslive_core.gaussian_process.arrowhead import Latent, StateLayout
+from itslive_core.gaussian_process.latent import Latent
+from itslive_core.gaussian_process.layout import StateLayout
 from itslive_core.observations.missions import MISSIONS
 from itslive_core.support.constants import DAYS_PER_YEAR
 
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from itslive_core.gaussian_process.arrowhead import Posterior
     from itslive_core.observations.time_grid import TimeGrid
 
-__all__ = ["KernelShape", "Prior", "kernel_priors", "noise_name", "noise_priors"]
+__all__ = ["KernelShape", "Prior", "kernel_priors", "noise_name", "noise_priors", "offset_priors"]
 
 _BOX = 4.0
 """Hyperparameters stay within so many standard deviations of their prior."""
@@ -93,6 +94,11 @@ class KernelShape:
             "rounding_time",
             *(("shared_noise",) if self.shared else ()),
         )
+
+    @property
+    def scales(self) -> tuple[str, ...]:
+        """Names of the hyperparameters that say how much the velocity varies."""
+        return tuple(n for n in ("trend_scale", "season_scale", "roughness_scale") if n in self.names)
 
     @property
     def spacing(self) -> int:
@@ -199,7 +205,7 @@ class KernelShape:
 
 
 def kernel_priors(shape: KernelShape) -> dict[str, Prior]:
-    """Give the priors of the hyperparameters of a kernel.
+    """Give the priors of the hyperparameters of a kernel, and of ratios of the minor axis to the major.
 
     Scales are in units of the spread of the data, times in years.
 
@@ -217,7 +223,8 @@ def kernel_priors(shape: KernelShape) -> dict[str, Prior]:
         # White over cells: shorter cells have more of it.
         "shared_noise": Prior(0.2 * float(np.sqrt(12.0 / shape.interval)), 1.5),
     }
-    return {name: priors[name] for name in shape.names}
+    ratios = {"minor_ratio": Prior(0.3, 1.0), **({"minor_shared": Prior(1.0, 1.0)} if shape.shared else {})}
+    return {**{name: priors[name] for name in shape.names}, **ratios}
 
 
 def _harmonic_variances(shape: float, harmonics: int) -> NDArray[np.float64]:
@@ -297,3 +304,8 @@ def _by_decay(posterior: Posterior) -> list[float]:
 def noise_priors(missions: Sequence[int]) -> dict[str, Prior]:
     """Give the priors of the noise: the floor, in units of the spread, and a factor for each mission."""
     return {"noise_floor": Prior(0.1, 1.0), **{noise_name(g): Prior(1.0, 0.7) for g in missions}}
+
+
+def offset_priors() -> dict[str, Prior]:
+    """Give the prior of the size that offsets between missions have, in units of the spread."""
+    return {"offset_scale": Prior(0.1, 1.5)}

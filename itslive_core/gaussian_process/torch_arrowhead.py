@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-    from itslive_core.gaussian_process.layout import Latent, StateLayout
+    from itslive_core.gaussian_process.latent import Latent
+    from itslive_core.gaussian_process.layout import StateLayout
     from itslive_core.observations.time_grid import SpanOperator
 
 __all__ = ["ArrowheadPixels", "BatchPosterior", "TorchArrowhead"]

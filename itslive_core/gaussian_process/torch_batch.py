@@ -6,13 +6,14 @@ The algebra is shared between the pixels, the rest is small and stays with each.
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from itslive_core.gaussian_process.component import robust_weights
 from itslive_core.gaussian_process.dataset import along_axes
-from itslive_core.gaussian_process.fit import new_factors, theta_of
+from itslive_core.gaussian_process.fit import new_factors
+from itslive_core.gaussian_process.learning import Judge, theta_of
 from itslive_core.gaussian_process.torch_arrowhead import ArrowheadPixels
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ def solve_many(
     pixels: list[PixelData],
     grid: TimeGrid,
     shape: KernelShape,
-    values: list[dict[str, float]],
+    values: dict[str, float],
     layout: StateLayout,
     solver: TorchArrowhead,
     *,
@@ -48,8 +49,8 @@ def solve_many(
     grid : TimeGrid
         M cells that hold all their pairs.
     shape : KernelShape
-    values : list of dict
-        Numbers of each component; a mission without a noise factor gets one from its pairs.
+    values : dict
+        Hyperparameters; a mission without a noise factor gets one from its pairs.
     layout : StateLayout
         Of the grid, for the longest spans.
     solver : TorchArrowhead
@@ -77,59 +78,69 @@ def solve_many(
     )
     missions = [data.offset_missions() if offsets else () for data in pixels]
     own = [
-        data.components(shape, layout, operator.take(np.arange(i, j)), data.units(), chosen)
+        data.components(shape, layout, operator.take(np.arange(i, j)), chosen)
         for data, chosen, i, j in zip(pixels, missions, begin[:-1], begin[1:], strict=True)
     ]
-    batches = [_together([both[k] for both in own], missions, begin) for k in range(2)]
-    theta = [[theta_of(both[k], values[k]) for both in own] for k in range(2)]
-    u = np.ones(begin[-1])
+    theta = [theta_of(both[0], values) for both in own]
+    known = [both[0].values(t) for both, t in zip(own, theta, strict=True)]
+    batches = [_together([both[k] for both in own], known, missions, begin) for k in range(2)]
+    judges = [Judge(data, both, jumpy=False) for data, both in zip(pixels, own, strict=True)]
+    spans = [slice(i, j) for i, j in pairwise(begin)]
 
-    def solve() -> tuple[list[BatchPosterior], list[NDArray[np.float64]]]:
-        """Give posteriors, and (residual^2 + variance of the fit) / noise of every pair."""
-        posteriors, squares = [], []
-        for k, (data, points) in enumerate(zip(batches, theta, strict=True)):
-            noise = np.concatenate(
-                [both[k].noise(both[k].values(t)) for both, t in zip(own, points, strict=True)]
-            )
+    def solve(numbers: list[dict[str, float]]) -> list[BatchPosterior]:
+        """Give posteriors of both axes, for hyperparameters of each pixel that differ in their noise."""
+        noise = np.concatenate([both[0].noise(v) for both, v in zip(own, numbers, strict=True)])
+        trust = np.concatenate([judge.trust.u * judge.trust.credit for judge in judges])
+        found = []
+        for k, data in enumerate(batches):
             # The hyperparameters of the kernel are those given, the same at all pixels.
-            latent = own[0][k].latent(own[0][k].values(points[0]))
-            posterior = solver.solve(layout, latent, data, u / noise)
-            posteriors.append(posterior)
-            squares.append((posterior.residuals**2 + posterior.fit_variance) / noise)
-        return posteriors, squares
+            found.append(solver.solve(layout, own[0][k].latent(known[0]), data, trust / noise))
+        for judge, here in zip(judges, spans, strict=True):
+            judge.enter(
+                np.stack([p.residuals[here] for p in found]),
+                np.stack([p.fit_variance[here] for p in found]),
+                noise[here],
+            )
+        return found
 
+    for humble in zip(*(judge.humble(v) for judge, v in zip(judges, known, strict=True)), strict=True):
+        solve(list(humble))
+        for judge in judges:
+            judge.reweight(images=False)
     for _ in range(turns):
-        _, squares = solve()
-        u = robust_weights(squares)
-        for k in range(2):
-            for p, both in enumerate(own):
-                here = slice(begin[p], begin[p + 1])
-                theta[k][p] = new_factors(both[k], theta[k][p], (u * squares[k])[here], values[k])
-    posteriors, squares = solve()
-    shorter = [
-        square * p.residuals**2 / (p.residuals**2 + p.fit_variance)
-        for square, p in zip(squares, posteriors, strict=True)
-    ]
+        solve(known)
+        for p, (judge, both) in enumerate(zip(judges, own, strict=True)):
+            judge.reweight()
+            theta[p] = new_factors(both[0], theta[p], judge.trust.u * judge.squares / 2, values)
+            known[p] = both[0].values(theta[p])
+    posteriors = solve(known)
     moments = []
     for k, posterior in enumerate(posteriors):
         mean, variance = posterior.series(layout)
         centre, scale = np.array([[both[k].centre, both[k].scale] for both in own]).T[..., None]
         moments.append((mean * scale + centre, np.sqrt(np.maximum(variance, 0.0)) * scale))
-    cos, sin = np.array([data.direction for data in pixels]).T[..., None]
-    return along_axes((cos, sin), *moments), u, np.sum(shorter, axis=0)
+    cos, sin = np.array([data.axis for data in pixels]).T[..., None]
+    noise = np.concatenate([both[0].noise(v) for both, v in zip(own, known, strict=True)])
+    weight = np.concatenate([judge.trust.u for judge in judges])
+    square = np.sum([posterior.residuals**2 for posterior in posteriors], axis=0) / noise
+    return along_axes((cos, sin), *moments), weight, square
 
 
 def _together(
-    components: list[Component], missions: list[tuple[int, ...]], begin: NDArray[np.int64]
+    components: list[Component],
+    values: list[dict[str, float]],
+    missions: list[tuple[int, ...]],
+    begin: NDArray[np.int64],
 ) -> ArrowheadPixels:
-    """Put one component of all pixels behind each other, with a column for every mission that has one."""
+    """Put one axis of all pixels behind each other, with a column for every mission that has one."""
     every = sorted({mission for chosen in missions for mission in chosen})
     columns = np.zeros((1 + len(every), begin[-1]))
     prior = np.ones((len(components), 1 + len(every)))
-    for p, (component, chosen) in enumerate(zip(components, missions, strict=True)):
+    for p, (component, known, chosen) in enumerate(zip(components, values, missions, strict=True)):
         rows = [0, *(1 + every.index(mission) for mission in chosen)]
-        columns[rows, begin[p] : begin[p + 1]] = component.border.columns
-        prior[p, rows] = component.border.prior
+        border = component.border(known)
+        columns[rows, begin[p] : begin[p + 1]] = border.columns
+        prior[p, rows] = border.prior
     first = components[0].operator
     operator = type(first)(
         first.grid,
