@@ -4,7 +4,8 @@
 
 ``--core`` is a working tree of that version: its itslive_core is measured, on truths simulated here. The
 errors go to before.json beside this module, which `benchmarks.validation.families` reads. Dates of
-acquisitions are those of the cube: with another, the page leaves the ratios out.
+acquisitions are those of the cube: with another, the page leaves the ratios out. What the file holds of these
+acquisitions is kept: delete it for another version, or when truths have changed.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import argparse
 import json
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Before", "fingerprint", "read_before"]
 
+ESTIMATES = ("inversion", "gaussian_process")
 FILE = Path(__file__).with_name("before.json")
 
 
@@ -59,7 +61,7 @@ def read_before(pixels: Sequence[Acquisitions]) -> Before | None:
 
 
 def main() -> None:
-    """Measure, and write the file after every seed."""
+    """Measure what the file does not hold yet, and write it after every seed."""
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.validation.before",
         description=__doc__,
@@ -81,18 +83,20 @@ def main() -> None:
     print(f"measuring {itslive.__file__}")
     begin = time.monotonic()
     pixels = acquisitions_of(choose_pixels(itslive.open_cube(options.cube)))
-    errors: dict[str, dict[str, list[float]]] = {
-        name: {kind: [] for kind in KINDS} for name in ("inversion", "gaussian_process")
-    }
+    kept = read_before(pixels)
+    known = {"inversion": {}, "gaussian_process": {}} if kept is None else asdict(kept)
+    errors = {name: {kind: known[name].get(kind, []) for kind in KINDS} for name in ESTIMATES}
     runs = [("inversion", itslive.invert, seed) for seed in range(options.truths)]
     runs += [("gaussian_process", itslive.fit_gaussian_process, seed) for seed in range(options.gp)]
     for name, fit, seed in sorted(runs, key=lambda run: run[2]):
         for kind in KINDS:
+            if len(errors[name][kind]) > seed:
+                continue
             simulation = simulate_kind(pixels, kind, seed)
             error = score(fit(simulation.pairs), simulation).rmse
             errors[name][kind].append(float(f"{error:.5g}"))
-        kept = {"commit": options.commit, "pairs": fingerprint(pixels), **errors}
-        FILE.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
+        record = {"commit": options.commit, "pairs": fingerprint(pixels), **errors}
+        FILE.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
         print(f"{name} {seed} after {time.monotonic() - begin:.0f} s", flush=True)
 
 
