@@ -7,6 +7,7 @@ PORT    ?=
 # Host name under which others reach the server (ORIGIN=ice.example.org:5006), where that is not localhost.
 ORIGIN  ?=
 PYTEST_ARGS ?=
+VALIDATE_ARGS ?=
 # More options for pip, for instance an index that offers torch's CPU build where the usual one has CUDA only.
 PIP_ARGS ?=
 
@@ -65,9 +66,9 @@ bench: $(TEST_STAMP) ## the benchmarks on a cube and its outline (CUBE=cube.zarr
 	$(BIN)/python benchmarks/remote_requests.py
 	$(BIN)/python benchmarks/app_latency.py --cube "$(CUBE)" --outlines "$(OUTLINE)"
 
-validate: $(TEST_STAMP) ## write docs/how-we-know-it-is-right.md anew (CUBE=cube.zarr; TICOI_PYTHON=... for TICOI)
+validate: $(TEST_STAMP) ## write docs/how-we-know-it-is-right.md anew (CUBE=cube.zarr VALIDATE_ARGS='--truths 2'; TICOI_PYTHON=... for TICOI)
 	@[ -n "$(CUBE)" ] || { echo 'name a cube: make validate CUBE=cube.zarr'; exit 2; }
-	$(BIN)/python -m benchmarks.validation "$(CUBE)"
+	$(BIN)/python -m benchmarks.validation "$(CUBE)" $(VALIDATE_ARGS)
 
 clean: ## remove the environment and every cache in the clone
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,31 +1,27 @@
 """Validate the estimates, and write the page that tells of it.
 
-    python -m benchmarks.validation CUBE [--page docs/how-we-know-it-is-right.md]
+    python -m benchmarks.validation CUBE [--page docs/how-we-know-it-is-right.md] [--truths 2] [--only rock]
 
-Takes 6 to 8 minutes on one core. With TICOI's interpreter in TICOI_PYTHON (see benchmarks/peers/README.md) it
-is run beside; without, the page says that it was not.
+With TICOI's interpreter in TICOI_PYTHON (see benchmarks/peers/README.md) it is run beside; without, the page
+says that it was not.
 """
 
 from __future__ import annotations
 
 import argparse
 import time
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from multiprocessing import get_context
 from pathlib import Path
 
-from truths import Acquisitions
-
 import itslive_core as itslive
-from benchmarks.validation.held_out import held_out_table
-from benchmarks.validation.page import Table, write_page
-from benchmarks.validation.peers_simulated import NO_TICOI, available, peer_tables
-from benchmarks.validation.pixels import choose_pixels, since
-from benchmarks.validation.simulated import simulated_tables
-
-HELD_OUT = ("busiest", "fastest", "half as fast")
+from benchmarks.validation.page import write_page
+from benchmarks.validation.parts import PARTS, Site, run_part
+from benchmarks.validation.pixels import choose_pixels
 
 
 def main() -> None:
-    """Run all parts."""
+    """Run all parts, or some."""
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.validation",
         description=__doc__,
@@ -33,27 +29,30 @@ def main() -> None:
     )
     parser.add_argument("cube", help="a cube of ITS_LIVE image pairs")
     parser.add_argument("--page", type=Path, default=Path("docs/how-we-know-it-is-right.md"))
+    parser.add_argument("--truths", type=int, help="most truths of a row, for a quick look")
+    parser.add_argument(
+        "--only", help=f"parts, with commas; the page is then not written: {', '.join(PARTS)}"
+    )
+    parser.add_argument("--jobs", type=int, default=2, help="parts at once")
     options = parser.parse_args()
+    names = list(PARTS) if options.only is None else options.only.split(",")
+    unknown = [name for name in names if name not in PARTS]
+    if unknown:
+        parser.error(f"{unknown[0]!r} is no part: choose from {', '.join(PARTS)}")
     begin = time.monotonic()
-
-    def report(what: str, tables: dict[str, Table]) -> None:
-        print(f"--- {what}, after {time.monotonic() - begin:.0f} s")
-        for table in tables.values():
-            print(table.markdown(), end="\n\n", flush=True)
-
-    cube = itslive.open_cube(options.cube)
-    pixels = choose_pixels(cube)
-    recent = {name: since(pairs) for name, pairs in pixels.items()}
-    busiest = pixels["busiest"]
-    at = Acquisitions(busiest.start, busiest.end, busiest.mission)
-    tables = simulated_tables(at)
-    report("simulated truths", tables)
-    ticoi = available(recent["busiest"])
-    missing = dict.fromkeys(("windows", "times"), Table((), (), NO_TICOI))
-    peers = peer_tables(at.between(2013, 2030), recent, cube) if ticoi else missing
-    report("TICOI", peers)
-    held_out = {"held_out": held_out_table(cube, {name: recent[name] for name in HELD_OUT}, ticoi=ticoi)}
-    report("held-out pairs", held_out)
+    pixels = choose_pixels(itslive.open_cube(options.cube))
+    site = Site(options.cube, pixels, options.truths)
+    tables = {}
+    with ProcessPoolExecutor(options.jobs, mp_context=get_context("spawn")) as pool:
+        running = {pool.submit(run_part, name, site): name for name in names}
+        for done in as_completed(running):
+            print(f"--- {running[done]}, after {time.monotonic() - begin:.0f} s")
+            for table in done.result().values():
+                print(table.markdown(), end="\n\n", flush=True)
+            tables.update(done.result())
+    if options.only is not None:
+        return
+    recent = site.recent
     facts = {
         "cube": Path(options.cube).name,
         "n_dense": f"{len(recent['busiest']):,}",
@@ -62,7 +61,7 @@ def main() -> None:
             for name, pairs in recent.items()
         ),
     }
-    write_page(options.page, {**tables, **peers, **held_out}, facts)
+    write_page(options.page, tables, facts)
     print(f"{options.page} written after {time.monotonic() - begin:.0f} s")
 
 

@@ -1,13 +1,13 @@
 """Real pairs held out: what the estimate foretells of them, beside TICOI and a Gaussian process.
 
-Ours predicts a pair of span [a, b) and mission m along the flow f by f'(A v + offset_m). Its scale is
+Ours predicts a pair of span [a, b) and mission m along the flow f by f'(A v + what m adds). Its scale is
 
     s^2 = c^2 sigma^2 + f'(posterior covariance of the mean over the span) f + f'(variance of the offset) f
 
 with sigma as learnt for the mission and the formal error of that pair. Degrees of freedom nu and the factor c
 of a Student t are fitted to the training residuals over sigma, by mission and span as for TICOI. The
 posterior is rebuilt here as one dense system from weights and smoothing of the solution, so that cells inside
-gaps have one too; covariance of series and offset is left out.
+gaps have one too; what the bands count beyond it is added, covariance of series and offset is left out.
 """
 
 from __future__ import annotations
@@ -22,9 +22,11 @@ from peers.ticoi_held_out import LEAST, groups, predict_ticoi
 from scipy.stats import t as student
 
 from benchmarks.validation.page import Table
+from itslive_core.bands.changes import change_rows, changes
+from itslive_core.inversion.learning.border import border_rows
 from itslive_core.inversion.point import PointSolution, solve_point
 from itslive_core.inversion.settings import InversionSettings
-from itslive_core.inversion.smoothing import final_weights, penalty_shape
+from itslive_core.inversion.smoothing import final_weights
 from itslive_core.observations.missions import MISSIONS
 
 if TYPE_CHECKING:
@@ -84,28 +86,52 @@ SPLITS: dict[str, Callable[[itslive.ImagePairs], NDArray[np.bool_]]] = {
 
 @dataclass(frozen=True, eq=False)
 class _Posterior:
-    """The posterior of a solved pixel, dense: mean of shape (2, M), N^-1 of (M, M), variance of weight 1."""
+    """The posterior of a solved pixel, dense, along the axes of the estimate.
+
+    Parameters
+    ----------
+    solution : PointSolution
+    axes : ndarray, shape (2, 2)
+        Rows: the axes.
+    mean : ndarray, shape (2, M)
+        [m/yr]
+    covariance : ndarray, shape (2, M, M)
+        [m^2/yr^2]
+    more : ndarray, shape (M,)
+        What the bands count beyond it, mean of both components [m^2/yr^2].
+    """
 
     solution: PointSolution
+    axes: NDArray[np.float64]
     mean: NDArray[np.float64]
-    inverse: NDArray[np.float64]
-    scatter: float
+    covariance: NDArray[np.float64]
+    more: NDArray[np.float64]
 
     @classmethod
     def of(cls, solution: PointSolution) -> _Posterior:
-        settings, pairs, learnt = solution.settings, solution.pairs, solution.result.learnt
+        pairs, learnt, grid = solution.pairs, solution.result.learnt, solution.shared.grid
         assert learnt is not None
-        grid, k = solution.shared.grid, settings.derivative
         a, w = solution.shared.operator.to_dense(), final_weights(solution)
-        d = np.diff(np.eye(grid.size), n=k, axis=0)
-        alpha = (solution.result.smoothing[0] / grid.interval**k) ** 2 * penalty_shape(solution)
+        order = solution.settings.derivative
+        rows = change_rows(grid.interval, order, grid.size)
+        own, against = (x.T for x in changes(rows, np.eye(grid.size)))
+        alpha, beta = (
+            (values[0, 1 : rows.size + 1] / grid.interval**order) ** 2
+            for values in (learnt.profile, learnt.yearly)
+        )
+        penalty = (own.T * alpha) @ own + (against.T * beta) @ against
         data = a.T @ (w[:, None] * a)
-        inverse = np.linalg.inv(data + (d.T * alpha) @ d)
-        left = np.array([pairs.vx, pairs.vy]) - learnt.offset[0][:, solution.shared.mission]
-        mean = (inverse @ (a.T @ (w * left).T)).T
-        freedom = np.sum(solution.result.robust_weights * learnt.credit) - np.sum(inverse * data)
-        scatter = float(np.sum(w * (left - mean @ a.T) ** 2) / (2 * freedom))
-        return cls(solution, mean, inverse, scatter)
+        precision = float(np.mean(1.0 / learnt.sigma**2))
+        angle = float(learnt.axis[0])
+        axes = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
+        left = axes @ (np.array([pairs.vx, pairs.vy]) - _of_missions(solution, pairs))
+        inverses = [np.linalg.inv(data + factor * penalty) for factor in (1.0, float(learnt.stiffer[0]) ** 2)]
+        mean = np.array([n @ (a.T @ (w * d)) for n, d in zip(inverses, left, strict=True)])
+        covariance = np.array(inverses) / precision
+        plain = np.mean([np.diagonal(one) for one in covariance], axis=0)
+        more = np.maximum(np.mean(solution.result.std[0] ** 2, axis=0) - plain, 0.0)
+        more[~np.isfinite(more)] = np.nanmedian(more)
+        return cls(solution, axes, mean, covariance, more)
 
     def predict(
         self, pairs: itslive.ImagePairs, flow: NDArray[np.float64]
@@ -115,9 +141,13 @@ class _Posterior:
         assert learnt is not None
         a = self.solution.shared.grid.operator(pairs.start, pairs.end).to_dense()
         mission = np.array([MISSIONS.index(m) for m in pairs.mission])
-        mean = flow @ (self.mean @ a.T + learnt.offset[0][:, mission])
-        variance = self.scatter * np.einsum("ij,ij->i", a @ self.inverse, a)
-        variance += (flow**2) @ np.nan_to_num(learnt.offset_std[0])[:, mission] ** 2
+        mean = flow @ (self.axes.T @ self.mean @ a.T + _of_missions(self.solution, pairs))
+        along = (self.axes @ flow) ** 2
+        variance = sum(
+            share * np.einsum("ij,ij->i", a @ own, a)
+            for share, own in zip(along, self.covariance, strict=True)
+        )
+        variance += a @ self.more + (flow**2) @ np.nan_to_num(learnt.offset_std[0])[:, mission] ** 2
         known = np.where(np.isfinite(learnt.scale[0]))[0]
         own = np.where(np.isin(mission, known), mission, known[0])
         formal = (pairs.vx_error**2 + pairs.vy_error**2) / 2
@@ -126,6 +156,17 @@ class _Posterior:
             formal + learnt.floor[0][own] ** 2 + (learnt.jitter[0][own] * YEAR / pairs.span) ** 2
         )
         return mean, variance, noise
+
+
+def _of_missions(solution: PointSolution, pairs: itslive.ImagePairs) -> NDArray[np.float64]:
+    """Give what offsets and seasonal displacements of the missions add to pairs [m/yr], shape (2, m)."""
+    learnt = solution.result.learnt
+    assert learnt is not None
+    mission = np.array([MISSIONS.index(m) for m in pairs.mission])
+    waves = border_rows(pairs.start, pairs.end, mission, offsets=False, season=True).waves
+    season = np.einsum("cjk,jk->cj", learnt.season[0][:, mission], waves)
+    added: NDArray[np.float64] = learnt.offset[0][:, mission] + season
+    return added
 
 
 def predict_ours(train: itslive.ImagePairs, test: itslive.ImagePairs) -> Foretold:

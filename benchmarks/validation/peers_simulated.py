@@ -11,7 +11,7 @@ from truths import Acquisitions, Simulation, simulate
 
 import itslive_core as itslive
 from benchmarks.validation.page import Table
-from benchmarks.validation.simulated import edges_of, inside
+from benchmarks.validation.scores import edges_of, inside
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -5,11 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+from truths import Acquisitions
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
     import itslive_core as itslive
 
-__all__ = ["choose_pixels", "since"]
+__all__ = ["acquisitions_of", "choose_pixels", "off_ice", "since"]
 
 _LEAST = 2000
 """Fewest pairs of a pixel that is chosen by its speed."""
@@ -20,6 +23,33 @@ _SHORT = 60.0
 def since(pairs: itslive.ImagePairs, year: float = 2013.0) -> itslive.ImagePairs:
     """Keep the pairs that begin in a year or later."""
     return pairs.take(pairs.start >= (year - 1970) * 365.25)
+
+
+def acquisitions_of(pixels: Mapping[str, itslive.ImagePairs]) -> list[Acquisitions]:
+    """Give the dates and missions of the pairs of some pixels."""
+    return [Acquisitions(pairs.start, pairs.end, pairs.mission) for pairs in pixels.values()]
+
+
+def off_ice(cube: itslive.Datacube, url: str, year: float = 2014.0) -> Iterable[itslive.ImagePairs]:
+    """Give the pairs of all pixels that the cube's mask says are not ice, since a year.
+
+    Parameters
+    ----------
+    cube : Datacube
+    url : str
+        Where it is.
+    year : float
+        Pairs that begin in it or later.
+    """
+    import zarr
+
+    group = zarr.open_group(url, mode="r")
+    if "landice" not in group:
+        return
+    mask = np.asarray(group["landice"][:])
+    for row, col in np.argwhere(mask == 0):
+        place = cube.pixel(int(row), int(col))
+        yield since(cube.pairs_at(x=place.x, y=place.y), year)
 
 
 def choose_pixels(cube: itslive.Datacube) -> dict[str, itslive.ImagePairs]:

@@ -1,9 +1,11 @@
-"""The inversion against simulated truths on real acquisitions."""
+"""The inversion against simulated truths on real acquisitions.
+
+Every table is that of acquisitions since 2013 but the last, which needs all; fewer truths can be asked for.
+"""
 
 from __future__ import annotations
 
-import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,14 +13,13 @@ from truths import FAMILIES, OTHER_SHAPES, Acquisitions, Simulation, simulate
 
 import itslive_core as itslive
 from benchmarks.validation.page import Table
+from benchmarks.validation.scores import Score, edges_of, inside, score
 from itslive_core.inversion.settings import InversionSettings
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    import xarray as xr
-
-__all__ = ["edges_of", "inside", "simulated_tables"]
+__all__ = ["baseline_table", "criteria_table", "hard_table", "shapes_table", "sparse_table"]
 
 SEEDS = {"mixed": 12} | dict.fromkeys(FAMILIES[1:], 6) | dict.fromkeys(OTHER_SHAPES, 3)
 """Truths of each shape."""
@@ -49,85 +50,13 @@ _HARD: dict[str, tuple[InversionSettings, dict]] = {
     "formal errors all the same": (InversionSettings(), {"formal": "flat"}),
     "noise heavy-tailed (Student t, 4)": (InversionSettings(), {"heavy": 4.0}),
 }
-_PRESETS = ("recommended", "surging glacier", "slow glacier", "ice sheet")
-_PRESET_FAMILIES = ("surging", "quiet", "seasonal", "accelerating", "wandering", "slow")
 
 
-@dataclass(frozen=True)
-class Score:
-    """An estimate beside the truth.
-
-    Parameters
-    ----------
-    rmse : float
-        Of the velocity along the flow [m/yr].
-    coverage, coverage_along : float
-        Share of the bands of 1.96 standard deviations that hold the truth: of vx and vy; along the flow.
-    band : float
-        Median standard deviation of a component [m/yr].
-    """
-
-    rmse: float
-    coverage: float = np.nan
-    coverage_along: float = np.nan
-    band: float = np.nan
-
-
-def edges_of(series: xr.Dataset) -> np.ndarray:
-    """Give start and end of all cells [days since 1970-01-01], shape (M, 2)."""
-    return series["time_bnds"].values.astype("datetime64[ns]").astype("int64") / 86_400e9
-
-
-def inside(centres: np.ndarray, at: Acquisitions) -> np.ndarray:
-    """Tell which times lie between the 1st and the 99th percentile of all acquisition dates."""
-    low, high = np.quantile(np.concatenate([at.start, at.end]), [0.01, 0.99])
-    return (centres > low) & (centres < high)
-
-
-def score(series: xr.Dataset, simulation: Simulation, at: Acquisitions) -> Score:
-    """Hold a series against the truth, over its cells."""
-    cells = edges_of(series)
-    v = np.stack([series["vx"].values, series["vy"].values])
-    keep = inside(cells.mean(axis=1), at) & np.isfinite(v[0])
-    direction = simulation.direction
-    error = (v - simulation.mean(*cells.T) * direction[:, None])[:, keep]
-    along = direction @ error
-    rmse = float(np.sqrt(np.mean(along**2)))
-    if "vx_std" not in series:
-        return Score(rmse)
-    std = np.stack([series["vx_std"].values, series["vy_std"].values])[:, keep]
-    std_along = np.hypot(*(direction[:, None] * std))
-    return Score(
-        rmse,
-        float(np.mean(np.abs(error) < 1.96 * std)),
-        float(np.mean(np.abs(along) < 1.96 * std_along)),
-        float(np.median(std)),
-    )
-
-
-def simulated_tables(at: Acquisitions) -> dict[str, Table]:
-    """Make all tables of simulated truths.
-
-    Parameters
-    ----------
-    at : Acquisitions
-        All of a pixel; most tables use those since 2013.
-    """
-    dense = at.between(2013, 2030)
-    return {
-        "shapes": _shapes(dense),
-        "baseline": _baseline(dense),
-        "hard": _hard(dense),
-        "criteria": _criteria(dense),
-        "presets": _presets(dense),
-        "sparse": _sparse(at),
-    }
-
-
-def _shapes(at: Acquisitions) -> Table:
+def shapes_table(at: Acquisitions, truths: int | None = None) -> Table:
     """Compare with ITS_LIVE_TOOL, with its best lambda, and with the best constant lambda of ours."""
     rows = []
-    for shape, seeds in SEEDS.items():
+    for shape, usual in SEEDS.items():
+        seeds = _number(usual, truths)
         ours, tool, best, oracle = [], [], [], []
         for seed in range(seeds):
             simulation = simulate(at, shape, seed)
@@ -150,10 +79,11 @@ def _shapes(at: Acquisitions) -> Table:
     return Table(header, rows)
 
 
-def _baseline(at: Acquisitions) -> Table:
+def baseline_table(at: Acquisitions, truths: int | None = None) -> Table:
     """Compare with the moving median, over the cells in whose window enough pairs lie."""
     rows = []
-    for shape, seeds in SEEDS.items():
+    for shape, usual in SEEDS.items():
+        seeds = _number(usual, truths)
         median, ours, known = [], [], []
         for seed in range(seeds):
             simulation = simulate(at, shape, seed)
@@ -189,9 +119,10 @@ def _baseline(at: Acquisitions) -> Table:
     return Table(header, rows)
 
 
-def _hard(at: Acquisitions) -> Table:
+def hard_table(at: Acquisitions, truths: int | None = None) -> Table:
+    """Lock pairs, offset missions, correlate noise."""
     rows = []
-    clean = np.ones(6)
+    clean = np.ones(_number(6, truths))
     for name, (settings, options) in _HARD.items():
         scores = [_try(simulate(at, "mixed", seed, **options), at, settings) for seed in range(len(clean))]
         rmse = np.array([s.rmse for s in scores])
@@ -201,12 +132,13 @@ def _hard(at: Acquisitions) -> Table:
     return Table(("mixed truths", "RMSE", "over clean", "coverage", "along flow"), rows)
 
 
-def _criteria(at: Acquisitions) -> Table:
+def criteria_table(at: Acquisitions, truths: int | None = None) -> Table:
+    """Compare the ways to choose one lambda with the best of it."""
     choices = {f"{c}, constant": replace(_CONSTANT, smoothing=c) for c in ("evidence", "gcv", "auto")}
     choices["auto, changing in time"] = InversionSettings(uncertainty=False)
     rows = []
     for family in FAMILIES:
-        simulations = [simulate(at, family, seed) for seed in range(6)]
+        simulations = [simulate(at, family, seed) for seed in range(_number(6, truths))]
         oracle = np.array([_least(s, at, _CONSTANT, _ORACLE_LAMBDAS) for s in simulations])
         ratios = [
             np.array([_try(s, at, settings).rmse for s in simulations]) / oracle
@@ -216,23 +148,7 @@ def _criteria(at: Acquisitions) -> Table:
     return Table(("RMSE over oracle: mean (worst)", *choices), rows)
 
 
-def _presets(at: Acquisitions) -> Table:
-    rows = []
-    for family in _PRESET_FAMILIES:
-        simulations = [simulate(at, family, seed) for seed in range(6)]
-        for preset in _PRESETS:
-            settings = InversionSettings.preset(preset)
-            _try(simulations[0], at, settings)
-            begin = time.process_time()
-            estimates = [itslive.invert(s.pairs, settings) for s in simulations]
-            took = (time.process_time() - begin) / len(simulations)
-            scores = [score(e, s, at) for e, s in zip(estimates, simulations, strict=True)]
-            rmse = np.mean([s.rmse for s in scores])
-            rows.append((family, preset, f"{rmse:.2f}", *_coverages(scores), f"{1e3 * took:.0f}"))
-    return Table(("truth", "preset", "RMSE", "coverage", "along flow", "CPU ms a pixel"), rows)
-
-
-def _sparse(at: Acquisitions) -> Table:
+def sparse_table(at: Acquisitions, truths: int | None = None) -> Table:
     """Try few pairs: real ones before 2013, and a random draw since."""
     dense = at.between(2013, 2030)
 
@@ -250,7 +166,7 @@ def _sparse(at: Acquisitions) -> Table:
     for name, (few, families) in networks.items():
         for family in families:
             scores, oracle = [], []
-            for seed in range(6):
+            for seed in range(_number(6, truths)):
                 simulation = simulate(few, family, seed)
                 scores.append(_try(simulation, few, InversionSettings()))
                 oracle.append(_least(simulation, few, _CONSTANT, _ORACLE_LAMBDAS))
@@ -264,6 +180,11 @@ def _sparse(at: Acquisitions) -> Table:
             )  # fmt: skip
     header = ("network", "pairs", "truth", "RMSE", "median std", "coverage", "along flow", "over oracle")
     return Table(header, rows)
+
+
+def _number(usual: int, truths: int | None) -> int:
+    """Give the number of truths, where fewer may be asked for."""
+    return usual if truths is None else min(usual, truths)
 
 
 def _try(simulation: Simulation, at: Acquisitions, settings: InversionSettings) -> Score:
