@@ -10,6 +10,7 @@ from scipy.optimize import minimize
 
 from itslive_core.gaussian_process.arrowhead import Border, Latent, Posterior, StateLayout, solve_arrowhead
 from itslive_core.gaussian_process.model import KernelShape, Prior, kernel_priors, noise_name, noise_priors
+from itslive_core.support.student import FREEDOM as DEGREES_OF_FREEDOM
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,9 +20,6 @@ if TYPE_CHECKING:
     from itslive_core.observations.time_grid import SpanOperator
 
 __all__ = ["CancelledError", "Component", "DEGREES_OF_FREEDOM", "learn", "robust_weights"]
-
-DEGREES_OF_FREEDOM = 4.0
-"""nu of the Student-t noise."""
 
 
 class CancelledError(Exception):

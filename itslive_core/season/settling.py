@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from itslive_core.inversion.learning.noise_model import mission_noise
-from itslive_core.inversion.pixel_fit import reweight
 from itslive_core.inversion.solver import MAX_PASSES
 from itslive_core.observations.missions import MISSIONS
 from itslive_core.season.algebra import (
@@ -37,6 +36,7 @@ from itslive_core.season.kernels import (
 from itslive_core.season.offsets import MissionSums, OffsetPrior, correct_offsets
 from itslive_core.support.arrays import median
 from itslive_core.support.constants import DAYS_PER_YEAR
+from itslive_core.support.student import reweight
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
