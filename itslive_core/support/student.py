@@ -6,8 +6,8 @@ doi:10.1080/01621459.1989.10478852) a pair has the weight
 
     u_j = (nu + 2) / (nu + m_j^2 / s^2),
 
-and the scale, where nobody else knows it, is the fixed point of s^2 = sum_j u_j m_j^2 / (2 n). There the weights
-have mean 1. No pair is ever thrown away, and none far off pulls for more than one at sqrt(nu) scales.
+and the scale, where nobody else knows it, is the fixed point of s^2 = sum_j u_j m_j^2 / (2 n). There the
+weights have mean 1. No pair is ever thrown away, and none pulls more than one at sqrt(nu) scales does.
 """
 
 from __future__ import annotations
@@ -21,13 +21,24 @@ from itslive_core.support.compiled import kernel
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["COMPONENTS", "FREEDOM", "ROOT_STEP", "reweight", "student_scale", "student_weight"]
+__all__ = [
+    "COMPONENTS",
+    "FREEDOM",
+    "LEAST_WEIGHT",
+    "ROOT_STEP",
+    "reweight",
+    "student_scale",
+    "student_weight",
+]
 
 FREEDOM = 8.0
 """nu of the noise. 4 and 20 make next to no difference on the page of truths."""
 
 COMPONENTS = 2.0
 """Numbers of a velocity."""
+
+LEAST_WEIGHT = 0.01
+"""Pairs of less weight, some thirty scales off, do not count where it is told what an estimate rests on."""
 
 ROOT_STEP = 1e-8
 """A relative step of Newton's method this small leaves an error of its square: rounding."""
@@ -54,9 +65,10 @@ def student_weight(square: float) -> float:  # pragma: no cover - compiled
 def student_scale(squares: NDArray) -> float:  # pragma: no cover - compiled
     """Give s, the fixed point of s^2 = sum_j u_j m_j^2 / (2 n).
 
-    With x = 1 / s^2 that is sum_j m_j^2 x / (nu + m_j^2 x) = 2 n / (nu + 2), whose left side rises and is concave:
-    from x = 0 Newton's method never oversteps. Each term is at most 1, so there is no x, and s is 0, where no
-    more than a share of 2 / (nu + 2) of the pairs has any residual.
+    With x = 1 / s^2 that is sum_j m_j^2 x / (nu + m_j^2 x) = 2 n / (nu + 2), whose left side rises and is
+    concave: from x = 0 Newton's method never oversteps. Each term is at most 1, so there is no x, and s is 0,
+    where no more than a share of 2 / (nu + 2) of the pairs has any residual. For the same reason s is that of
+    the wild pairs where these are more than that share.
 
     Parameters
     ----------

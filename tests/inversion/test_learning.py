@@ -6,6 +6,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
+from itslive_core.inversion.learning.mission_offsets import offset_missions, solve_offsets
+from itslive_core.inversion.learning.roughness import Design, allow, fit_roughness
 from scipy.optimize import minimize, minimize_scalar
 
 from itslive_core.bands.algebra import (
@@ -20,22 +22,17 @@ from itslive_core.bands.assembly import assemble
 from itslive_core.bands.penalty import Penalty, add_penalty
 from itslive_core.bands.spans import Spans
 from itslive_core.inversion.dense import difference_matrix
-from itslive_core.inversion.learning.mission_offsets import offset_missions, solve_offsets
 from itslive_core.inversion.learning.noise_model import (
-    CORE_VARIANCE,
     give_credit,
     image_correlation,
     mission_noise,
 )
-from itslive_core.inversion.learning.roughness import Design, allow, fit_roughness
 from itslive_core.inversion.pixel_fit import PixelSystem
 from itslive_core.inversion.search import EVIDENCE, Problem
-from itslive_core.inversion.solver import TUKEY_WIDTH
 from itslive_core.observations.missions import MISSIONS, TRUST
 from itslive_core.observations.time_grid import SpanOperator, TimeGrid
 from itslive_core.support.constants import DAYS_PER_YEAR as YEAR
 from itslive_core.support.constants import MONTHS_PER_YEAR as MONTHS
-from itslive_core.support.constants import RAYLEIGH_MEDIAN
 from tests.inversion.full_system import Joint
 from tests.simulate import image_noise, network
 
@@ -206,16 +203,6 @@ def test_credit_counts_the_pairs_with_which_images_are_shared() -> None:
         for i in range(n)
     ]
     np.testing.assert_allclose(credit, 1 / (1 + rho * np.array(others)), rtol=1e-12)
-
-
-def test_core_variance_is_what_the_bisquare_sees() -> None:
-    """The mean square of normal vectors under weights of their own scale."""
-    rng = np.random.default_rng(8)
-    r = rng.normal(size=(2, 1_000_000))
-    m = np.hypot(*r)
-    limit = TUKEY_WIDTH * np.median(m) / RAYLEIGH_MEDIAN
-    u = np.where(m < limit, (1 - (m / limit) ** 2) ** 2, 0)
-    assert (u * m**2).sum() / (2 * u.sum()) == pytest.approx(CORE_VARIANCE, rel=3e-3)
 
 
 # -------------------------------------------------------------------------------------------------- offsets

@@ -4,12 +4,12 @@ The noise of pair j of mission m is a Student t in both components at once, of t
 
     sigma_j^2 = scale_m^2 (formal_j^2 + floor_m^2 + (jitter_m / span_j)^2):
 
-what the formal error says, what it does not know, and an error of the displacement. Pairs have the robust weights of
-`itslive_core.support.student`, their residuals studentised by the pull that each has on its own fit. No pair is ever
-thrown away: three that agree with each other are heard however far they are from the others. Residuals are shorter
-than the noise because the series follows it; the variance of the fitted mean over each span makes up for that. Scales
-are shrunk towards the common one by a few pairs' worth, and a floor or a jitter is taken only if it improves the
-likelihood.
+what the formal error says, what it does not know, and an error of the displacement. Pairs have the robust
+weights of `itslive_core.support.student`, their residuals studentised by the pull that each has on its own fit.
+No pair is ever thrown away: three that agree with each other are heard however far they are from the others.
+Residuals are shorter than the noise because the series follows it; the variance of the fitted mean over each
+span makes up for that. Scales are shrunk towards the common one by a few pairs' worth, and a floor or a jitter
+is taken only if it improves the likelihood.
 
 Pairs that share an image share its shadows, snow and geolocation. An image is counted once as the earlier
 and once as the later of its pairs, as geolocation errors enter both with opposite signs. With correlation rho
@@ -194,9 +194,7 @@ class Images(NamedTuple):
 
 
 @kernel(fastmath=FAST, error_model="numpy")
-def _quadratic(
-    inverse: Inverse, row: NDArray, low: int, high: int
-) -> float:  # pragma: no cover - compiled
+def _quadratic(inverse: Inverse, row: NDArray, low: int, high: int) -> float:  # pragma: no cover - compiled
     """Give a'Z a for a row that is 0 outside the cells low .. high, which the band holds."""
     z, width, total = inverse.entries, inverse.width, 0.0
     full = 2 * width + 1
@@ -294,7 +292,9 @@ def image_correlation(
 
 
 @kernel(error_model="numpy")
-def give_credit(images: Images, u: NDArray, rho: float, credit: NDArray) -> None:  # pragma: no cover - compiled
+def give_credit(
+    images: Images, u: NDArray, rho: float, credit: NDArray
+) -> None:  # pragma: no cover - compiled
     """Write each pair's credit: the share of an independent pair that it is worth.
 
     Parameters
