@@ -92,7 +92,7 @@ _STEP_LABELS = MappingProxyType(
         "max_angle": "Angle to the flow",
         "max_deviation": "Deviation from the median",
         "span_consistency": "Locked long pairs",
-        "no_weight": "No weight in the robust fit",
+        "no_weight": "Hardly any weight in the robust fit",
     }
 )
 

@@ -24,6 +24,7 @@ from itslive_core.gaussian_process.model import (
     noise_priors,
     offset_priors,
 )
+from itslive_core.support.student import FREEDOM as DEGREES_OF_FREEDOM
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -44,8 +45,6 @@ __all__ = [
     "weight_bound",
 ]
 
-DEGREES_OF_FREEDOM = 4.0
-"""nu of the Student-t noise."""
 LEVEL = 10.0
 """Prior standard deviation of the level, in units of the spread: it leaves the level free."""
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from itslive_core.bands.algebra import Inverse, blank_inverse, selected_inverse
 from itslive_core.bands.penalty import Penalty, penalty_trace
-from itslive_core.inversion.pixel_fit import PixelSystem, reweight, weighted_square
+from itslive_core.inversion.pixel_fit import PixelSystem, weighted_square
 from itslive_core.inversion.pixels import PixelRows, solvable_pixels
 from itslive_core.inversion.search import FIXED, Problem, SmoothingRule, search
 from itslive_core.inversion.solver import (
@@ -24,6 +24,8 @@ from itslive_core.inversion.solver import (
     PixelBatch,
     SolveOptions,
 )
+from itslive_core.support.arrays import median
+from itslive_core.support.student import reweight
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -108,16 +110,17 @@ class _Pixel:
 
     def converge(self) -> bool:
         """Repeat with robust weights until the series rests; False if the equations cannot be solved."""
-        before = None
+        before, rest = None, 0.0
+        typical = median(1.0 / np.sqrt(self.weights))
         for turn in range(MAX_PASSES + 1):
             if not self.solve(robust=True):
                 return False
             self.passes, series = turn, self.system.series
             self.system.form_residuals()
-            if turn == MAX_PASSES or (before is not None and np.abs(series - before).max() <= MOVE_TOLERANCE):
+            if turn == MAX_PASSES or (before is not None and np.hypot(*(series - before)).max() <= rest):
                 break
             before = series.copy()
-            reweight(self.weights, self.system.rx, self.system.ry, self.u)
+            rest = MOVE_TOLERANCE * typical * reweight(self.weights, self.system.rx, self.system.ry, self.u)
         return True
 
     def judge(self) -> tuple[float, NDArray[np.float64]]:

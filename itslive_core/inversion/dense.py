@@ -16,14 +16,13 @@ from itslive_core.inversion.solver import (
     NO_FREEDOM,
     SOLVED,
     TOO_FEW,
-    TUKEY_WIDTH,
     BatchResult,
     PixelBatch,
     SolveOptions,
     needed_pairs,
     smoothing_limits,
 )
-from itslive_core.support.constants import RAYLEIGH_MEDIAN
+from itslive_core.support.student import FREEDOM
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -117,7 +116,7 @@ class DenseSolver:
         data = np.stack([batch.vx[where], batch.vy[where]], axis=1)
         weights = batch.weights[where]
         u = np.ones(len(rows))
-        previous = None
+        previous, scale = None, 0.0
         lam = np.nan
         for turn in range(MAX_PASSES + 1):
             w = weights * u
@@ -133,15 +132,11 @@ class DenseSolver:
             if not options.robust:
                 break
             result.passes[p] = turn
-            if turn == MAX_PASSES or (previous is not None and np.abs(v - previous).max() <= MOVE_TOLERANCE):
+            rest = MOVE_TOLERANCE * scale * np.median(weights**-0.5)
+            if turn == MAX_PASSES or (previous is not None and np.hypot(*(v - previous).T).max() <= rest):
                 break
             previous = v
-            m = np.sqrt(weights) * np.hypot(*residual.T)
-            scale = np.median(m) / RAYLEIGH_MEDIAN
-            if scale == 0:
-                u = np.ones(len(rows))
-            else:
-                u = np.where(m < TUKEY_WIDTH * scale, (1 - (m / (TUKEY_WIDTH * scale)) ** 2) ** 2, 0.0)
+            u, scale = _robust_weights(weights * (residual**2).sum(axis=1))
         result.status[p] = SOLVED
         result.robust_weights[where] = u
         result.smoothing[p] = lam
@@ -160,6 +155,18 @@ class DenseSolver:
             result.status[p] = NO_FREEDOM
         variance[variance <= 0] = np.nan
         result.std[p][:, seen] = np.sqrt(variance[:, None] * np.diag(inverse)[None, seen])
+
+
+def _robust_weights(square: NDArray[np.float64]) -> tuple[NDArray[np.float64], float]:
+    """Return u and s of Student's t by the textbook's iteration, from s that is too large."""
+    if (FREEDOM + 2) * np.count_nonzero(square) <= 2 * len(square):
+        return np.ones(len(square)), 0.0
+    variance, before = float(square.mean()), np.inf
+    while variance < (1 - 1e-15) * before:
+        before = variance
+        u = (FREEDOM + 2) / (FREEDOM + square / variance)
+        variance = float((u * square).sum() / (2 * len(square)))
+    return (FREEDOM + 2) / (FREEDOM + square / variance), float(np.sqrt(variance))
 
 
 def _choose(

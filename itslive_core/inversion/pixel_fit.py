@@ -1,4 +1,4 @@
-"""What one pixel's fit is made of: residuals, robust weights, its normal equations and their solution."""
+"""What one pixel's fit is made of: residuals, its normal equations and their solution."""
 
 from __future__ import annotations
 
@@ -11,15 +11,13 @@ from itslive_core.bands.algebra import Band, blank_band, factorise, mean_diagona
 from itslive_core.bands.assembly import assemble, predict, project
 from itslive_core.bands.penalty import Penalty, add_penalty, penalty_gradient
 from itslive_core.bands.spans import Spans, reach_of
-from itslive_core.inversion.solver import STIFF, STIFFEST, TUKEY_WIDTH
-from itslive_core.support.arrays import median
+from itslive_core.inversion.solver import STIFF, STIFFEST
 from itslive_core.support.compiled import kernel
-from itslive_core.support.constants import RAYLEIGH_MEDIAN
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["PixelSystem", "enough", "residuals", "reweight", "weighted_square"]
+__all__ = ["PixelSystem", "enough", "residuals", "weighted_square"]
 
 _REFINEMENTS, _REFINED = 5, 1e-12
 """Most steps of refinement, and the size of one, relative to the series, that ends it."""
@@ -42,23 +40,6 @@ def enough(span_id: NDArray, pair: NDArray, needed: int) -> bool:  # pragma: no 
             if n == needed:
                 return True
     return False
-
-
-@kernel()
-def reweight(weights: NDArray, rx: NDArray, ry: NDArray, u: NDArray) -> None:  # pragma: no cover - compiled
-    """Give Tukey's bisquare weights of vector residuals; all 1 if their scale is 0."""
-    m = np.empty(len(u))
-    for j in range(len(u)):
-        m[j] = np.sqrt(weights[j] * (rx[j] * rx[j] + ry[j] * ry[j]))
-    limit = TUKEY_WIDTH * median(m) / RAYLEIGH_MEDIAN
-    for j in range(len(u)):
-        if limit == 0.0:
-            u[j] = 1.0
-        elif m[j] < limit:
-            t = m[j] / limit
-            u[j] = (1.0 - t * t) ** 2
-        else:
-            u[j] = 0.0
 
 
 @kernel()

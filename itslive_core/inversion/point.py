@@ -5,8 +5,8 @@ Minimised at each pixel, both components with one matrix, velocities in m/yr and
     sum_j w_j u_j (sum_k A_jk v_k - d_j)^2 + (lambda / h^k)^2 ||D_k v||^2
 
 A averages cells over spans (`itslive_core.observations.time_grid`), w weights the pairs
-(`itslive_core.observations.weights`), u is Tukey's bisquare of the vector residual (Beaton and Tukey, 1974,
-doi:10.1080/00401706.1974.10489171), lambda is given or chosen (`itslive_core.inversion.smoothing`), D_k
+(`itslive_core.observations.weights`), u is the robust weight of the vector residual for noise of Student's t
+(`itslive_core.support.student`), lambda is given or chosen (`itslive_core.inversion.smoothing`), D_k
 takes k-th differences. With N = A'WA + (lambda / h^k)^2 D'D, edf = trace(N^-1 A'WA) and
 s_c^2 = sum_j w_j u_j r_jc^2 / (sum_j u_j - edf), the variance of component c is s_c^2 diag(N^-1): a Bayesian
 band under independent noise.

@@ -54,7 +54,7 @@ class InversionSettings(Limits):
     weights : {"none", "span", "error"}
         w: all 1; ~ span^2, which fits displacements; ~ 1 / formal error^2.
     robust : bool
-        Reweight by Tukey's bisquare, so that outliers lose their pull.
+        Reweight by Student's t with 8 degrees of freedom, so that outliers lose their pull.
     outliers : {"none", "auto"}
         ``"auto"`` rejects long pairs that locked on something that does not move.
     uncertainty : bool
@@ -135,7 +135,7 @@ class InversionSettings(Limits):
         True,
         help="Turn down pairs that contradict others",
         label="Robust fit",
-        doc="Tukey's bisquare on the vector residual.",
+        doc="Noise of Student's t: the further a pair is from the series, the less it counts.",
     )
     outliers: str = same(ValueFilters, "outliers")
     uncertainty: bool = flag(True, help="Standard deviations")

@@ -24,7 +24,6 @@ __all__ = [
     "STIFF",
     "STIFFEST",
     "TOO_FEW",
-    "TUKEY_WIDTH",
     "BatchResult",
     "Learnt",
     "NoiseInputs",
@@ -41,8 +40,8 @@ SOLVED, TOO_FEW, FAILED, NO_FREEDOM = 0, 1, 2, 3
 MAX_PASSES = 8
 """Most robust passes."""
 
-MOVE_TOLERANCE = 0.1
-"""Robust passes end when no cell moves by more than this [m/yr]."""
+MOVE_TOLERANCE = 1e-3
+"""Robust passes end when no cell moves by more than this share of the noise of a typical pair."""
 
 SETTLED = 0.01
 """lambda is not chosen again once it moved by less than this between passes, twice [decades]."""
@@ -50,9 +49,6 @@ SETTLED = 0.01
 STIFF, STIFFEST = 1e3, 1e12
 """Penalty over data, as the ratio of their diagonals: above the first the solution is refined; above the
 second only the polynomial that the penalty leaves free is left, and the ratio is held there."""
-
-TUKEY_WIDTH = 6.0
-"""Residuals beyond this many scales get no weight."""
 
 
 def needed_pairs(derivative: int) -> int:
@@ -152,7 +148,7 @@ class SolveOptions:
         lambda; or how to choose it for each pixel: ``"evidence"``, ``"gcv"``, or ``"auto"``, that of
         cross-validation but not far below that of the evidence.
     robust : bool
-        Reweight by Tukey's bisquare.
+        Reweight by Student's t: see `itslive_core.support.student`.
     uncertainty : bool
         Compute the variance of every cell.
     learn_noise : bool
@@ -273,7 +269,7 @@ class BatchResult:
     status : ndarray of int8, shape (P,)
         `SOLVED`, `TOO_FEW`, `FAILED` or `NO_FREEDOM`.
     robust_weights : ndarray, shape (n,)
-        u of each observation, between 0 and 1.
+        u of each observation, between 0 and 1.25.
     learnt : Learnt, optional
         Noise, offsets and smoothing in time, where they were learnt.
     """

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from itslive_core.season.algebra import OVERTONES, Joint, Normal, SeasonDesign, criterion
-from itslive_core.support.arrays import median
 from itslive_core.support.compiled import kernel
-from itslive_core.support.constants import MONTHS_PER_YEAR, RAYLEIGH_MEDIAN
+from itslive_core.support.constants import MONTHS_PER_YEAR
+from itslive_core.support.student import LEAST_WEIGHT
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -19,7 +19,6 @@ __all__ = [
     "ImagesOfPairs",
     "MonthsOfPairs",
     "SeasonData",
-    "cauchy",
     "extent_of",
     "inflation_of",
     "integrate_season",
@@ -28,8 +27,6 @@ __all__ = [
     "weigh_knots",
 ]
 
-_CAUCHY = 2.385
-"""Width of Cauchy's weights, in scales: 95 % efficient for normal errors."""
 _LOW, _HIGH = -6.0, 6.0
 _GAIN = 0.01
 _USUAL_CHANGE = 0.5
@@ -164,7 +161,7 @@ def weigh_knots(
     skip = MONTHS_PER_YEAR * (low // 3)
     count = np.zeros(n_months + 1, dtype=np.int64)
     for i in range(len(pair)):
-        if u[i] > 0.0:
+        if u[i] >= LEAST_WEIGHT:
             count[months.begin[pair[i]] - skip] += 1
             count[months.end[pair[i]] - skip] -= 1
     knots[:] = 0.0
@@ -240,21 +237,6 @@ def inflation_of(
     for g in range(len(image)):
         total += image[g] * image[g]
     return max(1.0, total / own - 1.0)
-
-
-@kernel(error_model="numpy")
-def cauchy(weights: NDArray, rx: NDArray, ry: NDArray, u: NDArray) -> None:  # pragma: no cover - compiled
-    """Give Cauchy's weights of vector residuals; all 1 if their scale is 0.
-
-    No pair is forgotten for good, and none counts for more than a fixed number of standard deviations: a
-    surge can convince the model, one outlier in an empty year cannot.
-    """
-    square = np.empty(len(u))
-    for j in range(len(u)):
-        square[j] = weights[j] * (rx[j] * rx[j] + ry[j] * ry[j])
-    limit = median(square) * (_CAUCHY / RAYLEIGH_MEDIAN) ** 2
-    for j in range(len(u)):
-        u[j] = 1.0 / (1.0 + square[j] / limit) if limit > 0.0 else 1.0
 
 
 @kernel(error_model="numpy")

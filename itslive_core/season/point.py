@@ -57,6 +57,7 @@ from itslive_core.season.pixels import (
 )
 from itslive_core.season.years import year_values
 from itslive_core.series import add_place, common_attributes, filter_attributes
+from itslive_core.support.student import LEAST_WEIGHT
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -234,7 +235,7 @@ def _years(rows: SeasonRows, used: ImagePairs, found: Seasons) -> dict[str, NDAr
     u, data = found.robust_weights, rows.data
     years = int(np.ceil(data.end.max()) - rows.first_year) if len(used) else 0
     middle = np.floor(0.5 * (data.start + data.end)).astype(np.int64) - rows.first_year
-    count = np.bincount(middle[u > 0], minlength=years)
+    count = np.bincount(middle[u >= LEAST_WEIGHT], minlength=years)
     values, covariances = np.full((years, 3), np.nan), np.full((years, 3, 3), np.nan)
     if found.status[0] == SOLVED:
         w = found.weights * u / found.fact("inflation")[0]

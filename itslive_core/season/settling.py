@@ -1,8 +1,8 @@
 """The passes of one pixel: weights, noise, offsets and change between years, in turns until they settle.
 
-Robust weights start from Cauchy's, which never forget a pair for good, around a stiff model; then they are
-Tukey's bisquare, as in the inversion. The noise of missions is learnt between the two. Pairs that share
-images are worth less than independent ones, by a factor taken from the residuals.
+Robust weights are those of the inversion (`itslive_core.support.student`), first around a stiff model. They
+and the noise of missions are learnt in turns: a noisy mission is none of outliers. Pairs that share images
+are worth less than independent ones, by a factor taken from the residuals.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from itslive_core.inversion.learning.noise_model import mission_noise
-from itslive_core.inversion.pixel_fit import reweight
 from itslive_core.inversion.solver import MAX_PASSES
 from itslive_core.observations.missions import MISSIONS
 from itslive_core.season.algebra import (
@@ -28,7 +27,6 @@ from itslive_core.season.algebra import (
 from itslive_core.season.functionals import ASKED, Question, left_of, season_share_of_offsets, solve_for
 from itslive_core.season.kernels import (
     SeasonData,
-    cauchy,
     inflation_of,
     season_residuals,
     walk_to_evidence,
@@ -37,13 +35,13 @@ from itslive_core.season.kernels import (
 from itslive_core.season.offsets import MissionSums, OffsetPrior, correct_offsets
 from itslive_core.support.arrays import median
 from itslive_core.support.constants import DAYS_PER_YEAR
+from itslive_core.support.student import reweight
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 __all__ = ["Extent", "PixelPairs", "SeasonOptions", "Settled", "settle"]
 
-_GENTLE_PASSES = 2
 _SETTLED = 0.05
 """Passes end when no robust weight, and no logarithm of the inflation, moves by more than this."""
 _STIFF = 1.0
@@ -178,10 +176,10 @@ def settle(
     (dx, dy), (w, before) = velocity, np.empty((2, len(pair)))
     left = np.empty_like(velocity)
     inflation, settled, turn, scatter, kappa = 1.0 if given is None else given, False, 0, 0.0, 1.0
-    gentle = _GENTLE_PASSES if robust else 0
+    formal, begin = 1.0 / weights, int(robust)
     small, joint = Joint.blank(normal, 2), Joint.blank(normal, ASKED)
     while True:
-        last = settled or turn == MAX_PASSES + gentle
+        last = settled or turn == MAX_PASSES + begin
         total = float(u.sum())
         worth = max(total / inflation, FLAT + 1.0)
         np.multiply(weights, u, out=w)
@@ -193,9 +191,8 @@ def settle(
                 joint = Joint.blank(normal, ASKED + len(prior.active))
         assemble_season(data.design, pair, extent.low, w, dx, dy, normal)
         sums.fill(data.design, pair, extent.low, pairs.mission, w, (dx, dy))
-        if turn > 0 or not robust:
-            coarse = turn == int(robust)
-            steps = _COARSE if coarse else _MIDDLE, _FINE if last else _MIDDLE
+        if turn >= begin:
+            steps = _COARSE if turn == begin else _MIDDLE, _FINE if last else _MIDDLE
             start = criterion(normal, along, worth, x, axis, axis, small).value
             walk_to_evidence(normal, along, worth, x, steps, axis, small, start)
         if turn == 0 or last:  # between them only the direction of the flow hangs on these
@@ -223,8 +220,8 @@ def settle(
         back_substitute(joint, theta, shared)
         dx, dy = prior.less(velocity)
         season_residuals(data.design, pair, extent.low, (dx, dy), theta, shared, left)
-        if options.learn_noise and turn == max(gentle - 1, 0):
-            _learn(data, pairs, left)
+        if options.learn_noise and (robust or turn == 0):
+            _learn(data, pairs, formal, left)
         change = 0.0
         if given is None:
             old = inflation
@@ -233,16 +230,17 @@ def settle(
             change = abs(np.log(inflation / old))
         if robust:
             before[:] = u
-            (cauchy if turn < gentle else reweight)(weights, left[0], left[1], u)
+            reweight(weights, left[0], left[1], u)
             np.subtract(u, before, out=before)
             change = max(change, before.max(), -before.min())
-        settled = turn > gentle and change < _SETTLED
+        settled = turn > begin and change < _SETTLED
         turn += 1
 
 
-def _learn(data: SeasonData, pairs: PixelPairs, left: NDArray[np.float64]) -> None:
-    """Weight the pairs by the noise of their missions, as the residuals ``left`` (2, n) show it."""
-    formal = 1.0 / pairs.weights
+def _learn(
+    data: SeasonData, pairs: PixelPairs, formal: NDArray[np.float64], left: NDArray[np.float64]
+) -> None:
+    """Weight pairs of ``formal`` variance by the noise of their missions, as the residuals (2, n) show it."""
     span = DAYS_PER_YEAR * (data.end[pairs.pair] - data.start[pairs.pair])
     energy = 0.5 * (left**2).sum(axis=0)
     variance = formal.copy()

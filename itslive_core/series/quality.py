@@ -13,6 +13,7 @@ import numpy as np
 from itslive_core.observations.missions import MISSIONS
 from itslive_core.series.rice import CLEAR_OF_NOISE
 from itslive_core.support.band_level import BAND_REACH
+from itslive_core.support.student import LEAST_WEIGHT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -52,8 +53,6 @@ FEW_PAIRS, ONE_MISSION, PAIRS_DISAGREE, DIRECTION_REVERSED, BELOW_NOISE, EXTRAPO
 
 _FEWEST_PAIRS = 3
 """Of two pairs that differ nobody can tell which one errs."""
-_LEAST_WEIGHT = 0.01
-"""Pairs with less robust weight than this do not count as used."""
 _HEAVY_TAILS = 4.0
 """Degrees of freedom of the Student t distribution that the noise of a pair is granted."""
 _LEVEL = 1e-3
@@ -74,7 +73,7 @@ class PairEvidence(NamedTuple):
     pair : ndarray of int, shape (n,)
         Row of the operator of each observation.
     weight : ndarray, shape (n,)
-        Robust weight u, 0 to 1.
+        Robust weight u, 0 to 1.25.
     square : ndarray, shape (n,)
         Squared length of the residual vector over the variance of the noise of a component: 2 on average
         where the noise is as assumed. NaN where it is not known. See `normalised_squares`.
@@ -180,7 +179,7 @@ def flags_of_pairs(evidence: PairEvidence) -> NDArray[np.int16]:
     judged = np.isfinite(excess)
     worth = np.where(judged, evidence.worth, 0.0)
     excess = np.where(judged, excess, 0.0) * worth
-    counts = evidence.weight >= _LEAST_WEIGHT
+    counts = evidence.weight >= LEAST_WEIGHT
     unknown = MISSIONS.index("other")
     for p, (begin, end) in enumerate(
         zip(evidence.offsets[:-1].tolist(), evidence.offsets[1:].tolist(), strict=True)

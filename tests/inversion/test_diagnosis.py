@@ -83,10 +83,10 @@ def test_the_curve_reaches_a_given_lambda() -> None:
     assert np.isfinite(found.smoothing["evidence"]).all()
 
 
-def test_outliers_have_no_weight_and_noise_is_as_assumed() -> None:
+def test_outliers_have_hardly_any_weight_and_noise_is_as_assumed() -> None:
     pairs = make(1500, outliers=40)
     table = itslive.diagnose(pairs, InversionSettings(outliers="none")).pairs
-    assert (table["weight"].iloc[:40] == 0).all()
+    assert (table["weight"].iloc[:40] < 0.1).all()
     assert table["weight"].iloc[40:].median() > 0.8
     truth = 300 / pairs.span + 3
     inner = slice(40, None)

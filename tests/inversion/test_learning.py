@@ -22,7 +22,6 @@ from itslive_core.inversion.learning.error_bands import component_variances
 from itslive_core.inversion.learning.evidence import Evidence, Prior
 from itslive_core.inversion.learning.hyperparameters import Hyperparameters, Scale
 from itslive_core.inversion.learning.noise_model import (
-    FREEDOM,
     Images,
     give_credit,
     image_correlation,
@@ -34,6 +33,7 @@ from itslive_core.observations.missions import MISSIONS, TRUST
 from itslive_core.observations.time_grid import SpanOperator, TimeGrid
 from itslive_core.support.constants import DAYS_PER_YEAR as YEAR
 from itslive_core.support.constants import MONTHS_PER_YEAR as MONTHS
+from itslive_core.support.student import FREEDOM
 from tests.bands.full_matrices import inverse_of
 from tests.inversion.full_system import border_matrix
 from tests.simulate import image_noise, network

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from itslive_core.inversion.learning.noise_model import FREEDOM
 from itslive_core.inversion.learning.solver import LearningSolver
 from itslive_core.inversion.solver import (
     NO_FREEDOM,
@@ -20,6 +19,7 @@ from itslive_core.inversion.solver import (
 )
 from itslive_core.observations.missions import MISSIONS
 from itslive_core.observations.time_grid import TimeGrid
+from itslive_core.support.student import FREEDOM
 from tests.inversion.full_system import FullSystem, border_matrix
 from tests.simulate import image_noise
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -139,6 +140,27 @@ def test_band_solver_equals_the_oracle(interval: float, order: int, robust: bool
     np.testing.assert_allclose(fast.robust_weights, slow.robust_weights, atol=1e-9)
     assert (fast.status == SOLVED).all()
     assert (fast.passes > 0).all() if robust else (fast.passes == 0).all()
+
+
+@pytest.mark.parametrize("smoothing", [30.0, "evidence", "gcv"])
+def test_robust_estimates_scale_and_turn_with_the_data(smoothing: float | str) -> None:
+    """Units and axes are no part of the rule: neither its scale nor where it ends depends on them."""
+    batch, options = make_batch(3, 12.0), SolveOptions(2, smoothing, robust=True, uncertainty=True)  # type: ignore[arg-type]
+    plain = BandedSolver().solve(batch, options)
+    for factor in (0.1, 10.0):
+        scaled = replace(batch, vx=factor * batch.vx, vy=factor * batch.vy)
+        found = BandedSolver().solve(scaled, options)
+        np.testing.assert_array_equal(found.passes, plain.passes)
+        np.testing.assert_allclose(found.values, factor * plain.values, rtol=1e-7, atol=1e-7)
+        np.testing.assert_allclose(found.std, factor * plain.std, rtol=1e-7)
+    c, s = np.cos(0.7), np.sin(0.7)
+    turned = replace(batch, vx=c * batch.vx - s * batch.vy, vy=s * batch.vx + c * batch.vy)
+    if smoothing == 30.0:  # the criteria take each component by itself
+        found = BandedSolver().solve(turned, options)
+        np.testing.assert_array_equal(found.passes, plain.passes)
+        x, y = plain.values[:, 0], plain.values[:, 1]
+        np.testing.assert_allclose(found.values[:, 0], c * x - s * y, rtol=1e-9, atol=1e-9)
+        np.testing.assert_allclose(found.values[:, 1], s * x + c * y, rtol=1e-9, atol=1e-9)
 
 
 @pytest.mark.parametrize("kind", ["evidence", "gcv"])

@@ -33,7 +33,7 @@ def funnel_rows(diagnosis: Diagnosis) -> list[tuple[str, int, int, str]]:
     silent = int((step_of(diagnosis.pairs) == NO_WEIGHT).sum())
     if silent:
         left = int((diagnosis.pairs["rejected_by"] == "").sum())
-        why = "so far from the estimate that the robust fit does not count them"
+        why = "so far from the estimate that the robust fit gives them less than 1 % of a weight"
         rows.append((NO_WEIGHT, left - silent, silent, why))
     return rows
 

@@ -1,20 +1,15 @@
 """What residuals say of the noise: its size in each mission, and how pairs that share an image correlate.
 
-The noise of pair j of mission m is a Student t of `FREEDOM` degrees of freedom in both components at once, of
-the scale
+The noise of pair j of mission m is a Student t in both components at once, of the scale
 
     sigma_j^2 = scale_m^2 (formal_j^2 + floor_m^2 + (jitter_m / span_j)^2):
 
-what the formal error says, what it does not know, and an error of the displacement. By the EM algorithm for
-the t distribution (Lange, Little and Taylor, 1989, doi:10.1080/01621459.1989.10478852) a pair has the weight
-
-    u_j = (nu + 2) / (nu + |r_j|^2 / sigma_j^2),
-
-r_j its residual, studentised by the pull that it has on its own fit. No pair is ever thrown away: three that
-agree with each other are heard however far they are from the others. Residuals are shorter than the noise
-because the series follows it; the variance of the fitted mean over each span makes up for that. Scales are
-shrunk towards the common one by a few pairs' worth, and a floor or a jitter is taken only if it improves the
-likelihood.
+what the formal error says, what it does not know, and an error of the displacement. Pairs have the robust
+weights of `itslive_core.support.student`, their residuals studentised by the pull that each has on its own fit.
+No pair is ever thrown away: three that agree with each other are heard however far they are from the others.
+Residuals are shorter than the noise because the series follows it; the variance of the fitted mean over each
+span makes up for that. Scales are shrunk towards the common one by a few pairs' worth, and a floor or a jitter
+is taken only if it improves the likelihood.
 
 Pairs that share an image share its shadows, snow and geolocation. An image is counted once as the earlier
 and once as the later of its pairs, as geolocation errors enter both with opposite signs. With correlation rho
@@ -31,6 +26,7 @@ import numpy as np
 from itslive_core.bands.algebra import FAST
 from itslive_core.support.arrays import median
 from itslive_core.support.compiled import kernel
+from itslive_core.support.student import FREEDOM, student_weight
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -38,10 +34,7 @@ if TYPE_CHECKING:
     from itslive_core.bands.algebra import Inverse
     from itslive_core.bands.spans import Spans
 
-__all__ = ["FREEDOM", "INFORMATION", "Images", "give_credit", "image_correlation", "mission_noise", "trust"]
-
-FREEDOM = 8.0
-"""nu of the noise."""
+__all__ = ["INFORMATION", "Images", "give_credit", "image_correlation", "mission_noise", "trust"]
 
 INFORMATION = (FREEDOM + 2.0) / (FREEDOM + 4.0)
 """What a pair of the scale sigma tells of the mean, over 1 / sigma^2: Fisher's information of a t of two
@@ -80,7 +73,7 @@ def trust(variance: NDArray, pull: NDArray, r: NDArray, u: NDArray) -> None:  # 
     """
     for j in range(len(u)):
         square = r[0, j] * r[0, j] / (1.0 - pull[0, j]) + r[1, j] * r[1, j] / (1.0 - pull[1, j])
-        u[j] = (FREEDOM + 2.0) / (FREEDOM + square / variance[j])
+        u[j] = student_weight(square / variance[j])
 
 
 @kernel(error_model="numpy")

@@ -27,7 +27,6 @@ from itslive_core.inversion.solver import (
     STIFF,
     STIFFEST,
     TOO_FEW,
-    TUKEY_WIDTH,
     BatchResult,
     PixelBatch,
     SolveOptions,
@@ -35,7 +34,7 @@ from itslive_core.inversion.solver import (
 )
 from itslive_core.inversion.torch.feed import Feed
 from itslive_core.inversion.torch.search import Criterion, search
-from itslive_core.support.constants import RAYLEIGH_MEDIAN
+from itslive_core.support.student import COMPONENTS, FREEDOM, ROOT_STEP
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -181,6 +180,8 @@ class _Group:
             choosing=torch.full((rows.pixels,), task.kind != FIXED, device=data.device),
             calm=torch.zeros(rows.pixels, dtype=torch.int32, device=data.device),
             before=data.new_zeros(rows.pixels, rows.cells, 2),
+            typical=rows.median(weights.rsqrt()),
+            scale=data.new_zeros(rows.pixels),
             u=torch.ones_like(weights),
         )
         for turn in range(MAX_PASSES + 1):
@@ -215,7 +216,8 @@ class _Group:
                 now, residual = _refine(rows, w, data, task.order, alpha, factor, now, residual, stiff)
             done = failed | torch.full_like(failed, not task.robust or turn == MAX_PASSES)
             if turn > 0:
-                done |= (now - state.before).abs().amax(dim=(1, 2)) <= MOVE_TOLERANCE
+                moved = (now - state.before).square().sum(dim=2).sqrt().amax(dim=1)
+                done |= moved <= MOVE_TOLERANCE * state.typical * state.scale
             if bool(done.any()):
                 leaving = _Leaving(
                     rows=rows,
@@ -234,7 +236,8 @@ class _Group:
             left = ~done
             rows, kept = rows.keep(left)
             data, weights, residual = data[kept], weights[kept], residual[kept]
-            state = state.keep(left, kept, now[left], _robust_weights(rows, weights, residual))
+            u, scale = _robust_weights(rows, weights, residual)
+            state = state.keep(left, kept, now[left], scale, u)
 
     def _choose(self, state: _State, criterion: Criterion) -> None:
         """Choose lambda again where it has not settled."""
@@ -297,9 +300,11 @@ class _State:
     choosing: Tensor
     calm: Tensor
     before: Tensor
+    typical: Tensor
+    scale: Tensor
     u: Tensor
 
-    def keep(self, pixels: Tensor, pairs: Tensor, before: Tensor, u: Tensor) -> _State:
+    def keep(self, pixels: Tensor, pairs: Tensor, before: Tensor, scale: Tensor, u: Tensor) -> _State:
         return _State(
             numbers=self.numbers[pixels],
             places=self.places[pairs],
@@ -307,6 +312,8 @@ class _State:
             choosing=self.choosing[pixels],
             calm=self.calm[pixels],
             before=before,
+            typical=self.typical[pixels],
+            scale=scale,
             u=u,
         )
 
@@ -325,12 +332,22 @@ class _Leaving:
     residual: Tensor
 
 
-def _robust_weights(rows: SpanRows, weights: Tensor, residual: Tensor) -> Tensor:
-    """Give Tukey's bisquare weights of vector residuals; all 1 where their scale is 0."""
-    m = (weights * (residual**2).sum(dim=1)).sqrt()
-    limit = (TUKEY_WIDTH * rows.median(m) / RAYLEIGH_MEDIAN)[rows.own]
-    u = ((1.0 - (m / limit) ** 2) ** 2).where(m < limit, 0.0)
-    return u.where(limit != 0.0, 1.0)
+def _robust_weights(rows: SpanRows, weights: Tensor, residual: Tensor) -> tuple[Tensor, Tensor]:
+    """Give robust weights, shape (n,), and their scale, (P,): see `itslive_core.support.student.reweight`."""
+    square = weights * (residual**2).sum(dim=1)
+    ones = square.new_ones(len(square))
+    wanted = COMPONENTS / (FREEDOM + COMPONENTS) * rows.total(ones)
+    known = rows.total(ones.where(square > 0.0, 0.0)) > wanted
+    x, moving = square.new_zeros(rows.pixels), known
+    while bool(moving.any()):
+        share = 1.0 / (FREEDOM + square * x[rows.own])
+        left = wanted - x * rows.total(square * share)
+        step = (left / (FREEDOM * rows.total(square * share**2))).where(moving, 0.0)
+        x = x + step
+        moving = step > ROOT_STEP * x
+    scale = x.rsqrt().where(known, 0.0)
+    u = (FREEDOM + COMPONENTS) / (FREEDOM + square * x[rows.own])
+    return u.where(known[rows.own], 1.0), scale
 
 
 def _refine(
