@@ -31,7 +31,7 @@ __all__ = [
     "student_weight",
 ]
 
-FREEDOM = 8.0
+FREEDOM = 6.0
 """nu of the noise."""
 
 COMPONENTS = 2.0
