@@ -22,7 +22,16 @@ from itslive_core.support.constants import DAYS_PER_YEAR
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["ChangeRows", "add_changes", "add_spread", "change_rows", "changes", "fill_changes", "own_diagonals", "spread_of_changes"]
+__all__ = [
+    "ChangeRows",
+    "add_changes",
+    "add_spread",
+    "change_rows",
+    "changes",
+    "fill_changes",
+    "own_diagonals",
+    "spread_of_changes",
+]
 
 _NODES = 4
 """Of the cubic polynomial."""

@@ -26,7 +26,15 @@ if TYPE_CHECKING:
 
     from itslive_core.bands.spans import Spans
 
-__all__ = ["WAVES", "BorderRows", "add_border_variances", "border_moments", "border_rows", "project_border", "take_border"]
+__all__ = [
+    "WAVES",
+    "BorderRows",
+    "add_border_variances",
+    "border_moments",
+    "border_rows",
+    "project_border",
+    "take_border",
+]
 
 WAVES = 4
 """Displacements of a mission: cosine and sine of the year and of half of it."""

@@ -176,7 +176,15 @@ class Evidence:
     """
 
     def __init__(
-        self, spans: Spans, border: BorderRows, size: int, interval: float, order: int, reach: int, *, yearly: bool
+        self,
+        spans: Spans,
+        border: BorderRows,
+        size: int,
+        interval: float,
+        order: int,
+        reach: int,
+        *,
+        yearly: bool,
     ) -> None:
         rows = change_rows(interval, order, size)
         if not yearly or rows.reach == 0:
@@ -188,7 +196,10 @@ class Evidence:
         self._normal, self._work = blank_band(size, width), (blank_band(size, width), blank_band(size, width))
         self._normal.entries[:] = 0.0  # assembly leaves what is behind the last row as it is
         self.inverses: tuple[Inverse, Inverse] = (blank_inverse(size, width), blank_inverse(size, width))
-        self._prior, self._prior_inverse = blank_band(rows.size, rows.reach), blank_inverse(rows.size, rows.reach)
+        self._prior, self._prior_inverse = (
+            blank_band(rows.size, rows.reach),
+            blank_inverse(rows.size, rows.reach),
+        )
         self._columns = np.empty((size, border.size))
         self._known: Known | None = None
 

@@ -200,9 +200,7 @@ class Images(NamedTuple):
 
 
 @kernel(fastmath=FAST, error_model="numpy")
-def _quadratic(
-    inverse: Inverse, row: NDArray, low: int, high: int
-) -> float:  # pragma: no cover - compiled
+def _quadratic(inverse: Inverse, row: NDArray, low: int, high: int) -> float:  # pragma: no cover - compiled
     """Give a'Z a for a row that is 0 outside the cells low .. high, which the band holds."""
     z, width, total = inverse.entries, inverse.width, 0.0
     full = 2 * width + 1
@@ -300,7 +298,9 @@ def image_correlation(
 
 
 @kernel(error_model="numpy")
-def give_credit(images: Images, u: NDArray, rho: float, credit: NDArray) -> None:  # pragma: no cover - compiled
+def give_credit(
+    images: Images, u: NDArray, rho: float, credit: NDArray
+) -> None:  # pragma: no cover - compiled
     """Write each pair's credit: the share of an independent pair that it is worth.
 
     Parameters

@@ -360,7 +360,10 @@ class PixelLearner:
             across = slice(1, 2) if self.account.axes else slice(0, 2)
             self.season_variance = min(
                 _resized(
-                    self.season_variance, self.expected_season, square[across, season], variance[across, season]
+                    self.season_variance,
+                    self.expected_season,
+                    square[across, season],
+                    variance[across, season],
                 ),
                 self.most_season,
             )
@@ -408,7 +411,13 @@ class PixelLearner:
             )  # fmt: skip
             if turn in _CORRELATED:
                 self.correlation = image_correlation(
-                    self._images, pairs.spans, self.evidence.inverses, residual, alone, learnt.variance, learnt.u
+                    self._images,
+                    pairs.spans,
+                    self.evidence.inverses,
+                    residual,
+                    alone,
+                    learnt.variance,
+                    learnt.u,
                 )
         else:
             common = float((learnt.u * energy / pairs.formal).sum() / len(energy))

@@ -123,9 +123,7 @@ class _Pixel:
             jitter=learnt.jitter[p],
         )
         account = Account.of(options, self.grid.interval)
-        self.learner = PixelLearner(
-            observed, self.size, options, account, self.here, reach=self.parts - 1
-        )
+        self.learner = PixelLearner(observed, self.size, options, account, self.here, reach=self.parts - 1)
 
     def solve(self) -> bool:
         """Estimate the pixel and write what was found; False if its equations cannot be solved."""

@@ -21,7 +21,16 @@ if TYPE_CHECKING:
 
 __all__ = ["Start", "cross_season", "grid_of_starts"]
 
-_TRIED = (-5.0, -4.0), (-5.0, 2.0), (-5.0, 8.0), (-1.0, -4.0), (-1.0, 2.0), (3.0, -4.0), (3.0, 2.0), (7.0, 0.0)
+_TRIED = (
+    (-5.0, -4.0),
+    (-5.0, 2.0),
+    (-5.0, 8.0),
+    (-1.0, -4.0),
+    (-1.0, 2.0),
+    (3.0, -4.0),
+    (3.0, 2.0),
+    (7.0, 0.0),
+)
 """Levels and yearly levels that are tried, relative to those expected, in logarithms of a precision: a smooth
 series does not depend on the second."""
 _STILL = 7.0, 8.0
