@@ -23,7 +23,7 @@ import numpy as np
 
 from itslive_core.errors import SettingsError
 from itslive_core.filters.rejections import reject
-from itslive_core.inversion.evidence import pair_flags
+from itslive_core.inversion.judged_pairs import pair_flags
 from itslive_core.inversion.prepare import solve_pixels
 from itslive_core.inversion.settings import InversionSettings
 from itslive_core.inversion.solver import FAILED, NO_FREEDOM, SOLVED, TOO_FEW, needed_pairs

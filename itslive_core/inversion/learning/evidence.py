@@ -95,7 +95,8 @@ class Posterior:
     @property
     def roots(self) -> NDArray[np.float64]:
         """L with L L' the covariance of b, shape (2, K, K)."""
-        return np.linalg.cholesky(self.covariance)
+        roots: NDArray[np.float64] = np.linalg.cholesky(self.covariance)
+        return roots
 
 
 class Spread(NamedTuple):

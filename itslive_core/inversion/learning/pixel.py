@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from itslive_core.bands.span_variance import span_variances
 from itslive_core.bands.assembly import predict
+from itslive_core.bands.span_variance import span_variances
 from itslive_core.inversion.learning.border import add_border_variances, border_rows, take_border
 from itslive_core.inversion.learning.cross_validation import CrossValidation
 from itslive_core.inversion.learning.evidence import Evidence, Posterior, Prior, Spread
