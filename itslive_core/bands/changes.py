@@ -1,12 +1,14 @@
 """The prior of how a series changes, in band storage, compiled: what changes, and what does not repeat.
 
-x = D_k v are the changes of a series of M cells, differences of order k. Two things are held small: each change
-by itself, with the precision ``own_i``; and what it differs from the change a year before, with ``yearly_i``:
+x = D_k v are the changes of a series of M cells, differences of order k. Two things are held small: each
+change by itself, with the precision ``own_i``; and what it differs from the change a year before, with
+``yearly_i``:
 
     Q = diag(own) + C' diag(yearly) C,      P = D_k' Q D_k,      (C x)_i = x_i - x(one year before i).
 
-What repeats every year is free of the second part. A year is no whole number of cells: the change a year before
-is taken between cells by Lagrange's cubic polynomial. In the first year there is nothing to compare with.
+What repeats every year is free of the second part. A year is no whole number of cells: the change a year
+before is taken between cells by Lagrange's cubic polynomial. In the first year there is nothing to compare
+with.
 """
 
 from __future__ import annotations
@@ -92,7 +94,7 @@ def change_rows(interval: float, order: int, cells: int) -> ChangeRows:
 
 
 def changes(rows: ChangeRows, v: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Form D_k v and C D_k v, 0 where there is no year before; v has the shape (..., M), both (..., M - k)."""
+    """Form D_k v and C D_k v, 0 without a year before, both of the shape (..., M - k); v has (..., M)."""
     size = rows.size
     x = sum(c * v[..., i : i + size] for i, c in enumerate(rows.own))
     against = np.zeros_like(x)
@@ -105,7 +107,7 @@ def changes(rows: ChangeRows, v: NDArray[np.float64]) -> tuple[NDArray[np.float6
 
 @kernel()
 def _row(rows: ChangeRows, at: NDArray, values: NDArray) -> int:  # pragma: no cover - compiled
-    """Write a row of C D_k: cells relative to the change that it belongs to, and values; give their number."""
+    """Write a row of C D_k: cells relative to the change it belongs to, and values; give their number."""
     own, before, lag, _ = rows
     k, n = len(own), len(before)
     for i in range(n + k - 1):

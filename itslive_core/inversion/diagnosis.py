@@ -3,8 +3,8 @@
 The residual of pair j is d_j - sum_k A_jk v_k, turned into the direction in which the estimate flows over the
 span of that pair (positive: the pair reads faster than the estimate) and the direction across it.
 
-The resolution matrix R = N^-1 A'WA, with N = A'WA + (lambda / h^k)^2 D'D or what was learnt instead of the latter, along
-the axis along which the series changes most, says what the estimate sees of a
+The resolution matrix R = N^-1 A'WA, with N = A'WA + (lambda / h^k)^2 D'D or what was learnt instead of the
+latter, along the axis along which the series changes most, says what the estimate sees of a
 true series v: its expectation is R v. R_ii is the weight that cell i gets in its own estimate, so h / R_ii is
 the time over which the estimate there averages: h where the data tell each cell from its neighbours, more
 where the smoothness fills in; its trace is the effective number of parameters (Hastie and Tibshirani, 1990,
@@ -63,16 +63,16 @@ class Diagnosis:
     pairs : pandas.DataFrame
         One row for every pair, kept or not: ``start, end, mid`` (datetime64, UTC), ``span`` [d], ``mission``,
         ``vx, vy`` [m/yr]; ``rejected_by``, the filter that took it, empty where it is used; and for used
-        pairs, else NaN: ``weight`` (u of the robust fit, 0 to 1; to 1.25 of Student's t), ``sigma`` (assumed standard error of a
-        component [m/yr]), ``residual`` along the local flow and ``residual_across`` [m/yr], ``normalised``
-        (length of the residual over sigma; its median is 1.18 where the noise is as assumed, and 1.23 where that
-        is Student's: `smoothing` "auto", or anything learnt).
+        pairs, else NaN: ``weight`` (u of the robust fit, 0 to 1; to 1.25 of Student's t), ``sigma`` (assumed
+        standard error of a component [m/yr]), ``residual`` along the local flow and ``residual_across``
+        [m/yr], ``normalised`` (length of the residual over sigma; its median is 1.18 where the noise is as
+        assumed, and 1.23 where that is Student's: `smoothing` "auto", or anything learnt).
     missions : pandas.DataFrame
         By mission: ``n_used, n_rejected``; ``noise_scale``, ``floor`` [m/yr] and ``jitter`` [m] of its noise;
         ``offset, offset_std`` along the flow [m/yr],
         NaN for the reference and where not estimated; ``median_residual`` and
-        ``spread`` of the residuals along the flow [m/yr]; ``season``, the amplitude of its seasonal displacement
-        [m], NaN where not estimated.
+        ``spread`` of the residuals along the flow [m/yr]; ``season``, the amplitude of its seasonal
+        displacement [m], NaN where not estimated.
     span_classes : pandas.DataFrame
         By class of span, ``low`` to ``high`` [d]: ``n`` used pairs, ``median_residual`` along the flow and
         ``mad``, the median absolute deviation from it [m/yr].

@@ -1,4 +1,4 @@
-"""The used pairs as an inversion judged them: less what missions add, with their noise and what they are worth."""
+"""The used pairs as an inversion judged them: less what missions add, their noise, and their worth."""
 
 from __future__ import annotations
 
@@ -75,8 +75,8 @@ def judged_pairs(
 def pair_flags(result: BatchResult, shared: SharedPairs, used: Observations) -> NDArray[np.int16]:
     """Judge the pairs behind the estimates of P pixels, see `itslive_core.series.quality.flags_of_pairs`.
 
-    Residuals are those left by the series and by what missions add. The noise is the learnt one; where nothing
-    was learnt, it is that of the formal errors, of the size of the residuals.
+    Residuals are those left by the series and by what missions add. The noise is the learnt one; where
+    nothing was learnt, it is that of the formal errors, of the size of the residuals.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""What was learnt at a solved pixel as the prior of its series: the criteria for other levels, and what it resolves.
+"""What was learnt at a solved pixel, as the prior of its series: the criteria for other levels, its resolution.
 
 All else is held as the estimate left it: weights, what missions add, axes, tails, and the part that repeats.
 """
@@ -77,7 +77,7 @@ class LearntPrior:
         cos, sin = np.cos(learnt.axis[0]), np.sin(learnt.axis[0])
         values = np.stack([cos * judged.vx + sin * judged.vy, cos * judged.vy - sin * judged.vx])
         trust = result.robust_weights * judged.worth
-        # lambda of change i stands at cell i + 1, in the units of weights of mean 1 and of cells of the series.
+        # lambda of change i stands at cell i + 1, for weights of mean 1 and cells of the series.
         at = groups[np.arange(1, size - order + 1)]
         scale = np.mean(1.0 / judged.variance) / (parts * interval ** (2 * order))
         own, yearly = learnt.profile[0, at] ** 2 * scale, np.nan_to_num(learnt.yearly[0, at]) ** 2 * scale

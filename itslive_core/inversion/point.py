@@ -96,9 +96,9 @@ def learnt_attributes(result: BatchResult) -> dict[str, Any]:
 
     ``noise_scale``, ``noise_floor`` [m/yr], ``noise_jitter`` [m], ``mission_offset_vx``,
     ``mission_offset_vy`` and their standard deviations [m/yr] are JSON objects with one number for each
-    mission; so is ``mission_season``, the amplitude of its seasonal displacement [m]. ``image_correlation`` is the
-    correlation of the noise of pairs that share an image, ``smoothing_yearly`` lambda of what changes from year to
-    year (the geometric mean; NaN where that is not looked at).
+    mission; so is ``mission_season``, the amplitude of its seasonal displacement [m]. ``image_correlation``
+    is the correlation of the noise of pairs that share an image, ``smoothing_yearly`` lambda of what changes
+    from year to year (the geometric mean; NaN where that is not looked at).
     """
     learnt = result.learnt
     if learnt is None:
@@ -134,8 +134,8 @@ def season_amplitude(season: NDArray[np.float64]) -> NDArray[np.float64]:
     Returns
     -------
     ndarray, shape (missions,)
-        Root of twice the mean square distance from its mean place [m], which is the amplitude of a plain wave;
-        NaN where it is not estimated.
+        Root of twice the mean square distance from its mean place [m], which is the amplitude of a plain
+        wave; NaN where it is not estimated.
     """
     amplitude: NDArray[np.float64] = np.sqrt((season**2).sum(axis=(0, 2)))
     return np.where(amplitude > 0.0, amplitude, np.nan)

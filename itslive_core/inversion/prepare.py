@@ -160,8 +160,8 @@ def solve_pixels(
 def finer_cells(shared: SharedPairs, settings: InversionSettings) -> tuple[SpanOperator | None, int]:
     """Give the cells in which an automatic estimate is made, where those of the series are longer.
 
-    Means of long cells then are those of a series of short ones, with their covariance: what a pair says depends
-    on where it lies inside a cell.
+    Means of long cells then are those of a series of short ones, with their covariance: what a pair says
+    depends on where it lies inside a cell.
     """
     parts = math.ceil(settings.interval / _LONGEST_CELL - 1e-9)
     if settings.smoothing != "auto" or settings.couples_pixels or parts <= 1:

@@ -28,7 +28,7 @@ __all__ = ["effective_resolution", "own_shares"]
 
 
 def own_shares(normal: Band, inverse: Inverse) -> NDArray[np.float64]:
-    """Give the diagonal of N^-1 A'WA, shape (M,), from A'WA and the selected inverse in bands of one width."""
+    """Give the diagonal of N^-1 A'WA, shape (M,), from A'WA and the inverse in bands of one width."""
     size, width = normal.size, normal.width
     stride, full = width + 1 + PAD, 2 * width + 1
     data = normal.entries[: size * stride].reshape(size, stride)

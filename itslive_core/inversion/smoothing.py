@@ -31,8 +31,8 @@ def smoothing_curve(
 ) -> xr.Dataset:
     """Evaluate evidence and generalised cross-validation over a range of lambda.
 
-    All else is held as the estimate with these settings leaves it: weights, noise, what missions add, the shape of
-    a smoothing that changes in time, and the part that repeats every year.
+    All else is held as the estimate with these settings leaves it: weights, noise, what missions add, the
+    shape of a smoothing that changes in time, and the part that repeats every year.
 
     Parameters
     ----------

@@ -252,7 +252,8 @@ TRUTHS = {
 def test_chosen_smoothing_is_near_the_best(criterion: str, worst: float, mean: float) -> None:
     """On each truth lambda is within a factor 3 of the best constant one, and the error near its error.
 
-    The evidence, and with it auto, is up to 45 % off where the truth is far smoother than the prior (a Gaussian surge).
+    The evidence, and with it auto, is up to 45 % off where the truth is far smoother than the prior (a
+    Gaussian surge).
     """
     ratios, free = [], []
     for truth in TRUTHS.values():

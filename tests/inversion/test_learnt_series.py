@@ -55,7 +55,7 @@ def observe(
     seed: int, n: int, truth: Callable[[np.ndarray], np.ndarray] = seasonal, *, offset: float = 0.0,
     scales: dict[str, float] = SCALES, shares: tuple[float, ...] = (0.4, 0.4, 0.2), student: bool = False,
 ) -> ImagePairs:  # fmt: skip
-    """Observe a truth, with normal noise or Student's; S1 is off by ``offset`` in vx and -0.5 of that in vy."""
+    """Observe a truth with normal or Student's noise; S1 is off by ``offset`` in vx, -0.5 of it in vy."""
     rng = np.random.default_rng([seed, n])
     start, end = network(rng, n, longest=200)
     mission = rng.choice(list(scales), n, p=shares)
@@ -173,7 +173,7 @@ def test_the_band_is_wider_far_from_the_reference() -> None:
     assert np.mean(late) < np.mean(early) - 0.05
 
 
-# ------------------------------------------------------------------------------- what is not the motion of ice
+# ------------------------------------------------------------------------------ what is not the motion of ice
 
 
 def shadowed(

@@ -23,8 +23,8 @@ class Account:
     cross_validated : bool
         lambda is that of least generalised cross-validation.
     noise : bool
-        The noise of each mission, and the correlation of pairs that share an image, are learnt; else one factor
-        of the formal variances.
+        The noise of each mission, and the correlation of pairs that share an image, are learnt; else one
+        factor of the formal variances.
     robust : bool
         Noise is a Student t.
     offsets, season : bool
@@ -54,8 +54,8 @@ class Account:
     def of(cls, options: SolveOptions, interval: float) -> Account:
         """Read options, for cells of some days.
 
-        The whole account belongs to ``smoothing="auto"``. With a given lambda, or one of highest evidence, the
-        objective is that of the plain penalty, and only what is asked for is learnt beside it.
+        The whole account belongs to ``smoothing="auto"``. With a given lambda, or one of highest evidence,
+        the objective is that of the plain penalty, and only what is asked for is learnt beside it.
         """
         whole = options.smoothing == "auto" and not options.plain
         level = None

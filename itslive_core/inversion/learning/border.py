@@ -5,9 +5,9 @@ displacements [m]: shadows, snow and the state of the surface move what a satell
 
     s_1 cos t + s_2 sin t + s_3 cos 2t + s_4 sin 2t,      t the time of the year in radians,
 
-so that a pair reads the difference of its two dates over its span: g_j is that of the four waves, in 1/yr. What
-pairs of a year show of it is next to nothing, what those of weeks show is much. Both have normal priors of mean
-0, and are unknowns beside the series.
+so that a pair reads the difference of its two dates over its span: g_j is that of the four waves, in 1/yr.
+What pairs of a year show of it is next to nothing, what those of weeks show is much. Both have normal priors
+of mean 0, and are unknowns beside the series.
 """
 
 from __future__ import annotations

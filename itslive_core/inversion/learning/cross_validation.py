@@ -5,12 +5,11 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from itslive_core.bands.algebra import Band
 from itslive_core.inversion.search import Problem, SmoothingRule, search
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
 
     from itslive_core.inversion.learning.evidence import Known

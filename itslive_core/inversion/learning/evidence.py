@@ -2,13 +2,14 @@
 
 Both components of the velocity, turned into two axes, have the same data matrix and priors that differ by one
 factor. With W the weights 1 / sigma^2 of the pairs, times trust and credit, B the unknowns beside the series
-(`border`) with the prior variances T, P the precision of the series (`itslive_core.bands.changes`), and for each
-axis N = A'WA + gamma P, H = N^-1 A'WB, S = B'WB + T^-1 - (A'WB)'H:
+(`border`) with the prior variances T, P the precision of the series (`itslive_core.bands.changes`), and for
+each axis N = A'WA + gamma P, H = N^-1 A'WB, S = B'WB + T^-1 - (A'WB)'H:
 
     -2 log p = sum_axes [ d'Wd - g'N^-1 g - t'S^-1 t + log |N| + log |S| + log |T| - log |gamma Q| ],
 
-g = A'Wd, t = B'Wd - (A'WB)'N^-1 g, up to a constant: what the prior leaves free, a polynomial of order k - 1, has
-a flat one. Mean and covariance of b are S^-1 t and S^-1; those of the series N^-1 g - H b and N^-1 + H S^-1 H'.
+g = A'Wd, t = B'Wd - (A'WB)'N^-1 g, up to a constant: what the prior leaves free, a polynomial of order k -
+1, has a flat one. Mean and covariance of b are S^-1 t and S^-1; those of the series N^-1 g - H b and N^-1 +
+H S^-1 H'.
 """
 
 from __future__ import annotations
@@ -95,8 +96,7 @@ class Posterior:
     @property
     def roots(self) -> NDArray[np.float64]:
         """L with L L' the covariance of b, shape (2, K, K)."""
-        roots: NDArray[np.float64] = np.linalg.cholesky(self.covariance)
-        return roots
+        return np.asarray(np.linalg.cholesky(self.covariance), dtype=np.float64)
 
 
 class Spread(NamedTuple):

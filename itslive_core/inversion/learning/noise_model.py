@@ -5,15 +5,16 @@ the scale
 
     sigma_j^2 = scale_m^2 (formal_j^2 + floor_m^2 + (jitter_m / span_j)^2):
 
-what the formal error says, what it does not know, and an error of the displacement. By the EM algorithm for the t
-distribution (Lange, Little and Taylor, 1989, doi:10.1080/01621459.1989.10478852) a pair has the weight
+what the formal error says, what it does not know, and an error of the displacement. By the EM algorithm for
+the t distribution (Lange, Little and Taylor, 1989, doi:10.1080/01621459.1989.10478852) a pair has the weight
 
     u_j = (nu + 2) / (nu + |r_j|^2 / sigma_j^2),
 
-r_j its residual, studentised by the pull that it has on its own fit. No pair is ever thrown away: three that agree
-with each other are heard however far they are from the others. Residuals are shorter than the noise because the
-series follows it; the variance of the fitted mean over each span makes up for that. Scales are shrunk towards the
-common one by a few pairs' worth, and a floor or a jitter is taken only if it improves the likelihood.
+r_j its residual, studentised by the pull that it has on its own fit. No pair is ever thrown away: three that
+agree with each other are heard however far they are from the others. Residuals are shorter than the noise
+because the series follows it; the variance of the fitted mean over each span makes up for that. Scales are
+shrunk towards the common one by a few pairs' worth, and a floor or a jitter is taken only if it improves the
+likelihood.
 
 Pairs that share an image share its shadows, snow and geolocation. An image is counted once as the earlier
 and once as the later of its pairs, as geolocation errors enter both with opposite signs. With correlation rho
@@ -181,16 +182,16 @@ class Images(NamedTuple):
     Parameters
     ----------
     first, second : ndarray of int64, shape (n,)
-        Numbers of the earlier and of the later image of each pair, below `count`.
+        Numbers of the earlier and of the later image of each pair, below `number`.
     order : ndarray of int64, shape (2, n)
         Pairs in the order of their earlier, and of their later images.
-    count : int
+    number : int
     """
 
     first: NDArray
     second: NDArray
     order: NDArray
-    count: int
+    number: int
 
     @classmethod
     def of(cls, first: NDArray[np.int64], second: NDArray[np.int64], count: int) -> Images:
@@ -229,8 +230,8 @@ def image_correlation(
     """Estimate the correlation of the noise of two pairs that share an image, less one standard error.
 
     The expected mean product of the normalised errors of all such couples, over their mean square; both
-    components. An error is the residual and what the fit may be off, so that E[e_i e_j] = r_i r_j + a_i' Z a_j:
-    without the second term what pairs share and the series follows would not be seen.
+    components. An error is the residual and what the fit may be off, so that E[e_i e_j] = r_i r_j + a_i' Z
+    a_j: without the second term what pairs share and the series follows would not be seen.
 
     Parameters
     ----------
@@ -313,7 +314,7 @@ def give_credit(
     credit : ndarray, shape (n,)
         Receives 1 / (1 + rho (pairs with which the first image is shared + the same of the second)).
     """
-    members = np.zeros(images.count)
+    members = np.zeros(images.number)
     for j in range(len(u)):
         members[images.first[j]] += u[j]
         members[images.second[j]] += u[j]
