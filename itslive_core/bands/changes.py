@@ -94,7 +94,7 @@ def change_rows(interval: float, order: int, cells: int) -> ChangeRows:
 
 
 def changes(rows: ChangeRows, v: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Form D_k v and C D_k v, 0 without a year before; v has the shape (..., M), both (..., M - k)."""
+    """Form D_k v and C D_k v, 0 without a year before, both of the shape (..., M - k); v has (..., M)."""
     size = rows.size
     x = sum(c * v[..., i : i + size] for i, c in enumerate(rows.own))
     against = np.zeros_like(x)
@@ -107,7 +107,7 @@ def changes(rows: ChangeRows, v: NDArray[np.float64]) -> tuple[NDArray[np.float6
 
 @kernel()
 def _row(rows: ChangeRows, at: NDArray, values: NDArray) -> int:  # pragma: no cover - compiled
-    """Write a row of C D_k: cells relative to its change, and values; give their number."""
+    """Write a row of C D_k: cells relative to the change it belongs to, and values; give their number."""
     own, before, lag, _ = rows
     k, n = len(own), len(before)
     for i in range(n + k - 1):

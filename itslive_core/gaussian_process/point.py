@@ -5,7 +5,7 @@ Along and across the median flow, each with its own hyperparameters (`itslive_co
     y_i = sum_k A_ik v_k + offset of the mission + noise,      v = level + trend + season + roughness.
 
 A averages cells over spans (`itslive_core.observations.time_grid`). The noise has two parts. That of a pair
-is Student-t with 8 degrees of freedom, in both components at once; its scale is the formal error and a floor,
+is Student-t with 6 degrees of freedom, in both components at once; its scale is the formal error and a floor,
 times a factor of the mission. What fluctuates from cell to cell and is seen by all pairs of these days alike
 is noise too: images share shadows, snow and geolocation, and ice does not jump to and fro within days. Level
 and offsets are integrated out under normal priors, offsets shrunk towards 0. The hyperparameters maximise

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from itslive_core.estimator import PixelEstimates
-from itslive_core.inversion.evidence import pair_flags
+from itslive_core.inversion.judged_pairs import pair_flags
 from itslive_core.inversion.prepare import filter_block, solve_blocks
 from itslive_core.inversion.solver import NO_FREEDOM, SOLVED
 from itslive_core.series import speed_and_std
@@ -55,7 +55,7 @@ def estimates_of(result: BatchResult, used: NDArray[np.int64], flags: NDArray[np
     used : ndarray of int, shape (P,)
         Number of used pairs.
     flags : ndarray of int16, shape (P, M)
-        What is known of them, from `itslive_core.inversion.evidence.pair_flags`.
+        What is known of them, from `itslive_core.inversion.judged_pairs.pair_flags`.
     """
     vx, vy = result.values[:, 0], result.values[:, 1]
     known = result.std.shape[2] > 0

@@ -3,7 +3,8 @@
 The residual of pair j is d_j - sum_k A_jk v_k, turned into the direction in which the estimate flows over the
 span of that pair (positive: the pair reads faster than the estimate) and the direction across it.
 
-The resolution matrix R = N^-1 A'WA, with N = A'WA + (lambda / h^k)^2 D'D, says what the estimate sees of a
+The resolution matrix R = N^-1 A'WA, with N = A'WA + (lambda / h^k)^2 D'D or what was learnt instead of the
+latter, along the axis along which the series changes most, says what the estimate sees of a
 true series v: its expectation is R v. R_ii is the weight that cell i gets in its own estimate, so h / R_ii is
 the time over which the estimate there averages: h where the data tell each cell from its neighbours, more
 where the smoothness fills in; its trace is the effective number of parameters (Hastie and Tibshirani, 1990,
@@ -18,18 +19,18 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from itslive_core.bands.algebra import PAD, blank_band, blank_inverse, factorise, selected_inverse
-from itslive_core.bands.assembly import assemble
-from itslive_core.bands.penalty import Penalty, add_penalty
-from itslive_core.bands.spans import Spans
 from itslive_core.filters.outliers import SPAN_CLASSES
 from itslive_core.filters.rejections import explain_rejections
-from itslive_core.inversion.point import PointSolution, series_of, solve_point
+from itslive_core.inversion.judged_pairs import judged_pairs
+from itslive_core.inversion.learnt_prior import LearntPrior
+from itslive_core.inversion.point import PointSolution, season_amplitude, series_of, solve_point
+from itslive_core.inversion.resolution import effective_resolution
 from itslive_core.inversion.settings import InversionSettings
-from itslive_core.inversion.smoothing import criteria_at, final_weights, penalty_shape
+from itslive_core.inversion.smoothing import criteria_at, final_weights
 from itslive_core.inversion.solver import smoothing_limits
+from itslive_core.observations.batches import Observations
 from itslive_core.observations.missions import MISSIONS
-from itslive_core.support.constants import MAD_TO_STD
+from itslive_core.support.constants import DAYS_PER_YEAR, MAD_TO_STD
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -38,9 +39,8 @@ if TYPE_CHECKING:
 
     from itslive_core.observations.pairs import ImagePairs
     from itslive_core.observations.selection import PairSelection
-    from itslive_core.observations.time_grid import SpanOperator
 
-__all__ = ["Diagnosis", "diagnose", "effective_resolution"]
+__all__ = ["Diagnosis", "diagnose"]
 
 _CURVE_POINTS = (12, 40)
 """Fewest and most values of lambda at which the criteria are evaluated."""
@@ -58,19 +58,21 @@ class Diagnosis:
         The estimate, as `itslive_core.invert` returns it.
     smoothing : xarray.Dataset
         The criteria over lambda at the final robust weights, as `itslive_core.smoothing_curve` returns them;
-        attributes ``smoothing_used``, and ``criterion``, which chose it: auto (the larger of both choices),
+        attributes ``smoothing_used``, and ``criterion``, which chose it: auto or
         evidence, gcv, or given. Without values where there is no estimate.
     pairs : pandas.DataFrame
         One row for every pair, kept or not: ``start, end, mid`` (datetime64, UTC), ``span`` [d], ``mission``,
         ``vx, vy`` [m/yr]; ``rejected_by``, the filter that took it, empty where it is used; and for used
-        pairs, else NaN: ``weight`` (u of the robust fit, 0 to 1), ``sigma`` (assumed standard error of a
-        component [m/yr]), ``residual`` along the local flow and ``residual_across`` [m/yr], ``normalised``
-        (length of the residual over sigma; its median is 1.18 where the noise is as assumed).
+        pairs, else NaN: ``weight`` (u of the robust fit, 0 to 1; to 1.25 of Student's t), ``sigma`` (assumed
+        standard error of a component [m/yr]), ``residual`` along the local flow and ``residual_across``
+        [m/yr], ``normalised`` (length of the residual over sigma; its median is 1.18 where the noise is as
+        assumed, and 1.23 where that is Student's: `smoothing` "auto", or anything learnt).
     missions : pandas.DataFrame
         By mission: ``n_used, n_rejected``; ``noise_scale``, ``floor`` [m/yr] and ``jitter`` [m] of its noise;
         ``offset, offset_std`` along the flow [m/yr],
         NaN for the reference and where not estimated; ``median_residual`` and
-        ``spread`` of the residuals along the flow [m/yr].
+        ``spread`` of the residuals along the flow [m/yr]; ``season``, the amplitude of its seasonal
+        displacement [m], NaN where not estimated.
     span_classes : pandas.DataFrame
         By class of span, ``low`` to ``high`` [d]: ``n`` used pairs, ``median_residual`` along the flow and
         ``mad``, the median absolute deviation from it [m/yr].
@@ -171,89 +173,43 @@ def diagnose(
     )
 
 
-def effective_resolution(
-    operator: SpanOperator,
-    weights: NDArray[np.float64],
-    derivative: int,
-    smoothing: float,
-    shape: NDArray[np.float64] | None = None,
-) -> NDArray[np.float64]:
-    """Give the time over which the estimate of each cell averages, h / R_ii with R = N^-1 A'WA.
-
-    Parameters
-    ----------
-    operator : SpanOperator
-        n pairs on M cells.
-    weights : ndarray, shape (n,)
-        Weights of the pairs, robust ones included.
-    derivative : {1, 2}
-        k.
-    smoothing : float
-        lambda > 0.
-    shape : ndarray, shape (M - k,), optional
-        Factor of the penalty at each difference; default 1.
-
-    Returns
-    -------
-    ndarray, shape (M,)
-        [d]; at least h. NaN in cells that no pair overlaps, or if N cannot be factorised.
-    """
-    size, interval = operator.grid.size, operator.grid.interval
-    width = max(derivative, operator.bandwidth)
-    stride, full = width + 1 + PAD, 2 * width + 1
-    normal = blank_band(size, width)
-    nothing = np.zeros(len(operator))
-    assemble(Spans(*operator.columns), weights, nothing, nothing, normal, np.empty((2, size)))
-    data = normal.entries[: size * stride].reshape(size, stride)[:, : width + 1].copy()
-    shape = np.ones(size) if shape is None else shape
-    add_penalty(normal, Penalty(derivative, (smoothing / interval**derivative) ** 2, shape))
-    if not factorise(normal):
-        return np.full(size, np.nan)
-    inverse = blank_inverse(size, width)
-    inverse.entries[:] = 0.0  # beyond the last row nothing is written
-    selected_inverse(normal, inverse)
-    # Both matrices are symmetric and A'WA ends with the band: each product counts for two rows.
-    product = inverse.entries[: size * full].reshape(size, full)[:, width:] * data
-    own = product.sum(axis=1)
-    for offset in range(1, min(width, size - 1) + 1):
-        own[offset:] += product[: size - offset, offset]
-    seen = operator.overlaps() > 0
-    share = np.where(seen & (own > 0), np.minimum(own, 1.0), np.nan)
-    return interval / share
-
-
 def _candidates(used: ImagePairs, settings: InversionSettings, smoothing: float) -> NDArray[np.float64]:
     """Choose where to look at the criteria: what is searched and the lambda in use, coarser on long axes."""
     low, high = smoothing_limits(settings.derivative, settings.interval)
     low, high = min(low, smoothing), max(high, smoothing)
     size = (used.end.max() - used.start.min()) / settings.interval
-    width = used.span.max() / settings.interval
+    width = max(used.span.max(), DAYS_PER_YEAR) / settings.interval
     count = int(np.clip(_CURVE_COST / (size * width**2 + 1.0), *_CURVE_POINTS))
     return np.geomspace(low, high, count)
 
 
 def _fit(solution: PointSolution) -> _Fit:
     """Compare the used pairs with their estimate."""
-    used, result, operator = solution.pairs, solution.result, solution.shared.operator
-    n, learnt = len(used), result.learnt
-    weights = final_weights(solution)
+    used, result, operator, settings = (
+        solution.pairs,
+        solution.result,
+        solution.shared.operator,
+        solution.settings,
+    )
+    n, grid = len(used), operator.grid
+    judged = judged_pairs(
+        result, solution.shared, Observations.at_point(used.vx, used.vy), weights=settings.weights
+    )
     # Cells that no used pair overlaps are NaN, and never read.
     mean_x, mean_y = (operator.apply(np.nan_to_num(v)) for v in result.values[0])
-    rx, ry = used.vx - mean_x, used.vy - mean_y
-    if learnt is not None:
-        rx, ry = np.array([rx, ry]) - learnt.offset[0][:, solution.shared.mission]
-    resolution = effective_resolution(
-        operator, weights, solution.settings.derivative, float(result.smoothing[0]), penalty_shape(solution)
-    )
-    if learnt is not None:
-        sigma = learnt.sigma
+    rx, ry = judged.vx - mean_x, judged.vy - mean_y
+    variance = judged.variance
+    if judged.scaled:
+        resolution = LearntPrior.of(solution).resolution(grid.size, grid.interval)
+        resolution[operator.overlaps() == 0] = np.nan
     else:
-        left = result.robust_weights.sum() - np.nansum(operator.grid.interval / resolution)
-        variance = np.sum(weights * (rx**2 + ry**2)) / (2 * left) if left > 0 else np.nan
-        plain = np.divide(
-            weights, result.robust_weights, out=np.full(n, np.nan), where=result.robust_weights > 0
-        )
-        sigma = np.sqrt(variance / plain)
+        smoothing = float(result.smoothing[0])
+        resolution = effective_resolution(operator, final_weights(solution), settings.derivative, smoothing)
+        u = result.robust_weights
+        left = u.sum() - np.nansum(grid.interval / resolution)
+        common = np.sum(u / variance * (rx**2 + ry**2)) / (2 * left) if left > 0 else np.nan
+        variance = np.where(u > 0, common * variance, np.nan)
+    sigma = np.sqrt(variance)
     speed = np.hypot(mean_x, mean_y)
     flows = speed > 0
     ex = np.divide(mean_x, speed, out=np.ones(n), where=flows)
@@ -319,10 +275,10 @@ def _by_mission(table: pd.DataFrame, solution: PointSolution) -> pd.DataFrame:
     for m, name in enumerate(MISSIONS):
         here = mission == name
         if here.any():
-            scale, floor, jitter, offset, error = 1.0, 0.0, 0.0, np.nan, np.nan
+            scale, floor, jitter, offset, error, season = 1.0, 0.0, 0.0, np.nan, np.nan, np.nan
             if learnt is not None:
                 scale, floor = float(learnt.scale[0, m]), float(learnt.floor[0, m])
-                jitter = float(learnt.jitter[0, m])
+                jitter, season = float(learnt.jitter[0, m]), float(season_amplitude(learnt.season[0])[m])
                 error = float(np.hypot(*(flow * learnt.offset_std[0, :, m])))
                 offset = float(flow @ learnt.offset[0, :, m]) if np.isfinite(error) else np.nan
             median, mad = _middle(residual[here])
@@ -336,10 +292,11 @@ def _by_mission(table: pd.DataFrame, solution: PointSolution) -> pd.DataFrame:
                 "offset_std": error,
                 "median_residual": median,
                 "spread": MAD_TO_STD * mad,
+                "season": season,
             }
     columns = [
         "n_used", "n_rejected", "noise_scale", "floor", "jitter", "offset", "offset_std",
-        "median_residual", "spread",
+        "median_residual", "spread", "season",
     ]  # fmt: skip
     return pd.DataFrame.from_dict(rows, orient="index", columns=columns).rename_axis("mission")
 

@@ -15,6 +15,7 @@ band under independent noise.
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +23,7 @@ import numpy as np
 
 from itslive_core.errors import SettingsError
 from itslive_core.filters.rejections import reject
-from itslive_core.inversion.evidence import pair_flags
+from itslive_core.inversion.judged_pairs import pair_flags
 from itslive_core.inversion.prepare import solve_pixels
 from itslive_core.inversion.settings import InversionSettings
 from itslive_core.inversion.solver import FAILED, NO_FREEDOM, SOLVED, TOO_FEW, needed_pairs
@@ -44,7 +45,15 @@ if TYPE_CHECKING:
     from itslive_core.observations.selection import PairSelection
     from itslive_core.settings import Settings
 
-__all__ = ["PointSolution", "invert", "reason_for", "series_of", "solve_point", "use_pairs"]
+__all__ = [
+    "PointSolution",
+    "invert",
+    "reason_for",
+    "season_amplitude",
+    "series_of",
+    "solve_point",
+    "use_pairs",
+]
 
 
 def use_pairs(pairs: ImagePairs, settings: Settings, selection: PairSelection | None = None) -> ImagePairs:
@@ -87,7 +96,9 @@ def learnt_attributes(result: BatchResult) -> dict[str, Any]:
 
     ``noise_scale``, ``noise_floor`` [m/yr], ``noise_jitter`` [m], ``mission_offset_vx``,
     ``mission_offset_vy`` and their standard deviations [m/yr] are JSON objects with one number for each
-    mission; ``image_correlation`` is the correlation of the noise of pairs that share an image.
+    mission; so is ``mission_season``, the amplitude of its seasonal displacement [m]. ``image_correlation``
+    is the correlation of the noise of pairs that share an image, ``smoothing_yearly`` lambda of what changes
+    from year to year (the geometric mean; NaN where that is not looked at).
     """
     learnt = result.learnt
     if learnt is None:
@@ -107,7 +118,32 @@ def learnt_attributes(result: BatchResult) -> dict[str, Any]:
         "mission_offset_vy": by_mission(active[1]),
         "mission_offset_vx_std": by_mission(learnt.offset_std[0, 0]),
         "mission_offset_vy_std": by_mission(learnt.offset_std[0, 1]),
+        "mission_season": by_mission(season_amplitude(learnt.season[0])),
+        "smoothing_yearly": _geometric_mean(learnt.yearly[0]),
     }
+
+
+def season_amplitude(season: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Give how far each mission sees the surface swing with the season.
+
+    Parameters
+    ----------
+    season : ndarray, shape (2, missions, 4)
+        As in `itslive_core.inversion.solver.Learnt`.
+
+    Returns
+    -------
+    ndarray, shape (missions,)
+        Root of twice the mean square distance from its mean place [m], which is the amplitude of a plain
+        wave; NaN where it is not estimated.
+    """
+    amplitude: NDArray[np.float64] = np.sqrt((season**2).sum(axis=(0, 2)))
+    return np.where(amplitude > 0.0, amplitude, np.nan)
+
+
+def _geometric_mean(values: NDArray[np.float64]) -> float:
+    known = values[values > 0.0]
+    return float(np.exp(np.log(known).mean())) if known.size else math.nan
 
 
 def invert(

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 __all__ = [
     "entered_weights",
     "filter_block",
+    "finer_cells",
     "pixels_at_once",
     "solve_blocks",
     "solve_options",
@@ -151,12 +152,12 @@ def solve_pixels(
     noise = NoiseInputs(variance, shared.mission, shared.first_image, shared.second_image, shared.images)
     weights = weights_of(variance, offsets)
     options = solve_options(settings)
-    fine, parts = _finer(shared, settings)
+    fine, parts = finer_cells(shared, settings)
     batch = PixelBatch(shared.operator, shared.span_id, offsets, pair, vx, vy, weights, noise, fine, parts)
     return solver_for(settings.device, options, batch).solve(batch, options)
 
 
-def _finer(shared: SharedPairs, settings: InversionSettings) -> tuple[SpanOperator | None, int]:
+def finer_cells(shared: SharedPairs, settings: InversionSettings) -> tuple[SpanOperator | None, int]:
     """Give the cells in which an automatic estimate is made, where those of the series are longer.
 
     Means of long cells then are those of a series of short ones, with their covariance: what a pair says

@@ -54,7 +54,7 @@ class InversionSettings(Limits):
     weights : {"none", "span", "error"}
         w: all 1; ~ span^2, which fits displacements; ~ 1 / formal error^2.
     robust : bool
-        Reweight by Student's t with 8 degrees of freedom, so that outliers lose their pull.
+        Reweight by Student's t with 6 degrees of freedom, so that outliers lose their pull.
     outliers : {"none", "auto"}
         ``"auto"`` rejects long pairs that locked on something that does not move.
     uncertainty : bool

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xarray as xr
 
-from itslive_core.bands.algebra import blank_band, blank_inverse
+from itslive_core.bands.algebra import blank_band
 from itslive_core.bands.assembly import assemble
 from itslive_core.bands.spans import Spans
 from itslive_core.errors import SelectionError
+from itslive_core.inversion.learnt_prior import LearntPrior
 from itslive_core.inversion.point import PointSolution, solve_point
-from itslive_core.inversion.prepare import entered_weights
-from itslive_core.inversion.search import EVIDENCE, GCV, Problem, criterion
+from itslive_core.inversion.prepare import entered_weights, solve_options
+from itslive_core.inversion.search import EVIDENCE, GCV, Problem, SmoothingRule, criterion
 from itslive_core.inversion.settings import InversionSettings
 from itslive_core.inversion.solver import NO_FREEDOM, SOLVED, needed_pairs, smoothing_limits
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
     from itslive_core.observations.pairs import ImagePairs
 
-__all__ = ["criteria_at", "final_weights", "penalty_shape", "smoothing_curve"]
+__all__ = ["criteria_at", "final_weights", "smoothing_curve"]
 
 
 def smoothing_curve(
@@ -30,8 +31,8 @@ def smoothing_curve(
 ) -> xr.Dataset:
     """Evaluate evidence and generalised cross-validation over a range of lambda.
 
-    All else is held as the estimate with these settings leaves it: robust weights, noise, offsets, and the
-    shape of a smoothing that changes in time.
+    All else is held as the estimate with these settings leaves it: weights, noise, what missions add, the
+    shape of a smoothing that changes in time, and the part that repeats every year.
 
     Parameters
     ----------
@@ -75,51 +76,43 @@ def final_weights(solution: PointSolution) -> NDArray[np.float64]:
     )  # fmt: skip
 
 
-def penalty_shape(solution: PointSolution) -> NDArray[np.float64]:
-    """Give the factor of the penalty at each difference, shape (M - k,), of geometric mean 1."""
-    size, order = solution.shared.grid.size, solution.settings.derivative
-    learnt = solution.result.learnt
-    if learnt is None:
-        return np.ones(size - order)
-    return (learnt.profile[0, 1 : size - order + 1] / solution.result.smoothing[0]) ** 2
-
-
 def criteria_at(solution: PointSolution, smoothing: ArrayLike | None = None) -> xr.Dataset:
     """Evaluate both criteria at a solved pixel; see `smoothing_curve`."""
-    settings, pairs, result = solution.settings, solution.pairs, solution.result
-    order, grid, a = settings.derivative, solution.shared.grid, solution.shared.operator
-    vx, vy = pairs.vx, pairs.vy
-    count = result.robust_weights.sum()
-    if result.learnt is not None:
-        offset = result.learnt.offset[0][:, solution.shared.mission]
-        vx, vy = vx - offset[0], vy - offset[1]
-        count = (result.robust_weights * result.learnt.credit).sum()
-    w = final_weights(solution)
-    size, width = grid.size, max(order, a.bandwidth)
-    normal, work, inverse = blank_band(size, width), blank_band(size, width), blank_inverse(size, width)
-    rhs, solved = np.empty((2, size)), np.empty((2, size))
-    assemble(Spans(*a.columns), w, vx, vy, normal, rhs)
-    squares = float(np.sum(w * vx**2)), float(np.sum(w * vy**2))
+    settings = solution.settings
     if smoothing is None:
-        smoothing = np.geomspace(*smoothing_limits(order, settings.interval), 40)
+        smoothing = np.geomspace(*smoothing_limits(settings.derivative, settings.interval), 40)
     candidates = np.atleast_1d(np.asarray(smoothing, dtype=np.float64))
-    shape = np.ascontiguousarray(penalty_shape(solution))
-    curves: dict[str, list[float]] = {}
-    for name, kind in (("evidence", EVIDENCE), ("gcv", GCV)):
-        problem = Problem(
-            kind, normal, work, inverse, rhs, solved, squares, float(count), order, settings.interval**order,
-            shape,
-        )  # fmt: skip
-        curves[name] = [criterion(problem, float(x)) for x in np.log10(candidates)]
+    if solution.result.learnt is None:
+        evidence, gcv = _plain_criteria(solution, candidates)
+    else:
+        prior = LearntPrior.of(solution)
+        evidence = [prior.evidence_at(float(x)) for x in candidates]
+        gcv = [prior.gcv_at(float(x)) for x in candidates]
     return xr.Dataset(
         {
-            "evidence": ("smoothing", curves["evidence"], {"long_name": "-2 log evidence + constant"}),
-            "gcv": (
-                "smoothing",
-                curves["gcv"],
-                {"long_name": "n log generalised cross-validation + constant"},
-            ),
+            "evidence": ("smoothing", evidence, {"long_name": "-2 log evidence + constant"}),
+            "gcv": ("smoothing", gcv, {"long_name": "n log generalised cross-validation + constant"}),
         },
         coords={"smoothing": ("smoothing", candidates, {"long_name": "lambda"})},
-        attrs={"smoothing_used": float(result.smoothing[0])},
+        attrs={"smoothing_used": float(solution.result.smoothing[0])},
     )
+
+
+def _plain_criteria(
+    solution: PointSolution, candidates: NDArray[np.float64]
+) -> tuple[list[float], list[float]]:
+    """Evaluate both criteria of the plain penalty."""
+    settings, pairs, a = solution.settings, solution.pairs, solution.shared.operator
+    order, size = settings.derivative, a.grid.size
+    w = final_weights(solution)
+    normal, rhs = blank_band(size, max(order, a.bandwidth)), np.empty((2, size))
+    assemble(Spans(*a.columns), w, pairs.vx, pairs.vy, normal, rhs)
+    squares = float(np.sum(w * pairs.vx**2)), float(np.sum(w * pairs.vy**2))
+    rule = SmoothingRule.of(solve_options(settings), settings.interval)
+    problem = Problem.of(rule, normal, rhs, np.ones(size - order))
+    problem = problem._replace(squares=squares, n=float(solution.result.robust_weights.sum()))
+    evidence, gcv = (
+        [criterion(problem._replace(kind=kind), float(x)) for x in np.log10(candidates)]
+        for kind in (EVIDENCE, GCV)
+    )
+    return evidence, gcv

@@ -27,7 +27,7 @@ import numpy as np
 
 from itslive_core.bands.spans import Spans
 from itslive_core.errors import ItsliveError
-from itslive_core.inversion.evidence import pair_flags
+from itslive_core.inversion.judged_pairs import judged_pairs, pair_flags
 from itslive_core.inversion.prepare import entered_weights, filter_block, solve_blocks
 from itslive_core.inversion.solver import NO_FREEDOM, SOLVED, observations_of
 from itslive_core.neighbours.coupled import TOLERANCE, CoupledPixels
@@ -139,9 +139,8 @@ def fit_blocks(
         weights = entered_weights(settings.weights, result, shared, offsets, pair)
         learnt = result.learnt
         if learnt is not None:
-            pixel = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))
-            vx = vx - learnt.offset[pixel, 0, shared.mission[pair]]
-            vy = vy - learnt.offset[pixel, 1, shared.mission[pair]]
+            judged = judged_pairs(result, shared, own)
+            vx, vy = judged.vx, judged.vy
             learnt = replace(learnt, credit=np.empty(0), sigma=np.empty(0))
         # The weights are all that is needed of each observation from here on, and nothing of other blocks.
         kept = {name: getattr(result, name).copy() for name in ("values", "std", "count", "covered")}

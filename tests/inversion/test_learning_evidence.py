@@ -60,8 +60,8 @@ class Case:
         b = border_matrix(start, end, mission, [S1, L8_9] if border != "none" else [], seasons)
         full = tuple(
             FullSystem.of(
-                op.to_dense(), b, weights, values[axis], factor * prior.own, factor * prior.yearly, prior.border,
-                interval=interval, order=order,
+                op.to_dense(), b, weights, values[axis], factor * prior.own, factor * prior.yearly,
+                prior.border, interval=interval, order=order,
             )
             for axis, factor in enumerate((1.0, prior.stiffer))
         )  # fmt: skip
@@ -139,7 +139,7 @@ def test_spread_of_the_changes(name: str) -> None:
 
 @of_all_cases
 def test_gradient_is_the_slope_of_the_evidence(name: str) -> None:
-    """What the hyperparameters are improved by, against differences of -2 log of the posterior probability."""
+    """What hyperparameters are improved by, against differences of -2 log of the probability."""
     case = Case.make(**CASES[name])
     hyper, spread = case.hyper, case.evidence.spread(case.prior, case.posterior)
     slope = np.zeros(len(hyper.theta))

@@ -131,7 +131,8 @@ class Rebuilt:
         self.along, self.across = (
             FullSystem.of(
                 op.to_dense()[:, self.own], np.empty((len(w), 0)), w, data[axis],
-                (factor * lam / interval**k) ** 2 * precision, (factor * yearly / interval**k) ** 2 * precision,
+                (factor * lam / interval**k) ** 2 * precision,
+                (factor * yearly / interval**k) ** 2 * precision,
                 np.empty(0), interval=interval, order=k,
             )
             for axis, factor in enumerate((1.0, learnt.stiffer[0]))

@@ -14,6 +14,7 @@ from itslive_core import ImagePairs, InversionSettings
 from itslive_core.inversion.dense import DenseSolver
 from itslive_core.inversion.point import solve_point
 from itslive_core.inversion.solver import PixelBatch, SolveOptions
+from itslive_core.observations.missions import MISSIONS
 from itslive_core.observations.time_grid import TimeGrid
 from tests.simulate import network, simulate
 
@@ -52,15 +53,17 @@ TRUTHS = {
 
 def observe(
     seed: int, n: int, truth: Callable[[np.ndarray], np.ndarray] = seasonal, *, offset: float = 0.0,
-    scales: dict[str, float] = SCALES, shares: tuple[float, ...] = (0.4, 0.4, 0.2),
+    scales: dict[str, float] = SCALES, shares: tuple[float, ...] = (0.4, 0.4, 0.2), student: bool = False,
 ) -> ImagePairs:  # fmt: skip
-    """Observe a truth; S1 is off by ``offset`` in vx and half of that, downwards, in vy."""
+    """Observe a truth with normal or Student's noise; S1 is off by ``offset`` in vx, -0.5 of it in vy."""
     rng = np.random.default_rng([seed, n])
     start, end = network(rng, n, longest=200)
     mission = rng.choice(list(scales), n, p=shares)
     mean = simulate(truth, start, end)
     error = formal_error(end - start)
     noise = error * np.array([scales[m] for m in mission]) * rng.normal(size=(2, n))
+    if student:
+        noise /= np.sqrt(rng.chisquare(8.0, n) / 8.0)
     off = offset * (mission == "S1")
     return ImagePairs.from_arrays(
         start, end, mean.vx + off + noise[0], mean.vy - 0.5 * off + noise[1],
@@ -86,13 +89,16 @@ def of_mission(ds: xr.Dataset, name: str, mission: str) -> float:
 
 
 def test_noise_of_each_mission_is_found() -> None:
-    found = []
-    for seed in range(8):
-        ds = itslive.invert(observe(seed, 800), AUTO)
-        assert set(json.loads(ds.attrs["noise_scale"])) == set(SCALES)
-        found.append([of_mission(ds, "noise_scale", m) for m in SCALES])
-    np.testing.assert_allclose(np.mean(found, axis=0), list(SCALES.values()), rtol=0.05)
-    np.testing.assert_allclose(found, np.tile(list(SCALES.values()), (8, 1)), rtol=0.2)
+    """The scale of a Student t: of normal noise it is a tenth smaller."""
+    for student, ratio in ((True, 1.0), (False, 0.9)):
+        found = []
+        for seed in range(6):
+            ds = itslive.invert(observe(seed, 800, student=student), replace(AUTO, uncertainty=False))
+            assert set(json.loads(ds.attrs["noise_scale"])) == set(SCALES)
+            found.append([of_mission(ds, "noise_scale", m) for m in SCALES])
+        expected = ratio * np.array(list(SCALES.values()))
+        np.testing.assert_allclose(np.mean(found, axis=0), expected, rtol=0.05)
+        np.testing.assert_allclose(found, np.tile(expected, (6, 1)), rtol=0.2)
 
 
 def test_noise_that_is_learnt_weighs_missions_as_they_deserve() -> None:
@@ -154,7 +160,7 @@ def test_offsets_do_not_need_robust_passes() -> None:
 
 def test_the_band_is_wider_far_from_the_reference() -> None:
     """Where only a mission with an offset is at hand, the error of the offset is part of the band."""
-    settings = replace(FORMAL, smoothing=5000.0)
+    settings = replace(FORMAL, smoothing=5000.0, noise="learnt")
     early, late = [], []
     for seed in range(4):
         pairs = observe(seed, 500, scales={"S1": 1.0, "S2": 1.0}, shares=(0.5, 0.5))
@@ -165,6 +171,57 @@ def test_the_band_is_wider_far_from_the_reference() -> None:
         late.append(np.nanmedian(ratio[-25:]))
     assert np.mean(early) > 1.1
     assert np.mean(late) < np.mean(early) - 0.05
+
+
+# ------------------------------------------------------------------------------ what is not the motion of ice
+
+
+def shadowed(
+    seed: int, truth: Callable[[np.ndarray], np.ndarray], metres: float, *, n: int = 500, angle: float = 0.6
+) -> ImagePairs:
+    """Observe a truth; S2 sees it swing by some metres with the season, in a direction of its own."""
+    rng = np.random.default_rng([seed, 17])
+    start, end = network(rng, n, longest=200)
+    mission = rng.choice(["S2", "L8_9"], n)
+    mean, error = simulate(truth, start, end), formal_error(end - start)
+    swing = np.cos(2 * np.pi * end / YEAR) - np.cos(2 * np.pi * start / YEAR)
+    seen = metres * (mission == "S2") * swing * YEAR / (end - start)
+    noise = error * rng.normal(size=(2, n))
+    return ImagePairs.from_arrays(
+        start, end, mean.vx + np.cos(angle) * seen + noise[0], mean.vy + np.sin(angle) * seen + noise[1],
+        vx_error=error, vy_error=error, mission=mission,
+    )  # fmt: skip
+
+
+def test_rock_with_a_seasonal_shadow_stays_still() -> None:
+    """What one mission sees swing, and the other does not, is no motion of the ice."""
+    moved, inside = [], []
+    for seed in range(4):
+        pairs = shadowed(seed, lambda t: 0.0 * t, 1.0)
+        ds = itslive.invert(pairs, AUTO)
+        plain = itslive.invert(pairs, FORMAL)
+        moved.append([np.sqrt(np.nanmean(x["vx"].values ** 2 + x["vy"].values ** 2)) for x in (ds, plain)])
+        learnt = solve_point(pairs, AUTO).result.learnt
+        assert learnt is not None
+        swing = learnt.season[0, :, MISSIONS.index("S2"), 0]
+        assert np.hypot(*swing) > 0.3  # half of it may as well be noise
+        inside.append(coverage(ds, lambda t: 0.0 * t))
+    assert np.mean(inside) >= 0.92
+    still, plain_still = np.mean(moved, axis=0)
+    assert still < 1.5
+    assert still < 0.75 * plain_still
+
+
+def test_a_season_of_the_ice_is_found_beside_a_shadow() -> None:
+    """Both missions see the ice hurry."""
+    for metres in (0.0, 1.0):
+        for seed in range(3):
+            ds = itslive.invert(shadowed(seed, seasonal, metres), AUTO)
+            t = true_mean(seasonal, ds) - 300.0
+            ok = np.isfinite(ds["vx"].values)
+            found = float(np.polyfit(t[ok], ds["vx"].values[ok], 1)[0])
+            assert found == pytest.approx(1.0, abs=0.12)
+            assert coverage(ds, seasonal) >= 0.92
 
 
 # --------------------------------------------------------------------------------------------- shared images
@@ -211,13 +268,7 @@ def coverage(ds: xr.Dataset, truth: Callable[[np.ndarray], np.ndarray]) -> float
     return float(np.mean(np.concatenate(inside)))
 
 
-@pytest.mark.parametrize(
-    "opposite",
-    [
-        False,
-        True,
-    ],
-)
+@pytest.mark.parametrize("opposite", [False, True])
 def test_bands_hold_where_pairs_share_images(opposite: bool) -> None:
     """Bands that take pairs for independent hold far less."""
     learnt, formal, rho = [], [], []
@@ -230,7 +281,7 @@ def test_bands_hold_where_pairs_share_images(opposite: bool) -> None:
             rho.append(ds.attrs["image_correlation"])
             formal.append(coverage(itslive.invert(pairs, FORMAL), truth))
     assert 0.02 <= np.mean(rho) <= 0.17
-    assert 0.93 <= np.mean(learnt) <= 0.98
+    assert np.mean(learnt) >= 0.92
     assert np.mean(formal) <= 0.88
 
 
@@ -243,7 +294,7 @@ def test_independent_pairs_keep_their_credit() -> None:
         rho.append(ds.attrs["image_correlation"])
         learnt.append(coverage(ds, truth))
     assert np.mean(rho) < 0.005
-    assert 0.90 <= np.mean(learnt) <= 0.98
+    assert np.mean(learnt) >= 0.92
 
 
 # ------------------------------------------------------------------------------------------------ smoothing
@@ -283,27 +334,24 @@ def test_a_surge_is_smoothed_less_than_the_rest() -> None:
 
 
 def test_automatic_smoothing_is_near_the_best_constant_one() -> None:
+    """Or better, where a series repeats or is smoother at some times than at others."""
     candidates = [
-        replace(CONSTANT, smoothing=x, noise="learnt", offsets="mission") for x in np.geomspace(10, 3e5, 12)
+        replace(CONSTANT, smoothing=x, noise="learnt", offsets="mission") for x in np.geomspace(10, 3e5, 8)
     ]
-    ratio = []
+    ratio = {}
     for name in TRUTHS:
-        auto, constant, *rest = compare(
-            name, replace(AUTO, uncertainty=False), CONSTANT, *candidates, seeds=5
-        ).T
-        best = np.min(rest, axis=0)
-        ratio.append([np.mean(auto / best), np.mean(constant / best)])
-    assert np.max(ratio) <= 1.35
-    varying, constant = np.mean(ratio, axis=0)
-    assert varying <= 1.1
-    assert constant <= 1.15
+        auto, *rest = compare(name, replace(AUTO, uncertainty=False), *candidates, seeds=4).T
+        ratio[name] = np.mean(auto) / np.mean(np.min(rest, axis=0))
+    assert max(ratio.values()) <= 1.5
+    assert np.mean(list(ratio.values())) <= 1.0
+    assert all(ratio[name] <= 0.9 for name in ("seasonal", "surge", "sharp season"))
 
 
-@pytest.mark.parametrize("name", ["seasonal", "accelerating", "sharp season", "surge"])
+@pytest.mark.parametrize("name", ["seasonal", "accelerating", "surge"])
 def test_the_interval_leaves_the_smoothness_as_it_is(name: str) -> None:
     """lambda goes with the square root of the interval, and the series changes by less than its error."""
     pairs = observe(4, 800, TRUTHS[name], scales=ONE, shares=(1.0,))
-    series = {h: itslive.invert(pairs, replace(AUTO, interval=h)) for h in (6.0, 12.0, 24.0)}
+    series = {h: itslive.invert(pairs, replace(AUTO, interval=h)) for h in (6.0, 12.0, 24.0, 60.0)}
     usual = series[12.0]
 
     def on_cells(h: float, common: float) -> dict[float, float]:
@@ -312,13 +360,12 @@ def test_the_interval_leaves_the_smoothness_as_it_is(name: str) -> None:
         )
         return {c: float(series[h]["vx"].values[cell == c].mean()) for c in np.unique(cell)}
 
-    for h in (6.0, 24.0):
+    for h, most in ((6.0, 1.5), (24.0, 0.02), (60.0, 0.02)):
         common = max(h, 12.0)
         one, other = on_cells(h, common), on_cells(12.0, common)
-        change = np.array([one[c] - other[c] for c in one if c in other])
-        rms = float(np.sqrt(np.nanmean(change**2)))
-        if name in ("seasonal", "accelerating") or h < 12:  # cells of 24 days cannot show a sharp event
-            assert rms < 1.5 * float(usual["vx_std"].median())
+        inner = sorted(set(one) & set(other))[1:-1]  # cells at the ends may be longer than the pairs reach
+        change = np.array([one[c] - other[c] for c in inner])
+        assert float(np.sqrt(np.mean(change**2))) < most * float(usual["vx_std"].median())
         chosen = series[h].attrs["smoothing_used"] / usual.attrs["smoothing_used"]
         assert chosen == pytest.approx(np.sqrt(h / 12), rel=0.2)
         freedom = series[h].attrs["effective_degrees_of_freedom"]
@@ -331,17 +378,16 @@ def slow(t: np.ndarray) -> np.ndarray:
 
 
 def test_a_weak_season_is_not_taken_for_noise() -> None:
-    """The evidence is highest for a straight line; cross-validation is sure that there is more."""
-    by_evidence = replace(AUTO, smoothing="evidence", noise="learnt", offsets="mission")
+    """A straight line is no better explanation, though half of it is not seen."""
     ratios, inside = [], []
     for seed in (0, 1, 3, 4):
         pairs = observe(seed, 400, slow)
-        ours, line = itslive.invert(pairs, AUTO), itslive.invert(pairs, by_evidence)
-        assert ours.attrs["smoothing_used"] < 1e4 < 1e5 < line.attrs["smoothing_used"]
+        ours = itslive.invert(pairs, AUTO)
+        line = itslive.invert(pairs, replace(AUTO, smoothing=1e6, noise="learnt", offsets="mission"))
         ratios.append(rmse(ours, slow) / rmse(line, slow))
         inside.append(coverage(ours, slow))
-    assert np.mean(ratios) < 0.9
-    assert np.mean(inside) > 0.75
+    assert np.mean(ratios) < 0.95
+    assert np.mean(inside) >= 0.8  # half of it is not seen
 
 
 # ------------------------------------------------------------------------------------------- a given lambda
@@ -385,13 +431,22 @@ def test_around_a_given_lambda_all_can_be_learnt() -> None:
 
 
 def test_settings_alone_decide_what_is_learnt() -> None:
-    """Automatic lambda with everything else switched off learns nothing else."""
+    """Automatic lambda with everything else switched off learns no noise and no offsets."""
     pairs = observe(7, 300, offset=40.0)
     ds = itslive.invert(pairs, FORMAL)
-    assert json.loads(ds.attrs["noise_scale"]) == {}
-    assert json.loads(ds.attrs["mission_offset_vx"]) == {}
+    for name in ("noise_scale", "mission_offset_vx", "mission_season"):
+        assert json.loads(ds.attrs[name]) == {}
     assert ds.attrs["image_correlation"] == 0
-    plain = itslive.invert(pairs, replace(FORMAL, robust=False))
-    given = itslive.invert(pairs, replace(FORMAL, smoothing=plain.attrs["smoothing_used"], robust=False))
-    np.testing.assert_allclose(plain["vx"], given["vx"], rtol=1e-9)
-    np.testing.assert_allclose(plain["vx_std"], given["vx_std"], rtol=1e-8)
+
+
+@pytest.mark.parametrize("criterion", ["evidence", "gcv"])
+@pytest.mark.parametrize("robust", [True, False])
+def test_a_chosen_lambda_alone_is_the_plain_objective(criterion: str, robust: bool) -> None:
+    pairs = observe(7, 300, offset=40.0)
+    chosen = replace(FORMAL, smoothing=criterion, robust=robust)
+    found = itslive.invert(pairs, chosen)
+    given = itslive.invert(pairs, replace(chosen, smoothing=found.attrs["smoothing_used"]))
+    # Robust weights end where cells hardly move, and the choice of lambda moves them on the way.
+    tolerance = 0.1 if robust else 1e-6
+    for name in ("vx", "vy", "vx_std", "vy_std"):
+        np.testing.assert_allclose(found[name], given[name], rtol=1e-3 * robust + 1e-8, atol=tolerance)

@@ -54,14 +54,17 @@ def mission_table(missions: pd.DataFrame | None) -> str:
             if np.isfinite(row["spread"])
             else "–"
         )
+        season = f"{row['season']:.2g}" if np.isfinite(row["season"]) else "–"
         rows.append(
             f"<tr><th scope='row'>{dot}{escape(MISSION_LABELS[key])}</th><td>{int(row['n_used']):,}</td>"
             f"<td>{int(row['n_rejected']):,}</td><td>{spread}</td>"
-            f"<td>{noise_words(row['noise_scale'], row['floor'], row['jitter'])}</td></tr>"
+            f"<td>{noise_words(row['noise_scale'], row['floor'], row['jitter'])}</td>"
+            f"<td>{season}</td></tr>"
         )
     head = (
         "<tr><th scope='col'>Mission</th><th scope='col'>used</th><th scope='col'>rejected</th>"
-        "<th scope='col'>residual [m/yr]</th><th scope='col'>noise assumed</th></tr>"
+        "<th scope='col'>residual [m/yr]</th><th scope='col'>noise assumed</th>"
+        "<th scope='col'>swings with the season [m]</th></tr>"
     )
     return f"<table class='itslive-table'><thead>{head}</thead><tbody>{''.join(rows)}</tbody></table>"
 

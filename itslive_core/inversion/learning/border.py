@@ -33,6 +33,7 @@ __all__ = [
     "border_moments",
     "border_rows",
     "project_border",
+    "season_waves",
     "take_border",
 ]
 
@@ -96,12 +97,17 @@ def border_rows(
     for m in np.flatnonzero(counts).tolist() if season else ():
         season_at[m] = n
         n += WAVES
+    return BorderRows(mission, offset_at, season_at, season_waves(start, end))
+
+
+def season_waves(start: NDArray[np.float64], end: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Give g of each pair, shape (n, 4): what its velocity reads of displacements with the season [1/yr]."""
     first, last = (2.0 * np.pi / DAYS_PER_YEAR * dates for dates in (start, end))
     years = (end - start) / DAYS_PER_YEAR
     waves = np.empty((len(start), WAVES))
     for k, (wave, pace) in enumerate(((np.cos, 1), (np.sin, 1), (np.cos, 2), (np.sin, 2))):
         waves[:, k] = (wave(pace * last) - wave(pace * first)) / years
-    return BorderRows(mission, offset_at, season_at, waves)
+    return waves
 
 
 @kernel(error_model="numpy")

@@ -4,12 +4,16 @@ The noise of pair j of mission m is a Student t in both components at once, of t
 
     sigma_j^2 = scale_m^2 (formal_j^2 + floor_m^2 + (jitter_m / span_j)^2):
 
-what the formal error says, what it does not know, and an error of the displacement. Pairs have the robust
-weights of `itslive_core.support.student`, their residuals studentised by the pull that each has on its own fit.
-No pair is ever thrown away: three that agree with each other are heard however far they are from the others.
-Residuals are shorter than the noise because the series follows it; the variance of the fitted mean over each
-span makes up for that. Scales are shrunk towards the common one by a few pairs' worth, and a floor or a jitter
-is taken only if it improves the likelihood.
+what the formal error says, what it does not know, and an error of the displacement. By the EM algorithm for
+the t distribution (Lange, Little and Taylor, 1989, doi:10.1080/01621459.1989.10478852) a pair has the weight
+
+    u_j = (nu + 2) / (nu + |r_j|^2 / sigma_j^2),
+
+r_j its residual, studentised by the pull that it has on its own fit. No pair is ever thrown away: three that
+agree with each other are heard however far they are from the others. Residuals are shorter than the noise
+because the series follows it; the variance of the fitted mean over each span makes up for that. Scales are
+shrunk towards the common one by a few pairs' worth, and a floor or a jitter is taken only if it improves the
+likelihood.
 
 Pairs that share an image share its shadows, snow and geolocation. An image is counted once as the earlier
 and once as the later of its pairs, as geolocation errors enter both with opposite signs. With correlation rho
@@ -179,17 +183,16 @@ class Images(NamedTuple):
     Parameters
     ----------
     first, second : ndarray of int64, shape (n,)
-        Numbers of the earlier and of the later image of each pair, below `total`.
+        Numbers of the earlier and of the later image of each pair, below `number`.
     order : ndarray of int64, shape (2, n)
         Pairs in the order of their earlier, and of their later images.
-    total : int
-        Images are numbered below it.
+    number : int
     """
 
     first: NDArray
     second: NDArray
     order: NDArray
-    total: int
+    number: int
 
     @classmethod
     def of(cls, first: NDArray[np.int64], second: NDArray[np.int64], count: int) -> Images:
@@ -312,7 +315,7 @@ def give_credit(
     credit : ndarray, shape (n,)
         Receives 1 / (1 + rho (pairs with which the first image is shared + the same of the second)).
     """
-    members = np.zeros(images.total)
+    members = np.zeros(images.number)
     for j in range(len(u)):
         members[images.first[j]] += u[j]
         members[images.second[j]] += u[j]
