@@ -80,7 +80,7 @@ def test_scale_and_floor_of_each_mission_are_found(seed: int) -> None:
 
 
 def test_normal_noise_has_a_smaller_scale_and_as_much_spread() -> None:
-    """A t of 8 degrees of freedom has a variance of 4/3 of its scale; normal noise lies between."""
+    """A t of 6 degrees of freedom has a variance of 3/2 of its scale; normal noise lies between."""
     rng = np.random.default_rng(12)
     formal = np.full(20_000, 5.0)
     found = Noise.of(formal, np.full(20_000, S2), 5.0 * rng.normal(size=(2, 20_000)))
