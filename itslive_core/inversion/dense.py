@@ -158,14 +158,10 @@ class DenseSolver:
 
 
 def _robust_weights(square: NDArray[np.float64]) -> tuple[NDArray[np.float64], float]:
-    """Return u and s of Student's t by the textbook's iteration, from s that is too large."""
-    if (FREEDOM + 2) * np.count_nonzero(square) <= 2 * len(square):
+    """Return u and s of Student's t, s from the median."""
+    variance = float(np.median(square)) / (FREEDOM * (2 ** (2 / FREEDOM) - 1))
+    if variance == 0.0:
         return np.ones(len(square)), 0.0
-    variance, before = float(square.mean()), np.inf
-    while variance < (1 - 1e-15) * before:
-        before = variance
-        u = (FREEDOM + 2) / (FREEDOM + square / variance)
-        variance = float((u * square).sum() / (2 * len(square)))
     return (FREEDOM + 2) / (FREEDOM + square / variance), float(np.sqrt(variance))
 
 

@@ -6,8 +6,9 @@ doi:10.1080/01621459.1989.10478852) a pair has the weight
 
     u_j = (nu + 2) / (nu + m_j^2 / s^2),
 
-and the scale, where nobody else knows it, is the fixed point of s^2 = sum_j u_j m_j^2 / (2 n). There the
-weights have mean 1. No pair is ever thrown away, and none pulls more than one at sqrt(nu) scales does.
+and the scale, where nobody else knows it, is that of which m^2 has the median that is found: the median of
+m^2 / s^2 is nu (2^(2 / nu) - 1). No pair is ever thrown away, and none pulls more than one at sqrt(nu) scales
+does.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from itslive_core.support.arrays import median
 from itslive_core.support.compiled import kernel
 
 if TYPE_CHECKING:
@@ -25,7 +27,7 @@ __all__ = [
     "COMPONENTS",
     "FREEDOM",
     "LEAST_WEIGHT",
-    "ROOT_STEP",
+    "MEDIAN_SQUARE",
     "reweight",
     "student_scale",
     "student_weight",
@@ -40,8 +42,8 @@ COMPONENTS = 2.0
 LEAST_WEIGHT = 0.01
 """Pairs of less weight, some thirty scales off, do not count where it is told what an estimate rests on."""
 
-ROOT_STEP = 1e-8
-"""A relative step of Newton's method this small leaves an error of its square: rounding."""
+MEDIAN_SQUARE = FREEDOM * (2.0 ** (2.0 / FREEDOM) - 1.0)
+"""Median of |r|^2 / sigma^2: half of them are below x where (1 + x / nu)^(-nu / 2) = 1 / 2."""
 
 
 @kernel(error_model="numpy")
@@ -63,35 +65,14 @@ def student_weight(square: float) -> float:  # pragma: no cover - compiled
 
 @kernel(error_model="numpy")
 def student_scale(squares: NDArray) -> float:  # pragma: no cover - compiled
-    """Give s, the fixed point of s^2 = sum_j u_j m_j^2 / (2 n).
-
-    With x = 1 / s^2 that is sum_j m_j^2 x / (nu + m_j^2 x) = 2 n / (nu + 2), whose left side rises and is
-    concave: from x = 0 Newton's method never oversteps. Each term is at most 1, so there is no x, and s is 0,
-    where no more than a share of 2 / (nu + 2) of the pairs has any residual. For the same reason s is that of
-    the wild pairs where these are more than that share.
+    """Give s from the median of m_j^2, which half of the pairs cannot spoil; 0 if that is 0.
 
     Parameters
     ----------
     squares : ndarray, shape (n,)
         m_j^2.
     """
-    n, count = len(squares), 0
-    for j in range(n):
-        if squares[j] > 0.0:
-            count += 1
-    wanted = COMPONENTS * n / (FREEDOM + COMPONENTS)
-    if count <= wanted:
-        return 0.0
-    x, step = 0.0, np.inf
-    while step > ROOT_STEP * x:
-        total, slope = 0.0, 0.0
-        for j in range(n):
-            share = 1.0 / (FREEDOM + squares[j] * x)
-            total += squares[j] * share
-            slope += squares[j] * share * share
-        step = (wanted - x * total) / (FREEDOM * slope)
-        x += step
-    return 1.0 / np.sqrt(x)
+    return np.sqrt(median(squares) / MEDIAN_SQUARE)
 
 
 @kernel(error_model="numpy")

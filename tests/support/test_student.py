@@ -16,14 +16,10 @@ def squares_of(seed: int, n: int = 400, wild: float = 0.0) -> np.ndarray:
     return m2
 
 
-@pytest.mark.parametrize("wild", [0.0, 0.05, 0.15, 0.19, 0.3])
 @pytest.mark.parametrize("unit", [1e-9, 1.0, 1e9])
-def test_the_scale_is_the_fixed_point(wild: float, unit: float) -> None:
-    m2 = unit * squares_of(1, wild=wild)
-    variance = student_scale(m2) ** 2
-    u = (FREEDOM + COMPONENTS) / (FREEDOM + m2 / variance)
-    assert (u * m2).sum() / (COMPONENTS * len(m2)) == pytest.approx(variance, rel=1e-12)
-    assert u.mean() == pytest.approx(1.0, rel=1e-12)
+def test_the_scale_goes_with_the_data(unit: float) -> None:
+    m2 = squares_of(1)
+    assert student_scale(unit * m2) == pytest.approx(np.sqrt(unit) * student_scale(m2), rel=1e-12)
 
 
 def test_the_scale_of_student_noise_is_found() -> None:
@@ -33,10 +29,10 @@ def test_the_scale_of_student_noise_is_found() -> None:
     assert student_scale(m2) == pytest.approx(3.0, rel=0.01)
 
 
-def test_the_scale_holds_until_a_fifth_is_wild() -> None:
+def test_the_scale_holds_until_half_is_wild() -> None:
     calm = student_scale(squares_of(4))
-    assert student_scale(squares_of(4, wild=0.1)) < 2.0 * calm
-    assert student_scale(squares_of(4, wild=0.3)) > 10.0 * calm
+    assert student_scale(squares_of(4, wild=0.3)) < 2.0 * calm
+    assert student_scale(squares_of(4, wild=0.6)) > 10.0 * calm
 
 
 @pytest.mark.parametrize("share", [0.0, 0.1, 0.2])

@@ -34,7 +34,7 @@ from itslive_core.inversion.solver import (
 )
 from itslive_core.inversion.torch.feed import Feed
 from itslive_core.inversion.torch.search import Criterion, search
-from itslive_core.support.student import COMPONENTS, FREEDOM, ROOT_STEP
+from itslive_core.support.student import COMPONENTS, FREEDOM, MEDIAN_SQUARE
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -335,19 +335,10 @@ class _Leaving:
 def _robust_weights(rows: SpanRows, weights: Tensor, residual: Tensor) -> tuple[Tensor, Tensor]:
     """Give robust weights, shape (n,), and their scale, (P,): see `itslive_core.support.student.reweight`."""
     square = weights * (residual**2).sum(dim=1)
-    ones = square.new_ones(len(square))
-    wanted = COMPONENTS / (FREEDOM + COMPONENTS) * rows.total(ones)
-    known = rows.total(ones.where(square > 0.0, 0.0)) > wanted
-    x, moving = square.new_zeros(rows.pixels), known
-    while bool(moving.any()):
-        share = 1.0 / (FREEDOM + square * x[rows.own])
-        left = wanted - x * rows.total(square * share)
-        step = (left / (FREEDOM * rows.total(square * share**2))).where(moving, 0.0)
-        x = x + step
-        moving = step > ROOT_STEP * x
-    scale = x.rsqrt().where(known, 0.0)
-    u = (FREEDOM + COMPONENTS) / (FREEDOM + square * x[rows.own])
-    return u.where(known[rows.own], 1.0), scale
+    variance = rows.median(square) / MEDIAN_SQUARE
+    known = (variance > 0.0)[rows.own]
+    u = (FREEDOM + COMPONENTS) / (FREEDOM + square / variance.where(variance > 0.0, 1.0)[rows.own])
+    return u.where(known, 1.0), variance.sqrt()
 
 
 def _refine(
