@@ -9,6 +9,7 @@ import numpy as np
 from bokeh.models import HoverTool
 
 from dashboard.colours import step_colour, step_label
+from itslive_core.series.quality import LEAST_WEIGHT
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -17,8 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["NO_WEIGHT", "cross_columns", "cross_hover", "rejected_crosses", "step_of"]
 
 NO_WEIGHT = "no_weight"
-"""Name given to the last step: pairs that passed all filters, and that the robust fit gives no weight."""
-_TINY = 1e-6
+"""Name given to the last step: pairs that passed all filters, and that the robust fit gives next to no weight."""
 
 
 def step_of(pairs: pd.DataFrame) -> NDArray[np.object_]:
@@ -30,7 +30,7 @@ def step_of(pairs: pd.DataFrame) -> NDArray[np.object_]:
         ``Diagnosis.pairs``.
     """
     step = pairs["rejected_by"].to_numpy(dtype=object).copy()
-    step[(step == "") & (pairs["weight"].to_numpy() < _TINY)] = NO_WEIGHT
+    step[(step == "") & (pairs["weight"].to_numpy() < LEAST_WEIGHT)] = NO_WEIGHT
     return step
 
 

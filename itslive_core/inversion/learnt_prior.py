@@ -1,4 +1,4 @@
-"""What was learnt at a solved pixel, as the prior of its series: the criteria for other levels, its resolution.
+"""What was learnt at a solved pixel, as the prior of its series: criteria for other levels, resolution.
 
 All else is held as the estimate left it: weights, what missions add, axes, tails, and the part that repeats.
 """

@@ -27,6 +27,7 @@ __all__ = [
     "EXTRAPOLATED",
     "FEW_PAIRS",
     "FLAGS",
+    "LEAST_WEIGHT",
     "ONE_MISSION",
     "PAIRS_DISAGREE",
     "PairEvidence",
@@ -52,7 +53,7 @@ FEW_PAIRS, ONE_MISSION, PAIRS_DISAGREE, DIRECTION_REVERSED, BELOW_NOISE, EXTRAPO
 
 _FEWEST_PAIRS = 3
 """Of two pairs that differ nobody can tell which one errs."""
-_LEAST_WEIGHT = 0.01
+LEAST_WEIGHT = 0.01
 """Pairs with less robust weight than this do not count as used."""
 _HEAVY_TAILS = 4.0
 """Degrees of freedom of the Student t distribution that the noise of a pair is granted."""
@@ -180,7 +181,7 @@ def flags_of_pairs(evidence: PairEvidence) -> NDArray[np.int16]:
     judged = np.isfinite(excess)
     worth = np.where(judged, evidence.worth, 0.0)
     excess = np.where(judged, excess, 0.0) * worth
-    counts = evidence.weight >= _LEAST_WEIGHT
+    counts = evidence.weight >= LEAST_WEIGHT
     unknown = MISSIONS.index("other")
     for p, (begin, end) in enumerate(
         zip(evidence.offsets[:-1].tolist(), evidence.offsets[1:].tolist(), strict=True)

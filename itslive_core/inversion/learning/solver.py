@@ -4,7 +4,8 @@ One account of the pairs and of the ice, one criterion: the evidence, with weak 
 Pairs have noise of Student's t by mission (`noise_model`), images in common, offsets and seasonal
 displacements of their missions (`border`); the series changes by months and years, repeats itself from year
 to year as far as the pairs show it, changes along one axis more than across, and now and then suddenly
-(`hyperparameters`, `itslive_core.bands.changes`). Error bands count that all of this is learnt (`error_bands`).
+(`hyperparameters`, `itslive_core.bands.changes`). Error bands count that all of this is learnt
+(`error_bands`).
 """
 
 from __future__ import annotations

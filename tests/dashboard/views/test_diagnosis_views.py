@@ -38,6 +38,7 @@ from dashboard.views.rejected import NO_WEIGHT, cross_columns, rejected_crosses
 from dashboard.views.scales import spread_out
 from dashboard.views.series_board import SeriesBoard
 from itslive_core import Diagnosis, ImagePairs, InversionSettings, PairSelection, diagnose
+from itslive_core.series.quality import LEAST_WEIGHT
 from tests import waiting
 
 if TYPE_CHECKING:
@@ -181,7 +182,7 @@ def test_steps_end_with_what_has_no_weight(found):
     assert rows[0][1] == 400
     for (_, kept, *_), (_, after, removed, _) in pairwise(rows):
         assert after == kept - removed
-    silent = (found.pairs["weight"] < 1e-6).sum()
+    silent = (found.pairs["weight"] < LEAST_WEIGHT).sum()
     assert rows[-1][2] == silent > 0
     text = funnel_html(found)
     assert f"−{silent}" in text
@@ -191,7 +192,7 @@ def test_steps_end_with_what_has_no_weight(found):
 
 def test_crosses_are_the_pairs_that_are_not_used(found):
     columns = cross_columns(found.pairs, "vx")
-    out = (found.pairs["rejected_by"] != "") | (found.pairs["weight"] < 1e-6)
+    out = (found.pairs["rejected_by"] != "") | (found.pairs["weight"] < LEAST_WEIGHT)
     assert len(columns["value"]) == out.sum()
     assert set(columns["step"]) == {step_label("span"), step_label(NO_WEIGHT)}
     assert np.allclose(np.sort(columns["value"]), np.sort(found.pairs["vx"][out]))
