@@ -157,7 +157,7 @@ def fit_steps(
     learning.begin()
     learning.improve(_FIRST)
     learning.settle(1)
-    yield replace(_fit(data, learning, turns=1), refined=False)
+    yield replace(_fit(data, learning, turns=2), refined=False)
     learning.improve(_SECOND)
     learning.settle(1)
     for evaluations in _REFINED:

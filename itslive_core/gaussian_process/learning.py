@@ -233,7 +233,6 @@ class Learning:
         self.judge.begin(self.values)
         # Scales are learnt of calm ice first: of a roughness that may jump anywhere they would learn nothing.
         self.judge.calm(np.ones(self.components[0].layout.size - 2))
-        self.settle(1, images=False)
 
     def settle(self, turns: int, *, images: bool = True) -> None:
         """Bring what the pairs are worth up to date."""
