@@ -96,7 +96,7 @@ FEW_PIXELS: dict[str, dict[str, Any]] = {
     "auto, 60 d": {"interval": 60.0},
 }
 """Tiers that take long, or add little: at three pixels."""
-PRESETS = ("recommended", "surging glacier", "slow glacier", "ice sheet", "itslive-tool")
+PRESETS = ("recommended", "slow glacier", "ice sheet", "itslive-tool")
 SELECTIONS: dict[str, dict[str, Any]] = {
     "dates": {"start": "2015", "end": "2019-06"},
     "mission": {"mission": ("S1", "S2")},

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 __all__ = ["NAMESAKES", "presets_table"]
 
 NAMESAKES = {
-    "surging glacier": ("surging", "double surge", "stop", "step", "surge begins in a gap"),
     "slow glacier": ("slow", "quiet", "1-5 m/yr, seasonal", "1-5 m/yr, steady"),
     "ice sheet": ("quiet", "seasonal", "accelerating", "wandering", "1-5 m/yr, steady"),
 }

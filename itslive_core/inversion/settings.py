@@ -21,15 +21,13 @@ __all__ = ["PRESETS", "InversionSettings"]
 
 PRESETS: dict[str, dict[str, Any]] = {
     "recommended": {},
-    "surging glacier": {"derivative": 1},
     "slow glacier": {"derivative": 1, "interval": 24.0},
     "ice sheet": {"interval": 24.0, "smoothing_in_time": "constant"},
     "itslive-tool": {"smoothing": 10.0, "weights": "none", "robust": False, "outliers": "none"},
 }
 """What each preset changes of the defaults; docs/how-we-know-it-is-right.md holds each against the truth.
 
-Surging: velocity may jump (k = 1). Slow: it may wander below what single pairs show, and coarser cells lose
-nothing. Ice sheet: coarse cells and one lambda, for many pixels. "itslive-tool" repeats ITS_LIVE_TOOL.
+Slow: velocity may wander below what single pairs show (k = 1), and coarser cells lose nothing. Ice sheet: coarse cells and one lambda, for many pixels. "itslive-tool" repeats ITS_LIVE_TOOL.
 """
 
 
@@ -45,8 +43,8 @@ class InversionSettings(Limits):
     ----------
     smoothing : float or {"auto", "evidence", "gcv"}
         lambda > 0; or chosen at each pixel: ``"evidence"`` takes the one of highest evidence, ``"gcv"`` the
-        one of least generalised cross-validation, ``"auto"`` the latter, but not below a third of the former
-        unless that is nearly a straight line and cross-validation sure that the truth is not.
+        one of least generalised cross-validation. ``"auto"`` lets the evidence judge a whole account of pairs
+        and ice, of which lambda is a part: see docs/how-the-estimate-works.md.
     derivative : {1, 2}
         k: penalise changes of velocity, or of acceleration.
     interval : float
@@ -100,7 +98,7 @@ class InversionSettings(Limits):
         ("auto", "evidence", "gcv"),
         instead="give a number above 0, or 'auto'",
         help="Weight of the smoothness, lambda; or how the pairs decide: by evidence, by cross-validation, or"
-        " the larger of both",
+        " (auto) by the evidence of all that is learnt",
     )
     derivative: int = choice(
         2,

@@ -33,7 +33,7 @@ def test_defaults_are_the_recommended_ones() -> None:
 def test_itslive_tool_preset() -> None:
     tool = InversionSettings.preset("itslive-tool")
     assert (tool.smoothing, tool.weights, tool.robust, tool.outliers) == (10.0, "none", False, "none")
-    assert set(PRESETS) == {"recommended", "surging glacier", "slow glacier", "ice sheet", "itslive-tool"}
+    assert set(PRESETS) == {"recommended", "slow glacier", "ice sheet", "itslive-tool"}
 
 
 @pytest.mark.parametrize(
@@ -84,7 +84,5 @@ def test_bad_json_is_refused(text: str) -> None:
 
 
 def test_unknown_preset_is_refused() -> None:
-    with pytest.raises(
-        SettingsError, match="recommended, surging glacier, slow glacier, ice sheet, itslive-tool"
-    ):
+    with pytest.raises(SettingsError, match="recommended, slow glacier, ice sheet, itslive-tool"):
         InversionSettings.preset("fast")
