@@ -27,7 +27,8 @@ PRESETS: dict[str, dict[str, Any]] = {
 }
 """What each preset changes of the defaults; docs/how-we-know-it-is-right.md holds each against the truth.
 
-Slow: velocity may wander below what single pairs show (k = 1), and coarser cells lose nothing. Ice sheet: coarse cells and one lambda, for many pixels. "itslive-tool" repeats ITS_LIVE_TOOL.
+Slow: velocity may wander below what single pairs show (k = 1), and coarser cells lose nothing. Ice sheet:
+coarse cells and one lambda, for many pixels. "itslive-tool" repeats ITS_LIVE_TOOL.
 """
 
 
