@@ -227,18 +227,33 @@ def solve_many(factor: Band, rhs: NDArray) -> None:  # pragma: no cover - compil
     band, size, width = factor.entries, factor.size, factor.width
     stride, count = width + 1 + PAD, _U(rhs.shape[1])
     flat = rhs.reshape(-1)
+    # Four rows at a time: the row that is worked on is loaded and stored once for them.
     for i in range(size):
-        row, own = _U(i * stride), _U(i) * count
-        reciprocal = 1.0 / band[row]
+        own, near = _U(i) * count, min(width, i)
+        for o in range(1, near - 2, 4):
+            b0, b1 = band[_U((i - o) * stride + o)], band[_U((i - o - 1) * stride + o + 1)]
+            b2, b3 = band[_U((i - o - 2) * stride + o + 2)], band[_U((i - o - 3) * stride + o + 3)]
+            r3 = _U(i - o - 3) * count
+            r2, r1, r0 = r3 + count, r3 + count + count, r3 + count + count + count
+            for c in range(count):
+                flat[own + c] -= b0 * flat[r0 + c] + b1 * flat[r1 + c] + b2 * flat[r2 + c] + b3 * flat[r3 + c]
+        for o in range(1 + near // 4 * 4, near + 1):
+            b, other = band[_U((i - o) * stride + o)], _U(i - o) * count
+            for c in range(count):
+                flat[own + c] -= b * flat[other + c]
+        reciprocal = 1.0 / band[_U(i * stride)]
         for c in range(count):
             flat[own + c] *= reciprocal
-        for o in range(1, min(width, size - 1 - i) + 1):
-            b, other = band[row + _U(o)], _U(i + o) * count
-            for c in range(count):
-                flat[other + c] -= b * flat[own + c]
     for i in range(size - 1, -1, -1):
-        row, own = _U(i * stride), _U(i) * count
-        for o in range(1, min(width, size - 1 - i) + 1):
+        row, own, near = _U(i * stride), _U(i) * count, min(width, size - 1 - i)
+        for o in range(1, near - 2, 4):
+            at = row + _U(o)
+            b0, b1, b2, b3 = band[at], band[at + _U(1)], band[at + _U(2)], band[at + _U(3)]
+            r0 = _U(i + o) * count
+            r1, r2, r3 = r0 + count, r0 + count + count, r0 + count + count + count
+            for c in range(count):
+                flat[own + c] -= b0 * flat[r0 + c] + b1 * flat[r1 + c] + b2 * flat[r2 + c] + b3 * flat[r3 + c]
+        for o in range(1 + near // 4 * 4, near + 1):
             b, other = band[row + _U(o)], _U(i + o) * count
             for c in range(count):
                 flat[own + c] -= b * flat[other + c]

@@ -77,7 +77,7 @@ class Scale(NamedTuple):
         return -2.0 * math.log(relative * self.speed * self.per_speed)
 
     def prior(self, level: float) -> tuple[float, float, float]:
-        """Give -2 log prior of a level, and its first and second derivative (halved)."""
+        """Give -2 log prior of a level, and its first and second derivative ."""
         s = _SEASON * math.exp(min(max(0.5 * (self.level(_SEASON) - level), -20.0), 20.0))
         return 2.0 * (_ROUGH_RATE * s - math.log(s)), 1.0 - _ROUGH_RATE * s, 0.5 * _ROUGH_RATE * s
 
