@@ -19,7 +19,6 @@ from itslive_core.bands.spans import Spans, spans_of
 from itslive_core.inversion.learning.account import Account
 from itslive_core.inversion.learning.error_bands import axis_variances, component_variances
 from itslive_core.inversion.learning.evidence import group_means
-from itslive_core.inversion.learning.noise_model import INFORMATION
 from itslive_core.inversion.learning.pixel import LearntHere, ObservedPairs, PixelLearner
 from itslive_core.inversion.pixels import PixelRows, solvable_pixels
 from itslive_core.inversion.solver import (
@@ -170,10 +169,8 @@ class _Pixel:
         learnt.profile[p, self.rows.cells] = self._by_cell(own)
         learnt.yearly[p, self.rows.cells] = self._by_cell(self._lambda_of(prior.yearly, precision))
         learnt.stiffer[p], learnt.axis[p] = np.sqrt(prior.stiffer), np.arctan2(axes[0, 1], axes[0, 0])
-        # As the standard deviation of normal noise that tells as much.
-        normal = INFORMATION if self.options.robust else 1.0
-        here.variance[:] = np.sqrt(here.variance / normal)
-        here.scale[:] = np.sqrt(here.scale / normal)
+        here.variance[:] = np.sqrt(here.variance)
+        here.scale[:] = np.sqrt(here.scale)
         here.floor[:] = np.sqrt(here.floor)
         here.jitter[:] = np.sqrt(here.jitter) / DAYS_PER_YEAR
 
