@@ -99,7 +99,7 @@ class Inversion(Estimator):
         """Run the kernels of the defaults, and of a plain inversion with all filters."""
         from itslive_core.inversion.point import solve_point
 
-        plain = InversionSettings(smoothing=10.0, weights="none", robust=False)
+        plain = InversionSettings(smoothing=10.0, weights="none")
         for settings in (InversionSettings(max_angle=180.0, max_deviation=1e3), plain):
             solve_point(pairs, settings)
 

@@ -221,9 +221,11 @@ def test_any_spans_make_a_series(spans: tuple[float, ...], n: int) -> None:
     pairs = ImagePairs.from_arrays(start, start + rng.choice(spans, n), vx, rng.normal(0.0, 10.0, n))
     assert (explain_rejections(pairs, InversionSettings()) == "").all()
     for estimate in (itslive.invert, itslive.fit_moving_median):
-        known = estimate(pairs)["vx"].to_numpy()
-        assert np.isfinite(known).any() or estimate is itslive.fit_moving_median
-        np.testing.assert_allclose(known[np.isfinite(known)], 300.0, atol=30.0)
+        series = estimate(pairs).dropna("time", subset=["vx"])
+        assert series.sizes["time"] or estimate is itslive.fit_moving_median
+        # The last cells of a few pairs of more than a year are told by their ends alone, and say so.
+        allowed = np.fmax(30.0, 3.0 * series["vx_std"].to_numpy())
+        assert (np.abs(series["vx"].to_numpy() - 300.0) <= allowed).all()
     season = itslive.fit_season(pairs)
     assert np.isnan(season["mean_speed"]) or abs(season["mean_speed"] - 300.0) < 30.0
     assert season.attrs.get("reason") or np.isfinite(season["mean_speed"])

@@ -75,7 +75,7 @@ def test_scale_and_floor_of_each_mission_are_found(seed: int) -> None:
         np.testing.assert_allclose(found.floor[[S1, S2]], [typical, 0.0], rtol=1e-6)
         # A floor between two of the steps costs little.
         error = np.log(found.sigma / sigma)
-        assert np.abs(error[mission != L8_9]).max() < 0.07
+        assert np.abs(error[mission != L8_9]).max() < 0.15
         assert np.abs(error[mission == L8_9]).max() < 0.15
 
 
