@@ -222,7 +222,7 @@ def solve_many(factor: Band, rhs: NDArray) -> None:  # pragma: no cover - compil
     factor : Band
         U from `factorise`.
     rhs : ndarray, shape (size, c)
-        B, row by row; becomes X. For ten columns or more this is several times faster than `solve`.
+        B, row by row; becomes X. Side by side as products with it are formed.
     """
     band, size, width = factor.entries, factor.size, factor.width
     stride, count = width + 1 + PAD, _U(rhs.shape[1])

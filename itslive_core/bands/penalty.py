@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 __all__ = [
     "Penalty",
     "add_penalty",
-    "penalty_diagonal",
     "penalty_gradient",
     "penalty_trace",
 ]
@@ -77,20 +76,6 @@ def penalty_gradient(v: NDArray, penalty: Penalty, out: NDArray) -> None:  # pra
             out[r] -= d
             out[r + 1] += 2.0 * d
             out[r + 2] -= d
-
-
-@kernel()
-def penalty_diagonal(inverse: Inverse, order: int, out: NDArray) -> None:  # pragma: no cover - compiled
-    """Write the diagonal of D_k Z D_k' to out, shape (M - k,), from the selected inverse Z."""
-    z, size, width = inverse
-    full = 2 * width + 1
-    for r in range(size - order):
-        a = r * full + width
-        b = a + full
-        if order == 1:
-            out[r] = z[a] - 2.0 * z[a + 1] + z[b]
-        else:
-            out[r] = z[a] + 4.0 * z[b] + z[b + full] - 4.0 * z[a + 1] + 2.0 * z[a + 2] - 4.0 * z[b + 1]
 
 
 @kernel()

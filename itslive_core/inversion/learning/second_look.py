@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from itslive_core.support.constants import DAYS_PER_YEAR
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -26,7 +28,7 @@ _AGREE = 3.0
 _ALIKE = 0.5
 """... or by less than this share of what they differ from the series, which may change between them."""
 _APART = 0.25
-"""Pairs look at the same weeks if the time between their middles is at most this share of a year ... """
+"""Pairs look at the same weeks if the time between their middles is at most this share of a year."""
 
 
 class Witnesses(NamedTuple):
@@ -79,7 +81,7 @@ def find_witnesses(
     for first, leader in enumerate(candidates):
         if not free[first]:
             continue
-        near = (np.abs(middle[candidates] - middle[leader]) <= _APART * 365.25) & free
+        near = (np.abs(middle[candidates] - middle[leader]) <= _APART * DAYS_PER_YEAR) & free
         group = candidates[near]
         apart = np.hypot(*(residual[:, group] - residual[:, [leader]]))
         size = float(np.hypot(*residual[:, leader]))
