@@ -32,6 +32,7 @@ __all__ = [
     "changes",
     "fill_changes",
     "own_diagonals",
+    "pull_changes",
     "spread_of_changes",
 ]
 
@@ -103,6 +104,22 @@ def changes(rows: ChangeRows, v: NDArray[np.float64]) -> tuple[NDArray[np.float6
         for i, c in enumerate(rows.before):
             against[..., rows.lag :] += c * x[..., i : size - rows.lag + i]
     return x, against
+
+
+def pull_changes(
+    rows: ChangeRows, own: NDArray[np.float64], yearly: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Form D_k' own and (C D_k)' yearly, the transposes of `changes`: (M - k,) to (M,)."""
+    size, again = rows.size, np.zeros_like(yearly)
+    if rows.reach:
+        again[rows.lag :] = yearly[rows.lag :]
+        for i, c in enumerate(rows.before):
+            again[i : size - rows.lag + i] += c * yearly[rows.lag :]
+    out = np.zeros((2, size + rows.order))
+    for i, c in enumerate(rows.own):
+        out[0, i : i + size] += c * own
+        out[1, i : i + size] += c * again
+    return out[0], out[1]
 
 
 @kernel()

@@ -10,7 +10,7 @@ from itslive_core.inversion.pixel_fit import enough
 from itslive_core.inversion.solver import TOO_FEW, BatchResult, PixelBatch, needed_pairs
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     import numpy as np
     from numpy.typing import NDArray
@@ -48,7 +48,9 @@ class PixelRows(NamedTuple):
         return slice(self.first_cell, self.first_cell + self.size)
 
 
-def solvable_pixels(batch: PixelBatch, order: int, result: BatchResult) -> Iterator[PixelRows]:
+def solvable_pixels(
+    batch: PixelBatch, order: int, result: BatchResult, only: Iterable[int] | None = None
+) -> Iterator[PixelRows]:
     """Count coverage at all pixels, and give those with enough pairs.
 
     Parameters
@@ -58,10 +60,12 @@ def solvable_pixels(batch: PixelBatch, order: int, result: BatchResult) -> Itera
         k.
     result : BatchResult
         Receives counts and coverage; the status of all pixels is set to `TOO_FEW`, before any is given.
+    only : iterable of int, optional
+        Some pixels, instead of all.
     """
     result.status[:] = TOO_FEW
     operator, needed, offsets = Spans(*batch.operator.columns), needed_pairs(order), batch.offsets.tolist()
-    for p in range(batch.n_pixels):
+    for p in range(batch.n_pixels) if only is None else only:
         observations = slice(offsets[p], offsets[p + 1])
         pair = batch.pair[observations]
         if len(pair) == 0:

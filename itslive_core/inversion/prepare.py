@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from itslive_core.inversion.learning.region import Region
     from itslive_core.inversion.settings import InversionSettings
     from itslive_core.inversion.solver import Solver
     from itslive_core.observations.blocks import PixelBlock
@@ -124,6 +125,7 @@ def solve_pixels(
     vx: NDArray[np.float64],
     vy: NDArray[np.float64],
     settings: InversionSettings,
+    region: Region | None = None,
 ) -> BatchResult:
     """Weight and solve the used observations of some pixels.
 
@@ -135,6 +137,8 @@ def solve_pixels(
         Rows of `shared`.
     vx, vy : ndarray of float64, shape (n,)
     settings : InversionSettings
+    region : Region, optional
+        What the pixels share, see `itslive_core.inversion.learning.region`.
 
     Returns
     -------
@@ -153,7 +157,9 @@ def solve_pixels(
     weights = weights_of(variance, offsets)
     options = solve_options(settings)
     fine, parts = finer_cells(shared, settings)
-    batch = PixelBatch(shared.operator, shared.span_id, offsets, pair, vx, vy, weights, noise, fine, parts)
+    batch = PixelBatch(
+        shared.operator, shared.span_id, offsets, pair, vx, vy, weights, noise, fine, parts, region
+    )
     return solver_for(settings.device, options, batch).solve(batch, options)
 
 

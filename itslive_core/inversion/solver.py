@@ -12,6 +12,7 @@ from itslive_core.observations.missions import MISSIONS
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from itslive_core.inversion.learning.region import Region
     from itslive_core.observations.time_grid import SpanOperator
 
 __all__ = [
@@ -117,6 +118,8 @@ class PixelBatch:
         The same rows on the finer cells of the solution, if these are finer than those of the series.
     parts : int
         How many of them a cell of the series has.
+    region : Region, optional
+        What the pixels share, learnt before; without one each pixel learns for itself.
     """
 
     operator: SpanOperator
@@ -129,6 +132,7 @@ class PixelBatch:
     noise: NoiseInputs | None = None
     fine: SpanOperator | None = None
     parts: int = 1
+    region: Region | None = None
 
     @property
     def n_pixels(self) -> int:

@@ -60,6 +60,13 @@ def axis_variances(
     ndarray, shape (2, g)
         [m^2/yr^2]
     """
+    satellites = 4.0 * learner.season_variance if learner.evidence.border.is_season.any() else 0.0
+    if learner.borrows:
+        # What is expected of them keeps hyperparameters near enough for first order to do.
+        known = learner.evidence.variances(learner.told, groups)
+        away = group_means(learner.moves, groups) * learner.known_within()[:, None]
+        wider: NDArray[np.float64] = known + (away**2).sum(axis=1) + satellites
+        return wider
     here = Start(learner.hyper.theta, learner.season_variance)
     series = group_means(centre.series, groups)
     variance = _variance_at(learner, here, groups)
@@ -70,7 +77,6 @@ def axis_variances(
             moved, risen = _one_sd(learner, which, side, floor)
             if np.isfinite(risen):
                 total += 0.5 * (group_means(moved.series, groups) - series) ** 2 / max(risen, _LEAST_RISE)
-    satellites = 4.0 * learner.season_variance if learner.evidence.border.is_season.any() else 0.0
     return np.maximum(total, variance) + satellites
 
 

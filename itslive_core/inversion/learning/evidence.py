@@ -28,6 +28,7 @@ from itslive_core.bands.algebra import (
     factorise,
     log_determinant,
     selected_inverse,
+    solve,
     solve_many,
 )
 from itslive_core.bands.assembly import assemble
@@ -39,6 +40,7 @@ from itslive_core.bands.changes import (
     changes,
     fill_changes,
     own_diagonals,
+    pull_changes,
     spread_of_changes,
 )
 from itslive_core.bands.spans import Spans, reach_of
@@ -221,7 +223,71 @@ class Evidence:
         total = values**2 @ weights
         self._known = Known(self._normal, rhs, total, self._columns, square, product)
 
-    def solve(self, prior: Prior, *, both: bool = False) -> Posterior:
+    def series(
+        self, prior: Prior, weights: NDArray[np.float64], values: NDArray[np.float64]
+    ) -> NDArray[np.float64] | None:
+        """Solve for the series alone, what stands beside it being known; None if that cannot be done.
+
+        Parameters
+        ----------
+        prior : Prior
+        weights : ndarray, shape (n,)
+        values : ndarray, shape (2, n)
+            Velocities along both axes, less what stands beside the series.
+
+        Returns
+        -------
+        ndarray, shape (2, M)
+            [m/yr]. What was entered before is lost.
+        """
+        out = np.empty((2, self.size))
+        assemble(self.spans, weights, values[0], values[1], self._normal, out)
+        self._known = None
+        for axis, factor in enumerate((1.0, prior.stiffer)):
+            work = self._work[axis]
+            if axis == 0 or prior.stiffer != 1.0:
+                np.copyto(work.entries, self._normal.entries)
+                add_changes(work, self.rows, factor, prior.own, prior.yearly)
+                if not factorise(work):
+                    return None
+            else:
+                work = self._work[0]
+            solve(work, out[axis : axis + 1])
+        return out
+
+    def moves(self, posterior: Posterior, prior: Prior, axis: int) -> NDArray[np.float64]:
+        """Tell how the last solution moves with the logarithms of hyperparameters, to first order.
+
+        d x / d theta = -N^-1 (dN / d theta) x for all unknowns x, the series and what stands beside it.
+
+        Parameters
+        ----------
+        posterior : Posterior
+            From `solve`, ``both`` axes factorised.
+        prior : Prior
+            The same.
+        axis : int
+            0 or 1.
+
+        Returns
+        -------
+        ndarray, shape (3, M)
+            With the level, with the yearly level, and with the variance of what stands beside [m/yr].
+        """
+        factor = (1.0, prior.stiffer)[axis]
+        x, against = changes(self.rows, posterior.series[axis])
+        pull = pull_changes(self.rows, factor * prior.own * x, factor * prior.yearly * against)
+        out = np.zeros((3, self.size))
+        out[:2] = pull
+        solve(self._work[axis], out[:2])
+        if self.border.size:
+            columns, covariance = posterior.columns[axis], posterior.covariance[axis]
+            out[:2] += (out[:2] @ self.known.columns) @ covariance @ columns.T
+            own = np.where(self.border.is_season, posterior.border[axis] / prior.border, 0.0)
+            out[2] = columns @ (covariance @ own)
+        return -out
+
+    def solve(self, prior: Prior, *, both: bool = False, valued: bool = True) -> Posterior:
         """Solve for the series and what stands beside it.
 
         Parameters
@@ -229,6 +295,8 @@ class Evidence:
         prior : Prior
         both : bool
             Keep a factor for each axis also where they are equal: `spread` follows.
+        valued : bool
+            Give the value too; without it no prior is factorised.
         """
         known = self.known
         count, size, rows = self.border.size, self.size, self.rows
@@ -239,10 +307,12 @@ class Evidence:
             np.zeros((2, count)),
             np.zeros((2, count, count)),
         )
-        fill_changes(self._prior, rows, prior.own, prior.yearly)
-        if rows.size and not factorise(self._prior):
-            return out
-        log_prior = log_determinant(self._prior) if rows.size else 0.0
+        log_prior = 0.0
+        if rows.size and valued:
+            fill_changes(self._prior, rows, prior.own, prior.yearly)
+            if not factorise(self._prior):
+                return out
+            log_prior = log_determinant(self._prior)
         value = float(known.square.sum()) - 2.0 * log_prior - rows.size * math.log(prior.stiffer)
         diagonal = np.arange(count)
         for axis, factor in enumerate((1.0, prior.stiffer)):
@@ -254,7 +324,8 @@ class Evidence:
                     return out
             else:
                 work = self._work[0]
-            right = np.column_stack([known.rhs[axis], known.columns])
+            right = np.empty((size, count + 1))
+            right[:, 0], right[:, 1:] = known.rhs[axis], known.columns
             solve_many(work, right)
             value += log_determinant(work) - float(known.rhs[axis] @ right[:, 0])
             out.series[axis] = right[:, 0]
@@ -283,7 +354,7 @@ class Evidence:
         ----------
         prior : Prior
         posterior : Posterior
-            From `solve` with the same prior, ``both`` axes factorised.
+            From `solve` with the same prior, ``both`` axes factorised, ``valued``.
         """
         rows, count = self.rows, self.border.size
         free_own, free_yearly = np.empty((2, rows.size))

@@ -20,7 +20,7 @@ algorithm is used.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from itslive_core.inversion.learning.evidence import Spread
+    from itslive_core.inversion.learning.region import Borrowed
 
 __all__ = ["Design", "Hyperparameters", "Scale"]
 
@@ -105,10 +106,12 @@ def _knots(first_time: float, interval: float, order: int, differences: int) -> 
 
 
 @kernel(error_model="numpy")
-def _log_precision(design: Design, theta: NDArray, out: NDArray) -> None:  # pragma: no cover - compiled
+def _log_precision(
+    design: Design, theta: NDArray, base: NDArray, out: NDArray
+) -> None:  # pragma: no cover - compiled
     columns, values = design
     for i in range(len(out)):
-        total = 0.0
+        total = base[i]
         for a in range(columns.shape[1]):
             total += values[i, a] * theta[columns[i, a]]
         out[i] = np.exp(min(max(total, -80.0), 80.0))
@@ -142,6 +145,11 @@ class Hyperparameters:
         Of the normal prior; what may not move has an infinite precision.
     level_free : bool
         The level is learnt.
+
+    Attributes
+    ----------
+    curvature : ndarray, shape (p,)
+        Expected second derivative of -2 log posterior at the last step.
     """
 
     own: Design
@@ -225,9 +233,41 @@ class Hyperparameters:
             level_free,
         )
         made._yearly = yearly
+        made._base, made._yearly_base = np.zeros((2, differences))
         return made
 
+    curvature: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0), repr=False)
     _yearly: bool = True
+    _base: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0), repr=False)
+    _yearly_base: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0), repr=False)
+    _frowns: bool = True
+
+    def borrow(self, borrowed: Borrowed) -> None:
+        """Expect what a region says of the levels and of how they change in time, and start there.
+
+        Parameters
+        ----------
+        borrowed : Borrowed
+            Replaces the prior that frowns on rough series: the samples of the region have seen it.
+        """
+        for at, expected in (
+            (0, borrowed.level),
+            (self.yearly_at, borrowed.yearly),
+            (len(self.theta) - 1, borrowed.stiffer),
+        ):
+            if at < len(self.theta) - 1:
+                self.mean[at] += expected.mean
+            else:
+                self.mean[at] = expected.mean
+            if np.isfinite(self.precision[at]):
+                self.precision[at] = 1.0 / expected.variance
+                self.theta[at] = self.mean[at]
+        self._base = borrowed.profile
+        columns, values = self.yearly
+        months = np.zeros(len(self.theta))
+        months[self.yearly_at + 1 : -1] = borrowed.months
+        self._yearly_base = (values * months[columns]).sum(axis=1)
+        self._frowns = False
 
     @property
     def free(self) -> NDArray[np.intp]:
@@ -248,9 +288,9 @@ class Hyperparameters:
         """Give the precision of each change, and of its difference from the year before, shape (M - k,)."""
         theta = self.theta if theta is None else theta
         own, yearly = np.zeros((2, len(self.own.columns)))
-        _log_precision(self.own, theta, own)
+        _log_precision(self.own, theta, self._base, own)
         if self._yearly:
-            _log_precision(self.yearly, theta, yearly)
+            _log_precision(self.yearly, theta, self._yearly_base, yearly)
         return own, yearly
 
     @property
@@ -271,7 +311,7 @@ class Hyperparameters:
         """Give -2 log prior, up to a constant."""
         free = self.free
         value = float((self.precision[free] * (theta - self.mean)[free] ** 2).sum())
-        return value + (self.scale.prior(float(theta[0]))[0] if self.level_free else 0.0)
+        return value + (self.scale.prior(float(theta[0]))[0] if self.level_free and self._frowns else 0.0)
 
     def improve(self, spread: Spread) -> float:
         """Take one scoring step; returns the largest move that was asked for."""
@@ -289,10 +329,11 @@ class Hyperparameters:
             return 0.0
         slope[free] += 2.0 * self.precision[free] * (self.theta - self.mean)[free]
         hessian[free, free] += 2.0 * self.precision[free] + 1e-9
-        if self.level_free:
+        if self.level_free and self._frowns:
             _, first, second = self.scale.prior(float(self.theta[0]))
             slope[0] += first
             hessian[0, 0] += second
+        self.curvature = np.diagonal(hessian).copy()
         step = -np.linalg.solve(hessian[np.ix_(free, free)], slope[free])
         largest = float(np.abs(step).max())
         if largest > _LARGEST_STEP:

@@ -38,7 +38,15 @@ if TYPE_CHECKING:
     from itslive_core.bands.algebra import Inverse
     from itslive_core.bands.spans import Spans
 
-__all__ = ["INFORMATION", "Images", "give_credit", "image_correlation", "mission_noise", "trust"]
+__all__ = [
+    "INFORMATION",
+    "Images",
+    "give_credit",
+    "image_correlation",
+    "mission_noise",
+    "scale_noise",
+    "trust",
+]
 
 INFORMATION = (FREEDOM + 2.0) / (FREEDOM + 4.0)
 """What a pair of the scale sigma tells of the mean, over 1 / sigma^2: Fisher's information of a t of two
@@ -175,6 +183,34 @@ def mission_noise(
         m = mission[j]
         if not np.isnan(scale[m]):
             variance[j] = scale[m] * (formal[j] + floor[m] + jitter[m] * (1.0 / (span[j] * span[j])))
+
+
+def scale_noise(
+    expected: NDArray[np.float64],
+    worth: NDArray[np.float64],
+    mission: NDArray[np.int64],
+    energy: NDArray[np.float64],
+    u: NDArray[np.float64],
+) -> NDArray[np.float64]:
+    """Give the factor of each mission by which its noise is larger than expected, shape (missions,).
+
+    The mean of u energy / variance is 1 where the variance is right; it is shrunk to 1 by ``worth`` pairs.
+
+    Parameters
+    ----------
+    expected : ndarray, shape (n,)
+        Variance of the noise [m^2/yr^2].
+    worth : ndarray, shape (missions,)
+        Pairs' worth of trust in it.
+    mission : ndarray of int64, shape (n,)
+    energy, u : ndarray, shape (n,)
+        As for `mission_noise`.
+    """
+    count = np.bincount(mission, minlength=len(worth))
+    square = np.bincount(mission, weights=u * energy / expected, minlength=len(worth))
+    trusted = np.maximum(worth, _PSEUDO_PAIRS)
+    out: NDArray[np.float64] = (trusted + square) / (trusted + count)
+    return out
 
 
 class Images(NamedTuple):

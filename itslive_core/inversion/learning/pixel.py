@@ -8,8 +8,8 @@ not mistaken for the best; see `itslive_core.inversion.learning.starts`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, NamedTuple
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -25,20 +25,23 @@ from itslive_core.inversion.learning.noise_model import (
     give_credit,
     image_correlation,
     mission_noise,
+    scale_noise,
     trust,
 )
+from itslive_core.inversion.learning.observed import LearntHere, ObservedPairs, Typical
+from itslive_core.inversion.learning.region import Sample
 from itslive_core.inversion.learning.second_look import find_witnesses
 from itslive_core.inversion.learning.starts import Start, cross_season, grid_of_starts
-from itslive_core.support.constants import DAYS_PER_YEAR, RAYLEIGH_MEDIAN
+from itslive_core.observations.missions import MISSIONS
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from itslive_core.bands.spans import Spans
     from itslive_core.inversion.learning.account import Account
+    from itslive_core.inversion.learning.region import Borrowed, Region
     from itslive_core.inversion.solver import SolveOptions
 
-__all__ = ["LearntHere", "ObservedPairs", "PixelLearner"]
+__all__ = ["PixelLearner"]
 
 _MOST_PULL = 0.75
 _ANNEALED = (0.5, 0.15, 0.05)
@@ -58,105 +61,16 @@ _OWN_NUMBERS = 1.0
 """Weight of what is expected of the size of unknowns beside the series, in unknowns."""
 _SEASON_SHARE = 0.3
 """Expected size of seasonal displacements, as a share of the noise of the best displacements."""
+_FULL_PASSES, _LIGHT_PASSES, _STILL_BORROWED = 3, 3, 0.1
+"""Most passes of a pixel with neighbours that learn, and that judge pairs only after each; and the change of
+a trust or a credit that ends them."""
+_LEAST_KNOWN = 2.5
+"""Largest standard deviation of a hyperparameter, in logarithms."""
 _SLOWEST_CHANGE, _FASTEST_CHANGE = 0.2, 5.0
 _MORE_PASSES = 5
 """Passes after the second look."""
 _WITNESS_SPAN = 64.0
 """Longest span of a pair that bears witness of some weeks [days]."""
-_BEST = 0.1
-"""Share of the pairs that measure displacements best."""
-
-
-class ObservedPairs(NamedTuple):
-    """The observations of one pixel, and what their noise depends on.
-
-    Parameters
-    ----------
-    spans : Spans
-        n rows, cells counted from the pixel's first one.
-    first_time, interval : float
-        Start of that cell [days since 1970-01-01] and h [days].
-    start, end : ndarray, shape (n,)
-        Dates [days since 1970-01-01].
-    vx, vy : ndarray, shape (n,)
-        [m/yr]
-    formal : ndarray, shape (n,)
-        Formal variance [m^2/yr^2].
-    mission, first_image, second_image : ndarray of int64, shape (n,)
-    images : int
-        Images are numbered below it.
-    """
-
-    spans: Spans
-    first_time: float
-    interval: float
-    start: NDArray[np.float64]
-    end: NDArray[np.float64]
-    vx: NDArray[np.float64]
-    vy: NDArray[np.float64]
-    formal: NDArray[np.float64]
-    mission: NDArray[np.int64]
-    first_image: NDArray[np.int64]
-    second_image: NDArray[np.int64]
-    images: int
-
-
-class LearntHere(NamedTuple):
-    """What is learnt at one pixel, beside the series: parts of the arrays of `Learnt`, changed in place.
-
-    Parameters
-    ----------
-    u, credit : ndarray, shape (n,)
-        1 at the beginning.
-    variance : ndarray, shape (n,)
-        The formal variance at the beginning; becomes that of the noise [m^2/yr^2].
-    scale, floor, jitter : ndarray, shape (missions,)
-        Squares, as `mission_noise` gives them.
-    """
-
-    u: NDArray[np.float64]
-    credit: NDArray[np.float64]
-    variance: NDArray[np.float64]
-    scale: NDArray[np.float64]
-    floor: NDArray[np.float64]
-    jitter: NDArray[np.float64]
-
-
-@dataclass(eq=False)
-class _Typical:
-    """What the data look like before anything is fitted, the same in every frame.
-
-    Parameters
-    ----------
-    speed : float
-        Length of the geometric median of the velocities, or the noise of the best pairs where that is more
-        [m/yr].
-    spread : float
-        Robust standard deviation of a component about it [m/yr].
-    position : float
-        Noise of the displacements that are measured best [m].
-    """
-
-    speed: float
-    spread: float
-    position: float
-
-    @classmethod
-    def of(cls, pairs: ObservedPairs) -> _Typical:
-        d = np.stack([pairs.vx, pairs.vy])
-        centre = np.median(d, axis=1)
-        # Weiszfeld's iteration: the point of least summed distance turns with the axes, medians of
-        # components do not.
-        for _ in range(30):
-            near = 1.0 / np.maximum(np.hypot(*(d - centre[:, None])), 1e-9)
-            centre = (d * near).sum(axis=1) / near.sum()
-        noise = float(np.sqrt(len(pairs.formal) / (1.0 / pairs.formal).sum()))
-        years = (pairs.end - pairs.start) / DAYS_PER_YEAR
-        return cls(
-            speed=float(np.hypot(np.hypot(*centre), noise)),
-            spread=float(np.median(np.hypot(*(d - centre[:, None])))) / RAYLEIGH_MEDIAN,
-            position=float(np.quantile(np.sqrt(pairs.formal) * years, _BEST)),
-        )
 
 
 class PixelLearner:
@@ -175,6 +89,8 @@ class PixelLearner:
         Receives what is learnt of the pairs.
     reach : int
         As far from the diagonal the posterior covariance is needed.
+    region : Region, optional
+        What its neighbours share; without one the pixel learns all of it alone.
 
     Attributes
     ----------
@@ -192,6 +108,12 @@ class PixelLearner:
         Effective degrees of freedom of the fit of one component.
     misfit : float
         Weighted sum of the squared residuals of both components.
+    season_told : float
+        Number of unknowns from which the size of seasonal displacements is told.
+    told : Posterior
+        After `run`: with the information of the pairs, for the variances.
+    moves : ndarray, shape (2, 3, M)
+        After `run` of a pixel with neighbours: see `Evidence.moves`.
     """
 
     def __init__(
@@ -202,10 +124,11 @@ class PixelLearner:
         account: Account,
         learnt: LearntHere,
         reach: int,
+        region: Region | None = None,
     ) -> None:
         order = options.derivative
         self.pairs, self.account, self.learnt = pairs, account, learnt
-        self.typical = _Typical.of(pairs)
+        self.typical = Typical.of(pairs)
         self._border = border_rows(
             pairs.start, pairs.end, pairs.mission, offsets=account.offsets, season=account.season
         )
@@ -231,6 +154,8 @@ class PixelLearner:
         self.most_season = self.typical.position**2
         self.expected_season = _SEASON_SHARE**2 * self.most_season
         self.offset_variance, self.season_variance = self.expected_offset, 0.01 * self.most_season
+        self._season_worth = self._offset_worth = _OWN_NUMBERS
+        self.season_told = 0.0
         self.correlation, self.passes = 0.0, 0
         self._validation = CrossValidation(options, pairs.interval) if account.cross_validated else None
         self.freedom, self.misfit = np.nan, np.nan
@@ -238,6 +163,71 @@ class PixelLearner:
         self._images = Images.of(pairs.first_image, pairs.second_image, pairs.images)
         self._values = np.stack([pairs.vx, pairs.vy])
         self._beside = np.zeros((2, self._border.size))
+        self._borrowed = None if region is None else self._borrow(region)
+
+    def _borrow(self, region: Region) -> Borrowed:
+        """Start from what neighbours share, and expect it."""
+        pairs, learnt = self.pairs, self.learnt
+        first = round(pairs.first_time / pairs.interval)
+        borrowed = region.of_pixel(
+            pairs, self.typical, first, self.evidence.rows.size, (self.expected_season, self.expected_offset)
+        )
+        self.hyper.borrow(borrowed)
+        self.expected_season = min(float(np.exp(borrowed.season.mean)), self.most_season)
+        self.expected_offset = float(np.exp(borrowed.offset.mean))
+        self.season_variance, self.offset_variance = self.expected_season, self.expected_offset
+        self._season_worth, self._offset_worth = borrowed.season.worth, borrowed.offset.worth
+        self.correlation = borrowed.correlation
+        for own, expected in zip((learnt.scale, learnt.floor, learnt.jitter), borrowed.noise, strict=True):
+            own[:] = expected
+        self._expected_variance = self._variance_of_noise()
+        learnt.variance[:] = self._expected_variance
+        give_credit(self._images, learnt.u, self.correlation, learnt.credit)
+        if self.account.axes:
+            flow = np.median(self._values, axis=1)
+            if np.hypot(*flow) > 0.0:
+                along = flow / np.hypot(*flow)
+                self.axes = np.array([along, [-along[1], along[0]]])
+        return borrowed
+
+    def _variance_of_noise(self) -> NDArray[np.float64]:
+        """Give the variance of each pair by scale, floor and jitter of its mission, shape (n,)."""
+        pairs, learnt = self.pairs, self.learnt
+        scale, floor, jitter = (of[pairs.mission] for of in (learnt.scale, learnt.floor, learnt.jitter))
+        variance: NDArray[np.float64] = scale * (
+            pairs.formal + floor + jitter / (pairs.end - pairs.start) ** 2
+        )
+        return variance
+
+    def sample(self) -> Sample:
+        """Tell what the neighbours of this pixel may take from it."""
+        theta, hyper, learnt, pairs = self.hyper.theta, self.hyper, self.learnt, self.pairs
+        levels = theta[[0, hyper.yearly_at, -1]].copy()
+        levels[:2] -= hyper.mean[[0, hyper.yearly_at]]
+        return Sample(
+            speed=self.typical.speed,
+            levels=levels,
+            first_change=round(pairs.first_time / pairs.interval),
+            profile=np.log(hyper.shape),
+            months=theta[hyper.yearly_at + 1 : -1].copy(),
+            season_variance=self.season_variance,
+            offset_variance=self.offset_variance,
+            correlation=self.correlation,
+            noise=np.stack([learnt.scale, learnt.floor, learnt.jitter]),
+            pairs=np.bincount(pairs.mission, minlength=len(MISSIONS)),
+        )
+
+    @property
+    def borrows(self) -> bool:
+        """The pixel knows what its neighbours share."""
+        return self._borrowed is not None
+
+    def known_within(self) -> NDArray[np.float64]:
+        """Give the standard deviations of level, yearly level and log size of the seasons, shape (3,)."""
+        hyper = self.hyper
+        season = self._season_worth + self.season_told
+        curvature = np.array([*hyper.curvature[[0, hyper.yearly_at]], season])
+        return np.minimum(np.sqrt(2.0 / np.maximum(curvature, 1e-9)), _LEAST_KNOWN)
 
     @property
     def weights(self) -> NDArray[np.float64]:
@@ -283,6 +273,8 @@ class PixelLearner:
     def run(self) -> Posterior | None:
         """Make the passes and enter the data for the last solution; None if that cannot be solved."""
         account, learnt = self.account, self.learnt
+        if self._borrowed is not None:
+            return self._run_borrowed()
         annealed = _ANNEALED if account.noise and account.robust else ()
         extra = self.typical.spread
         formal = self.pairs.formal
@@ -302,7 +294,49 @@ class PixelLearner:
             settled = change < _STILL and moved < _SETTLED
             if turn >= len(annealed) + 3 and settled:
                 break
-        if account.tails and self._look_again():
+        return self._finish()
+
+    def _run_borrowed(self) -> Posterior | None:
+        """Make the few passes of a pixel that knows what its neighbours share."""
+        for turn in range(_FULL_PASSES):
+            self.passes += 1
+            self._enter()
+            found = self._improve(1)
+            if found is None:
+                return None
+            posterior, spread, moved = found
+            change = self._judge(posterior, spread, turn, annealed=False)
+            for _ in range(_LIGHT_PASSES):
+                if change < _STILL_BORROWED:
+                    break
+                self.passes += 1
+                change = self._judge_lightly()
+            if turn > 0 and change < _STILL_BORROWED and moved < _SETTLED:
+                break
+        return self._finish()
+
+    def _judge_lightly(self) -> float:
+        """Solve for the series alone and judge the pairs by it; returns the largest change."""
+        learnt, pairs = self.learnt, self.pairs
+        residual = self.turned()
+        for axis in range(2):
+            take_border(self._border, self._beside[axis], residual[axis])
+        weights = self.weights
+        series = self.evidence.series(self.prior(), weights, residual)
+        if series is None:
+            return 0.0
+        mean = np.empty(len(weights))
+        for axis in range(2):
+            predict(pairs.spans, series[axis], mean)
+            residual[axis] -= mean
+        before = np.concatenate([learnt.u, learnt.credit])
+        trust(learnt.variance, np.minimum(weights * self._leverage, _MOST_PULL), residual, learnt.u)
+        give_credit(self._images, learnt.u, self.correlation, learnt.credit)
+        return float(np.abs(np.concatenate([learnt.u, learnt.credit]) - before).max())
+
+    def _finish(self) -> Posterior | None:
+        """Look again at pairs that were not believed, and solve once more with what was learnt."""
+        if self.account.tails and self._look_again():
             for again in range(_MORE_PASSES):
                 self.passes += 1
                 self._enter()
@@ -311,17 +345,22 @@ class PixelLearner:
                     return None
                 self._judge(found[0], found[1], _MOST_PASSES + again, annealed=False)
         self._enter()
-        posterior = self.evidence.solve(self.prior(), both=True)
+        prior, borrowed = self.prior(), self._borrowed is not None
+        posterior = self.evidence.solve(prior, both=True, valued=not borrowed)
         if not np.isfinite(posterior.value):
             return None
-        told = self.solve_for_variances(self.prior())
-        return replace(posterior, covariance=told.covariance)
+        if borrowed:
+            self.moves = np.stack([self.evidence.moves(posterior, prior, axis) for axis in range(2)])
+            prior = self.prior(tails=self.gap_tails())
+        self.told = self.solve_for_variances(prior)
+        return replace(posterior, covariance=self.told.covariance)
 
     def solve_for_variances(self, prior: Prior) -> Posterior:
         """Solve with the information of the pairs: the variances of that are those of the estimate."""
         self.evidence.enter(self.information, self.turned())
-        posterior = self.evidence.solve(prior, both=True)
-        self.evidence.enter(self.weights, self.turned())
+        posterior = self.evidence.solve(prior, both=True, valued=False)
+        if self._borrowed is None:
+            self.evidence.enter(self.weights, self.turned())
         return posterior
 
     def _look_again(self) -> bool:
@@ -403,14 +442,22 @@ class PixelLearner:
         variance = np.diagonal(posterior.covariance, axis1=1, axis2=2)
         if (~season).any():
             self.offset_variance = _resized(
-                self.offset_variance, self.expected_offset, square[:, ~season], variance[:, ~season]
+                self.offset_variance,
+                self.expected_offset,
+                self._offset_worth,
+                square[:, ~season],
+                variance[:, ~season],
             )
         if season.any():
             across = slice(1, 2) if self.account.axes else slice(0, 2)
+            self.season_told = float(
+                np.maximum(1.0 - variance[across, season] / self.season_variance, 0.0).sum()
+            )
             self.season_variance = min(
                 _resized(
                     self.season_variance,
                     self.expected_season,
+                    self._season_worth,
                     square[across, season],
                     variance[across, season],
                 ),
@@ -445,6 +492,7 @@ class PixelLearner:
             for axis in range(2):
                 columns = posterior.columns[axis] @ roots[axis]
                 add_border_variances(pairs.spans, self._border, roots[axis], columns, leverage[axis])
+        self._leverage = leverage
         if not annealed:
             self._learn_noise(residual, leverage, alone, turn)
         before = np.concatenate([learnt.u, learnt.credit])
@@ -452,14 +500,22 @@ class PixelLearner:
             trust(learnt.variance, np.minimum(weights * leverage, _MOST_PULL), residual, learnt.u)
         if account.noise:
             give_credit(self._images, learnt.u, self.correlation, learnt.credit)
-        if account.axes and turn <= _CHOICES[-1] + 4:
+        turns = _CHOICES[-1] + 4 if self._borrowed is None else 0
+        if account.axes and turn <= turns:
             self._turn_axes(posterior)
         return float(np.abs(np.concatenate([learnt.u, learnt.credit]) - before).max())
 
     def _learn_noise(self, residual: NDArray, leverage: NDArray, alone: NDArray, turn: int) -> None:
         account, learnt, pairs = self.account, self.learnt, self.pairs
         energy = 0.5 * (residual**2).sum(axis=0) + leverage.mean(axis=0)
-        if account.noise:
+        borrowed = self._borrowed
+        if borrowed is not None:
+            factor = scale_noise(
+                self._expected_variance, borrowed.noise_worth, pairs.mission, energy, learnt.u
+            )
+            learnt.scale[:] = factor * borrowed.noise[0]
+            learnt.variance[:] = self._expected_variance * factor[pairs.mission]
+        elif account.noise:
             span = pairs.end - pairs.start
             mission_noise(
                 pairs.formal, span, pairs.mission, energy, learnt.u, learnt.scale, learnt.floor,
@@ -487,10 +543,14 @@ class PixelLearner:
         moment = (own * x) @ x.T + season @ season.T / self.season_variance
         _, vectors = np.linalg.eigh(moment)
         self.axes = vectors[:, ::-1].T @ self.axes
+        self._beside = vectors[:, ::-1].T @ self._beside
 
 
-def _resized(now: float, expected: float, square: NDArray, variance: NDArray) -> float:
-    """Improve a prior variance: squares over the number of unknowns that the data tell."""
+def _resized(now: float, expected: float, worth: float, square: NDArray, variance: NDArray) -> float:
+    """Improve a prior variance: squares over the number of unknowns that the data tell.
+
+    What is expected of it counts as much as ``worth`` unknowns.
+    """
     told = float(np.maximum(1.0 - variance / now, 1e-3).sum())
-    new = (_OWN_NUMBERS * expected + float(square.sum())) / (_OWN_NUMBERS + told)
+    new = (worth * expected + float(square.sum())) / (worth + told)
     return now * min(max(new / now, _SLOWEST_CHANGE), _FASTEST_CHANGE)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from itslive_core.support.compiled import kernel
 from itslive_core.support.constants import DAYS_PER_YEAR
 
 if TYPE_CHECKING:
@@ -77,30 +78,75 @@ def find_witnesses(
     candidates = np.flatnonzero((u < _DISTRUSTED) & (span <= longest))
     trusted = np.flatnonzero(u > _TRUSTED)
     candidates = candidates[np.argsort(middle[candidates], kind="stable")]
-    free = np.ones(len(candidates), dtype=bool)
-    for first, leader in enumerate(candidates):
-        if not free[first]:
+    label, leaders = np.full((2, len(candidates)), -1, dtype=np.int64)
+    look = _Look(start, end, middle, residual, variance)
+    for number in range(_group(look, candidates, trusted, label, leaders)):
+        group = candidates[label == number]
+        size = float(np.hypot(*residual[:, leaders[number]]))
+        yield Witnesses(group, float(start[group].min()), float(end[group].max()), size)
+
+
+class _Look(NamedTuple):
+    """What is asked of each pair; parameters as those of `find_witnesses`."""
+
+    start: NDArray
+    end: NDArray
+    middle: NDArray
+    residual: NDArray
+    variance: NDArray
+
+
+@kernel(error_model="numpy")
+def _group(
+    look: _Look, candidates: NDArray, trusted: NDArray, label: NDArray, leaders: NDArray
+) -> int:  # pragma: no cover - compiled
+    """Find the groups and give their number; candidates are sorted by their middles.
+
+    ``label`` receives the number of the group of each candidate, from 0; what belongs to none keeps -1.
+    ``leaders`` receives the pair that the others of each group agree with.
+    """
+    start, end, middle, residual, variance = look
+    found, count = 0, len(candidates)
+    group, size = np.empty(count, dtype=np.int64), 0
+    low = 0
+    for first in range(count):
+        leader = candidates[first]
+        while middle[candidates[low]] < middle[leader] - _APART * DAYS_PER_YEAR:
+            low += 1
+        if label[first] >= 0:
             continue
-        near = (np.abs(middle[candidates] - middle[leader]) <= _APART * DAYS_PER_YEAR) & free
-        group = candidates[near]
-        apart = np.hypot(*(residual[:, group] - residual[:, [leader]]))
-        size = float(np.hypot(*residual[:, leader]))
-        agree = (apart <= _AGREE * np.sqrt(variance[group] + variance[leader])) | (apart <= _ALIKE * size)
-        group = group[agree]
-        if len(group) < 2 or not _same_way(residual[:, group]):
+        reach = np.hypot(residual[0, leader], residual[1, leader])
+        size, x, y, length, weight = 0, 0.0, 0.0, 0.0, 0.0
+        begin, finish = np.inf, -np.inf
+        for at in range(low, count):
+            j = candidates[at]
+            if middle[j] > middle[leader] + _APART * DAYS_PER_YEAR:
+                break
+            if label[at] >= 0:
+                continue
+            apart = np.hypot(residual[0, j] - residual[0, leader], residual[1, j] - residual[1, leader])
+            if apart <= _AGREE * np.sqrt(variance[j] + variance[leader]) or apart <= _ALIKE * reach:
+                group[size] = at
+                size += 1
+                x += residual[0, j]
+                y += residual[1, j]
+                length += np.hypot(residual[0, j], residual[1, j])
+                weight += 1.0 / variance[j]
+                begin, finish = min(begin, start[j]), max(finish, end[j])
+        # They point to one side where their mean is as long as most of them.
+        if size < 2 or not np.hypot(x, y) > 0.5 * length:
             continue
-        low, high = float(start[group].min()), float(end[group].max())
-        inside = np.minimum(end[trusted], high) - np.maximum(start[trusted], low)
-        share = np.maximum(inside, 0.0) / span[trusted]
         # What trusted pairs would be off if the series moved by as much in these weeks, against what these
         # are.
-        if (share**2 / variance[trusted]).sum() >= (1.0 / variance[group]).sum():
+        against = 0.0
+        for i in range(len(trusted)):
+            j = trusted[i]
+            share = max(min(end[j], finish) - max(start[j], begin), 0.0) / (end[j] - start[j])
+            against += share * share / variance[j]
+        if against >= weight:
             continue
-        free[np.isin(candidates, group)] = False
-        yield Witnesses(group, low, high, size)
-
-
-def _same_way(residual: NDArray[np.float64]) -> bool:
-    """Tell whether vectors point to one side: their mean is as long as most of them."""
-    length = np.hypot(*residual)
-    return bool(np.hypot(*residual.mean(axis=1)) > 0.5 * length.mean())
+        for i in range(size):
+            label[group[i]] = found
+        leaders[found] = leader
+        found += 1
+    return found

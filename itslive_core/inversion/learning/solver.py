@@ -19,7 +19,9 @@ from itslive_core.bands.spans import Spans, spans_of
 from itslive_core.inversion.learning.account import Account
 from itslive_core.inversion.learning.error_bands import axis_variances, component_variances
 from itslive_core.inversion.learning.evidence import group_means
-from itslive_core.inversion.learning.pixel import LearntHere, ObservedPairs, PixelLearner
+from itslive_core.inversion.learning.observed import LearntHere, ObservedPairs
+from itslive_core.inversion.learning.pixel import PixelLearner
+from itslive_core.inversion.learning.region import Region
 from itslive_core.inversion.pixels import PixelRows, solvable_pixels
 from itslive_core.inversion.solver import (
     FAILED,
@@ -31,6 +33,7 @@ from itslive_core.inversion.solver import (
     PixelBatch,
     SolveOptions,
 )
+from itslive_core.support.arrays import median
 from itslive_core.support.constants import DAYS_PER_YEAR
 
 if TYPE_CHECKING:
@@ -38,7 +41,10 @@ if TYPE_CHECKING:
 
     from itslive_core.inversion.learning.evidence import Posterior
 
-__all__ = ["LearningSolver"]
+__all__ = ["LearningSolver", "learn_region", "sample_pixels"]
+
+SAMPLES = 4
+"""Pixels of a region that are learnt for themselves."""
 
 
 class LearningSolver:
@@ -77,6 +83,50 @@ class LearningSolver:
                 result.status[rows.number] = FAILED
                 learnt.sigma[rows.observations] = np.nan
         return result
+
+
+def learn_region(batch: PixelBatch, options: SolveOptions) -> Region | None:
+    """Learn what the pixels of a region share from a few of them, its samples.
+
+    Samples have at least half as many pairs as any pixel has, and lie evenly along the sorted speeds: which
+    they are depends on the pairs of the region alone.
+
+    Parameters
+    ----------
+    batch : PixelBatch
+        All pixels of the region, with `PixelBatch.noise`.
+    options : SolveOptions
+
+    Returns
+    -------
+    Region or None
+        None where no pixel can be solved.
+    """
+    noise = batch.noise
+    assert noise is not None
+    learnt = Learnt.blank(batch)
+    result = replace(BatchResult.blank(batch, uncertainty=False), learnt=learnt)
+    samples = []
+    for rows in solvable_pixels(batch, options.derivative, result, only=sample_pixels(batch)):
+        pixel = _Pixel(batch, noise, rows, options, result, learnt)
+        if pixel.learner.run() is not None:
+            samples.append(pixel.learner.sample())
+    return Region(samples) if samples else None
+
+
+def sample_pixels(batch: PixelBatch) -> list[int]:
+    """Choose the samples of a region, see `learn_region`."""
+    counts = np.diff(batch.offsets)
+    if counts.max(initial=0) == 0:
+        return []
+    rich = np.flatnonzero(counts >= max(0.5 * counts.max(), 1))
+    speed = [
+        np.hypot(median(batch.vx[begin:end]), median(batch.vy[begin:end]))
+        for begin, end in zip(batch.offsets[rich].tolist(), batch.offsets[rich + 1].tolist(), strict=True)
+    ]
+    ranked = rich[np.argsort(speed, kind="stable")]
+    at = np.rint((np.arange(SAMPLES) + 0.5) / SAMPLES * len(ranked) - 0.5).astype(int)
+    return sorted({int(p) for p in ranked[np.clip(at, 0, len(ranked) - 1)]})
 
 
 class _Pixel:
@@ -124,7 +174,9 @@ class _Pixel:
             jitter=learnt.jitter[p],
         )
         account = Account.of(options, self.grid.interval)
-        self.learner = PixelLearner(observed, self.size, options, account, self.here, reach=self.parts - 1)
+        self.learner = PixelLearner(
+            observed, self.size, options, account, self.here, reach=self.parts - 1, region=batch.region
+        )
 
     def solve(self) -> bool:
         """Estimate the pixel and write what was found; False if its equations cannot be solved."""
