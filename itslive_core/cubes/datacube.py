@@ -20,6 +20,8 @@ from itslive_core.errors import CoverageError, CubeError, SettingsError
 from itslive_core.observations.blocks import Block, PixelBlock
 from itslive_core.observations.pairs import ImagePairs
 from itslive_core.observations.selection import FilterStep
+from itslive_core.observations.surroundings import Surroundings
+from itslive_core.support.memo import Memo
 
 if TYPE_CHECKING:
     import os
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
 __all__ = ["Datacube", "PairTable", "Pixel", "open_cube"]
 
 _VELOCITIES = ("vx", "vy")
+_BLOCKS_LEARNT = 64
+"""Blocks of which what was learnt is kept: some ten kilobytes each."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +83,7 @@ class Datacube:
             self.y = schema.axis(group, "y", mapping, self.shape[0])
             self.x = later.result()
         self._cache = BlockCache(limit=cache_bytes)
+        self._learnt = Memo(_BLOCKS_LEARNT)
         self._table_lock = threading.Lock()
         self._table: PairTable | None = None
 
@@ -296,6 +301,7 @@ class Datacube:
             cube_url=self.url,
             date_updated=self.date_updated,
             history=history,
+            around=Surroundings(table, table.usable, pixels, p, self._learnt),
         ).distinct()
 
     # ----------------------------------------------------------------- blocks

@@ -25,6 +25,7 @@ from itslive_core.errors import SettingsError
 from itslive_core.filters.rejections import reject
 from itslive_core.inversion.judged_pairs import pair_flags
 from itslive_core.inversion.prepare import solve_pixels
+from itslive_core.inversion.regions import region_around
 from itslive_core.inversion.settings import InversionSettings
 from itslive_core.inversion.solver import FAILED, NO_FREEDOM, SOLVED, TOO_FEW, needed_pairs
 from itslive_core.observations.batches import Observations
@@ -218,7 +219,9 @@ def solve_point(
     grid = TimeGrid.covering(used.start, used.end, settings.interval)
     n = len(used)
     shared = SharedPairs.make(used, np.ones(n, dtype=bool), grid)
-    result = solve_pixels(shared, np.array([0, n]), np.arange(n, dtype=np.int32), used.vx, used.vy, settings)
+    region, number = region_around(used, settings)
+    own = Observations.at_point(used.vx, used.vy)
+    result = solve_pixels(shared, own, settings, region, number=number)
     return PointSolution(used, settings, shared, result)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, cast
 
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from itslive_core.settings import Settings
 
 __all__ = [
+    "batch_of",
     "entered_weights",
     "filter_block",
     "finer_cells",
@@ -120,47 +122,49 @@ def pixels_at_once(shared: SharedPairs, settings: InversionSettings) -> int:
 
 def solve_pixels(
     shared: SharedPairs,
-    offsets: NDArray[np.int64],
-    pair: NDArray[np.int32],
-    vx: NDArray[np.float64],
-    vy: NDArray[np.float64],
+    used: Observations,
     settings: InversionSettings,
     region: Region | None = None,
+    *,
+    number: int = 0,
 ) -> BatchResult:
     """Weight and solve the used observations of some pixels.
 
     Parameters
     ----------
     shared : SharedPairs
-    offsets : ndarray of int64, shape (P + 1,)
-    pair : ndarray of int32, shape (n,)
-        Rows of `shared`.
-    vx, vy : ndarray of float64, shape (n,)
+    used : Observations
+        Their pairs are rows of `shared`.
     settings : InversionSettings
     region : Region, optional
-        What the pixels share, see `itslive_core.inversion.learning.region`.
+        What the pixels share, see `itslive_core.inversion.regions`.
+    number : int
+        Of the first pixel in the region.
 
     Returns
     -------
     BatchResult
     """
+    options = solve_options(settings)
+    batch = replace(batch_of(shared, used, settings), region=region, number=number)
+    return solver_for(settings.device, options, batch).solve(batch, options)
+
+
+def batch_of(shared: SharedPairs, used: Observations, settings: InversionSettings) -> PixelBatch:
+    """Weight the used observations of some pixels; parameters as for `solve_pixels`."""
     variance = observation_variance(
         settings.weights,
-        offsets,
-        pair,
+        used.offsets,
+        used.pair,
         shared.end - shared.start,
         shared.vx_error,
         shared.vy_error,
         shared.mission,
     )
     noise = NoiseInputs(variance, shared.mission, shared.first_image, shared.second_image, shared.images)
-    weights = weights_of(variance, offsets)
-    options = solve_options(settings)
+    weights = weights_of(variance, used.offsets)
     fine, parts = finer_cells(shared, settings)
-    batch = PixelBatch(
-        shared.operator, shared.span_id, offsets, pair, vx, vy, weights, noise, fine, parts, region
-    )
-    return solver_for(settings.device, options, batch).solve(batch, options)
+    return PixelBatch(shared.operator, shared.span_id, *used, weights, noise, fine, parts)
 
 
 def finer_cells(shared: SharedPairs, settings: InversionSettings) -> tuple[SpanOperator | None, int]:
@@ -214,9 +218,12 @@ def entered_weights(
 
 
 def solve_blocks(
-    shared: SharedPairs, blocks: Sequence[Observations], settings: InversionSettings
+    shared: SharedPairs,
+    blocks: Sequence[Observations],
+    settings: InversionSettings,
+    regions: Sequence[Region | None],
 ) -> list[BatchResult]:
-    """Solve the pixels of several blocks in one batch.
+    """Solve the pixels of several blocks: in one batch where each learns alone.
 
     Parameters
     ----------
@@ -224,18 +231,21 @@ def solve_blocks(
     blocks : sequence of Observations
         The used ones; their pairs are rows of `shared`.
     settings : InversionSettings
+    regions : sequence of Region or None
+        What the pixels of each block share.
 
     Returns
     -------
     list of BatchResult
         Of each block.
     """
-    if len(blocks) == 1:
-        return [solve_pixels(shared, *blocks[0], settings)]
+    if len(blocks) == 1 or any(region is not None for region in regions):
+        every = zip(blocks, regions, strict=True)
+        return [solve_pixels(shared, used, settings, region) for used, region in every]
     begins = np.cumsum([0, *(len(block.pair) for block in blocks)])
     offsets = [block.offsets[1:] + begin for block, begin in zip(blocks, begins, strict=False)]
     pair, vx, vy = (np.concatenate(columns) for columns in list(zip(*blocks, strict=True))[1:])
-    whole = solve_pixels(shared, np.concatenate([[0], *offsets]), pair, vx, vy, settings)
+    whole = solve_pixels(shared, Observations(np.concatenate([[0], *offsets]), pair, vx, vy), settings)
     pixels = np.cumsum([0, *(len(block.offsets) - 1 for block in blocks)])
     ends = zip(pairwise(pixels.tolist()), pairwise(begins.tolist()), strict=True)
     return [whole.part(slice(*ours), slice(*their_pairs)) for ours, their_pairs in ends]

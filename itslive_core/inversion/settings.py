@@ -74,6 +74,10 @@ class InversionSettings(Limits):
     smoothing_in_time : {"auto", "constant", "varying"}
         One lambda for the whole series, or one that changes by years and months; ``"auto"`` as above. A given
         lambda is then its geometric mean.
+    learn : {"block", "pixel"}
+        Where lambda is chosen automatically: whether a pixel takes noise, offsets and the shape of its
+        smoothness from a few pixels of its block, see `itslive_core.inversion.learning.region`, or learns all
+        of it alone. Pairs that come without a block, from a table for instance, learn alone.
     max_error : float, optional
         Reject pairs with a larger formal error, sqrt((vx_error^2 + vy_error^2) / 2) [m/yr].
     max_angle : float, optional
@@ -174,6 +178,21 @@ class InversionSettings(Limits):
         doc="Let the smoothing differ between years and months, or keep it the same.",
         names={"Follows the data": "varying", "Same at all times": "constant"},
     )
+
+    learn: str = choice(
+        "block",
+        ("block", "pixel"),
+        help="What satellites and weather decide (noise, offsets, how smoothness changes) is learnt once for"
+        " a block of pixels, or at each pixel alone",
+        label="Learn together",
+        doc="Let a pixel take what it shares with its neighbours from a few of them; its speed is its own.",
+        names={"From the block": "block", "Each pixel alone": "pixel"},
+    )
+
+    @property
+    def learns_together(self) -> bool:
+        """Pixels of a block share what they learn."""
+        return self.learn == "block" and self.smoothing == "auto" and not self.couples_pixels
 
     @property
     def learns_noise(self) -> bool:

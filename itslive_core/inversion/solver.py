@@ -120,6 +120,8 @@ class PixelBatch:
         How many of them a cell of the series has.
     region : Region, optional
         What the pixels share, learnt before; without one each pixel learns for itself.
+    number : int
+        Of the first pixel in the region: a pixel does not borrow from itself.
     """
 
     operator: SpanOperator
@@ -133,6 +135,7 @@ class PixelBatch:
     fine: SpanOperator | None = None
     parts: int = 1
     region: Region | None = None
+    number: int = 0
 
     @property
     def n_pixels(self) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -51,6 +51,8 @@ class PixelBlock:
         Velocity [m/yr], both present.
     n_partial : ndarray of int32, shape (P,)
         Observations of each pixel that were dropped because only one of vx and vy is there.
+    around : PixelBlock, optional
+        The same with the pixels that were masked.
     """
 
     block: Block
@@ -59,6 +61,12 @@ class PixelBlock:
     vx: NDArray[np.float32]
     vy: NDArray[np.float32]
     n_partial: NDArray[np.int32]
+    around: PixelBlock | None = None
+
+    @property
+    def whole(self) -> PixelBlock:
+        """All pixels, those too that were masked."""
+        return self if self.around is None else self.around
 
     @property
     def nbytes(self) -> int:
@@ -83,12 +91,13 @@ class PixelBlock:
         ----------
         pair_mask : ndarray of bool, shape (number of pairs in the cube,)
         pixel_mask : ndarray of bool, shape (P,), optional
-            Pixels outside it lose all their observations.
+            Pixels outside it lose all their observations, but for `whole`.
         """
-        mask = pair_mask[self.pair]
-        if pixel_mask is not None:
-            mask &= np.repeat(pixel_mask.ravel(), np.diff(self.offsets))
-        return self.keep_observations(mask)
+        every = self.keep_observations(pair_mask[self.pair])
+        if pixel_mask is None or pixel_mask.all():
+            return every
+        inside = np.repeat(pixel_mask.ravel(), np.diff(every.offsets))
+        return replace(every.keep_observations(inside), around=every)
 
     def distinct(self, twins: Twins) -> PixelBlock:
         """Keep one of each observation that is stored more than once at its pixel.

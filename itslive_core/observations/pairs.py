@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import ArrayLike, NDArray
 
+    from itslive_core.observations.surroundings import Surroundings
+
 __all__ = ["ImagePairs", "put_dates_right"]
 
 _ARRAYS = (
@@ -77,6 +79,8 @@ class ImagePairs:
         Where the pairs come from.
     history : tuple of FilterStep
         What every step so far left.
+    around : Surroundings, optional
+        The block that they were read with: an estimate may learn from it what neighbours share.
     """
 
     start: NDArray[np.float64]
@@ -96,6 +100,7 @@ class ImagePairs:
     cube_url: str | None = None
     date_updated: str | None = None
     history: tuple[FilterStep, ...] = field(default=())
+    around: Surroundings | None = field(default=None, repr=False)
 
     @classmethod
     def from_arrays(
@@ -318,7 +323,8 @@ class ImagePairs:
         once = self.distinct()
         masks = selection.masks(once.start, once.end, once.mission, once.satellite_1, once.satellite_2)
         keep, steps = apply_masks(masks, np.ones(len(once), dtype=bool))
-        return once.take(keep, *steps) if steps else once
+        kept = once.take(keep, *steps) if steps else once
+        return kept if self.around is None else replace(kept, around=self.around.select(selection))
 
     def describe_empty(self) -> str:
         """Say in one sentence why nothing is left, naming the step that took the last pairs."""

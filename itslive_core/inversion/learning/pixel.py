@@ -199,12 +199,13 @@ class PixelLearner:
         )
         return variance
 
-    def sample(self) -> Sample:
-        """Tell what the neighbours of this pixel may take from it."""
+    def sample(self, number: int) -> Sample:
+        """Tell what the neighbours of this pixel may take from it; its number is that in the region."""
         theta, hyper, learnt, pairs = self.hyper.theta, self.hyper, self.learnt, self.pairs
         levels = theta[[0, hyper.yearly_at, -1]].copy()
         levels[:2] -= hyper.mean[[0, hyper.yearly_at]]
         return Sample(
+            number=number,
             speed=self.typical.speed,
             levels=levels,
             first_change=round(pairs.first_time / pairs.interval),

@@ -57,6 +57,8 @@ class Sample(NamedTuple):
 
     Parameters
     ----------
+    number : int
+        Of the pixel in the region.
     speed : float
         Typical speed, or noise where that is larger [m/yr].
     levels : ndarray, shape (3,)
@@ -78,6 +80,7 @@ class Sample(NamedTuple):
         Number of pairs of each mission.
     """
 
+    number: int
     speed: float
     levels: NDArray[np.float64]
     first_change: int
@@ -143,6 +146,11 @@ class Region:
     """
 
     samples: Sequence[Sample]
+
+    def without(self, number: int) -> Region | None:
+        """Leave out a pixel, which does not borrow from itself; None if nothing is left."""
+        others = [sample for sample in self.samples if sample.number != number]
+        return Region(others) if others else None
 
     def of_pixel(
         self,

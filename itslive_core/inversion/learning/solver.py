@@ -33,7 +33,6 @@ from itslive_core.inversion.solver import (
     PixelBatch,
     SolveOptions,
 )
-from itslive_core.support.arrays import median
 from itslive_core.support.constants import DAYS_PER_YEAR
 
 if TYPE_CHECKING:
@@ -41,10 +40,7 @@ if TYPE_CHECKING:
 
     from itslive_core.inversion.learning.evidence import Posterior
 
-__all__ = ["LearningSolver", "learn_region", "sample_pixels"]
-
-SAMPLES = 4
-"""Pixels of a region that are learnt for themselves."""
+__all__ = ["LearningSolver", "learn_region"]
 
 
 class LearningSolver:
@@ -86,15 +82,12 @@ class LearningSolver:
 
 
 def learn_region(batch: PixelBatch, options: SolveOptions) -> Region | None:
-    """Learn what the pixels of a region share from a few of them, its samples.
-
-    Samples have at least half as many pairs as any pixel has, and lie evenly along the sorted speeds: which
-    they are depends on the pairs of the region alone.
+    """Learn what the pixels of a region share from its samples.
 
     Parameters
     ----------
     batch : PixelBatch
-        All pixels of the region, with `PixelBatch.noise`.
+        With `PixelBatch.noise`; pixels without pairs are no samples.
     options : SolveOptions
 
     Returns
@@ -107,26 +100,11 @@ def learn_region(batch: PixelBatch, options: SolveOptions) -> Region | None:
     learnt = Learnt.blank(batch)
     result = replace(BatchResult.blank(batch, uncertainty=False), learnt=learnt)
     samples = []
-    for rows in solvable_pixels(batch, options.derivative, result, only=sample_pixels(batch)):
+    for rows in solvable_pixels(batch, options.derivative, result):
         pixel = _Pixel(batch, noise, rows, options, result, learnt)
         if pixel.learner.run() is not None:
-            samples.append(pixel.learner.sample())
+            samples.append(pixel.learner.sample(batch.number + rows.number))
     return Region(samples) if samples else None
-
-
-def sample_pixels(batch: PixelBatch) -> list[int]:
-    """Choose the samples of a region, see `learn_region`."""
-    counts = np.diff(batch.offsets)
-    if counts.max(initial=0) == 0:
-        return []
-    rich = np.flatnonzero(counts >= max(0.5 * counts.max(), 1))
-    speed = [
-        np.hypot(median(batch.vx[begin:end]), median(batch.vy[begin:end]))
-        for begin, end in zip(batch.offsets[rich].tolist(), batch.offsets[rich + 1].tolist(), strict=True)
-    ]
-    ranked = rich[np.argsort(speed, kind="stable")]
-    at = np.rint((np.arange(SAMPLES) + 0.5) / SAMPLES * len(ranked) - 0.5).astype(int)
-    return sorted({int(p) for p in ranked[np.clip(at, 0, len(ranked) - 1)]})
 
 
 class _Pixel:
@@ -174,8 +152,9 @@ class _Pixel:
             jitter=learnt.jitter[p],
         )
         account = Account.of(options, self.grid.interval)
+        region = None if batch.region is None else batch.region.without(batch.number + p)
         self.learner = PixelLearner(
-            observed, self.size, options, account, self.here, reach=self.parts - 1, region=batch.region
+            observed, self.size, options, account, self.here, reach=self.parts - 1, region=region
         )
 
     def solve(self) -> bool:
