@@ -7,13 +7,13 @@ common to all pixels, as geolocation errors are.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from itslive_core.inversion.prepare import filter_block, solve_pixels
-from itslive_core.inversion.regions import region_of_block
+from itslive_core.inversion.regions import solve_together
 from itslive_core.observations.blocks import Block, PixelBlock
 
 if TYPE_CHECKING:
@@ -140,11 +140,14 @@ def judge_block(
 ) -> BlockScore:
     """Estimate some pixels of a block and hold them against the truth, in cells that pairs cover."""
     block = simulated.pixels
-    region = region_of_block(shared, block, settings)
     mask = np.zeros(SIDE * SIDE, dtype=bool)
     mask[pixels] = True
-    used = filter_block(block.keep_observations(np.repeat(mask, np.diff(block.offsets))), shared, settings)
-    result = solve_pixels(shared, used, settings, region)
+    some = replace(block.keep_observations(np.repeat(mask, np.diff(block.offsets))), around=block)
+    used = filter_block(some, shared, settings)
+    together = settings.learns_together
+    result = (
+        solve_together(shared, some, used, settings) if together else solve_pixels(shared, used, settings)
+    )
     rmse, held = [], []
     for p in pixels.tolist():
         seen = (result.covered[p] > 0.99) & np.isfinite(result.values[p, 0])

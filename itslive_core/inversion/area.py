@@ -9,7 +9,7 @@ import numpy as np
 from itslive_core.estimator import PixelEstimates
 from itslive_core.inversion.judged_pairs import pair_flags
 from itslive_core.inversion.prepare import filter_block, solve_blocks
-from itslive_core.inversion.regions import region_of_block
+from itslive_core.inversion.regions import solve_together
 from itslive_core.inversion.solver import NO_FREEDOM, SOLVED
 from itslive_core.series import speed_and_std
 from itslive_core.series.quality import quality_of
@@ -40,8 +40,11 @@ def solve_area(
     settings : InversionSettings
     """
     used = [filter_block(pixels, shared, settings) for pixels in blocks]
-    regions = [region_of_block(shared, pixels, settings) for pixels in blocks]
-    results = solve_blocks(shared, used, settings, regions)
+    if settings.learns_together:
+        both = zip(blocks, used, strict=True)
+        results = [solve_together(shared, pixels, own, settings) for pixels, own in both]
+    else:
+        results = solve_blocks(shared, used, settings)
     return [
         estimates_of(result, np.diff(own.offsets), pair_flags(result, shared, own))
         for result, own in zip(results, used, strict=True)

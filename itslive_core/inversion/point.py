@@ -25,7 +25,7 @@ from itslive_core.errors import SettingsError
 from itslive_core.filters.rejections import reject
 from itslive_core.inversion.judged_pairs import pair_flags
 from itslive_core.inversion.prepare import solve_pixels
-from itslive_core.inversion.regions import region_around
+from itslive_core.inversion.regions import solve_with_neighbours
 from itslive_core.inversion.settings import InversionSettings
 from itslive_core.inversion.solver import FAILED, NO_FREEDOM, SOLVED, TOO_FEW, needed_pairs
 from itslive_core.observations.batches import Observations
@@ -219,9 +219,11 @@ def solve_point(
     grid = TimeGrid.covering(used.start, used.end, settings.interval)
     n = len(used)
     shared = SharedPairs.make(used, np.ones(n, dtype=bool), grid)
-    region, number = region_around(used, settings)
     own = Observations.at_point(used.vx, used.vy)
-    result = solve_pixels(shared, own, settings, region, number=number)
+    if used.around is not None and settings.learns_together:
+        result = solve_with_neighbours(shared, own, used.around, settings)
+    else:
+        result = solve_pixels(shared, own, settings)
     return PointSolution(used, settings, shared, result)
 
 

@@ -21,13 +21,13 @@ from itslive_core.observations.weights import observation_variance, observation_
 from itslive_core.support.devices import pick_device, require_cuda
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
     from itslive_core.inversion.learning.region import Region
     from itslive_core.inversion.settings import InversionSettings
-    from itslive_core.inversion.solver import Solver
+    from itslive_core.inversion.solver import Course, Solver
     from itslive_core.observations.blocks import PixelBlock
     from itslive_core.observations.shared_pairs import SharedPairs
     from itslive_core.observations.time_grid import SpanOperator
@@ -127,6 +127,7 @@ def solve_pixels(
     region: Region | None = None,
     *,
     number: int = 0,
+    courses: Mapping[int, Course] | None = None,
 ) -> BatchResult:
     """Weight and solve the used observations of some pixels.
 
@@ -140,13 +141,15 @@ def solve_pixels(
         What the pixels share, see `itslive_core.inversion.regions`.
     number : int
         Of the first pixel in the region.
+    courses : mapping of int to Course, optional
+        See `PixelBatch.courses`.
 
     Returns
     -------
     BatchResult
     """
     options = solve_options(settings)
-    batch = replace(batch_of(shared, used, settings), region=region, number=number)
+    batch = replace(batch_of(shared, used, settings), region=region, number=number, courses=courses)
     return solver_for(settings.device, options, batch).solve(batch, options)
 
 
@@ -221,9 +224,8 @@ def solve_blocks(
     shared: SharedPairs,
     blocks: Sequence[Observations],
     settings: InversionSettings,
-    regions: Sequence[Region | None],
 ) -> list[BatchResult]:
-    """Solve the pixels of several blocks: in one batch where each learns alone.
+    """Solve the pixels of several blocks in one batch, each for itself.
 
     Parameters
     ----------
@@ -231,17 +233,14 @@ def solve_blocks(
     blocks : sequence of Observations
         The used ones; their pairs are rows of `shared`.
     settings : InversionSettings
-    regions : sequence of Region or None
-        What the pixels of each block share.
 
     Returns
     -------
     list of BatchResult
         Of each block.
     """
-    if len(blocks) == 1 or any(region is not None for region in regions):
-        every = zip(blocks, regions, strict=True)
-        return [solve_pixels(shared, used, settings, region) for used, region in every]
+    if len(blocks) == 1:
+        return [solve_pixels(shared, blocks[0], settings)]
     begins = np.cumsum([0, *(len(block.pair) for block in blocks)])
     offsets = [block.offsets[1:] + begin for block, begin in zip(blocks, begins, strict=False)]
     pair, vx, vy = (np.concatenate(columns) for columns in list(zip(*blocks, strict=True))[1:])

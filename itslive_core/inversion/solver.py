@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
 import numpy as np
 
 from itslive_core.observations.missions import MISSIONS
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from numpy.typing import NDArray
 
+    from itslive_core.inversion.learning.motion import Motion
     from itslive_core.inversion.learning.region import Region
     from itslive_core.observations.time_grid import SpanOperator
 
@@ -50,6 +53,10 @@ SETTLED = 0.01
 STIFF, STIFFEST = 1e3, 1e12
 """Penalty over data, as the ratio of their diagonals: above the first the solution is refined; above the
 second only the polynomial that the penalty leaves free is left, and the ratio is held there."""
+
+
+_OF_OBSERVATIONS = {"robust_weights", "credit", "sigma"}
+"""Arrays of results with a value for each observation."""
 
 
 def needed_pairs(derivative: int) -> int:
@@ -94,6 +101,20 @@ class NoiseInputs:
     images: int
 
 
+class Course(NamedTuple):
+    """How the neighbours of a pixel with few pairs move.
+
+    Parameters
+    ----------
+    motion : Motion
+    weights : ndarray, shape (n,)
+        Of its pairs, as it was estimated without neighbours: 1 / variance times trust and credit.
+    """
+
+    motion: Motion
+    weights: NDArray[np.float64]
+
+
 @dataclass(frozen=True, eq=False)
 class PixelBatch:
     """The used pairs of P pixels on one time grid.
@@ -122,6 +143,8 @@ class PixelBatch:
         What the pixels share, learnt before; without one each pixel learns for itself.
     number : int
         Of the first pixel in the region: a pixel does not borrow from itself.
+    courses : mapping of int to Course, optional
+        What some pixels of the batch expect of their neighbours' course.
     """
 
     operator: SpanOperator
@@ -136,6 +159,7 @@ class PixelBatch:
     parts: int = 1
     region: Region | None = None
     number: int = 0
+    courses: Mapping[int, Course] | None = None
 
     @property
     def n_pixels(self) -> int:
@@ -334,6 +358,19 @@ class BatchResult:
         if std is not None:
             self.std[pixel, :, cells] = np.where(seen, std, np.nan)
 
+    def series_of(self, pixel: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Give the series of a pixel and its standard deviations, shape (2, M) each, as copies."""
+        return self.values[pixel].copy(), self.std[pixel].copy()
+
+    def put(self, pixels: NDArray[np.intp], observations: NDArray[np.int64], part: BatchResult) -> None:
+        """Replace the results of some pixels, in place; parameters as for `part`."""
+        for own, new in ((self, part), (self.learnt, part.learnt)):
+            if own is None or new is None:
+                continue
+            for name in (f.name for f in fields(own) if f.name != "learnt"):
+                where = observations if name in _OF_OBSERVATIONS else pixels
+                getattr(own, name)[where] = getattr(new, name)
+
     def part(self, pixels: slice, observations: slice) -> BatchResult:
         """Give the results of some pixels, as views.
 
@@ -342,12 +379,11 @@ class BatchResult:
         pixels, observations : slice
             The pixels, and their observations.
         """
-        of_observations = {"robust_weights", "credit", "sigma"}
 
         def cut(whole: BatchResult | Learnt) -> dict[str, Any]:
             arrays = {f.name: getattr(whole, f.name) for f in fields(whole) if f.name != "learnt"}
             return {
-                name: values[observations if name in of_observations else pixels]
+                name: values[observations if name in _OF_OBSERVATIONS else pixels]
                 for name, values in arrays.items()
             }
 

@@ -133,9 +133,7 @@ def fit_blocks(
     """
     used = [filter_block(pixels, shared, settings) for pixels in blocks]
     found = []
-    for pixels, own, result in zip(
-        blocks, used, solve_blocks(shared, used, settings, [None] * len(used)), strict=True
-    ):
+    for pixels, own, result in zip(blocks, used, solve_blocks(shared, used, settings), strict=True):
         offsets, pair, vx, vy = own
         flags = pair_flags(result, shared, own)
         weights = entered_weights(settings.weights, result, shared, offsets, pair)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -18,10 +18,26 @@ if TYPE_CHECKING:
     from itslive_core.observations.selection import PairSelection
     from itslive_core.support.memo import Memo
 
-__all__ = ["SAMPLES", "Surroundings", "choose_samples"]
+__all__ = [
+    "ALIKE",
+    "FEW",
+    "SAMPLES",
+    "Companions",
+    "Surroundings",
+    "choose_companions",
+    "choose_samples",
+]
 
 SAMPLES = 4
 """Pixels that speak for a block."""
+FEW = 300
+"""Pixels with fewer pairs expect the course of their neighbours (measured: from there on it hardly helps)."""
+ALIKE = 0.25
+"""Decades of speed over which pixels are alike."""
+_NEAR = 3.0
+"""Pixels over which they are near each other."""
+_COMPANIONS, _FAINT = 8, 0.01
+"""Most companions of a pixel, and the nearness below which a pixel is none."""
 _RICH = 0.5
 """They have at least this share of the pairs of the pixel that has most."""
 
@@ -49,6 +65,45 @@ def choose_samples(pixels: PixelBlock) -> list[int]:
     ranked = rich[np.argsort(np.hypot(*velocity.T), kind="stable")]
     at = np.floor((np.arange(SAMPLES) + 0.5) / SAMPLES * len(ranked)).astype(int)
     return sorted({int(p) for p in ranked[at]})
+
+
+class Companions(NamedTuple):
+    """Pixels whose course a pixel with few pairs may expect.
+
+    Parameters
+    ----------
+    numbers : ndarray of int64
+        In the block.
+    nearness : ndarray
+        How alike and how near each is, 0 to 1.
+    """
+
+    numbers: NDArray[np.int64]
+    nearness: NDArray[np.float64]
+
+
+def choose_companions(pixels: PixelBlock, number: int) -> Companions:
+    """Choose pixels with many pairs that are near a pixel and flow about as fast; maybe none.
+
+    Parameters
+    ----------
+    pixels : PixelBlock
+        Pairs that passed the filters on metadata.
+    number : int
+        Of the pixel that has few pairs.
+    """
+    velocity = median_velocity(pixels)
+    speed = np.hypot(*velocity.T)
+    row, col = np.divmod(np.arange(len(speed)), pixels.block.shape[1])
+    away = np.hypot(row - row[number], col - col[number])
+    with np.errstate(divide="ignore", invalid="ignore"):
+        apart = np.log10(speed / speed[number])
+    nearness = np.exp(-0.5 * (apart / ALIKE) ** 2 - 0.5 * (away / _NEAR) ** 2)
+    able = (np.diff(pixels.offsets) >= FEW) & np.isfinite(nearness) & (away > 0)
+    nearness = np.where(able, nearness, 0.0)
+    best = np.argsort(-nearness, kind="stable")[:_COMPANIONS]
+    best = np.sort(best[nearness[best] > _FAINT])
+    return Companions(best, nearness[best])
 
 
 @dataclass(frozen=True, eq=False)

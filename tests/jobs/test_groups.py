@@ -74,9 +74,9 @@ def test_blocks_solved_together_are_those_solved_alone(settings: InversionSettin
     area.seen[2, 7] = False
     blocks, shared, _ = area.prepare(settings)
     used = [filter_block(area.read_block(task.block), shared, settings) for task in blocks.tasks]
-    together = solve_blocks(shared, used, settings, [None] * len(used))
+    together = solve_blocks(shared, used, settings)
     for own, found in zip(used, together, strict=True):
-        [expected] = solve_blocks(shared, [own], settings, [None])
+        [expected] = solve_blocks(shared, [own], settings)
         for name in ("values", "std", "count", "covered", "smoothing", "status", "robust_weights"):
             np.testing.assert_allclose(getattr(found, name), getattr(expected, name), rtol=1e-9)
         assert (found.learnt is None) == (expected.learnt is None)

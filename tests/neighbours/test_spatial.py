@@ -133,7 +133,7 @@ def test_without_coupling_nothing_changes() -> None:
     task = blocks.tasks[0]
     [(result, alone)] = solve(blocks, [task], shared, mask)
     used = filter_block(area.read_block(task.block), shared, LEARNING)
-    [expected] = solve_blocks(shared, [used], LEARNING, [None])
+    [expected] = solve_blocks(shared, [used], LEARNING)
     np.testing.assert_array_equal(result.values, expected.values)
     np.testing.assert_array_equal(result.std, expected.std)
     np.testing.assert_array_equal(alone.used, np.diff(used.offsets))

@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from itslive_core.observations.missions import MISSIONS
+from itslive_core.observations.surroundings import ALIKE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,10 +37,10 @@ if TYPE_CHECKING:
 
     from itslive_core.inversion.learning.observed import ObservedPairs, Typical
 
-__all__ = ["Borrowed", "Expected", "Region", "Sample"]
+__all__ = ["NOBODY", "Borrowed", "Expected", "Region", "Sample"]
 
-_ALIKE = 0.25
-"""l: decades of speed over which pixels are alike."""
+NOBODY = -(10**6)
+"""Number of a pixel that is no sample."""
 _USUAL_SCATTER, _SCATTER_FREEDOM = 1.0, 2.0
 """b_0 and nu, in logarithms of a precision or of a variance."""
 _WIDE = 3.0
@@ -199,7 +200,7 @@ class Region:
 
     def _likeness(self, speed: float) -> NDArray[np.float64]:
         distance = np.log10(speed / np.array([sample.speed for sample in self.samples]))
-        likeness: NDArray[np.float64] = np.exp(-0.5 * (distance / _ALIKE) ** 2)
+        likeness: NDArray[np.float64] = np.exp(-0.5 * (distance / ALIKE) ** 2)
         return likeness
 
     def _profile(self, weight: NDArray[np.float64], first: int, changes: int) -> NDArray[np.float64]:

@@ -15,10 +15,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from itslive_core.bands.assembly import predict
 from itslive_core.bands.spans import Spans, spans_of
 from itslive_core.inversion.learning.account import Account
 from itslive_core.inversion.learning.error_bands import axis_variances, component_variances
 from itslive_core.inversion.learning.evidence import group_means
+from itslive_core.inversion.learning.motion import ExpectedCourse, expect_course
 from itslive_core.inversion.learning.observed import LearntHere, ObservedPairs
 from itslive_core.inversion.learning.pixel import PixelLearner
 from itslive_core.inversion.learning.region import Region
@@ -129,14 +131,26 @@ class _Pixel:
         start = (self.grid.first + first + spans.first + 1.0 - spans.head) * self.grid.interval
         formal = noise.variance[own]
         learnt.sigma[own] = formal
+        vx, vy = batch.vx[own], batch.vy[own]
+        self.course = None if batch.courses is None else batch.courses.get(p)
+        self.expected: ExpectedCourse | None = None
+        if self.course is not None:
+            cells = self.grid.first // self.parts + rows.first_cell + self.groups
+            self.mean = self.course.motion.at(cells)
+            seen = np.empty(len(pair))
+            predict(spans, self.mean[0], seen)
+            self.expected = expect_course(vx, vy, seen, self.course.weights)
+            if self.expected is not None:
+                along, size = self.expected.along, self.expected.size
+                vx, vy = vx - along[0] * size * seen, vy - along[1] * size * seen
         observed = ObservedPairs(
             spans=spans,
             first_time=(self.grid.first + first) * self.grid.interval,
             interval=self.grid.interval,
             start=start,
             end=start + self.grid.interval / spans.rate,
-            vx=batch.vx[own],
-            vy=batch.vy[own],
+            vx=vx,
+            vy=vy,
             formal=formal,
             mission=noise.mission[pair],
             first_image=noise.first_image[pair].astype(np.int64),
@@ -165,9 +179,18 @@ class _Pixel:
         rows, result = self.rows, self.result
         p, axes = rows.number, self.learner.axes
         series = axes.T @ group_means(posterior.series, self.groups)
+        expected = self.expected
+        if expected is not None:
+            course, unsure = (group_means(of, self.groups) for of in self.mean)
+            series += expected.along[:, None] * expected.size * course
         std, status = None, SOLVED
         if self.options.uncertainty:
             variances = component_variances(axes, axis_variances(self.learner, posterior, self.groups))
+            if expected is not None:
+                extra = expected.variance * course**2 + expected.size**2 * unsure
+                along = expected.along
+                across = np.array([along, [-along[1], along[0]]])
+                variances += component_variances(across, np.stack([extra, np.zeros_like(extra)]))
             std = np.sqrt(variances)
             worth = float((self.here.u * self.here.credit).sum())
             if not (self.learner.misfit > 0.0 and worth > self.learner.freedom):
