@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from itslive_core.inversion.learning.evidence import group_means
+from itslive_core.inversion.learning.neighbour import NeighbourLearner
 from itslive_core.inversion.learning.starts import Start
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ def axis_variances(
         [m^2/yr^2]
     """
     satellites = 4.0 * learner.season_variance if learner.evidence.border.is_season.any() else 0.0
-    if learner.borrows:
+    if isinstance(learner, NeighbourLearner):
         # What is expected of them keeps hyperparameters near enough for first order to do.
         known = learner.evidence.variances(learner.told, groups)
         away = group_means(learner.moves, groups) * learner.known_within()[:, None]

@@ -242,6 +242,14 @@ class Hyperparameters:
     _yearly_base: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0), repr=False)
     _frowns: bool = True
 
+    @property
+    def relative(self) -> NDArray[np.float64]:
+        """Level and yearly level relative to those expected at the speed, and log stiffness; shape (3,)."""
+        scale, theta = self.scale, self.theta
+        return np.array(
+            [theta[0] - scale.level(_SEASON), theta[self.yearly_at] - scale.level(_CHANGE), theta[-1]]
+        )
+
     def borrow(self, borrowed: Borrowed) -> None:
         """Expect what a region says of the levels and of how they change in time, and start there.
 

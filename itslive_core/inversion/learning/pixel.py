@@ -25,7 +25,6 @@ from itslive_core.inversion.learning.noise_model import (
     give_credit,
     image_correlation,
     mission_noise,
-    scale_noise,
     trust,
 )
 from itslive_core.inversion.learning.observed import LearntHere, ObservedPairs, Typical
@@ -38,12 +37,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from itslive_core.inversion.learning.account import Account
-    from itslive_core.inversion.learning.region import Borrowed, Region
     from itslive_core.inversion.solver import SolveOptions
 
-__all__ = ["PixelLearner"]
+__all__ = ["MOST_PULL", "PixelLearner", "noise_energy", "settled"]
 
-_MOST_PULL = 0.75
+MOST_PULL = 0.75
 _ANNEALED = (0.5, 0.15, 0.05)
 """Noise that is added in the first passes, as shares of the spread of the data."""
 _STEPS_WHILE_ANNEALED = 2
@@ -61,11 +59,6 @@ _OWN_NUMBERS = 1.0
 """Weight of what is expected of the size of unknowns beside the series, in unknowns."""
 _SEASON_SHARE = 0.3
 """Expected size of seasonal displacements, as a share of the noise of the best displacements."""
-_FULL_PASSES, _LIGHT_PASSES, _STILL_BORROWED = 3, 3, 0.1
-"""Most passes of a pixel with neighbours that learn, and that judge pairs only after each; and the change of
-a trust or a credit that ends them."""
-_LEAST_KNOWN = 2.5
-"""Largest standard deviation of a hyperparameter, in logarithms."""
 _SLOWEST_CHANGE, _FASTEST_CHANGE = 0.2, 5.0
 _MORE_PASSES = 5
 """Passes after the second look."""
@@ -89,8 +82,6 @@ class PixelLearner:
         Receives what is learnt of the pairs.
     reach : int
         As far from the diagonal the posterior covariance is needed.
-    region : Region, optional
-        What its neighbours share; without one the pixel learns all of it alone.
 
     Attributes
     ----------
@@ -110,11 +101,10 @@ class PixelLearner:
         Weighted sum of the squared residuals of both components.
     season_told : float
         Number of unknowns from which the size of seasonal displacements is told.
-    told : Posterior
-        After `run`: with the information of the pairs, for the variances.
-    moves : ndarray, shape (2, 3, M)
-        After `run` of a pixel with neighbours: see `Evidence.moves`.
     """
+
+    turning = _CHOICES[-1] + 4
+    """Last pass after which the axes turn."""
 
     def __init__(
         self,
@@ -124,7 +114,6 @@ class PixelLearner:
         account: Account,
         learnt: LearntHere,
         reach: int,
-        region: Region | None = None,
     ) -> None:
         order = options.derivative
         self.pairs, self.account, self.learnt = pairs, account, learnt
@@ -163,51 +152,14 @@ class PixelLearner:
         self._images = Images.of(pairs.first_image, pairs.second_image, pairs.images)
         self._values = np.stack([pairs.vx, pairs.vy])
         self._beside = np.zeros((2, self._border.size))
-        self._borrowed = None if region is None else self._borrow(region)
-
-    def _borrow(self, region: Region) -> Borrowed:
-        """Start from what neighbours share, and expect it."""
-        pairs, learnt = self.pairs, self.learnt
-        first = round(pairs.first_time / pairs.interval)
-        borrowed = region.of_pixel(
-            pairs, self.typical, first, self.evidence.rows.size, (self.expected_season, self.expected_offset)
-        )
-        self.hyper.borrow(borrowed)
-        self.expected_season = min(float(np.exp(borrowed.season.mean)), self.most_season)
-        self.expected_offset = float(np.exp(borrowed.offset.mean))
-        self.season_variance, self.offset_variance = self.expected_season, self.expected_offset
-        self._season_worth, self._offset_worth = borrowed.season.worth, borrowed.offset.worth
-        self.correlation = borrowed.correlation
-        for own, expected in zip((learnt.scale, learnt.floor, learnt.jitter), borrowed.noise, strict=True):
-            own[:] = expected
-        self._expected_variance = self._variance_of_noise()
-        learnt.variance[:] = self._expected_variance
-        give_credit(self._images, learnt.u, self.correlation, learnt.credit)
-        if self.account.axes:
-            flow = np.median(self._values, axis=1)
-            if np.hypot(*flow) > 0.0:
-                along = flow / np.hypot(*flow)
-                self.axes = np.array([along, [-along[1], along[0]]])
-        return borrowed
-
-    def _variance_of_noise(self) -> NDArray[np.float64]:
-        """Give the variance of each pair by scale, floor and jitter of its mission, shape (n,)."""
-        pairs, learnt = self.pairs, self.learnt
-        scale, floor, jitter = (of[pairs.mission] for of in (learnt.scale, learnt.floor, learnt.jitter))
-        variance: NDArray[np.float64] = scale * (
-            pairs.formal + floor + jitter / (pairs.end - pairs.start) ** 2
-        )
-        return variance
 
     def sample(self, number: int) -> Sample:
         """Tell what the neighbours of this pixel may take from it; its number is that in the region."""
         theta, hyper, learnt, pairs = self.hyper.theta, self.hyper, self.learnt, self.pairs
-        levels = theta[[0, hyper.yearly_at, -1]].copy()
-        levels[:2] -= hyper.mean[[0, hyper.yearly_at]]
         return Sample(
             number=number,
             speed=self.typical.speed,
-            levels=levels,
+            levels=hyper.relative,
             first_change=round(pairs.first_time / pairs.interval),
             profile=np.log(hyper.shape),
             months=theta[hyper.yearly_at + 1 : -1].copy(),
@@ -217,18 +169,6 @@ class PixelLearner:
             noise=np.stack([learnt.scale, learnt.floor, learnt.jitter]),
             pairs=np.bincount(pairs.mission, minlength=len(MISSIONS)),
         )
-
-    @property
-    def borrows(self) -> bool:
-        """The pixel knows what its neighbours share."""
-        return self._borrowed is not None
-
-    def known_within(self) -> NDArray[np.float64]:
-        """Give the standard deviations of level, yearly level and log size of the seasons, shape (3,)."""
-        hyper = self.hyper
-        season = self._season_worth + self.season_told
-        curvature = np.array([*hyper.curvature[[0, hyper.yearly_at]], season])
-        return np.minimum(np.sqrt(2.0 / np.maximum(curvature, 1e-9)), _LEAST_KNOWN)
 
     @property
     def weights(self) -> NDArray[np.float64]:
@@ -274,8 +214,6 @@ class PixelLearner:
     def run(self) -> Posterior | None:
         """Make the passes and enter the data for the last solution; None if that cannot be solved."""
         account, learnt = self.account, self.learnt
-        if self._borrowed is not None:
-            return self._run_borrowed()
         annealed = _ANNEALED if account.noise and account.robust else ()
         extra = self.typical.spread
         formal = self.pairs.formal
@@ -292,77 +230,34 @@ class PixelLearner:
                 return None
             posterior, spread, moved = found
             change = self._judge(posterior, spread, turn, annealed=turn < len(annealed) - 1)
-            settled = change < _STILL and moved < _SETTLED
-            if turn >= len(annealed) + 3 and settled:
+            if turn >= len(annealed) + 3 and settled(change, moved):
                 break
-        return self._finish()
+        if not self._follow_witnesses():
+            return None
+        self._enter()
+        posterior = self.evidence.solve(self.prior(), both=True)
+        if not np.isfinite(posterior.value):
+            return None
+        told = self.solve_for_variances(self.prior())
+        self._enter()
+        return replace(posterior, covariance=told.covariance)
 
-    def _run_borrowed(self) -> Posterior | None:
-        """Make the few passes of a pixel that knows what its neighbours share."""
-        for turn in range(_FULL_PASSES):
-            self.passes += 1
-            self._enter()
-            found = self._improve(1)
-            if found is None:
-                return None
-            posterior, spread, moved = found
-            change = self._judge(posterior, spread, turn, annealed=False)
-            for _ in range(_LIGHT_PASSES):
-                if change < _STILL_BORROWED:
-                    break
-                self.passes += 1
-                change = self._judge_lightly()
-            if turn > 0 and change < _STILL_BORROWED and moved < _SETTLED:
-                break
-        return self._finish()
-
-    def _judge_lightly(self) -> float:
-        """Solve for the series alone and judge the pairs by it; returns the largest change."""
-        learnt, pairs = self.learnt, self.pairs
-        residual = self.turned()
-        for axis in range(2):
-            take_border(self._border, self._beside[axis], residual[axis])
-        weights = self.weights
-        series = self.evidence.series(self.prior(), weights, residual)
-        if series is None:
-            return 0.0
-        mean = np.empty(len(weights))
-        for axis in range(2):
-            predict(pairs.spans, series[axis], mean)
-            residual[axis] -= mean
-        before = np.concatenate([learnt.u, learnt.credit])
-        trust(learnt.variance, np.minimum(weights * self._leverage, _MOST_PULL), residual, learnt.u)
-        give_credit(self._images, learnt.u, self.correlation, learnt.credit)
-        return float(np.abs(np.concatenate([learnt.u, learnt.credit]) - before).max())
-
-    def _finish(self) -> Posterior | None:
-        """Look again at pairs that were not believed, and solve once more with what was learnt."""
+    def _follow_witnesses(self) -> bool:
+        """Look again at pairs that were not believed, and make some passes more; False if that fails."""
         if self.account.tails and self._look_again():
             for again in range(_MORE_PASSES):
                 self.passes += 1
                 self._enter()
                 found = self._improve(1)
                 if found is None:
-                    return None
+                    return False
                 self._judge(found[0], found[1], _MOST_PASSES + again, annealed=False)
-        self._enter()
-        prior, borrowed = self.prior(), self._borrowed is not None
-        posterior = self.evidence.solve(prior, both=True, valued=not borrowed)
-        if not np.isfinite(posterior.value):
-            return None
-        if borrowed:
-            self.moves = np.stack([self.evidence.moves(posterior, prior, axis) for axis in range(2)])
-            prior = self.prior(tails=self.gap_tails())
-        self.told = self.solve_for_variances(prior)
-        return replace(posterior, covariance=self.told.covariance)
+        return True
 
     def solve_for_variances(self, prior: Prior) -> Posterior:
         """Solve with the information of the pairs: the variances of that are those of the estimate."""
         self.evidence.enter(self.information, self.turned())
-        posterior = self.evidence.solve(prior, both=True, valued=False)
-        if self._borrowed is None:
-            self.evidence.enter(self.weights, self.turned())
-        return posterior
+        return self.evidence.solve(prior, both=True, valued=False)
 
     def _look_again(self) -> bool:
         """Believe pairs that agree with each other, and let the series change there; see `second_look`."""
@@ -498,25 +393,17 @@ class PixelLearner:
             self._learn_noise(residual, leverage, alone, turn)
         before = np.concatenate([learnt.u, learnt.credit])
         if account.robust:
-            trust(learnt.variance, np.minimum(weights * leverage, _MOST_PULL), residual, learnt.u)
+            trust(learnt.variance, np.minimum(weights * leverage, MOST_PULL), residual, learnt.u)
         if account.noise:
             give_credit(self._images, learnt.u, self.correlation, learnt.credit)
-        turns = _CHOICES[-1] + 4 if self._borrowed is None else 0
-        if account.axes and turn <= turns:
+        if account.axes and turn <= self.turning:
             self._turn_axes(posterior)
         return float(np.abs(np.concatenate([learnt.u, learnt.credit]) - before).max())
 
     def _learn_noise(self, residual: NDArray, leverage: NDArray, alone: NDArray, turn: int) -> None:
         account, learnt, pairs = self.account, self.learnt, self.pairs
-        energy = 0.5 * (residual**2).sum(axis=0) + leverage.mean(axis=0)
-        borrowed = self._borrowed
-        if borrowed is not None:
-            factor = scale_noise(
-                self._expected_variance, borrowed.noise_worth, pairs.mission, energy, learnt.u
-            )
-            learnt.scale[:] = factor * borrowed.noise[0]
-            learnt.variance[:] = self._expected_variance * factor[pairs.mission]
-        elif account.noise:
+        energy = noise_energy(residual, leverage)
+        if account.noise:
             span = pairs.end - pairs.start
             mission_noise(
                 pairs.formal, span, pairs.mission, energy, learnt.u, learnt.scale, learnt.floor,
@@ -545,6 +432,17 @@ class PixelLearner:
         _, vectors = np.linalg.eigh(moment)
         self.axes = vectors[:, ::-1].T @ self.axes
         self._beside = vectors[:, ::-1].T @ self._beside
+
+
+def settled(change: float, moved: float, still: float = _STILL) -> bool:
+    """Tell whether trust and credit changed, and hyperparameters moved, by so little that passes may end."""
+    return change < still and moved < _SETTLED
+
+
+def noise_energy(residual: NDArray[np.float64], leverage: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Give the mean square of what pairs are off, shape (n,), from both components of two arrays (2, n)."""
+    energy: NDArray[np.float64] = 0.5 * (residual**2).sum(axis=0) + leverage.mean(axis=0)
+    return energy
 
 
 def _resized(now: float, expected: float, worth: float, square: NDArray, variance: NDArray) -> float:

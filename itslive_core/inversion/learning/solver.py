@@ -21,6 +21,7 @@ from itslive_core.inversion.learning.account import Account
 from itslive_core.inversion.learning.error_bands import axis_variances, component_variances
 from itslive_core.inversion.learning.evidence import group_means
 from itslive_core.inversion.learning.motion import ExpectedCourse, expect_course
+from itslive_core.inversion.learning.neighbour import NeighbourLearner
 from itslive_core.inversion.learning.observed import LearntHere, ObservedPairs
 from itslive_core.inversion.learning.pixel import PixelLearner
 from itslive_core.inversion.learning.region import Region
@@ -167,9 +168,8 @@ class _Pixel:
         )
         account = Account.of(options, self.grid.interval)
         region = None if batch.region is None else batch.region.without(batch.number + p)
-        self.learner = PixelLearner(
-            observed, self.size, options, account, self.here, reach=self.parts - 1, region=region
-        )
+        given = observed, self.size, options, account, self.here, self.parts - 1
+        self.learner = PixelLearner(*given) if region is None else NeighbourLearner(*given, region)
 
     def solve(self) -> bool:
         """Estimate the pixel and write what was found; False if its equations cannot be solved."""
