@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import xarray as xr
     from numpy.typing import NDArray
 
+    from itslive_core.observations.batches import Observations
     from itslive_core.observations.blocks import PixelBlock
     from itslive_core.observations.pairs import ImagePairs
     from itslive_core.observations.selection import PairSelection
@@ -41,12 +42,15 @@ class PixelEstimates:
         The pixel has an estimate.
     of_pixels : mapping of ndarray, shape (P,)
         Values of `Estimator.pixel_variables`.
+    filtered : Observations, optional
+        What the filters on values left, so that nobody need filter again.
     """
 
     series: Mapping[str, NDArray[Any]]
     used: NDArray[np.int64]
     solved: NDArray[np.bool_]
     of_pixels: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
+    filtered: Observations | None = None
 
 
 class Estimator(ABC):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -46,7 +47,7 @@ def solve_area(
     else:
         results = solve_blocks(shared, used, settings)
     return [
-        estimates_of(result, np.diff(own.offsets), pair_flags(result, shared, own))
+        replace(estimates_of(result, np.diff(own.offsets), pair_flags(result, shared, own)), filtered=own)
         for result, own in zip(results, used, strict=True)
     ]
 

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from itslive_core.jobs.coupling import CoupledBlocks
     from itslive_core.jobs.plan import BlockTask
     from itslive_core.neighbours.patches import PixelFits
+    from itslive_core.observations.batches import Observations
     from itslive_core.observations.blocks import Block, PixelBlock
     from itslive_core.observations.selection import PairSelection
     from itslive_core.observations.time_grid import TimeGrid
@@ -56,12 +57,15 @@ class Solved:
         See `BlockResult`.
     error : Exception, optional
         Why there is nothing.
+    filtered : Observations, optional
+        What the filters on values left; not kept once season and trend are found.
     """
 
     arrays: dict[str, NDArray] = field(default_factory=dict)
     n_solved: int = 0
     before: Mapping[str, NDArray] = field(default_factory=dict)
     error: Exception | None = None
+    filtered: Observations | None = None
 
 
 @dataclass(eq=False)
@@ -278,7 +282,8 @@ class CubeWork:
         for name, values in found.of_pixels.items():
             arrays[name] = values.astype("float32").reshape(task.block.shape)
         arrays["n_pairs_used"] = found.used.astype("int32").reshape(task.block.shape)
-        return Solved(arrays, int(found.solved[task.mask.ravel()].sum()))
+        filtered = found.filtered if self.season else None
+        return Solved(arrays, int(found.solved[task.mask.ravel()].sum()), filtered=filtered)
 
     def _with_season(self, block: tuple[BlockTask, PixelBlock, Solved]) -> Solved:
         """Add season, mean and trend to what a block gives."""
@@ -288,11 +293,13 @@ class CubeWork:
         own = {n: v for n in ("weights", "robust") if (v := getattr(self.settings, n, None)) is not None}
         settings = InversionSettings(**self.settings.filters.to_dict(), **own)
         try:
-            found = season_of_block(pixels, self.shared[0], settings, rows=self._rows).variables()
+            found = season_of_block(
+                pixels, self.shared[0], settings, rows=self._rows, filtered=solved.filtered
+            ).variables()
         except Exception as error:  # noqa: BLE001 - told with the result of the block
             return Solved(error=error)
         of_pixels = {name: v.astype("float32").reshape(task.block.shape) for name, v in found.items()}
-        return replace(solved, arrays=solved.arrays | of_pixels)
+        return replace(solved, arrays=solved.arrays | of_pixels, filtered=None)
 
 
 _TYPES = {"quality": "int16", "n_pairs": "int32"}

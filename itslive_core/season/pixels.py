@@ -260,6 +260,7 @@ def season_of_block(
     *,
     rows: SeasonRows | None = None,
     inflation: float | None = None,
+    filtered: Observations | None = None,
 ) -> Seasons:
     """Filter, weight and fit a block whose pairs already passed the filters on metadata.
 
@@ -274,13 +275,15 @@ def season_of_block(
         Of the pairs of `shared`, where many blocks share them.
     inflation : float, optional
         See `SeasonOptions`.
+    filtered : Observations, optional
+        What the filters on values left, where that is known.
 
     Returns
     -------
     Seasons
     """
     rows = SeasonRows.make(shared.start, shared.end, shared.mission) if rows is None else rows
-    used = filter_block(pixels, shared, settings)
+    used = filter_block(pixels, shared, settings) if filtered is None else filtered
     weights = observation_weights(
         settings.weights,
         used.offsets,
