@@ -75,7 +75,7 @@ class InversionSettings(Limits):
         One lambda for the whole series, or one that changes by years and months; ``"auto"`` as above. A given
         lambda is then its geometric mean.
     learn : {"block", "pixel"}
-        Where lambda is chosen automatically: whether a pixel takes noise, offsets and the shape of its
+        Where lambda is chosen automatically and the noise is learnt: whether a pixel takes noise, offsets and the shape of its
         smoothness from a few pixels of its block, see `itslive_core.inversion.learning.region`, or learns all
         of it alone. Pairs that come without a block, from a table for instance, learn alone.
     max_error : float, optional
@@ -192,7 +192,8 @@ class InversionSettings(Limits):
     @property
     def learns_together(self) -> bool:
         """Pixels of a block share what they learn."""
-        return self.learn == "block" and self.smoothing == "auto" and not self.couples_pixels
+        learns = self.smoothing == "auto" and self.learns_noise
+        return self.learn == "block" and learns and not self.couples_pixels
 
     @property
     def learns_noise(self) -> bool:

@@ -26,6 +26,7 @@ def test_defaults_are_the_recommended_ones() -> None:
         "noise": "auto",
         "offsets": "auto",
         "smoothing_in_time": "auto",
+        "learn": "block",
     }
     assert InversionSettings.preset("recommended") == InversionSettings()
 

@@ -121,7 +121,8 @@ class NeighbourLearner(PixelLearner):
         if not np.isfinite(posterior.value):
             return None
         self.moves = np.stack([self.evidence.moves(posterior, prior, axis) for axis in range(2)])
-        self.told = self.solve_for_variances(self.prior(tails=self.gap_tails()))
+        self.evidence.enter(self.information, self.turned())
+        self.told = self.evidence.solve(self.prior(tails=self.gap_tails()), both=True, valued=False)
         return replace(posterior, covariance=self.told.covariance)
 
     def _judge_lightly(self) -> float:
@@ -139,7 +140,8 @@ class NeighbourLearner(PixelLearner):
             predict(pairs.spans, series[axis], mean)
             residual[axis] -= mean
         before = np.concatenate([learnt.u, learnt.credit])
-        trust(learnt.variance, np.minimum(weights * self._leverage, MOST_PULL), residual, learnt.u)
+        if self.account.robust:
+            trust(learnt.variance, np.minimum(weights * self._leverage, MOST_PULL), residual, learnt.u)
         give_credit(self._images, learnt.u, self.correlation, learnt.credit)
         return float(np.abs(np.concatenate([learnt.u, learnt.credit]) - before).max())
 

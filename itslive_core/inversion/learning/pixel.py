@@ -239,7 +239,6 @@ class PixelLearner:
         if not np.isfinite(posterior.value):
             return None
         told = self.solve_for_variances(self.prior())
-        self._enter()
         return replace(posterior, covariance=told.covariance)
 
     def _follow_witnesses(self) -> bool:
@@ -257,7 +256,9 @@ class PixelLearner:
     def solve_for_variances(self, prior: Prior) -> Posterior:
         """Solve with the information of the pairs: the variances of that are those of the estimate."""
         self.evidence.enter(self.information, self.turned())
-        return self.evidence.solve(prior, both=True, valued=False)
+        posterior = self.evidence.solve(prior, both=True, valued=False)
+        self.evidence.enter(self.weights, self.turned())
+        return posterior
 
     def _look_again(self) -> bool:
         """Believe pairs that agree with each other, and let the series change there; see `second_look`."""
