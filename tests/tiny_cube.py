@@ -25,13 +25,11 @@ _KINDS = (
     ("1A", "1A", "S1", 12.0, 14),
     ("2A", "2A", "S2", 10.0, 14),
     ("2A", "2B", "S2", 5.0, 14),
-    ("2B", "2C", "S2", 5.0, 4),
-    ("8", "8", "L8_9", 16.0, 18),
-    ("8", "9", "L8_9", 8.0, 8),
-    ("7", "7", "L7", 16.0, 8),
+    ("2B", "2A", "S2", 5.0, 4),
+    ("8", "8", "L8_9", 16.0, 26),
+    ("7", "7", "L7", 16.0, 12),
     ("7", "8", "L7", 8.0, 8),
-    ("5", "5", "L4_5", 16.0, 6),
-    ("4", "5", "L4_5", 8.0, 6),
+    ("8", "7", "L7", 8.0, 8),
 )
 
 
@@ -232,7 +230,7 @@ VARIANTS: dict[str, CubeOptions] = {
 BAD_VARIANTS: dict[str, CubeOptions] = {
     "no-vx": CubeOptions(without=("vx",)),
     "no-vy": CubeOptions(without=("vy",)),
-    "no-dates": CubeOptions(without=("acquisition_date_img1", "acquisition_date_img2")),
+    "no-dates": CubeOptions(without=("acquisition_date_img1", "acquisition_date_img2", "date_dt")),
     "no-crs": CubeOptions(crs="none"),
 }
 """Cubes that lack what an estimate needs, by name."""
@@ -313,7 +311,7 @@ def _pairs(
     pick = rng.choice(len(kinds), size=o.n_pairs, p=share / share.sum())
     step = np.array([k[3] for k in kinds])[pick]
     count = np.where(step == 12.0, 1, np.ceil(rng.exponential(6.0, o.n_pairs)))
-    start = 17_000.0 + np.floor(rng.uniform(0.0, 1_500.0, o.n_pairs)) + 0.4
+    start = 17_250.0 + np.floor(rng.uniform(0.0, 1_500.0, o.n_pairs)) + 0.4
     # Real spans are a few seconds off whole days.
     end = start + step * count + np.round(rng.uniform(-9.0, 9.0, o.n_pairs)) / 86_400.0
     names = [np.array([k[i] for k in kinds], dtype="<U2")[pick] for i in (0, 1)]

@@ -13,13 +13,16 @@ import zarr
 from pyproj import CRS, Transformer
 
 from itslive_core.cubes import schema
-from itslive_core.cubes.block_reader import BlockCache, read_pixels
+from itslive_core.cubes.block_reader import BlockCache, Velocity, read_pixels
+from itslive_core.cubes.packing import Packing
 from itslive_core.cubes.pair_table import PairTable, read_pair_table
+from itslive_core.cubes.projection import cube_crs, epsg_of_crs
 from itslive_core.cubes.stores import OpenStore, open_store
 from itslive_core.errors import CoverageError, CubeError, SettingsError
 from itslive_core.observations.blocks import Block, PixelBlock
 from itslive_core.observations.pairs import ImagePairs
 from itslive_core.observations.selection import FilterStep
+from itslive_core.support.units import METRES_PER_YEAR
 
 if TYPE_CHECKING:
     import os
@@ -57,27 +60,44 @@ class Datacube:
         self.url: str = store.url
         group = store.group
         self.attrs: dict[str, Any] = dict(group.attrs)
-        self._velocity = {name: self._array(name) for name in _VELOCITIES}
-        vx = self._velocity["vx"]
-        if vx.ndim != 3 or any(array.shape != vx.shape for array in self._velocity.values()):
+        arrays = {name: self._array(name) for name in _VELOCITIES}
+        vx = arrays["vx"]
+        if vx.ndim == 2:
+            raise CubeError(self._one_pair_only())
+        if vx.ndim != 3 or arrays["vy"].ndim != 3:
             raise CubeError(
                 f"{self.url} is not an ITS_LIVE datacube: vx and vy are not cubes of the same shape"
             )
-        if any(array.dtype.kind not in "iuf" for array in self._velocity.values()):
+        if any(array.dtype.kind not in "iuf" for array in arrays.values()):
             raise CubeError(f"{self.url} is not an ITS_LIVE datacube: vx and vy are not numbers")
-        names = schema.dimensions(vx)
-        if names and names[1:] != ("y", "x"):
-            raise CubeError(f"{self.url}: vx has dimensions {names}, expected (time, y, x)")
-        self.shape: tuple[int, int] = (vx.shape[1], vx.shape[2])
-        self.n_pairs: int = vx.shape[0]
-        mapping = self._mapping_attributes()
-        self.crs: CRS = schema.cube_crs(self.attrs, mapping, self.url)
+        self._layout = schema.layout_of(group, vx, self.url)
+        self._velocity = arrays
+        self._components = {
+            name: Velocity(
+                array,
+                Packing.of(array, METRES_PER_YEAR),
+                schema.layout_of(group, array, self.url).order,
+            )
+            for name, array in arrays.items()
+        }
+        shapes = [one.shape for one in self._components.values()]
+        if shapes[0] != shapes[1]:
+            raise CubeError(
+                f"{self.url} is not an ITS_LIVE datacube: vx and vy are not cubes of the same shape"
+            )
+        self.n_pairs: int = shapes[0][0]
+        self.shape: tuple[int, int] = shapes[0][1:]
+        if 0 in self.shape:
+            raise CubeError(f"{self.url} holds no pixel: its shape is {shapes[0]}")
+        mappings = schema.grid_mappings(group, vx)
         self.x: NDArray[np.float64]
         self.y: NDArray[np.float64]
+        names = self._layout
         with ThreadPoolExecutor(2) as pool:  # at once: a remote store takes its time for each
-            later = pool.submit(schema.axis, group, "x", mapping, self.shape[1])
-            self.y = schema.axis(group, "y", mapping, self.shape[0])
+            later = pool.submit(schema.axis, group, names.x, mappings, self.shape[1], role="x")
+            self.y = schema.axis(group, names.y, mappings, self.shape[0], role="y")
             self.x = later.result()
+        self.crs: CRS = cube_crs(mappings, self.attrs, self.url)
         self._cache = BlockCache(limit=cache_bytes)
         self._table_lock = threading.Lock()
         self._table: PairTable | None = None
@@ -85,7 +105,7 @@ class Datacube:
     def __repr__(self) -> str:
         """Describe the cube in one line."""
         rows, cols = self.shape
-        return f"<Datacube {self.url}: {self.n_pairs:,} pairs, {rows} x {cols} px, EPSG:{self.epsg}>"
+        return f"<Datacube {self.url}: {self.n_pairs:,} pairs, {rows} x {cols} px, {self.crs_name}>"
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Travel to another process as an address; it is opened again there."""
@@ -94,7 +114,12 @@ class Datacube:
     @cached_property
     def epsg(self) -> int:
         """EPSG code of the CRS; 0 if it has none."""
-        return self.crs.to_epsg(min_confidence=20) or 0
+        return epsg_of_crs(self.crs, self.x, self.y)
+
+    @property
+    def crs_name(self) -> str:
+        """What to call the CRS: its EPSG code, else its own name."""
+        return f"EPSG:{self.epsg}" if self.epsg else str(self.crs.name)
 
     @property
     def date_updated(self) -> str | None:
@@ -123,7 +148,7 @@ class Datacube:
     @property
     def block_shape(self) -> tuple[int, int]:
         """Rows and columns of a chunk."""
-        chunks = self._velocity["vx"].chunks
+        chunks = self._components["vx"].chunks
         return chunks[1], chunks[2]
 
     @cached_property
@@ -177,7 +202,7 @@ class Datacube:
             raise CoverageError(
                 f"{words} is off the datacube: it covers lon {west:.4f} to {east:.4f},"
                 f" lat {south:.4f} to {north:.4f} (x {xmin:.0f} to {xmax:.0f} m,"
-                f" y {ymin:.0f} to {ymax:.0f} m, EPSG:{self.epsg})"
+                f" y {ymin:.0f} to {ymax:.0f} m, {self.crs_name})"
             )
         step_x, step_y = self.pixel_size
         col = int(np.clip(np.rint((x - self.x[0]) / step_x), 0, self.shape[1] - 1))
@@ -223,7 +248,13 @@ class Datacube:
         """
         with self._table_lock:
             if self._table is None:
-                self._table = read_pair_table(self._store.group, self.url, self.n_pairs)
+                self._table = read_pair_table(
+                    self._store.group,
+                    self.url,
+                    self.n_pairs,
+                    time=self._layout.time,
+                    velocity_units=str(self._velocity["vx"].attrs.get("units") or ""),
+                )
             return self._table
 
     def pairs_at(
@@ -266,16 +297,11 @@ class Datacube:
         layers = pixels.pair[where]
         n_both, n_partial = len(layers), int(pixels.n_partial[p])
         usable = table.usable[layers]
-        n_swapped = int(table.swapped[layers].sum())
-        note = "both dates known, span above zero" + (
-            f"; {n_swapped} with swapped dates put right" if n_swapped else ""
-        )
         n_read = n_both + n_partial
-        n_usable = int(usable.sum())
         history = (
             FilterStep("read", n_read, self.n_pairs - n_read, "layers with a value at this pixel"),
             FilterStep("components", n_both, n_partial, "both vx and vy are there"),
-            FilterStep("valid_dates", n_usable, n_both - n_usable, note),
+            table.dates_step(layers),
         )
         layers = layers[usable]
         return ImagePairs(
@@ -293,6 +319,7 @@ class Datacube:
             lon=place.lon,
             lat=place.lat,
             epsg=self.epsg,
+            crs_wkt=None if self.epsg else self.crs.to_wkt(),
             cube_url=self.url,
             date_updated=self.date_updated,
             history=history,
@@ -354,7 +381,7 @@ class Datacube:
             return found
 
     def _read(self, block: Block) -> PixelBlock:
-        return read_pixels(self._store, [self._velocity[name] for name in _VELOCITIES], block)
+        return read_pixels(self._store, [self._components[name] for name in _VELOCITIES], block)
 
     def _array(self, name: str) -> zarr.Array:
         array = schema.member(self._store.group, name)
@@ -366,13 +393,16 @@ class Datacube:
             raise CubeError(f"{self.url} is not an ITS_LIVE datacube: {name!r} is not an array")
         return array
 
-    def _mapping_attributes(self) -> Mapping[str, Any]:
-        names = [self._velocity["vx"].attrs.get("grid_mapping"), "mapping", "spatial_ref", "crs"]
-        for name in names:
-            found = schema.member(self._store.group, str(name)) if name else None
-            if found is not None:
-                return dict(found.attrs)
-        return {}
+    def _one_pair_only(self) -> str:
+        place = " ".join(
+            f"--{name[:3]} {float(value):.4f}"
+            for name in ("longitude", "latitude")
+            if isinstance(value := self.attrs.get(name), (int, float))
+        )
+        return (
+            f"{self.url} is one image pair (a granule), not a datacube of many:"
+            f" `itslive cubes {place or '--lon LON --lat LAT'}` names the datacube"
+        )
 
 
 def _reopen(url: str, storage_options: dict[str, Any], cache_bytes: float) -> Datacube:

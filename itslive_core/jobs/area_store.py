@@ -290,6 +290,6 @@ def _create(
     for name, values in (("x", plan.x), ("y", plan.y)):
         words = {"standard_name": f"projection_{name}_coordinate", "units": "m", "axis": name.upper()}
         add(name, ((len(values),), (len(values),), (name,)), "float64", np.nan, words)[:] = values
-    add("mapping", ((), (), ()), "int32", None, grid_mapping(plan.epsg) if plan.epsg else {})
+    add("mapping", ((), (), ()), "int32", None, grid_mapping(plan.epsg or plan.cubes[0].crs.to_wkt()))
     group.attrs.update({"job": json.dumps(dict(job)), **attributes})
     zarr.consolidate_metadata(str(path), zarr_format=2)

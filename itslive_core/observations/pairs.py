@@ -9,6 +9,7 @@ import numpy as np
 
 from itslive_core.observations.batches import Observations
 from itslive_core.observations.duplicates import Twins, canonical_order
+from itslive_core.observations.eras import find_impossible, words_of_dates
 from itslive_core.observations.missions import mission_names, mission_of_pairs, normalise_satellites
 from itslive_core.observations.selection import FilterStep, PairSelection, apply_masks
 
@@ -72,7 +73,9 @@ class ImagePairs:
     lon, lat : float, optional
         Pixel centre, WGS 84 [degrees].
     epsg : int, optional
-        The cube's CRS.
+        The cube's CRS; 0 if it has no code.
+    crs_wkt : str, optional
+        The cube's CRS as WKT, where it has no EPSG code.
     cube_url, date_updated : str, optional
         Where the pairs come from.
     history : tuple of FilterStep
@@ -96,6 +99,7 @@ class ImagePairs:
     cube_url: str | None = None
     date_updated: str | None = None
     history: tuple[FilterStep, ...] = field(default=())
+    crs_wkt: str | None = None
 
     @classmethod
     def from_arrays(
@@ -130,7 +134,7 @@ class ImagePairs:
         n_layers : int, optional
             Number of layers of the cube these were picked from, for the record.
         **place
-            x, y, lon, lat, epsg, cube_url, date_updated.
+            x, y, lon, lat, epsg, crs_wkt, cube_url, date_updated.
 
         Raises
         ------
@@ -160,11 +164,14 @@ class ImagePairs:
             ),
             FilterStep("components", int(both.sum()), int((some & ~both).sum()), "both vx and vy are there"),
         ]
-        keep = both & usable
-        n_swapped = int((swapped & both).sum())
-        note = "both dates known, span above zero" + (
-            f"; {n_swapped} with swapped dates put right" if n_swapped else ""
-        )
+        impossible = find_impossible(first, last, codes_1, codes_2)
+        faults = {
+            "swapped": swapped,
+            "outside": usable & impossible.outside,
+            "too_long": usable & impossible.too_long,
+        }
+        note = words_of_dates(**{name: int((found & both).sum()) for name, found in faults.items()})
+        keep = both & usable & ~impossible.either
         steps.append(FilterStep("valid_dates", int(keep.sum()), int(both.sum() - keep.sum()), note))
         return cls(
             start=first[keep],
@@ -189,7 +196,7 @@ class ImagePairs:
         table : pandas.DataFrame
             Columns start, end, vx, vy, and optionally the errors, satellites and mission.
         **place
-            x, y, lon, lat, epsg, cube_url, date_updated.
+            x, y, lon, lat, epsg, crs_wkt, cube_url, date_updated.
         """
         optional = ("vx_error", "vy_error", "satellite_1", "satellite_2", "mission")
         columns: dict[str, Any] = {name: table[name].to_numpy() for name in optional if name in table}
@@ -201,6 +208,11 @@ class ImagePairs:
     def __len__(self) -> int:
         """Return the number of pairs."""
         return len(self.start)
+
+    @property
+    def crs(self) -> int | str | None:
+        """The cube's CRS: its EPSG code, else its WKT; None if it is not known."""
+        return self.epsg or self.crs_wkt
 
     @property
     def span(self) -> NDArray[np.float64]:
