@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from itslive_core.observations.time_grid import TimeGrid
     from itslive_core.settings import Settings
 
-__all__ = ["AreaStore", "warnings_in"]
+__all__ = ["AreaStore", "attribute_of", "warnings_in"]
 
 _JOURNAL = ".itslive_blocks"
 _NOT_PART_OF_A_JOB = ("device",)
@@ -180,11 +180,16 @@ class AreaStore:
 
 def warnings_in(path: str | os.PathLike[str]) -> list[str]:
     """Read what the store of a job says of its quality, in sentences; none before the job is finished."""
+    return attribute_of(path, "warnings").splitlines()
+
+
+def attribute_of(path: str | os.PathLike[str], name: str) -> str:
+    """Read an attribute of the store of a job; empty where there is none."""
     try:
         group = zarr.open_group(os.fspath(path), mode="r", zarr_format=2, use_consolidated=False)
     except FileNotFoundError:
-        return []
-    return str(group.attrs.get("warnings", "")).splitlines()
+        return ""
+    return str(group.attrs.get(name, ""))
 
 
 def _identity(
