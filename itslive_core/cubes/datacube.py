@@ -109,7 +109,8 @@ class Datacube:
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Travel to another process as an address; it is opened again there."""
-        return _reopen, (self.url, dict(self._store.storage_options), self._cache_bytes)
+        store = self._store
+        return _reopen, (self.url, dict(store.storage_options), self._cache_bytes, store.patience)
 
     @cached_property
     def epsg(self) -> int:
@@ -405,8 +406,8 @@ class Datacube:
         )
 
 
-def _reopen(url: str, storage_options: dict[str, Any], cache_bytes: float) -> Datacube:
-    return Datacube(open_store(url, storage_options), cache_bytes=cache_bytes)
+def _reopen(url: str, storage_options: dict[str, Any], cache_bytes: float, patience: float) -> Datacube:
+    return Datacube(open_store(url, storage_options, patience), cache_bytes=cache_bytes)
 
 
 def open_cube(
@@ -414,18 +415,23 @@ def open_cube(
     *,
     storage_options: Mapping[str, Any] | None = None,
     cache_bytes: float = 256e6,
+    patience: float | None = None,
 ) -> Datacube:
     """Open an ITS_LIVE datacube.
 
     Parameters
     ----------
     path_or_url : str or path
-        A local Zarr folder, or a URL (``https://``, ``s3://``).
+        A local Zarr folder, a zip archive of one, or a NetCDF file; or the URL of a Zarr folder (``https://``,
+        ``s3://``).
     storage_options : mapping, optional
         Passed to fsspec, for instance ``{"client_kwargs": {"endpoint_url": ...}}``; ``s3://`` is read
         anonymously in us-west-2 unless told otherwise.
     cache_bytes : float
         Memory for blocks that were read [bytes].
+    patience : float, optional
+        Seconds after which a server that does not answer is given up; by default what the environment
+        variable ``ITSLIVE_PATIENCE`` names, else 45.
 
     Returns
     -------
@@ -436,4 +442,4 @@ def open_cube(
     CubeError
         If it cannot be reached, is not a datacube, or lacks a variable.
     """
-    return Datacube(open_store(path_or_url, storage_options), cache_bytes=cache_bytes)
+    return Datacube(open_store(path_or_url, storage_options, patience), cache_bytes=cache_bytes)

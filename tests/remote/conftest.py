@@ -16,7 +16,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-SMALL = ("production", "v3", "v3-sharded", "v3-not-consolidated", "not-consolidated", "many-chunks")
+SMALL = (
+    "production",
+    "v3",
+    "v3-sharded",
+    "v3-not-consolidated",
+    "not-consolidated",
+    "many-chunks",
+    "missing-chunks",
+)
 
 
 @dataclass(frozen=True)
