@@ -244,6 +244,8 @@ def estimate_area(task: Task[Any], executor: Executor | None) -> int:
 
     output, report = task.output, task.report
     outline = _outline(task.target)
+    if getattr(outline, "remark", ""):
+        report.say(outline.remark)
     opened = [itslive.open_cube(path) for path in task.cubes]
     as_tif = output.suffix.lower() == ".tif"
     # Beside the result, because that is where room was made for it.
