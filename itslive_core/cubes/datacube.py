@@ -87,8 +87,10 @@ class Datacube:
             )
         self.n_pairs: int = shapes[0][0]
         self.shape: tuple[int, int] = shapes[0][1:]
-        if 0 in self.shape:
-            raise CubeError(f"{self.url} holds no pixel: its shape is {shapes[0]}")
+        if min(self.shape) < 1 or self.n_pairs < 0:
+            raise CubeError(f"{self.url} holds no pixel: the shape of vx is {shapes[0]}")
+        if any(min(one.chunks) < 1 for one in self._components.values()):
+            raise CubeError(f"{self.url} is damaged: the chunks of vx or vy have no size")
         mappings = schema.grid_mappings(group, vx)
         self.x: NDArray[np.float64]
         self.y: NDArray[np.float64]

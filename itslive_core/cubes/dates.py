@@ -78,9 +78,6 @@ def read_dates(array: zarr.Array, url: str) -> NDArray[np.float64]:
         return _of_text(read_values(array).astype(object).astype(str), name, url)
     stored = read_values(array)
     values = Packing.of(array).decoded(stored)
-    if array.fill_value is not None and not isinstance(array.fill_value, (str, bytes)):
-        # Format 3 fills dates that are not written yet with 0; no image is of that very moment of 1970.
-        values[np.asarray(stored == array.fill_value)] = np.nan
     if array.attrs.get("units") is None and _are_eight_digits(array, values):
         return _of_text(np.array([_eight_digits(v) for v in values.ravel()]), name, url).reshape(values.shape)
     return _decoded(array, values, name)

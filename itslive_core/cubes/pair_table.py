@@ -182,7 +182,9 @@ def read_pair_table(
             f" check the units of {dates[0].basename}"
         )
     missing = np.full(n_pairs, np.nan)
-    dated = np.flatnonzero(~(np.isnan(first) & np.isnan(second)))
+    # Format 3 fills dates that are not written yet with 0; no pair is of that very moment of 1970.
+    blank = (np.isnan(first) & np.isnan(second)) | ((first == 0.0) & (second == 0.0))
+    dated = np.flatnonzero(~blank)
     return PairTable(
         start=start,
         end=end,

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 __all__ = ["cube_crs", "epsg_of_crs"]
 
+_TEXTS = ("crs_wkt", "spatial_ref", "spatial_epsg", "proj4text")
+"""Attributes of a grid mapping that name the whole projection, in the order in which they are believed."""
 _SAME_PLACE = 1e-7
 """Degrees within which two projections of one place are the same: a centimetre."""
 
@@ -73,11 +75,10 @@ def _candidates(
     mappings: Iterable[Mapping[str, Any]], attributes: Mapping[str, Any], url: str
 ) -> Iterable[str | CRS]:
     for mapping in mappings:
-        named = [mapping.get(name) for name in ("crs_wkt", "spatial_ref", "spatial_epsg", "proj4text")]
-        yield from _texts(named)
+        yield from _texts(mapping.get(name) for name in _TEXTS)
         if mapping.get("grid_mapping_name"):
             try:
-                yield CRS.from_cf({str(k): v for k, v in mapping.items()})
+                yield CRS.from_cf({k: v for k, v in mapping.items() if k not in _TEXTS and v is not None})
             except (CRSError, KeyError, ValueError, TypeError, AttributeError):
                 continue
     yield from _texts([attributes.get("projection")])

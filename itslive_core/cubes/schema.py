@@ -85,7 +85,10 @@ def member(group: zarr.Group, name: str) -> zarr.Array | zarr.Group | None:
         If its metadata are damaged.
     """
     try:
-        return group[name]
+        found = group[name]
+        if not isinstance(found.metadata.attributes, dict):
+            raise ValueError("its attributes are no list of names and values")
+        return found
     except KeyError:
         return None
     except (ValueError, TypeError, AttributeError, RecursionError, OverflowError) as error:
@@ -96,7 +99,8 @@ def grid_mappings(group: zarr.Group, velocity: zarr.Array) -> list[Mapping[str, 
     """Give the attributes of the grid mappings of a cube, first that which the velocity names."""
     # CF also allows "name: x y", to say which axes belong to it.
     own = str(velocity.attrs.get("grid_mapping") or "").partition(":")[0].split()
-    found = (member(group, name) for name in dict.fromkeys((*own, *_MAPPINGS)))
+    names = dict.fromkeys((*(name for name in own if "/" not in name), *_MAPPINGS))
+    found = (member(group, name) for name in names)
     return [dict(one.attrs) for one in found if one is not None]
 
 

@@ -189,7 +189,7 @@ def open_store(
         If there is nothing, no Zarr group, or no way to reach it.
     """
     url = os.fspath(path_or_url).rstrip("/")
-    if not url:
+    if not url or f"{url}//" in _PROTOCOLS:
         raise CubeError("no datacube was named: give a path or a URL")
     if "::" in url or ("://" in url and not url.startswith(_PROTOCOLS)):
         raise CubeError(f"cannot open {url}: a datacube is a folder, or an address with https:// or s3://")
@@ -206,7 +206,7 @@ def open_store(
         else:  # fsspec would look for a protocol in some names of folders
             filesystem = LocalFileSystem(**options)
             root = str(Path(url.removeprefix("file://")).expanduser().absolute())
-    except (ValueError, ImportError, TypeError) as error:
+    except (ValueError, ImportError, TypeError, RuntimeError) as error:
         raise CubeError(f"cannot open {url}: {first_line(error)}") from error
     files = Files(url, filesystem, root, patience)
     if files.local and not _is_folder(root):

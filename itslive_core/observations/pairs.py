@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from itslive_core.errors import SettingsError
 from itslive_core.observations.batches import Observations
 from itslive_core.observations.duplicates import Twins, canonical_order
 from itslive_core.observations.eras import find_impossible, words_of_dates
@@ -122,7 +123,8 @@ class ImagePairs:
         Parameters
         ----------
         start, end : array_like, shape (n,)
-            Acquisition dates, as float days since 1970-01-01 UTC or as datetime64.
+            Acquisition dates, as float days since 1970-01-01 UTC, as datetime64, or as ISO text, datetimes or
+            Timestamps, with a time zone or in UTC.
         vx, vy : array_like, shape (n,)
             Velocity [m/yr]; NaN where missing.
         vx_error, vy_error : array_like, shape (n,), optional
@@ -140,6 +142,8 @@ class ImagePairs:
         ------
         ValueError
             If the lengths differ.
+        SettingsError
+            If a date is none.
         """
         date_1, date_2 = _days(start), _days(end)
         n = len(date_1)
@@ -198,6 +202,9 @@ class ImagePairs:
         **place
             x, y, lon, lat, epsg, crs_wkt, cube_url, date_updated.
         """
+        for name in ("start", "end", "vx", "vy"):
+            if name not in table:
+                raise SettingsError(f"the table of pairs has no column {name!r}: give start, end, vx and vy")
         optional = ("vx_error", "vy_error", "satellite_1", "satellite_2", "mission")
         columns: dict[str, Any] = {name: table[name].to_numpy() for name in optional if name in table}
         dates, values = (
@@ -379,10 +386,35 @@ def to_datetime(days: NDArray[np.float64]) -> NDArray[np.datetime64]:
 
 def _days(dates: ArrayLike) -> NDArray[np.float64]:
     values = np.asarray(dates)
+    if values.dtype.kind in "OUS":
+        values = _moments(values)
     if values.dtype.kind == "M":
         whole = (values - np.datetime64(0, "D").astype(values.dtype)) / np.timedelta64(1, "D")
         return np.where(np.isnat(values), np.nan, whole).astype(np.float64)
     return values.astype(np.float64)
+
+
+def _moments(values: NDArray) -> NDArray:
+    """Turn text, dates and moments of any time zone into UTC; what is a number stays one.
+
+    Raises
+    ------
+    SettingsError
+        If one is no date.
+    """
+    import pandas as pd
+
+    try:
+        return values.astype(np.float64)
+    except (TypeError, ValueError):
+        pass
+    try:
+        # A zone is brought to UTC; a date without one is UTC already.
+        moments = pd.to_datetime(pd.Series(list(values), dtype=object), utc=True, format="ISO8601")
+    except (TypeError, ValueError, OverflowError) as error:
+        words = str(error).splitlines()[0][:120] if str(error) else type(error).__name__
+        raise SettingsError(f"the dates of the pairs are not understood ({words}): give ISO dates") from error
+    return moments.dt.tz_localize(None).to_numpy("datetime64[us]")
 
 
 def _float(values: ArrayLike, n: int) -> NDArray[np.float64]:

@@ -1,4 +1,4 @@
-"""Outlines as people have them: ids in any spelling, several layers, dates, folders; metres without a name."""
+"""Outlines as people have them: ids in any spelling, several layers, dates, folders; metres without name."""
 
 from __future__ import annotations
 
