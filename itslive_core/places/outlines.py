@@ -247,7 +247,7 @@ def _crs_of_geojson(
         # A URN would swap the axes of EPSG:4326, but the coordinates of GeoJSON are always x, y.
         parts = name.upper().replace("::", ":").rpartition(":EPSG:")
         return f"EPSG:{parts[2]}" if parts[1] else (LONLAT if "CRS84" in name.upper() else name)
-    metric = [(s, t) for s, t in zip(shapes, tables) if _beyond_degrees(s)]
+    metric = [(s, t) for s, t in zip(shapes, tables) if _beyond_degrees(s)]  # not empty
     if not metric:
         return LONLAT
     return unnamed or _crs_of_numbers(*metric[0])
@@ -262,7 +262,9 @@ def _crs_of_numbers(shape: BaseGeometry, table: Mapping[str, Any]) -> str:
         If they do not say, or none does.
     """
     known = _known(table)
-    x, y = shape.centroid.coords[0] if not shape.is_empty else (np.nan, np.nan)
+    if not np.isfinite(shape.bounds).all():
+        raise OutlineError("the GeoJSON has coordinates that are not finite: export it again")
+    x, y = shape.representative_point().coords[0]
     try:
         lon, lat = float(known["cenlon"]), float(known["cenlat"])
     except (KeyError, TypeError, ValueError):
