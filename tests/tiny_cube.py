@@ -49,7 +49,8 @@ class CubeOptions:
         `velocity`: type on disk; `missing`: marker; `marked_by`: where it is said; `masks_differ`: share of
         values whose vx is missing while vy is there, and as many the other way round.
     Time
-        `time_dim`, in chunks of `label_chunk` (0: in eleven); `units` of all dates ("<unit> since <date>");
+        `time_dim`, in chunks of `label_chunk` (0: in eleven); `line_chunk` of other lines (0: in one);
+        `units` of all dates ("<unit> since <date>");
         `shuffled`; `repeated`: share of pairs whose dates occur more than once; numbers of pairs with
         `swapped` dates, `zero_length`, `missing_dates`.
     Codes
@@ -86,6 +87,7 @@ class CubeOptions:
     masks_differ: float = 0.0
     time_dim: Literal["mid_date", "time"] = "mid_date"
     label_chunk: int = 0
+    line_chunk: int = 0
     units: str = "days since 1970-01-01"
     shuffled: bool = True
     repeated: float = 0.1

@@ -91,15 +91,14 @@ class Datacube:
             raise CubeError(f"{self.url} holds no pixel: the shape of vx is {shapes[0]}")
         if any(min(one.chunks) < 1 for one in self._components.values()):
             raise CubeError(f"{self.url} is damaged: the chunks of vx or vy have no size")
-        mappings = schema.grid_mappings(group, vx)
         self.x: NDArray[np.float64]
         self.y: NDArray[np.float64]
         names = self._layout
         with ThreadPoolExecutor(2) as pool:  # at once: a remote store takes its time for each
-            later = pool.submit(schema.axis, group, names.x, mappings, self.shape[1], role="x")
-            self.y = schema.axis(group, names.y, mappings, self.shape[0], role="y")
+            later = pool.submit(schema.axis, group, names.x, vx, self.shape[1], role="x")
+            self.y = schema.axis(group, names.y, vx, self.shape[0], role="y")
             self.x = later.result()
-        self.crs: CRS = cube_crs(mappings, self.attrs, self.url)
+        self.crs: CRS = cube_crs(schema.grid_mappings(group, vx), self.attrs, self.url)
         self._cache = BlockCache(limit=cache_bytes)
         self._table_lock = threading.Lock()
         self._table: PairTable | None = None
@@ -256,6 +255,7 @@ class Datacube:
                     self.url,
                     self.n_pairs,
                     time=self._layout.time,
+                    fetch_ahead=self._store.fetch_ahead,
                     velocity_units=str(self._velocity["vx"].attrs.get("units") or ""),
                 )
             return self._table

@@ -20,7 +20,7 @@ from itslive_core.observations.selection import FilterStep, PairSelection, apply
 from itslive_core.support.units import DAYS, METRES_PER_YEAR
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from numpy.typing import NDArray
 
@@ -119,7 +119,13 @@ class PairTable:
 
 
 def read_pair_table(
-    group: zarr.Group, url: str, n_pairs: int, *, time: str = "mid_date", velocity_units: str = ""
+    group: zarr.Group,
+    url: str,
+    n_pairs: int,
+    *,
+    time: str = "mid_date",
+    velocity_units: str = "",
+    fetch_ahead: Callable[[Iterable[zarr.Array]], None] | None = None,
 ) -> PairTable:
     """Read the metadata of all pairs: a handful of one-dimensional arrays, at the same time.
 
@@ -135,6 +141,8 @@ def read_pair_table(
         Name of the dimension of the layers; its coordinate is the middle of each pair if dates are not given.
     velocity_units : str
         Of the velocities: that of errors which do not say theirs.
+    fetch_ahead : callable, optional
+        Is given the arrays that will be read, so that their chunks come in one round.
 
     Raises
     ------
@@ -159,6 +167,8 @@ def read_pair_table(
         values[values < 0] = np.nan  # not every cube says that -32767 means "missing"
         return values
 
+    if fetch_ahead is not None:
+        fetch_ahead([array for array in stored.values() if array.shape == (n_pairs,)])
     with ThreadPoolExecutor(len(stored)) as pool:
         columns = dict(zip(stored, pool.map(read, stored), strict=True))
     first, second = (columns[array.basename] for array in dates)

@@ -12,7 +12,7 @@ from itslive_core.errors import CubeError
 from itslive_core.support.units import METRES, is_angle
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from numpy.typing import NDArray
 
@@ -26,7 +26,7 @@ _STANDARD_NAMES = {
     "x": ("projection_x_coordinate", "longitude"),
     "y": ("projection_y_coordinate", "latitude"),
 }
-_MAPPINGS = ("spatial_ref", "mapping", "crs", "projection", "polar_stereographic", "transverse_mercator")
+_MAPPINGS = ("spatial_ref", "mapping", "crs")
 _PIXEL = (1.0, 100_000.0)
 """Smallest and largest pixels of velocities [m]: others are in another unit."""
 _OFF_THE_EARTH = 1e8
@@ -95,18 +95,17 @@ def member(group: zarr.Group, name: str) -> zarr.Array | zarr.Group | None:
         raise CubeError(f"{name} of the datacube is stored in a way that is not read ({error})") from error
 
 
-def grid_mappings(group: zarr.Group, velocity: zarr.Array) -> list[Mapping[str, Any]]:
-    """Give the attributes of the grid mappings of a cube, first that which the velocity names."""
+def grid_mappings(group: zarr.Group, velocity: zarr.Array) -> Iterator[Mapping[str, Any]]:
+    """Give the attributes of the grid mappings of a cube one by one, first that which the velocity names."""
     # CF also allows "name: x y", to say which axes belong to it.
     own = str(velocity.attrs.get("grid_mapping") or "").partition(":")[0].split()
-    names = dict.fromkeys((*(name for name in own if "/" not in name), *_MAPPINGS))
-    found = (member(group, name) for name in names)
-    return [dict(one.attrs) for one in found if one is not None]
+    for name in dict.fromkeys((*(name for name in own if "/" not in name), *_MAPPINGS)):
+        found = member(group, name)
+        if found is not None:
+            yield dict(found.attrs)
 
 
-def axis(
-    group: zarr.Group, name: str, mappings: Iterable[Mapping[str, Any]], size: int, *, role: str
-) -> NDArray[np.float64]:
+def axis(group: zarr.Group, name: str, velocity: zarr.Array, size: int, *, role: str) -> NDArray[np.float64]:
     """Read the pixel centres along x or y, or compute them from a grid mapping's GeoTransform.
 
     Parameters
@@ -115,8 +114,8 @@ def axis(
         The cube.
     name : str
         Of the dimension.
-    mappings : iterable of mapping
-        From `grid_mappings`.
+    velocity : zarr.Array
+        Names the grid mapping.
     size : int
         Number of pixels.
     role : str
@@ -142,7 +141,7 @@ def axis(
             )
         centres = read_masked(stored, METRES).ravel()
     else:
-        centres = _of_geotransform(mappings, size, name, role)
+        centres = _of_geotransform(grid_mappings(group, velocity), size, name, role)
     if len(centres) != size or not np.isfinite(centres).all():
         raise CubeError(f"the {name} axis of the datacube is not regular: it cannot be used")
     if size and np.abs(centres).max() > _OFF_THE_EARTH:

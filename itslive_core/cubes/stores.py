@@ -11,6 +11,7 @@ import asyncio
 import json
 import os
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -39,7 +40,7 @@ from itslive_core.cubes.foreign_files import (
 from itslive_core.errors import CubeError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from zarr.abc.store import ByteRequest, Store
     from zarr.core.buffer import Buffer, BufferPrototype
@@ -68,15 +69,25 @@ class _CubeStore(WrapperStore["Store"]):
     """
 
     def __init__(
-        self, store: Store, files: Files, documents: dict[str, bytes | None], complete: bool
+        self,
+        store: Store,
+        files: Files,
+        documents: dict[str, bytes | None],
+        complete: bool,
+        ahead: dict[str, bytes | None] | None = None,
     ) -> None:
         super().__init__(store)
         self._files = files
         self._documents = documents
         self._complete = complete
+        self._ahead: dict[str, bytes | None] = {} if ahead is None else ahead
+
+    def fetch_ahead(self, keys: Sequence[str]) -> None:
+        """Fetch files at the same time that will be asked for one by one, and once each."""
+        self._ahead.update(zip(keys, self._files.fetch(keys), strict=True))
 
     def _with_store(self, store: Store) -> _CubeStore:
-        return type(self)(store, self._files, self._documents, self._complete)
+        return type(self)(store, self._files, self._documents, self._complete, self._ahead)
 
     async def get(
         self, key: str, prototype: BufferPrototype, byte_range: ByteRequest | None = None
@@ -84,6 +95,8 @@ class _CubeStore(WrapperStore["Store"]):
         is_metadata = key.rsplit("/", 1)[-1] in METADATA_NAMES
         if is_metadata and (self._complete or key in self._documents):
             content = self._documents.get(key)
+        elif byte_range is None and key in self._ahead:
+            content = self._ahead.pop(key)
         else:
             # The synchronous file system has an event loop of its own, and connections that belong to it.
             loop = asyncio.get_running_loop()
@@ -131,6 +144,8 @@ class OpenStore:
         What lies below the group.
     storage_options, patience
         As they were given, to open the store again elsewhere.
+    store : _CubeStore
+        What the group reads through.
     """
 
     url: str
@@ -138,6 +153,29 @@ class OpenStore:
     files: Files
     storage_options: Mapping[str, Any]
     patience: float
+    store: _CubeStore
+
+    def fetch_ahead(self, arrays: Iterable[zarr.Array]) -> None:
+        """Fetch all chunks of some small arrays in one round: each will be read once, as a whole.
+
+        Parameters
+        ----------
+        arrays : iterable of zarr.Array
+            Below the group.
+
+        Raises
+        ------
+        CubeError
+            If the store cannot be reached.
+        """
+        if self.files.local:
+            return
+        keys = []
+        for array in arrays:
+            sizes = array.shards or array.chunks
+            places = product(*(range(-(-n // size)) for n, size in zip(array.shape, sizes)))
+            keys += [f"{array.path}/{array.metadata.encode_chunk_key(place)}" for place in places]
+        self.store.fetch_ahead(keys)
 
     def fetch(self, keys: Sequence[str]) -> list[bytes | None]:
         """Fetch chunks concurrently.
@@ -221,7 +259,7 @@ def open_store(
         )
     except _NO_ZARR as error:
         raise CubeError(f"{url} is not a readable Zarr datacube: {first_line(error)}") from error
-    return OpenStore(url, group, files, dict(storage_options or {}), patience)
+    return OpenStore(url, group, files, dict(storage_options or {}), patience, store)
 
 
 def _is_folder(root: str) -> bool:
