@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import zarr
     from numpy.typing import NDArray
 
+    from itslive_core.cubes.shards import ShardReader
     from itslive_core.cubes.stores import OpenStore
 
 __all__ = ["BlockCache", "Velocity", "read_pixels"]
@@ -74,6 +75,19 @@ class Velocity:
         """Turn stored values to (time, y, x)."""
         return values.transpose(self.order)
 
+    def key_of_shard(self, t: int, row: int, col: int) -> str:
+        """Name a shard of format 3, by its number in time and along y and x."""
+        metadata: Any = self.array.metadata
+        return f"{self.array.path}/{metadata.encode_chunk_key(self.as_stored((t, row, col)))}"
+
+    def number_in_shard(self, place: tuple[int, int, int], inside: tuple[int, int, int]) -> int:
+        """Give the number in the index of a shard of the chunk at a place inside it."""
+        return int(np.ravel_multi_index(self.as_stored(place), self.as_stored(inside)))
+
+    def of_axes(self, sizes: tuple[int, ...] | None) -> tuple[int, int, int]:
+        """Put sizes along the stored dimensions into the order (time, y, x)."""
+        return self._ordered(sizes or self.array.chunks)
+
     def _ordered(self, sizes: tuple[int, ...]) -> tuple[int, int, int]:
         time, y, x = self.order
         return sizes[time], sizes[y], sizes[x]
@@ -114,7 +128,9 @@ class BlockCache:
             return self.reading.setdefault(block, threading.Lock())
 
 
-def read_pixels(store: OpenStore, velocities: Sequence[Velocity], block: Block) -> PixelBlock:
+def read_pixels(
+    store: OpenStore, velocities: Sequence[Velocity], block: Block, shards: ShardReader | None = None
+) -> PixelBlock:
     """Read vx and vy of a chunk-aligned block and pack their valid observations.
 
     Parameters
@@ -123,6 +139,8 @@ def read_pixels(store: OpenStore, velocities: Sequence[Velocity], block: Block) 
     velocities : sequence of Velocity
         vx and vy, of one shape (T, ny, nx).
     block : Block
+    shards : ShardReader, optional
+        Reads them where they lie in shards.
 
     Raises
     ------
@@ -133,7 +151,9 @@ def read_pixels(store: OpenStore, velocities: Sequence[Velocity], block: Block) 
     starts = range(0, velocities[0].shape[0], step)
     pieces: list[tuple[NDArray, ...]] = []
     limits = [one.packing.limits_of_velocity() for one in velocities]
-    if all(one.is_plain for one in velocities) and velocities[0].chunks == velocities[1].chunks:
+    if shards is not None:
+        chunks = shards.read(block)
+    elif all(one.is_plain for one in velocities) and velocities[0].chunks == velocities[1].chunks:
         chunks = _fetch_plain(store, velocities, block, len(starts))
     else:
         chunks = _fetch_any(velocities, block, starts)

@@ -17,6 +17,7 @@ from itslive_core.cubes.block_reader import BlockCache, Velocity, read_pixels
 from itslive_core.cubes.packing import Packing
 from itslive_core.cubes.pair_table import PairTable, read_pair_table
 from itslive_core.cubes.projection import cube_crs, epsg_of_crs
+from itslive_core.cubes.shards import ShardReader
 from itslive_core.cubes.stores import OpenStore, open_store
 from itslive_core.errors import CoverageError, CubeError, SettingsError
 from itslive_core.observations.blocks import Block, PixelBlock
@@ -26,7 +27,7 @@ from itslive_core.support.units import METRES_PER_YEAR
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from numpy.typing import NDArray
 
@@ -100,6 +101,7 @@ class Datacube:
             self.x = later.result()
         self.crs: CRS = cube_crs(schema.grid_mappings(group, vx), self.attrs, self.url)
         self._cache = BlockCache(limit=cache_bytes)
+        self._shards = ShardReader.of(store, list(self._components.values()))
         self._table_lock = threading.Lock()
         self._table: PairTable | None = None
 
@@ -355,6 +357,17 @@ class Datacube:
         """Tell whether the block of a pixel is in memory."""
         return self._cache.get(self.block_of(row, col)) is not None
 
+    def expect(self, blocks: Iterable[Block]) -> None:
+        """Take note of blocks that will be read: those that lie together in a store then come together.
+
+        Parameters
+        ----------
+        blocks : iterable of Block
+            From `blocks`.
+        """
+        if self._shards is not None:
+            self._shards.expect(blocks)
+
     def read_block(self, block: Block, *, cache: bool = True) -> PixelBlock:
         """Read the observations of a chunk-aligned block.
 
@@ -384,7 +397,8 @@ class Datacube:
             return found
 
     def _read(self, block: Block) -> PixelBlock:
-        return read_pixels(self._store, [self._components[name] for name in _VELOCITIES], block)
+        components = [self._components[name] for name in _VELOCITIES]
+        return read_pixels(self._store, components, block, self._shards)
 
     def _array(self, name: str) -> zarr.Array:
         array = schema.member(self._store.group, name)

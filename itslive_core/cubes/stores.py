@@ -45,6 +45,8 @@ if TYPE_CHECKING:
     from zarr.abc.store import ByteRequest, Store
     from zarr.core.buffer import Buffer, BufferPrototype
 
+    from itslive_core.cubes.files import Part
+
 __all__ = ["OpenStore", "open_store"]
 
 _PROTOCOLS = ("https://", "http://", "s3://", "file://")
@@ -177,13 +179,13 @@ class OpenStore:
             keys += [f"{array.path}/{array.metadata.encode_chunk_key(place)}" for place in places]
         self.store.fetch_ahead(keys)
 
-    def fetch(self, keys: Sequence[str]) -> list[bytes | None]:
-        """Fetch chunks concurrently.
+    def fetch(self, keys: Sequence[str | Part]) -> list[bytes | None]:
+        """Fetch chunks, or ranges of bytes, concurrently.
 
         Parameters
         ----------
-        keys : sequence of str
-            Keys below the group, such as ``vx/0.3.4``.
+        keys : sequence of str or Part
+            Keys below the group, such as ``vx/0.3.4``; or keys with the ends of a range.
 
         Returns
         -------

@@ -193,6 +193,8 @@ def plan_area(
         task = BlockTask(number, block, mask, row - top, col - left)
         every[task.row : task.row + block.shape[0], task.col : task.col + block.shape[1]] |= mask
         tasks.append(task)
+    for number, cube in enumerate(opened):
+        cube.expect(task.block for task in tasks if task.cube == number)
     digest = hashlib.sha256(np.packbits(every).tobytes())
     digest.update(repr((every.shape, top, left, float(origin[0]), float(origin[1]))).encode())
     return AreaPlan(
