@@ -13,12 +13,13 @@ import zarr
 from pyproj import CRS, Transformer
 
 from itslive_core.cubes import schema
-from itslive_core.cubes.block_reader import BlockCache, Velocity, read_pixels
+from itslive_core.cubes.block_reader import BlockCache, read_pixels
 from itslive_core.cubes.packing import Packing
 from itslive_core.cubes.pair_table import PairTable, read_pair_table
 from itslive_core.cubes.projection import cube_crs, epsg_of_crs
 from itslive_core.cubes.shards import ShardReader
 from itslive_core.cubes.stores import OpenStore, open_store
+from itslive_core.cubes.velocity import Velocity
 from itslive_core.errors import CoverageError, CubeError, SettingsError
 from itslive_core.observations.blocks import Block, PixelBlock
 from itslive_core.observations.pairs import ImagePairs

@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     import zarr
     from numpy.typing import NDArray
 
-    from itslive_core.cubes.block_reader import Velocity
     from itslive_core.cubes.files import Part
     from itslive_core.cubes.stores import OpenStore
+    from itslive_core.cubes.velocity import Velocity
     from itslive_core.observations.blocks import Block
 
 __all__ = ["ShardReader"]
