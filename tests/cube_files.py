@@ -127,7 +127,8 @@ class _Writer:
             return
         if fill is None and values.dtype.kind == "f":
             fill = float("nan")
-        chunks = chunks or values.shape
+        line = (o.line_chunk,) if o.line_chunk and dims == (o.time_dim,) else values.shape
+        chunks = chunks or line
         shape = values.shape
         stored: NDArray[Any] = values
         if padding is not None:

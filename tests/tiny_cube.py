@@ -25,13 +25,11 @@ _KINDS = (
     ("1A", "1A", "S1", 12.0, 14),
     ("2A", "2A", "S2", 10.0, 14),
     ("2A", "2B", "S2", 5.0, 14),
-    ("2B", "2C", "S2", 5.0, 4),
-    ("8", "8", "L8_9", 16.0, 18),
-    ("8", "9", "L8_9", 8.0, 8),
-    ("7", "7", "L7", 16.0, 8),
+    ("2B", "2A", "S2", 5.0, 4),
+    ("8", "8", "L8_9", 16.0, 26),
+    ("7", "7", "L7", 16.0, 12),
     ("7", "8", "L7", 8.0, 8),
-    ("5", "5", "L4_5", 16.0, 6),
-    ("4", "5", "L4_5", 8.0, 6),
+    ("8", "7", "L7", 8.0, 8),
 )
 
 
@@ -51,7 +49,8 @@ class CubeOptions:
         `velocity`: type on disk; `missing`: marker; `marked_by`: where it is said; `masks_differ`: share of
         values whose vx is missing while vy is there, and as many the other way round.
     Time
-        `time_dim`, in chunks of `label_chunk` (0: in eleven); `units` of all dates ("<unit> since <date>");
+        `time_dim`, in chunks of `label_chunk` (0: in eleven); `line_chunk` of other lines (0: in one);
+        `units` of all dates ("<unit> since <date>");
         `shuffled`; `repeated`: share of pairs whose dates occur more than once; numbers of pairs with
         `swapped` dates, `zero_length`, `missing_dates`.
     Codes
@@ -88,6 +87,7 @@ class CubeOptions:
     masks_differ: float = 0.0
     time_dim: Literal["mid_date", "time"] = "mid_date"
     label_chunk: int = 0
+    line_chunk: int = 0
     units: str = "days since 1970-01-01"
     shuffled: bool = True
     repeated: float = 0.1
@@ -232,7 +232,7 @@ VARIANTS: dict[str, CubeOptions] = {
 BAD_VARIANTS: dict[str, CubeOptions] = {
     "no-vx": CubeOptions(without=("vx",)),
     "no-vy": CubeOptions(without=("vy",)),
-    "no-dates": CubeOptions(without=("acquisition_date_img1", "acquisition_date_img2")),
+    "no-dates": CubeOptions(without=("acquisition_date_img1", "acquisition_date_img2", "date_dt")),
     "no-crs": CubeOptions(crs="none"),
 }
 """Cubes that lack what an estimate needs, by name."""
@@ -313,7 +313,7 @@ def _pairs(
     pick = rng.choice(len(kinds), size=o.n_pairs, p=share / share.sum())
     step = np.array([k[3] for k in kinds])[pick]
     count = np.where(step == 12.0, 1, np.ceil(rng.exponential(6.0, o.n_pairs)))
-    start = 17_000.0 + np.floor(rng.uniform(0.0, 1_500.0, o.n_pairs)) + 0.4
+    start = 17_250.0 + np.floor(rng.uniform(0.0, 1_500.0, o.n_pairs)) + 0.4
     # Real spans are a few seconds off whole days.
     end = start + step * count + np.round(rng.uniform(-9.0, 9.0, o.n_pairs)) / 86_400.0
     names = [np.array([k[i] for k in kinds], dtype="<U2")[pick] for i in (0, 1)]

@@ -91,6 +91,8 @@ def run(arguments: Sequence[str] | None = None) -> int:
         if not debug:
             warnings.simplefilter("ignore")
         try:
+            if any("\0" in one for one in arguments or ()):
+                raise click.UsageError("an argument holds a character of no name, NUL: leave it out")
             code = itslive.main(args=arguments, prog_name="itslive", standalone_mode=False)
             sys.stdout.flush()
         except BrokenPipeError:

@@ -10,6 +10,7 @@ import click
 from itslive_core.settings import Choice, Settings
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from itslive_core.cubes.datacube import Datacube
@@ -39,28 +40,42 @@ class Point:
         """Name the place the way it was given."""
         return f"x {self.x}, y {self.y}" if self.lon is None else f"lon {self.lon}, lat {self.lat}"
 
-    def first_cube(self, cubes: tuple[str, ...]) -> Datacube:
-        """Open the first of the cubes that covers the place.
+    def first_cube(self, cubes: tuple[str, ...], say: Callable[[str], None] | None = None) -> Datacube:
+        """Open the cube that covers the place; of several the one to prefer, whatever their order.
+
+        Parameters
+        ----------
+        cubes : tuple of str
+            Paths or URLs.
+        say : callable, optional
+            Is told which one is used, and why, if several cover the place.
 
         Raises
         ------
         CoverageError
             If none does.
         CubeError
-            If one cannot be opened before one was found.
+            If one cannot be opened.
         """
         from itslive_core import open_cube
+        from itslive_core.cubes.preference import in_order_of_preference, words_of_choice
         from itslive_core.errors import CoverageError
 
         last: CoverageError | None = None
-        for path in cubes:
+        covering = []
+        for path in dict.fromkeys(cubes):
             cube = open_cube(path)
             try:
                 cube.locate(**self.arguments)
             except CoverageError as error:
                 last = error
             else:
-                return cube
+                covering.append(cube)
+        if covering:
+            best = in_order_of_preference(covering)
+            if len(best) > 1 and say is not None:
+                say(f"{len(best)} datacubes cover the point: {words_of_choice(best)}")
+            return best[0]
         if last is not None and len(cubes) == 1:
             raise last
         raise CoverageError(f"none of the {len(cubes)} datacubes covers {self}: see `itslive cubes --help`")
@@ -68,12 +83,14 @@ class Point:
 
 @dataclass(frozen=True)
 class Target:
-    """What to work on: a point, the outline of a glacier, or a box."""
+    """What to work on: a point, the outline of a glacier, a box, or all that the cubes hold."""
 
     point: Point | None = None
     outline: Path | None = None
     rgi_id: str | None = None
     bbox: tuple[float, float, float, float] | None = None
+    whole: bool = False
+    layer: str | None = None
 
 
 def check_ending(output: Path, suffixes: tuple[str, ...], what: str) -> None:
@@ -140,20 +157,22 @@ def read_target(options: dict[str, Any]) -> Target:
     click.UsageError
         If there is none, or more than one.
     """
-    other = "--outline FILE, --rgi-id ID or --bbox W S E N"
+    other = "--outline FILE, --rgi-id ID, --bbox W S E N or --whole"
     point = read_point(options, other=other)
-    outline, rgi_id, bbox = (options.pop(name) for name in ("outline", "rgi_id", "bbox"))
-    kinds = [point is not None, outline is not None or rgi_id is not None, bbox is not None]
+    outline, rgi_id, layer, bbox, whole = (
+        options.pop(name) for name in ("outline", "rgi_id", "layer", "bbox", "whole")
+    )
+    kinds = [point is not None, outline is not None or rgi_id is not None, bbox is not None, whole]
     if sum(kinds) != 1:
         found = "got more than one" if any(kinds) else "none is given"
         raise _usage(f"one target is needed: --lon LON --lat LAT, --x X --y Y, {other}; {found}")
     if bbox is not None:
-        west, south, east, north = bbox
-        if not (-360 <= west < east <= 360 and -90 <= south < north <= 90):
-            raise _usage(
-                f"--bbox {' '.join(f'{v:g}' for v in bbox)} is no box: the order is west south east north"
-            )
-    return Target(point=point, outline=outline, rgi_id=rgi_id, bbox=bbox)
+        from itslive_core.places.boxes import check_box
+
+        bbox = check_box(bbox)
+    if layer is not None and outline is None:
+        raise _usage(f"--layer {layer} is of a file: name it with --outline FILE")
+    return Target(point, outline, rgi_id, bbox, whole, layer)
 
 
 def read_selection(options: dict[str, Any]) -> PairSelection:

@@ -166,6 +166,7 @@ def _describe(cube: Datacube) -> dict[str, Any]:
         "first_image": first,
         "last_image": last,
         "span": {name: round(float(span), 1) for name, span in zip(("min", "median", "max"), spans)},
+        "dates": table.dates_step(np.ones(len(table), dtype=bool)).note,
         "missions": {name: int((table.mission[table.usable] == name).sum()) for name in MISSIONS},
     }
 

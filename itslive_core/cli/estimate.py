@@ -189,7 +189,7 @@ def estimate_point(task: Task[Any], estimator: Estimator) -> None:
 
     point, report = task.target.point, task.report
     assert point is not None
-    cube = point.first_cube(task.cubes)
+    cube = point.first_cube(task.cubes, report.say)
     report.say(f"Reading {cube.url}")
     pairs = cube.pairs_at(**point.arguments)
     selected = pairs.select(task.selection)
@@ -240,10 +240,12 @@ def estimate_area(task: Task[Any], executor: Executor | None) -> int:
     """
     import itslive_core as itslive
     from itslive_core.export import write_area
-    from itslive_core.jobs.area_store import warnings_in
+    from itslive_core.jobs.area_store import attribute_of, warnings_in
 
     output, report = task.output, task.report
     outline = _outline(task.target)
+    if getattr(outline, "remark", ""):
+        report.say(outline.remark)
     opened = [itslive.open_cube(path) for path in task.cubes]
     as_tif = output.suffix.lower() == ".tif"
     # Beside the result, because that is where room was made for it.
@@ -259,6 +261,7 @@ def estimate_area(task: Task[Any], executor: Executor | None) -> int:
                 store,
                 selection=task.selection,
                 bbox=task.target.bbox,
+                whole=task.target.whole,
                 workers=task.workers,
                 executor=executor,
                 should_stop=stop.is_set,
@@ -287,13 +290,14 @@ def estimate_area(task: Task[Any], executor: Executor | None) -> int:
             raise ItsliveError("no pixel of the area has enough image pairs: widen the filters or the area")
         if as_tif:
             write_area(store, output)
-        warnings = warnings_in(store)
+        warnings, choice = warnings_in(store), attribute_of(store, "cube_choice")
     if n_new:
         report.say(f"{n_solved:,} pixels solved in {n_new} blocks; wrote {output}")
     else:
         report.say(f"{output} is finished already: nothing left to do")
-    for line in warnings:
-        report.say(line)
+    for line in (choice, *warnings):
+        if line:
+            report.say(line)
     if failures:
         click.echo(f"Error: {len(failures)} of {n_new} blocks failed: {'; '.join(failures[:3])}", err=True)
         return SOME_BLOCKS_FAILED
@@ -305,7 +309,7 @@ def _outline(target: Target) -> Any:
     from itslive_core import Glacier
 
     if target.outline is not None:
-        return Glacier.from_file(target.outline, rgi_id=target.rgi_id)
+        return Glacier.from_file(target.outline, rgi_id=target.rgi_id, layer=target.layer)
     if target.rgi_id is not None:
         return Glacier.from_rgi_id(target.rgi_id)
     return None

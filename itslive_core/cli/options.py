@@ -97,12 +97,18 @@ target_options = all_of(
         metavar="FILE",
         help="Or: the glacier outline in a file.",
     ),
+    click.option("--layer", metavar="NAME", help="Layer of FILE, where it has several."),
     click.option(
         "--rgi-id", metavar="ID", help="Which glacier of FILE; alone: the outline of RGI, from GLIMS."
     ),
     click.option(
-        "--bbox", nargs=4, type=float, metavar="W S E N", help="Or: a box in longitude and latitude, WGS 84."
+        "--bbox",
+        nargs=4,
+        type=float,
+        metavar="W S E N",
+        help="Or: a box in longitude and latitude, WGS 84; W > E crosses 180 degrees.",
     ),
+    click.option("--whole", is_flag=True, help="Or: every pixel of the cubes."),
 )
 
 filter_options = all_of(

@@ -14,18 +14,23 @@ from pyproj import CRS, Transformer
 
 from itslive_core.cubes import schema
 from itslive_core.cubes.block_reader import BlockCache, read_pixels
+from itslive_core.cubes.packing import Packing
 from itslive_core.cubes.pair_table import PairTable, read_pair_table
+from itslive_core.cubes.projection import cube_crs, epsg_of_crs
+from itslive_core.cubes.shards import ShardReader
 from itslive_core.cubes.stores import OpenStore, open_store
+from itslive_core.cubes.velocity import Velocity
 from itslive_core.errors import CoverageError, CubeError, SettingsError
 from itslive_core.observations.blocks import Block, PixelBlock
 from itslive_core.observations.pairs import ImagePairs
 from itslive_core.observations.selection import FilterStep
 from itslive_core.observations.surroundings import Surroundings
 from itslive_core.support.memo import Memo
+from itslive_core.support.units import METRES_PER_YEAR
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from numpy.typing import NDArray
 
@@ -61,45 +66,70 @@ class Datacube:
         self.url: str = store.url
         group = store.group
         self.attrs: dict[str, Any] = dict(group.attrs)
-        self._velocity = {name: self._array(name) for name in _VELOCITIES}
-        vx = self._velocity["vx"]
-        if vx.ndim != 3 or any(array.shape != vx.shape for array in self._velocity.values()):
+        arrays = {name: self._array(name) for name in _VELOCITIES}
+        vx = arrays["vx"]
+        if vx.ndim == 2:
+            raise CubeError(self._one_pair_only())
+        if vx.ndim != 3 or arrays["vy"].ndim != 3:
             raise CubeError(
                 f"{self.url} is not an ITS_LIVE datacube: vx and vy are not cubes of the same shape"
             )
-        if any(array.dtype.kind not in "iuf" for array in self._velocity.values()):
+        if any(array.dtype.kind not in "iuf" for array in arrays.values()):
             raise CubeError(f"{self.url} is not an ITS_LIVE datacube: vx and vy are not numbers")
-        names = schema.dimensions(vx)
-        if names and names[1:] != ("y", "x"):
-            raise CubeError(f"{self.url}: vx has dimensions {names}, expected (time, y, x)")
-        self.shape: tuple[int, int] = (vx.shape[1], vx.shape[2])
-        self.n_pairs: int = vx.shape[0]
-        mapping = self._mapping_attributes()
-        self.crs: CRS = schema.cube_crs(self.attrs, mapping, self.url)
+        self._layout = schema.layout_of(group, vx, self.url)
+        self._velocity = arrays
+        self._components = {
+            name: Velocity(
+                array,
+                Packing.of(array, METRES_PER_YEAR),
+                schema.layout_of(group, array, self.url).order,
+            )
+            for name, array in arrays.items()
+        }
+        shapes = [one.shape for one in self._components.values()]
+        if shapes[0] != shapes[1]:
+            raise CubeError(
+                f"{self.url} is not an ITS_LIVE datacube: vx and vy are not cubes of the same shape"
+            )
+        self.n_pairs: int = shapes[0][0]
+        self.shape: tuple[int, int] = shapes[0][1:]
+        if min(self.shape) < 1 or self.n_pairs < 0:
+            raise CubeError(f"{self.url} holds no pixel: the shape of vx is {shapes[0]}")
+        if any(min(one.chunks) < 1 for one in self._components.values()):
+            raise CubeError(f"{self.url} is damaged: the chunks of vx or vy have no size")
         self.x: NDArray[np.float64]
         self.y: NDArray[np.float64]
+        names = self._layout
         with ThreadPoolExecutor(2) as pool:  # at once: a remote store takes its time for each
-            later = pool.submit(schema.axis, group, "x", mapping, self.shape[1])
-            self.y = schema.axis(group, "y", mapping, self.shape[0])
+            later = pool.submit(schema.axis, group, names.x, vx, self.shape[1], role="x")
+            self.y = schema.axis(group, names.y, vx, self.shape[0], role="y")
             self.x = later.result()
+        self.crs: CRS = cube_crs(schema.grid_mappings(group, vx), self.attrs, self.url)
         self._cache = BlockCache(limit=cache_bytes)
         self._learnt = Memo(_BLOCKS_LEARNT)
+        self._shards = ShardReader.of(store, list(self._components.values()))
         self._table_lock = threading.Lock()
         self._table: PairTable | None = None
 
     def __repr__(self) -> str:
         """Describe the cube in one line."""
         rows, cols = self.shape
-        return f"<Datacube {self.url}: {self.n_pairs:,} pairs, {rows} x {cols} px, EPSG:{self.epsg}>"
+        return f"<Datacube {self.url}: {self.n_pairs:,} pairs, {rows} x {cols} px, {self.crs_name}>"
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Travel to another process as an address; it is opened again there."""
-        return _reopen, (self.url, dict(self._store.storage_options), self._cache_bytes)
+        store = self._store
+        return _reopen, (self.url, dict(store.storage_options), self._cache_bytes, store.patience)
 
     @cached_property
     def epsg(self) -> int:
         """EPSG code of the CRS; 0 if it has none."""
-        return self.crs.to_epsg(min_confidence=20) or 0
+        return epsg_of_crs(self.crs, self.x, self.y)
+
+    @property
+    def crs_name(self) -> str:
+        """What to call the CRS: its EPSG code, else its own name."""
+        return f"EPSG:{self.epsg}" if self.epsg else str(self.crs.name)
 
     @property
     def date_updated(self) -> str | None:
@@ -128,7 +158,7 @@ class Datacube:
     @property
     def block_shape(self) -> tuple[int, int]:
         """Rows and columns of a chunk."""
-        chunks = self._velocity["vx"].chunks
+        chunks = self._components["vx"].chunks
         return chunks[1], chunks[2]
 
     @cached_property
@@ -182,7 +212,7 @@ class Datacube:
             raise CoverageError(
                 f"{words} is off the datacube: it covers lon {west:.4f} to {east:.4f},"
                 f" lat {south:.4f} to {north:.4f} (x {xmin:.0f} to {xmax:.0f} m,"
-                f" y {ymin:.0f} to {ymax:.0f} m, EPSG:{self.epsg})"
+                f" y {ymin:.0f} to {ymax:.0f} m, {self.crs_name})"
             )
         step_x, step_y = self.pixel_size
         col = int(np.clip(np.rint((x - self.x[0]) / step_x), 0, self.shape[1] - 1))
@@ -228,7 +258,14 @@ class Datacube:
         """
         with self._table_lock:
             if self._table is None:
-                self._table = read_pair_table(self._store.group, self.url, self.n_pairs)
+                self._table = read_pair_table(
+                    self._store.group,
+                    self.url,
+                    self.n_pairs,
+                    time=self._layout.time,
+                    fetch_ahead=self._store.fetch_ahead,
+                    velocity_units=str(self._velocity["vx"].attrs.get("units") or ""),
+                )
             return self._table
 
     def pairs_at(
@@ -271,16 +308,11 @@ class Datacube:
         layers = pixels.pair[where]
         n_both, n_partial = len(layers), int(pixels.n_partial[p])
         usable = table.usable[layers]
-        n_swapped = int(table.swapped[layers].sum())
-        note = "both dates known, span above zero" + (
-            f"; {n_swapped} with swapped dates put right" if n_swapped else ""
-        )
         n_read = n_both + n_partial
-        n_usable = int(usable.sum())
         history = (
             FilterStep("read", n_read, self.n_pairs - n_read, "layers with a value at this pixel"),
             FilterStep("components", n_both, n_partial, "both vx and vy are there"),
-            FilterStep("valid_dates", n_usable, n_both - n_usable, note),
+            table.dates_step(layers),
         )
         layers = layers[usable]
         return ImagePairs(
@@ -298,6 +330,7 @@ class Datacube:
             lon=place.lon,
             lat=place.lat,
             epsg=self.epsg,
+            crs_wkt=None if self.epsg else self.crs.to_wkt(),
             cube_url=self.url,
             date_updated=self.date_updated,
             history=history,
@@ -331,6 +364,17 @@ class Datacube:
         """Tell whether the block of a pixel is in memory."""
         return self._cache.get(self.block_of(row, col)) is not None
 
+    def expect(self, blocks: Iterable[Block]) -> None:
+        """Take note of blocks that will be read: those that lie together in a store then come together.
+
+        Parameters
+        ----------
+        blocks : iterable of Block
+            From `blocks`.
+        """
+        if self._shards is not None:
+            self._shards.expect(blocks)
+
     def read_block(self, block: Block, *, cache: bool = True) -> PixelBlock:
         """Read the observations of a chunk-aligned block.
 
@@ -360,7 +404,8 @@ class Datacube:
             return found
 
     def _read(self, block: Block) -> PixelBlock:
-        return read_pixels(self._store, [self._velocity[name] for name in _VELOCITIES], block)
+        components = [self._components[name] for name in _VELOCITIES]
+        return read_pixels(self._store, components, block, self._shards)
 
     def _array(self, name: str) -> zarr.Array:
         array = schema.member(self._store.group, name)
@@ -372,17 +417,20 @@ class Datacube:
             raise CubeError(f"{self.url} is not an ITS_LIVE datacube: {name!r} is not an array")
         return array
 
-    def _mapping_attributes(self) -> Mapping[str, Any]:
-        names = [self._velocity["vx"].attrs.get("grid_mapping"), "mapping", "spatial_ref", "crs"]
-        for name in names:
-            found = schema.member(self._store.group, str(name)) if name else None
-            if found is not None:
-                return dict(found.attrs)
-        return {}
+    def _one_pair_only(self) -> str:
+        place = " ".join(
+            f"--{name[:3]} {float(value):.4f}"
+            for name in ("longitude", "latitude")
+            if isinstance(value := self.attrs.get(name), (int, float))
+        )
+        return (
+            f"{self.url} is one image pair (a granule), not a datacube of many:"
+            f" `itslive cubes {place or '--lon LON --lat LAT'}` names the datacube"
+        )
 
 
-def _reopen(url: str, storage_options: dict[str, Any], cache_bytes: float) -> Datacube:
-    return Datacube(open_store(url, storage_options), cache_bytes=cache_bytes)
+def _reopen(url: str, storage_options: dict[str, Any], cache_bytes: float, patience: float) -> Datacube:
+    return Datacube(open_store(url, storage_options, patience), cache_bytes=cache_bytes)
 
 
 def open_cube(
@@ -390,18 +438,23 @@ def open_cube(
     *,
     storage_options: Mapping[str, Any] | None = None,
     cache_bytes: float = 256e6,
+    patience: float | None = None,
 ) -> Datacube:
     """Open an ITS_LIVE datacube.
 
     Parameters
     ----------
     path_or_url : str or path
-        A local Zarr folder, or a URL (``https://``, ``s3://``).
+        A local Zarr folder, a zip archive of one, or a NetCDF file; or the URL of a Zarr folder (``https://``,
+        ``s3://``).
     storage_options : mapping, optional
         Passed to fsspec, for instance ``{"client_kwargs": {"endpoint_url": ...}}``; ``s3://`` is read
         anonymously in us-west-2 unless told otherwise.
     cache_bytes : float
         Memory for blocks that were read [bytes].
+    patience : float, optional
+        Seconds after which a server that does not answer is given up; by default what the environment
+        variable ``ITSLIVE_PATIENCE`` names, else 45.
 
     Returns
     -------
@@ -412,4 +465,4 @@ def open_cube(
     CubeError
         If it cannot be reached, is not a datacube, or lacks a variable.
     """
-    return Datacube(open_store(path_or_url, storage_options), cache_bytes=cache_bytes)
+    return Datacube(open_store(path_or_url, storage_options, patience), cache_bytes=cache_bytes)

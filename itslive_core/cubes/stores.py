@@ -10,157 +10,95 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import random
-import time
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
-import fsspec
 import zarr
 from fsspec.core import url_to_fs
 from fsspec.implementations.local import LocalFileSystem
 from zarr.abc.store import OffsetByteRequest, RangeByteRequest, SuffixByteRequest
-from zarr.storage import FsspecStore, LocalStore, WrapperStore
+from zarr.storage import MemoryStore, WrapperStore
 
 from itslive_core.cubes.codecs import check_codecs
+from itslive_core.cubes.files import (
+    CONNECTIONS,
+    METADATA_NAMES,
+    USUAL_PATIENCE,
+    Files,
+    default_patience,
+    first_line,
+)
+from itslive_core.cubes.foreign_files import (
+    is_references,
+    opened_file,
+    refuse_remote_file,
+    refused_folder,
+    refused_references,
+)
 from itslive_core.errors import CubeError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from zarr.abc.store import ByteRequest, Store
     from zarr.core.buffer import Buffer, BufferPrototype
 
+    from itslive_core.cubes.files import Part
+
 __all__ = ["OpenStore", "open_store"]
 
-T = TypeVar("T")
-
 _PROTOCOLS = ("https://", "http://", "s3://", "file://")
-_METADATA_NAMES = (".zarray", ".zattrs", ".zgroup", ".zmetadata", "zarr.json")
-_ATTEMPTS = 4
-_PATIENCE = 40.0
-"""Seconds after which a request that failed is not tried again."""
-_CONNECTIONS = 32
-_MISSING = (FileNotFoundError, NotADirectoryError, KeyError)
-
-
-@dataclass(frozen=True, eq=False)
-class _Files:
-    """The files below a folder of any file system; requests that fail are tried again.
-
-    Parameters
-    ----------
-    url : str
-        The folder as its user named it, for messages.
-    filesystem : fsspec.AbstractFileSystem
-    root : str
-        The folder as the file system names it.
-    """
-
-    url: str
-    filesystem: Any
-    root: str
-    pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(_CONNECTIONS))
-
-    @property
-    def local(self) -> bool:
-        """Whether no network is involved."""
-        return "://" not in self.url or self.url.startswith("file://")
-
-    def read(self, key: str, start: int | None = None, end: int | None = None) -> bytes | None:
-        """Read a file or a range of it; None if there is no such file."""
-
-        def attempt() -> bytes | None:
-            try:
-                content: bytes = self.filesystem.cat_file(f"{self.root}/{key}", start=start, end=end)
-            except _MISSING:
-                return None
-            return content
-
-        return self._patiently(attempt)
-
-    def fetch(self, keys: Sequence[str]) -> list[bytes | None]:
-        """Read several files at the same time."""
-        paths = {key: f"{self.root}/{key}" for key in keys}
-        found: dict[str, bytes | None] = {}
-
-        def attempt() -> None:
-            todo = {path: key for key, path in paths.items() if key not in found}
-            answers = self.filesystem.cat(list(todo), on_error="return") if todo else {}
-            failure: BaseException | None = None
-            for path, answer in answers.items():
-                if isinstance(answer, _MISSING):
-                    found[todo[path]] = None
-                elif isinstance(answer, BaseException):
-                    failure = answer
-                else:
-                    found[todo[path]] = answer
-            if failure is not None:
-                raise failure
-
-        self._patiently(attempt)
-        return [found.get(key) for key in keys]
-
-    def _patiently(self, attempt: Callable[[], T]) -> T:
-        """Try a request a few times with growing, jittered pauses."""
-        passing = _network_errors(self.url)
-        began = time.monotonic()
-        for number in range(1, _ATTEMPTS + 1):
-            try:
-                return attempt()
-            except PermissionError as error:
-                raise CubeError(
-                    f"access to {self.url} was denied: check the address and your permissions"
-                ) from error
-            except passing as error:
-                words = _first_line(error)
-                status = getattr(error, "status", None)
-                if status in (401, 403):
-                    raise CubeError(
-                        f"access to {self.url} was denied: check the address and your permissions"
-                    ) from error
-                if self.local:
-                    raise CubeError(f"cannot read {self.url} ({words}): check the disk") from error
-                hopeless = status is not None and 400 <= status < 500 and status not in (408, 429)
-                if hopeless or number == _ATTEMPTS or time.monotonic() - began > _PATIENCE:
-                    raise CubeError(
-                        f"cannot reach {self.url} ({words}): check the network and the address,"
-                        " then try again"
-                    ) from error
-            time.sleep(0.3 * 2 ** (number - 1) * (0.5 + random.random()))  # noqa: S311 - only jitter
-        raise AssertionError("unreachable")
+_NO_ZARR = (
+    KeyError,
+    ValueError,
+    TypeError,
+    AttributeError,
+    FileNotFoundError,
+    RecursionError,
+    OverflowError,
+    MemoryError,
+    NotImplementedError,
+)
+"""What Zarr raises for metadata that are damaged, or of another kind."""
 
 
 class _CubeStore(WrapperStore["Store"]):
-    """A store as zarr wants it, which reads through `_Files`.
+    """A store as zarr wants it, which reads through `Files`.
 
     Metadata documents that are in hand are not asked for again.
     """
 
     def __init__(
-        self, store: Store, files: _Files, documents: dict[str, bytes | None], complete: bool
+        self,
+        store: Store,
+        files: Files,
+        documents: dict[str, bytes | None],
+        complete: bool,
+        ahead: dict[str, bytes | None] | None = None,
     ) -> None:
         super().__init__(store)
         self._files = files
         self._documents = documents
         self._complete = complete
+        self._ahead: dict[str, bytes | None] = {} if ahead is None else ahead
+
+    def fetch_ahead(self, keys: Sequence[str]) -> None:
+        """Fetch files at the same time that will be asked for one by one, and once each."""
+        self._ahead.update(zip(keys, self._files.fetch(keys), strict=True))
 
     def _with_store(self, store: Store) -> _CubeStore:
-        return type(self)(store, self._files, self._documents, self._complete)
+        return type(self)(store, self._files, self._documents, self._complete, self._ahead)
 
     async def get(
         self, key: str, prototype: BufferPrototype, byte_range: ByteRequest | None = None
     ) -> Buffer | None:
-        is_metadata = key.rsplit("/", 1)[-1] in _METADATA_NAMES
+        is_metadata = key.rsplit("/", 1)[-1] in METADATA_NAMES
         if is_metadata and (self._complete or key in self._documents):
             content = self._documents.get(key)
-        elif self._files.local:
-            buffer = await self._store.get(key, prototype, byte_range)
-            if is_metadata and buffer is not None:
-                _check_document(buffer.to_bytes(), self._files.url)
-            return buffer
+        elif byte_range is None and key in self._ahead:
+            content = self._ahead.pop(key)
         else:
             # The synchronous file system has an event loop of its own, and connections that belong to it.
             loop = asyncio.get_running_loop()
@@ -179,7 +117,7 @@ def _check_document(content: bytes, url: str) -> None:
     try:
         metadata = json.loads(content)
     except (ValueError, RecursionError) as error:
-        raise ValueError(f"its metadata are damaged ({_first_line(error)})") from error
+        raise ValueError(f"its metadata are damaged ({first_line(error)})") from error
     check_codecs(metadata, url)
 
 
@@ -204,24 +142,50 @@ class OpenStore:
     url : str
         The path or URL as it was given.
     group : zarr.Group
-    files : _Files
+    files : Files
         What lies below the group.
-    storage_options : mapping
+    storage_options, patience
         As they were given, to open the store again elsewhere.
+    store : _CubeStore
+        What the group reads through.
     """
 
     url: str
     group: zarr.Group
-    files: _Files
+    files: Files
     storage_options: Mapping[str, Any]
+    patience: float
+    store: _CubeStore
 
-    def fetch(self, keys: Sequence[str]) -> list[bytes | None]:
-        """Fetch chunks concurrently.
+    def fetch_ahead(self, arrays: Iterable[zarr.Array]) -> None:
+        """Fetch all chunks of some small arrays in one round: each will be read once, as a whole.
 
         Parameters
         ----------
-        keys : sequence of str
-            Keys below the group, such as ``vx/0.3.4``.
+        arrays : iterable of zarr.Array
+            Below the group.
+
+        Raises
+        ------
+        CubeError
+            If the store cannot be reached.
+        """
+        if self.files.local:
+            return
+        keys = []
+        for array in arrays:
+            sizes = array.shards or array.chunks
+            places = product(*(range(-(-n // size)) for n, size in zip(array.shape, sizes)))
+            keys += [f"{array.path}/{array.metadata.encode_chunk_key(place)}" for place in places]
+        self.store.fetch_ahead(keys)
+
+    def fetch(self, keys: Sequence[str | Part]) -> list[bytes | None]:
+        """Fetch chunks, or ranges of bytes, concurrently.
+
+        Parameters
+        ----------
+        keys : sequence of str or Part
+            Keys below the group, such as ``vx/0.3.4``; or keys with the ends of a range.
 
         Returns
         -------
@@ -237,17 +201,23 @@ class OpenStore:
 
 
 def open_store(
-    path_or_url: str | os.PathLike[str], storage_options: Mapping[str, Any] | None = None
+    path_or_url: str | os.PathLike[str],
+    storage_options: Mapping[str, Any] | None = None,
+    patience: float | None = None,
 ) -> OpenStore:
     """Open a Zarr group of format 2 or 3, local or remote.
 
     Parameters
     ----------
     path_or_url : str or path
-        A folder (``file://`` too), or an address: ``https://``, ``s3://``, ``http://``. Protocols that read
-        other things on the way (references, archives, caches) are refused: what they read is up to the cube.
+        A folder (``file://`` too), a zip archive of one, a NetCDF file, or an address: ``https://``,
+        ``s3://``, ``http://``. Protocols that read other things on the way (references, archives, caches) are
+        refused: what they read is up to the cube.
     storage_options : mapping, optional
         Passed to fsspec; for ``s3://`` the default is anonymous access in us-west-2.
+    patience : float, optional
+        Seconds after which a server that does not answer is given up; by default what ``ITSLIVE_PATIENCE``
+        names, else 45.
 
     Returns
     -------
@@ -259,44 +229,54 @@ def open_store(
         If there is nothing, no Zarr group, or no way to reach it.
     """
     url = os.fspath(path_or_url).rstrip("/")
-    if not url:
+    if not url or f"{url}//" in _PROTOCOLS:
         raise CubeError("no datacube was named: give a path or a URL")
     if "::" in url or ("://" in url and not url.startswith(_PROTOCOLS)):
         raise CubeError(f"cannot open {url}: a datacube is a folder, or an address with https:// or s3://")
-    options = _options(url, storage_options)
+    if "://" in url and not url.startswith("file://"):
+        refuse_remote_file(url)
+    patience = default_patience() if patience is None else patience
+    options = _options(url, storage_options, patience)
     try:
         if "://" in url and not url.startswith("file://"):
             filesystem, root = url_to_fs(url, **options)
+            # It would try again on its own, five times at each of two levels.
+            if hasattr(filesystem, "retries"):
+                filesystem.retries = 1
         else:  # fsspec would look for a protocol in some names of folders
             filesystem = LocalFileSystem(**options)
             root = str(Path(url.removeprefix("file://")).expanduser().absolute())
-    except (ValueError, ImportError, TypeError) as error:
-        raise CubeError(f"cannot open {url}: {_first_line(error)}") from error
-    files = _Files(url, filesystem, root)
-    if files.local and not filesystem.isdir(root):
-        if filesystem.exists(root):
-            raise CubeError(f"{url} is a file, not a Zarr datacube: name the folder that holds it")
-        raise CubeError(f"{url} does not exist: check the path of the datacube")
-    base: Store = (
-        LocalStore(Path(root), read_only=True)
-        if files.local
-        else FsspecStore.from_url(url, storage_options=options, read_only=True)
-    )
+    except (ValueError, ImportError, TypeError, RuntimeError) as error:
+        raise CubeError(f"cannot open {url}: {first_line(error)}") from error
+    files = Files(url, filesystem, root, patience)
+    if files.local and not _is_folder(root):
+        files = Files(url, opened_file(Path(root), url), "", patience)
+    # Never asked: all that is read is read through the files above.
+    base: Store = MemoryStore(read_only=True)
     try:
         zarr_format, documents, complete = _metadata(files)
         store = _CubeStore(base, files, documents, complete)
         group = zarr.open_group(
             store, mode="r", zarr_format=zarr_format, use_consolidated=None if zarr_format == 3 else False
         )
-    except (KeyError, ValueError, TypeError, AttributeError, FileNotFoundError, RecursionError) as error:
-        raise CubeError(f"{url} is not a readable Zarr datacube: {_first_line(error)}") from error
-    return OpenStore(url=url, group=group, files=files, storage_options=dict(storage_options or {}))
+    except _NO_ZARR as error:
+        raise CubeError(f"{url} is not a readable Zarr datacube: {first_line(error)}") from error
+    return OpenStore(url, group, files, dict(storage_options or {}), patience, store)
 
 
-def _metadata(files: _Files) -> tuple[Any, dict[str, bytes | None], bool]:
+def _is_folder(root: str) -> bool:
+    try:
+        return Path(root).is_dir()
+    except (OSError, ValueError):  # a name that is too long, or with a zero byte in it
+        return False
+
+
+def _metadata(files: Files) -> tuple[Any, dict[str, bytes | None], bool]:
     """Fetch what says which format this is: the format, the documents found, and whether these are all."""
     found = files.read(".zmetadata")
     if found is not None:
+        if is_references(found):
+            raise refused_references(files.url)
         metadata = json.loads(found)["metadata"]
         for key, value in metadata.items():
             if key.endswith(".zarray"):
@@ -316,13 +296,14 @@ def _metadata(files: _Files) -> tuple[Any, dict[str, bytes | None], bool]:
     if found is not None:
         return 2, {".zgroup": found}, False
     if files.local:
-        raise CubeError(f"{files.url} is not a Zarr datacube: it has no Zarr metadata")
+        raise refused_folder(Path(files.root), files.url)
     raise CubeError(f"there is no Zarr datacube at {files.url}: check the address")
 
 
-def _options(url: str, given: Mapping[str, Any] | None) -> dict[str, Any]:
+def _options(url: str, given: Mapping[str, Any] | None, patience: float = USUAL_PATIENCE) -> dict[str, Any]:
     """Add what ITS_LIVE's bucket needs to the options of the caller, who has the last word."""
     options = dict(given or {})
+    silence, connect = patience / 3, min(10.0, patience / 3)
     if url.startswith("s3://"):
         if not options.keys() & {"key", "secret", "token", "profile"}:
             options.setdefault("anon", True)
@@ -332,35 +313,16 @@ def _options(url: str, given: Mapping[str, Any] | None) -> dict[str, Any]:
         # With more, s3fs asks for the size of every file before it reads it: twice the requests.
         options.setdefault("max_concurrency", 1)
         config = {
-            "connect_timeout": 10,
-            "read_timeout": 30,
-            "max_pool_connections": _CONNECTIONS,
-            "retries": {"total_max_attempts": 1},  # `_Files` does that, and knows when to stop
+            "connect_timeout": connect,
+            "read_timeout": silence,
+            "max_pool_connections": CONNECTIONS,
+            "retries": {"total_max_attempts": 1},  # `Files` does that, and knows when to stop
         }
         options["config_kwargs"] = {**config, **options.get("config_kwargs", {})}
     elif url.startswith(("http://", "https://")) and "client_kwargs" not in options:
         import aiohttp
 
         options["client_kwargs"] = {
-            "timeout": aiohttp.ClientTimeout(total=300, sock_connect=10, sock_read=30)
+            "timeout": aiohttp.ClientTimeout(total=300, sock_connect=connect, sock_read=silence)
         }
     return options
-
-
-def _network_errors(url: str) -> tuple[type[BaseException], ...]:
-    """List what a file system may raise for a connection that fails; its libraries are loaded by now."""
-    errors: tuple[type[BaseException], ...] = (OSError, fsspec.exceptions.FSTimeoutError)
-    if "://" in url:
-        import aiohttp
-
-        errors = (*errors, aiohttp.ClientError)
-    if url.startswith("s3://"):
-        from botocore.exceptions import BotoCoreError  # type: ignore[import-untyped]
-
-        errors = (*errors, BotoCoreError)
-    return errors
-
-
-def _first_line(error: BaseException) -> str:
-    lines = str(error).strip().splitlines()
-    return (lines[0] if lines else type(error).__name__)[:160]

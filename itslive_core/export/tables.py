@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from itslive_core.export.georeference import epsg_of
+from itslive_core.export.georeference import epsg_of, wkt_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -112,7 +112,8 @@ def series_table(ds: xr.Dataset) -> pd.DataFrame:
         variable = name.partition(" ")[0]
         # Files of the first version have none of these.
         columns[name] = ds[variable].values if variable in ds else None
-    return pd.DataFrame(columns, columns=list(SERIES_COLUMNS), index=range(ds.sizes["time"]))
+    table = pd.DataFrame(columns, columns=list(SERIES_COLUMNS), index=range(ds.sizes["time"]))
+    return _with_projection(table, wkt_of(ds))
 
 
 def season_table(ds: xr.Dataset) -> pd.DataFrame:
@@ -143,7 +144,7 @@ def season_table(ds: xr.Dataset) -> pd.DataFrame:
     columns["epsg"] = epsg_of(ds, "mean_speed")
     for name in ("x", "y"):
         columns[f"{name} [m]"] = float(ds[name])
-    return pd.DataFrame(columns, columns=list(SEASON_COLUMNS))
+    return _with_projection(pd.DataFrame(columns, columns=list(SEASON_COLUMNS)), wkt_of(ds, "mean_speed"))
 
 
 def pairs_table(pairs: ImagePairs) -> pd.DataFrame:
@@ -164,10 +165,17 @@ def pairs_table(pairs: ImagePairs) -> pd.DataFrame:
         table[name] = np.datetime_as_string(table[name].to_numpy().astype("datetime64[ms]"))
     names = {name: f"{name} [m/yr]" for name in ("vx", "vy", "v", "vx_error", "vy_error")}
     table = table.rename(columns=names | {"span": "span [d]"})
-    table["epsg"] = pairs.epsg
+    table["epsg"] = pairs.epsg or None
     table["x [m]"] = np.nan if pairs.x is None else pairs.x
     table["y [m]"] = np.nan if pairs.y is None else pairs.y
-    return table[list(PAIRS_COLUMNS)]
+    return _with_projection(table[list(PAIRS_COLUMNS)], pairs.crs_wkt)
+
+
+def _with_projection(table: pd.DataFrame, wkt: str | None) -> pd.DataFrame:
+    """Add the projection as WKT in the column ``crs`` where it has no EPSG code; x and y were lost else."""
+    if wkt is None or not table["epsg"].isna().all():
+        return table
+    return table.assign(crs=" ".join(wkt.split()))
 
 
 def iso_dates(times: NDArray[np.datetime64]) -> NDArray[np.str_]:

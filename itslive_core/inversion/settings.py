@@ -75,9 +75,10 @@ class InversionSettings(Limits):
         One lambda for the whole series, or one that changes by years and months; ``"auto"`` as above. A given
         lambda is then its geometric mean.
     learn : {"block", "pixel"}
-        Where lambda is chosen automatically and the noise is learnt: whether a pixel takes noise, offsets and the shape of its
-        smoothness from a few pixels of its block, see `itslive_core.inversion.learning.region`, or learns all
-        of it alone. Pairs that come without a block, from a table for instance, learn alone.
+        Where lambda is chosen automatically and the noise is learnt: whether a pixel takes noise, offsets and
+        the shape of its smoothness from a few pixels of its block, see
+        `itslive_core.inversion.learning.region`, or learns all of it alone. Pairs that come without a block,
+        from a table for instance, learn alone.
     max_error : float, optional
         Reject pairs with a larger formal error, sqrt((vx_error^2 + vy_error^2) / 2) [m/yr].
     max_angle : float, optional

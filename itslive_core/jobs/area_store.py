@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from itslive_core.observations.time_grid import TimeGrid
     from itslive_core.settings import Settings
 
-__all__ = ["AreaStore", "warnings_in"]
+__all__ = ["AreaStore", "attribute_of", "warnings_in"]
 
 _JOURNAL = ".itslive_blocks"
 _NOT_PART_OF_A_JOB = ("device",)
@@ -180,11 +180,16 @@ class AreaStore:
 
 def warnings_in(path: str | os.PathLike[str]) -> list[str]:
     """Read what the store of a job says of its quality, in sentences; none before the job is finished."""
+    return attribute_of(path, "warnings").splitlines()
+
+
+def attribute_of(path: str | os.PathLike[str], name: str) -> str:
+    """Read an attribute of the store of a job; empty where there is none."""
     try:
         group = zarr.open_group(os.fspath(path), mode="r", zarr_format=2, use_consolidated=False)
     except FileNotFoundError:
-        return []
-    return str(group.attrs.get("warnings", "")).splitlines()
+        return ""
+    return str(group.attrs.get(name, ""))
 
 
 def _identity(
@@ -290,6 +295,6 @@ def _create(
     for name, values in (("x", plan.x), ("y", plan.y)):
         words = {"standard_name": f"projection_{name}_coordinate", "units": "m", "axis": name.upper()}
         add(name, ((len(values),), (len(values),), (name,)), "float64", np.nan, words)[:] = values
-    add("mapping", ((), (), ()), "int32", None, grid_mapping(plan.epsg) if plan.epsg else {})
+    add("mapping", ((), (), ()), "int32", None, grid_mapping(plan.epsg or plan.cubes[0].crs.to_wkt()))
     group.attrs.update({"job": json.dumps(dict(job)), **attributes})
     zarr.consolidate_metadata(str(path), zarr_format=2)

@@ -118,6 +118,7 @@ def run_glacier(
     *,
     selection: PairSelection | None = None,
     bbox: tuple[float, float, float, float] | None = None,
+    whole: bool = False,
     workers: int | None = None,
     executor: Executor | None = None,
     should_stop: Callable[[], bool] | None = None,
@@ -133,7 +134,8 @@ def run_glacier(
     Parameters
     ----------
     cubes : Datacube or iterable of Datacube
-        Cubes of one projection.
+        Cubes of one projection, in any order: which gives a pixel that several hold, says the attribute
+        ``cube_choice``.
     outline : Glacier, shapely geometry in lon/lat, or path, optional
         Pixels whose centre is inside are estimated.
     settings : InversionSettings, GaussianProcessSettings or those of another estimator, optional
@@ -144,7 +146,9 @@ def run_glacier(
     selection : PairSelection, optional
         Filters on metadata.
     bbox : (west, south, east, north), optional
-        Box in WGS 84 [degrees], instead of the outline.
+        Box in WGS 84 [degrees], instead of the outline; west > east crosses 180 degrees.
+    whole : bool
+        Every pixel of the cubes, instead of an outline or a box.
     workers : int, optional
         Threads that read and compute; by default one per core.
     executor : concurrent.futures.Executor, optional
@@ -175,7 +179,7 @@ def run_glacier(
     selection = PairSelection() if selection is None else selection
     estimator = estimator_of(settings)
     estimator.check(settings, area=True)
-    plan = plan_area(cubes, outline, bbox)
+    plan = plan_area(cubes, outline, bbox, whole=whole)
     grid, steps = _axis(plan, selection, settings.interval)
     attributes = _attributes(plan, settings, selection, steps)
     if season is None:
@@ -227,6 +231,7 @@ def _attributes(
             [cube.date_updated or "" for cube in plan.cubes],
         ),
         **estimator.area_attributes(settings),
+        **({"cube_choice": plan.choice_words} if plan.choice_words else {}),
         **filter_attributes(history, history[-1].kept),
     }
 

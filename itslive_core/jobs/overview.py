@@ -61,6 +61,7 @@ def read_glacier(
     outline: Any = None,
     *,
     bbox: tuple[float, float, float, float] | None = None,
+    whole: bool = False,
     selection: PairSelection | None = None,
     workers: int | None = None,
     should_stop: Callable[[], bool] | None = None,
@@ -76,6 +77,8 @@ def read_glacier(
     cubes : Datacube or iterable of Datacube
     outline : Glacier, shapely geometry in lon/lat, or path, optional
     bbox : (west, south, east, north), optional
+    whole : bool
+        Every pixel of the cubes, instead of an outline or a box.
     selection : PairSelection, optional
         Filters on metadata.
     workers : int, optional
@@ -96,7 +99,7 @@ def read_glacier(
     CoverageError, SettingsError
         At once, if there is nothing to read.
     """
-    plan = plan_area(cubes, outline, bbox)
+    plan = plan_area(cubes, outline, bbox, whole=whole)
     chosen = PairSelection() if selection is None else selection
     pairs = [cube.pair_table.select(chosen)[0] for cube in plan.cubes]
     twins = [Twins.of(cube.pair_table, mask) for cube, mask in zip(plan.cubes, pairs, strict=True)]

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from itslive_core.cubes.preference import in_order_of_preference, words_of_choice
 from itslive_core.errors import CoverageError, SelectionError, SettingsError
+from itslive_core.places.boxes import inside_box
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -65,6 +67,8 @@ class AreaPlan:
     tasks : tuple of BlockTask
     key : str
         Identifies the area: the same outline or box on the same cubes gives the same key.
+    doubled : int
+        Pixels that more than one cube holds.
     """
 
     cubes: tuple[Datacube, ...]
@@ -73,11 +77,19 @@ class AreaPlan:
     mask: NDArray[np.bool_]
     tasks: tuple[BlockTask, ...]
     key: str
+    doubled: int = 0
 
     @property
     def epsg(self) -> int:
         """EPSG code of the result."""
         return self.cubes[0].epsg
+
+    @property
+    def choice_words(self) -> str:
+        """Which cube gives the pixels that several hold, in one sentence; empty where there are none."""
+        if not self.doubled:
+            return ""
+        return f"{self.doubled:,} pixels are in several datacubes: {words_of_choice(self.cubes)}"
 
 
 def available_workers(cubes: Iterable[Datacube]) -> int:
@@ -113,17 +125,23 @@ def plan_area(
     cubes: Datacube | Iterable[Datacube],
     outline: Any = None,
     bbox: tuple[float, float, float, float] | None = None,
+    *,
+    whole: bool = False,
 ) -> AreaPlan:
     """Find the blocks that hold the pixels of an outline or a box.
 
     Parameters
     ----------
     cubes : Datacube or iterable of Datacube
-        Cubes of one CRS; where two hold the same pixel, the first one gives it.
+        Cubes of one CRS, in any order; where several hold the same pixel, that which `in_order_of_preference`
+        puts first gives it.
     outline : Glacier, shapely geometry in lon/lat, or path, optional
         A pixel belongs to it if its centre is inside; holes are outside.
     bbox : (west, south, east, north), optional
-        Box in WGS 84 [degrees], instead of or in addition to the outline; west > east crosses 180 degrees.
+        Box in WGS 84 [degrees], instead of or in addition to the outline, of any longitudes: west > east
+        crosses 180 degrees, and a width of 360 or more is all round.
+    whole : bool
+        All pixels of the cubes, instead of an outline or a box.
 
     Raises
     ------
@@ -134,17 +152,18 @@ def plan_area(
     """
     from itslive_core.cubes.datacube import Datacube
 
-    opened = (cubes,) if isinstance(cubes, Datacube) else tuple(cubes)
+    opened = in_order_of_preference((cubes,) if isinstance(cubes, Datacube) else cubes)
     if not opened:
         raise SettingsError("no datacube was given: name at least one")
-    if outline is None and bbox is None:
-        raise SettingsError("no area was given: name an outline or a box")
+    if outline is None and bbox is None and not whole:
+        raise SettingsError("no area was given: name an outline or a box, or ask for the whole cube")
     _check_fit(opened)
     glacier = _as_glacier(outline)
     masks = [_mask(cube, glacier, bbox) for cube in opened]
     step_x, step_y = opened[0].pixel_size
     origin = (opened[0].x[0], opened[0].y[0])
     claimed = np.empty(0, dtype=np.int64)
+    doubled = 0
     found: list[tuple[int, Block, NDArray[np.bool_], int, int]] = []
     for number, (cube, mask) in enumerate(zip(opened, masks, strict=True)):
         col0 = round((cube.x[0] - origin[0]) / step_x)
@@ -154,6 +173,7 @@ def plan_area(
             keys = (r + row0) * 2**32 + (c + col0)
             again = np.isin(keys, claimed)
             mask[r[again], c[again]] = False
+            doubled += int(again.sum())
             claimed = np.concatenate((claimed, keys[~again]))
         found += [
             (number, b, mask[b.row0 : b.row1, b.col0 : b.col1].copy(), b.row0 + row0, b.col0 + col0)
@@ -167,30 +187,33 @@ def plan_area(
     left = min(col for *_, col in found)
     bottom = max(row + b.shape[0] for _, b, _, row, _ in found)
     right = max(col + b.shape[1] for _, b, _, _, col in found)
-    whole = np.zeros((bottom - top, right - left), dtype=bool)
+    every = np.zeros((bottom - top, right - left), dtype=bool)
     tasks = []
     for number, block, mask, row, col in found:
         task = BlockTask(number, block, mask, row - top, col - left)
-        whole[task.row : task.row + block.shape[0], task.col : task.col + block.shape[1]] |= mask
+        every[task.row : task.row + block.shape[0], task.col : task.col + block.shape[1]] |= mask
         tasks.append(task)
-    digest = hashlib.sha256(np.packbits(whole).tobytes())
-    digest.update(repr((whole.shape, top, left, float(origin[0]), float(origin[1]))).encode())
+    for number, cube in enumerate(opened):
+        cube.expect(task.block for task in tasks if task.cube == number)
+    digest = hashlib.sha256(np.packbits(every).tobytes())
+    digest.update(repr((every.shape, top, left, float(origin[0]), float(origin[1]))).encode())
     return AreaPlan(
         cubes=opened,
         x=origin[0] + step_x * np.arange(left, right),
         y=origin[1] + step_y * np.arange(top, bottom),
-        mask=whole,
+        mask=every,
         tasks=tuple(tasks),
         key=digest.hexdigest()[:16],
+        doubled=doubled,
     )
 
 
 def _check_fit(cubes: tuple[Datacube, ...]) -> None:
     first = cubes[0]
     for cube in cubes[1:]:
-        if cube.epsg != first.epsg:
+        if cube.epsg != first.epsg or not (cube.epsg or cube.crs.equals(first.crs)):
             raise SettingsError(
-                f"the cubes are in different projections (EPSG:{first.epsg} and EPSG:{cube.epsg}): "
+                f"the cubes are in different projections ({first.crs_name} and {cube.crs_name}): "
                 "work on those of one projection at a time"
             )
         steps = np.array([first.pixel_size, cube.pixel_size])
@@ -214,12 +237,8 @@ def _mask(cube: Datacube, glacier: Any, bbox: tuple[float, float, float, float] 
     if glacier is not None:
         mask &= glacier.contains(cube.x, cube.y, cube.crs)
     if bbox is not None:
-        west, south, east, north = bbox
-        if not (-90 <= south < north <= 90) or west == east:
-            raise SettingsError(f"the box {bbox} is empty: give west south east north in degrees")
         lon, lat = cube.lonlat_of(*np.meshgrid(cube.x, cube.y))
-        turn = (lon - west) % 360.0 <= (east - west) % 360.0
-        mask &= turn & (lat >= south) & (lat <= north)
+        mask &= inside_box(bbox, lon, lat)
     return mask
 
 

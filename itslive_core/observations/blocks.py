@@ -123,7 +123,7 @@ class PixelBlock:
 
 
 def gather_chunk(
-    vx: NDArray, vy: NDArray, first_pair: int, missing_x: NDArray, missing_y: NDArray
+    vx: NDArray, vy: NDArray, first_pair: int, limits_x: NDArray, limits_y: NDArray
 ) -> tuple[NDArray, NDArray, NDArray, NDArray, NDArray]:
     """Pack the valid observations of one chunk, pixel by pixel.
 
@@ -133,8 +133,9 @@ def gather_chunk(
         Values as stored, layers by pixels.
     first_pair : int
         Number of the first layer in the cube.
-    missing_x, missing_y : ndarray, shape (2,)
-        Markers of missing values, of the stored type.
+    limits_x, limits_y : ndarray, shape (5,) or (2,)
+        What tells a velocity from "missing", of the stored type: three markers, and the lowest and the
+        highest number that is a velocity; or two markers, where every other finite number is one.
 
     Returns
     -------
@@ -150,17 +151,25 @@ def gather_chunk(
     for view in views:
         view.flags.writeable = False
     packed: tuple[NDArray, NDArray, NDArray, NDArray, NDArray] = _gather(
-        *views, first_pair, missing_x, missing_y
+        *views, first_pair, *(_with_range(limits) for limits in (limits_x, limits_y))
     )
     return packed
 
 
+def _with_range(limits: NDArray) -> NDArray:
+    if len(limits) == 5:
+        return limits
+    ends = np.finfo(limits.dtype) if limits.dtype.kind == "f" else np.iinfo(limits.dtype)
+    return np.array([*limits, limits[0], ends.min, ends.max], dtype=limits.dtype)
+
+
 @kernel()
 def _gather(
-    vx: NDArray, vy: NDArray, first_pair: int, missing_x: NDArray, missing_y: NDArray
+    vx: NDArray, vy: NDArray, first_pair: int, limits_x: NDArray, limits_y: NDArray
 ) -> tuple[NDArray, NDArray, NDArray, NDArray, NDArray]:  # pragma: no cover - compiled
     layers, pixels = vx.shape
-    mx0, mx1, my0, my1 = missing_x[0], missing_x[1], missing_y[0], missing_y[1]
+    mx0, mx1, mx2, x_low, x_high = limits_x[0], limits_x[1], limits_x[2], limits_x[3], limits_x[4]
+    my0, my1, my2, y_low, y_high = limits_y[0], limits_y[1], limits_y[2], limits_y[3], limits_y[4]
     filled = np.empty(layers, dtype=np.int64)
     n_filled = 0
     for t in range(layers):
@@ -177,9 +186,9 @@ def _gather(
         t = filled[i]
         for p in range(pixels):
             a, b = vx[t, p], vy[t, p]
-            # a - a is 0 for every finite number: NaN and infinity are missing too.
-            good_a = a != mx0 and a != mx1 and a - a == 0
-            good_b = b != my0 and b != my1 and b - b == 0
+            # NaN and infinity are in no range.
+            good_a = a >= x_low and a <= x_high and a != mx0 and a != mx1 and a != mx2
+            good_b = b >= y_low and b <= y_high and b != my0 and b != my1 and b != my2
             if good_a and good_b:
                 counts[p] += 1
             elif good_a or good_b:
@@ -196,7 +205,8 @@ def _gather(
         t = filled[i]
         for p in range(pixels):
             a, b = vx[t, p], vy[t, p]
-            if a != mx0 and a != mx1 and a - a == 0 and b != my0 and b != my1 and b - b == 0:
+            good_a = a >= x_low and a <= x_high and a != mx0 and a != mx1 and a != mx2
+            if good_a and b >= y_low and b <= y_high and b != my0 and b != my1 and b != my2:
                 k = place[p]
                 pair[k] = first_pair + t
                 x[k] = a

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from itslive_core.errors import SettingsError
 from itslive_core.observations.batches import Observations
 from itslive_core.observations.duplicates import Twins, canonical_order
+from itslive_core.observations.eras import find_impossible, words_of_dates
 from itslive_core.observations.missions import mission_names, mission_of_pairs, normalise_satellites
 from itslive_core.observations.selection import FilterStep, PairSelection, apply_masks
 
@@ -74,7 +76,9 @@ class ImagePairs:
     lon, lat : float, optional
         Pixel centre, WGS 84 [degrees].
     epsg : int, optional
-        The cube's CRS.
+        The cube's CRS; 0 if it has no code.
+    crs_wkt : str, optional
+        The cube's CRS as WKT, where it has no EPSG code.
     cube_url, date_updated : str, optional
         Where the pairs come from.
     history : tuple of FilterStep
@@ -101,6 +105,7 @@ class ImagePairs:
     date_updated: str | None = None
     history: tuple[FilterStep, ...] = field(default=())
     around: Surroundings | None = field(default=None, repr=False)
+    crs_wkt: str | None = None
 
     @classmethod
     def from_arrays(
@@ -123,7 +128,8 @@ class ImagePairs:
         Parameters
         ----------
         start, end : array_like, shape (n,)
-            Acquisition dates, as float days since 1970-01-01 UTC or as datetime64.
+            Acquisition dates, as float days since 1970-01-01 UTC, as datetime64, or as ISO text, datetimes or
+            Timestamps, with a time zone or in UTC.
         vx, vy : array_like, shape (n,)
             Velocity [m/yr]; NaN where missing.
         vx_error, vy_error : array_like, shape (n,), optional
@@ -135,12 +141,14 @@ class ImagePairs:
         n_layers : int, optional
             Number of layers of the cube these were picked from, for the record.
         **place
-            x, y, lon, lat, epsg, cube_url, date_updated.
+            x, y, lon, lat, epsg, crs_wkt, cube_url, date_updated.
 
         Raises
         ------
         ValueError
             If the lengths differ.
+        SettingsError
+            If a date is none.
         """
         date_1, date_2 = _days(start), _days(end)
         n = len(date_1)
@@ -165,11 +173,14 @@ class ImagePairs:
             ),
             FilterStep("components", int(both.sum()), int((some & ~both).sum()), "both vx and vy are there"),
         ]
-        keep = both & usable
-        n_swapped = int((swapped & both).sum())
-        note = "both dates known, span above zero" + (
-            f"; {n_swapped} with swapped dates put right" if n_swapped else ""
-        )
+        impossible = find_impossible(first, last, codes_1, codes_2)
+        faults = {
+            "swapped": swapped,
+            "outside": usable & impossible.outside,
+            "too_long": usable & impossible.too_long,
+        }
+        note = words_of_dates(**{name: int((found & both).sum()) for name, found in faults.items()})
+        keep = both & usable & ~impossible.either
         steps.append(FilterStep("valid_dates", int(keep.sum()), int(both.sum() - keep.sum()), note))
         return cls(
             start=first[keep],
@@ -194,8 +205,11 @@ class ImagePairs:
         table : pandas.DataFrame
             Columns start, end, vx, vy, and optionally the errors, satellites and mission.
         **place
-            x, y, lon, lat, epsg, cube_url, date_updated.
+            x, y, lon, lat, epsg, crs_wkt, cube_url, date_updated.
         """
+        for name in ("start", "end", "vx", "vy"):
+            if name not in table:
+                raise SettingsError(f"the table of pairs has no column {name!r}: give start, end, vx and vy")
         optional = ("vx_error", "vy_error", "satellite_1", "satellite_2", "mission")
         columns: dict[str, Any] = {name: table[name].to_numpy() for name in optional if name in table}
         dates, values = (
@@ -206,6 +220,11 @@ class ImagePairs:
     def __len__(self) -> int:
         """Return the number of pairs."""
         return len(self.start)
+
+    @property
+    def crs(self) -> int | str | None:
+        """The cube's CRS: its EPSG code, else its WKT; None if it is not known."""
+        return self.epsg or self.crs_wkt
 
     @property
     def span(self) -> NDArray[np.float64]:
@@ -373,10 +392,35 @@ def to_datetime(days: NDArray[np.float64]) -> NDArray[np.datetime64]:
 
 def _days(dates: ArrayLike) -> NDArray[np.float64]:
     values = np.asarray(dates)
+    if values.dtype.kind in "OUS":
+        values = _moments(values)
     if values.dtype.kind == "M":
         whole = (values - np.datetime64(0, "D").astype(values.dtype)) / np.timedelta64(1, "D")
         return np.where(np.isnat(values), np.nan, whole).astype(np.float64)
     return values.astype(np.float64)
+
+
+def _moments(values: NDArray) -> NDArray:
+    """Turn text, dates and moments of any time zone into UTC; what is a number stays one.
+
+    Raises
+    ------
+    SettingsError
+        If one is no date.
+    """
+    import pandas as pd
+
+    try:
+        return values.astype(np.float64)
+    except (TypeError, ValueError):
+        pass
+    try:
+        # A zone is brought to UTC; a date without one is UTC already.
+        moments = pd.to_datetime(pd.Series(list(values), dtype=object), utc=True, format="ISO8601")
+    except (TypeError, ValueError, OverflowError) as error:
+        words = str(error).splitlines()[0][:120] if str(error) else type(error).__name__
+        raise SettingsError(f"the dates of the pairs are not understood ({words}): give ISO dates") from error
+    return moments.dt.tz_localize(None).to_numpy("datetime64[us]")
 
 
 def _float(values: ArrayLike, n: int) -> NDArray[np.float64]:

@@ -128,9 +128,7 @@ class PairSelection:
             value = getattr(self, name)
             if value is None:
                 continue
-            if isinstance(value, bool) or not np.isfinite(value) or value < 0:
-                raise SettingsError(f"{name} is {value!r}: give a number of days, 0 or more")
-            object.__setattr__(self, name, float(value))
+            object.__setattr__(self, name, _days_of_span(name, value))
         if self.min_span is not None and self.max_span is not None and self.min_span > self.max_span:
             raise SettingsError(
                 f"the shortest span {self.min_span:g} d is longer than the longest {self.max_span:g} d:"
@@ -197,6 +195,16 @@ class PairSelection:
             names = list(self.satellite)
             keep = np.isin(satellite_1, names) & np.isin(satellite_2, names)
             yield "satellite", keep, f"both images from {', '.join(names)}"
+
+
+def _days_of_span(name: str, value: Any) -> float:
+    try:
+        days = np.nan if isinstance(value, (bool, str, bytes)) else float(value)
+    except (TypeError, ValueError, OverflowError):
+        days = np.nan
+    if not np.isfinite(days) or days < 0:
+        raise SettingsError(f"{name} is {value!r}: give a number of days, 0 or more")
+    return days
 
 
 def apply_masks(

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from itslive_core.errors import SettingsError
 from itslive_core.places.geodesy import LONLAT, transformer
 
-__all__ = ["BOX", "box_polygons", "continuous_lonlat"]
+__all__ = ["BOX", "box_polygons", "check_box", "continuous_lonlat", "inside_box"]
 
 BOX = 100_000
 """Side of a cube's box [m]."""
@@ -70,3 +71,53 @@ def continuous_lonlat(
         lon, lat = (np.concatenate([values, values[:, :1]], axis=1) for values in (lon, lat))
     lon = np.unwrap(lon, period=360.0, axis=1)
     return np.round(lon, 9), lat  # the antimeridian is an edge of many boxes: none shall reach 1e-13 over it
+
+
+def check_box(box: tuple[float, float, float, float]) -> tuple[float, float, float, float]:
+    """Check a box of longitude and latitude.
+
+    Parameters
+    ----------
+    box : (west, south, east, north)
+        Degrees, WGS 84; longitudes of any turn. West > east crosses the antimeridian; a width of 360 degrees
+        or more is all round.
+
+    Raises
+    ------
+    SettingsError
+        If it is none, or empty.
+    """
+    west, south, east, north = map(float, box)
+    words = " ".join(f"{value:g}" for value in (west, south, east, north))
+    if not np.isfinite([west, south, east, north]).all() or max(abs(west), abs(east)) > 1e4:
+        raise SettingsError(f"the box {words} is no box: give west south east north in degrees")
+    if not -90.0 <= south < north <= 90.0:
+        raise SettingsError(
+            f"the box {words} has no height: the order is west south east north, and south is the smaller"
+            " latitude, of -90 to 90"
+        )
+    if west == east:
+        raise SettingsError(f"the box {words} has no width: give west south east north in degrees")
+    return west, south, east, north
+
+
+def inside_box(box: tuple[float, float, float, float], lon: np.ndarray, lat: np.ndarray) -> np.ndarray:
+    """Tell which places are inside a box; see `check_box`.
+
+    Parameters
+    ----------
+    box : (west, south, east, north)
+    lon, lat : ndarray
+        Degrees, of one shape.
+
+    Returns
+    -------
+    ndarray of bool, of that shape
+    """
+    west, south, east, north = check_box(box)
+    between = (lat >= south) & (lat <= north)
+    if east - west >= 360.0:
+        return between
+    # All longitudes meet at a pole.
+    round_it = (lon - west) % 360.0 <= (east - west) % 360.0
+    return between & (round_it | (np.abs(lat) > 90.0 - 1e-9))

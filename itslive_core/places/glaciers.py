@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,7 +12,7 @@ from itslive_core.errors import OutlineError
 from itslive_core.places.catalog import describe
 from itslive_core.places.geodesy import check_lonlat, project
 from itslive_core.places.lookup import cubes_over
-from itslive_core.places.outlines import ID_NAMES, Feature, pick, read_features
+from itslive_core.places.outlines import GLIMS_NAMES, ID_NAMES, Feature, pick, read_features
 from itslive_core.places.rgi import REGIONS, parse_rgi_id, regions_at
 
 if TYPE_CHECKING:
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 __all__ = ["Glacier"]
 
 NAMES = ("glac_name", "name", "glacier_name")
+DATES = ("src_date", "acq_date", "date", "anlys_time", "bgndate", "begindate", "year", "release_dt")
+"""Columns with the date of an outline, in lower case; of GLIMS, RGI and common derivatives."""
 AREAS = ("area_km2", "area")
 ELLIPSOID = pyproj.Geod(ellps="WGS84")
 FEW = 5  # ids that a message lists
@@ -47,6 +49,8 @@ class Glacier:
         As in the inventory, else measured on the ellipsoid.
     attributes
         All columns of its row, by their names in lower case.
+    remark
+        What was decided about the outline that its user should know, in one sentence; or empty.
     """
 
     outline: BaseGeometry = field(repr=False)
@@ -54,6 +58,7 @@ class Glacier:
     name: str | None = None
     area_km2: float | None = None
     attributes: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+    remark: str = field(default="", repr=False, compare=False)
 
     @classmethod
     def at(
@@ -136,11 +141,11 @@ class Glacier:
             every, glaciers = glaciers, _matching(glaciers, rgi_id)
             if not glaciers:
                 raise OutlineError(f"{path} has no glacier {rgi_id}; it has {_few(every)}")
-        elif len(glaciers) > 1:
+        elif len({_key(one.rgi_id) if one.rgi_id else one for one in glaciers}) > 1:
             raise OutlineError(
                 f"{path} has {len(glaciers)} glaciers; choose one by its RGI id, of {_few(glaciers)}"
             )
-        return glaciers[0] if len(glaciers) == 1 else _united(glaciers)
+        return glaciers[0] if len(glaciers) == 1 else _united(_newest(glaciers))
 
     @classmethod
     def list_from_file(cls, path: str | Path, *, layer: str | None = None) -> list[Glacier]:
@@ -153,7 +158,8 @@ class Glacier:
 
     @classmethod
     def _from_feature(cls, feature: Feature) -> Glacier:
-        rgi_id, name = pick(feature.attributes, ID_NAMES), pick(feature.attributes, NAMES)
+        rgi_id = pick(feature.attributes, (*ID_NAMES, "glac_id"))
+        name = pick(feature.attributes, NAMES)
         try:
             area = float(pick(feature.attributes, AREAS))
         except (TypeError, ValueError):
@@ -275,7 +281,7 @@ class Glacier:
         """
         from itslive_core.places.centrelines import download_centrelines, read_centrelines
 
-        glims_id = pick(self.attributes, ("glims_id", "glimsid"))
+        glims_id = pick(self.attributes, GLIMS_NAMES)
         chosen = {"rgi_id": self.rgi_id, "glims_id": glims_id, "label": self.label}
         if path is not None:
             return read_centrelines(path, self.outline, **chosen)
@@ -328,14 +334,19 @@ def _measured(outline: BaseGeometry) -> float:
 
 
 def _same(one: object, other: object) -> bool:
-    return one is not None and str(one).strip().upper() == str(other).strip().upper()
+    return one is not None and _key(one) == _key(other)
+
+
+def _key(name: object) -> str:
+    """Spell an id or a name in the one way in which it is compared."""
+    return str(_canonical(str(name))).strip().upper()
 
 
 def _matching(glaciers: list[Glacier], wanted: str) -> list[Glacier]:
     """Glaciers with an id; else with that GLIMS id or name."""
     return (
         [one for one in glaciers if _same(one.rgi_id, wanted)]
-        or [one for one in glaciers if _same(pick(one.attributes, ("glims_id", "glimsid")), wanted)]
+        or [one for one in glaciers if _same(pick(one.attributes, GLIMS_NAMES), wanted)]
         or [one for one in glaciers if _same(one.name, wanted)]
     )
 
@@ -346,10 +357,23 @@ def _few(glaciers: list[Glacier]) -> str:
     return ", ".join(every[:FEW]) + more
 
 
+def _newest(glaciers: list[Glacier]) -> list[Glacier]:
+    """Of outlines of one glacier at several dates keep those of the newest, and remark it."""
+    dates = [str(pick(one.attributes, DATES) or "")[:10] for one in glaciers]
+    if len(set(dates)) < 2:
+        return glaciers
+    newest = max(dates)
+    known = ", ".join(sorted(filter(None, set(dates))))
+    remark = f"{glaciers[0].label} has outlines of {known}: the newest is used"
+    return [replace(one, remark=remark) for one, date in zip(glaciers, dates) if date == newest]
+
+
 def _united(glaciers: list[Glacier]) -> Glacier:
     """Join the rows of a glacier that a file keeps in several."""
     import shapely
 
     first = glaciers[0]
+    if len(glaciers) == 1:
+        return first
     outline = shapely.union_all([one.outline for one in glaciers])
-    return Glacier(outline, first.rgi_id, first.name, _measured(outline), first.attributes)
+    return Glacier(outline, first.rgi_id, first.name, _measured(outline), first.attributes, first.remark)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from itslive_core.errors import OutlineError, ServiceError
 from itslive_core.places.geodesy import check_lonlat
-from itslive_core.places.outlines import ID_NAMES, Feature, features_of_geojson, pick
+from itslive_core.places.outlines import ID_NAMES, MERCATOR, Feature, features_of_geojson, pick
 from itslive_core.places.rgi import REGIONS, parse_rgi_id, regions_at
 from itslive_core.support.caching import cache_folder, write_atomically
 from itslive_core.support.web import RefusedError, Retry, fetch
@@ -114,7 +114,8 @@ class Glims:
         if kept is not None:
             return kept
         region = REGIONS[wanted.region - 1]
-        layers = (region.layer7,) if wanted.version == 7 else (region.layer6, ALL_RGI6)
+        layer7 = region.layer7.replace("-G-", f"-{wanted.product}-")
+        layers = (layer7,) if wanted.version == 7 else (region.layer6, ALL_RGI6)
         column = "rgi_id" if wanted.version == 7 else "RGIID"
         refusal: RefusedError | None = None
         for layer in layers:
@@ -190,7 +191,7 @@ class Glims:
         content = fetch(self.url, params=params, who="the outline server", retry=self.retry)
         try:
             # An unknown layer or column is answered with an XML report, and the status 200.
-            features = features_of_geojson(json.loads(content))
+            features = features_of_geojson(json.loads(content), unnamed=MERCATOR)
         except (ValueError, OutlineError) as error:
             raise RefusedError(_report(self.url, params, content)) from error
         if features is None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from itslive_core.errors import OutlineError
-from itslive_core.places.geodesy import LONLAT, transformer
+from itslive_core.places.geodesy import LONLAT, transformer, utm_zone
 from itslive_core.places.shape_files import Kind, ShapeFile, open_shapes
 from itslive_core.support.foreign_crs import foreign_crs
 
@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from shapely.geometry.base import BaseGeometry
 
 __all__ = [
+    "GLIMS_NAMES",
     "ID_NAMES",
+    "MERCATOR",
     "Feature",
     "features_of_geojson",
     "parse_geojson",
@@ -33,8 +35,14 @@ __all__ = [
 ID_NAMES = ("rgi_id", "rgiid", "rgi60id", "rgi70id")
 """Names of the column with the RGI id, in lower case, of RGI 6, RGI 7 and common derivatives."""
 
+GLIMS_NAMES = ("glims_id", "glimsid", "glac_id")
+"""Names of the column with the GLIMS id, in lower case; ``glac_id`` is that of GLIMS's own downloads."""
+
 LONGEST_EDGE = 1000.0  # m; see geodesy.LONGEST_EDGE
 MERCATOR = "EPSG:3857"
+"""In which some servers answer without saying so."""
+_NEAR = 0.5
+"""Degrees within which an outline lies of the place that its own attributes name."""
 
 
 @dataclass(frozen=True)
@@ -92,13 +100,15 @@ def read_features(path: str | Path, *, layer: str | None = None, rgi_id: str | N
     return features
 
 
-def features_of_geojson(document: Any) -> list[Feature] | None:
+def features_of_geojson(document: Any, *, unnamed: str | None = None) -> list[Feature] | None:
     """Read GeoJSON, also in another projection than lon/lat as GDAL and GeoServer write it.
 
     Parameters
     ----------
     document
         The parsed JSON: a FeatureCollection, a Feature or a geometry.
+    unnamed
+        Projection of coordinates that are no degrees, where the document names none.
 
     Returns
     -------
@@ -108,13 +118,15 @@ def features_of_geojson(document: Any) -> list[Feature] | None:
     Raises
     ------
     OutlineError
-        If its coordinates are damaged.
+        If its coordinates are damaged, or in metres of a projection that nothing tells.
     """
-    table = table_of_geojson(document)
+    table = table_of_geojson(document, unnamed=unnamed)
     return None if table is None else _features(*table)
 
 
-def table_of_geojson(document: Any) -> tuple[np.ndarray, list[Mapping[str, Any]], str] | None:
+def table_of_geojson(
+    document: Any, *, unnamed: str | None = None
+) -> tuple[np.ndarray, list[Mapping[str, Any]], str] | None:
     """Take GeoJSON apart: shapes, their attributes and the coordinate system; see `features_of_geojson`."""
     import shapely.geometry
 
@@ -123,10 +135,22 @@ def table_of_geojson(document: Any) -> tuple[np.ndarray, list[Mapping[str, Any]]
         return None
     try:
         shapes = [shapely.geometry.shape(row["geometry"]) for row in rows if row.get("geometry")]
-    except (ValueError, TypeError, KeyError, AttributeError, shapely.errors.ShapelyError) as error:
-        raise OutlineError(f"the GeoJSON has damaged coordinates ({error}): export it again") from error
+    except (
+        ValueError,
+        TypeError,
+        KeyError,
+        IndexError,
+        AttributeError,
+        RecursionError,
+        OverflowError,
+        shapely.errors.ShapelyError,
+    ) as error:
+        words = (str(error).splitlines() or [type(error).__name__])[0][:120]
+        raise OutlineError(f"the GeoJSON has damaged coordinates ({words}): export it again") from error
     tables: list[Mapping[str, Any]] = [_table(row) for row in rows if row.get("geometry")]
-    return np.array(shapes, dtype=object), tables, _crs_of_geojson(document, shapes)
+    found = np.empty(len(shapes), dtype=object)
+    found[:] = shapes
+    return found, tables, _crs_of_geojson(document, shapes, tables, unnamed)
 
 
 def polygons_in_lonlat(geometries: np.ndarray, crs: Any) -> np.ndarray:
@@ -150,7 +174,7 @@ def polygons_in_lonlat(geometries: np.ndarray, crs: Any) -> np.ndarray:
     Raises
     ------
     OutlineError
-        If a polygon encloses a pole, or the coordinate system is unknown.
+        If the coordinate system is unknown, or an outline outside of it.
     """
     import pyproj
     import shapely
@@ -171,7 +195,7 @@ def polygons_in_lonlat(geometries: np.ndarray, crs: Any) -> np.ndarray:
             shapes, lambda points: np.column_stack(change.transform(points[:, 0], points[:, 1]))
         )
     bounds = shapely.bounds(shapes)
-    if np.isinf(bounds).any():
+    if np.isinf(bounds).any() or (np.abs(bounds) > 1e3).any():
         raise OutlineError("an outline lies outside the area of its own projection: check the file's CRS")
     for i in np.flatnonzero(bounds[:, 2] - bounds[:, 0] > 180.0):
         shapes[i] = _unwrapped(shapes[i])
@@ -210,7 +234,12 @@ def _table(row: dict[str, Any]) -> Mapping[str, Any]:
     return table if isinstance(table, dict) else {}
 
 
-def _crs_of_geojson(document: dict[str, Any], shapes: list[BaseGeometry]) -> str:
+def _crs_of_geojson(
+    document: dict[str, Any],
+    shapes: list[BaseGeometry],
+    tables: list[Mapping[str, Any]],
+    unnamed: str | None,
+) -> str:
     named = document.get("crs")
     properties = named.get("properties") if isinstance(named, dict) else None
     name = properties.get("name") if isinstance(properties, dict) else None
@@ -218,8 +247,39 @@ def _crs_of_geojson(document: dict[str, Any], shapes: list[BaseGeometry]) -> str
         # A URN would swap the axes of EPSG:4326, but the coordinates of GeoJSON are always x, y.
         parts = name.upper().replace("::", ":").rpartition(":EPSG:")
         return f"EPSG:{parts[2]}" if parts[1] else (LONLAT if "CRS84" in name.upper() else name)
-    # Some servers answer in Web Mercator metres and do not say so.
-    return MERCATOR if any(_beyond_degrees(shape) for shape in shapes) else LONLAT
+    metric = [(s, t) for s, t in zip(shapes, tables) if _beyond_degrees(s)]  # not empty
+    if not metric:
+        return LONLAT
+    return unnamed or _crs_of_numbers(*metric[0])
+
+
+def _crs_of_numbers(shape: BaseGeometry, table: Mapping[str, Any]) -> str:
+    """Find the projection that puts an outline where its own attributes say it is.
+
+    Raises
+    ------
+    OutlineError
+        If they do not say, or none does.
+    """
+    known = _known(table)
+    if not np.isfinite(shape.bounds).all():
+        raise OutlineError("the GeoJSON has coordinates that are not finite: export it again")
+    x, y = shape.representative_point().coords[0]
+    try:
+        lon, lat = float(known["cenlon"]), float(known["cenlat"])
+    except (KeyError, TypeError, ValueError):
+        lon, lat = np.nan, np.nan
+    if np.isfinite([x, y, lon, lat]).all() and abs(lat) <= 90.0 and abs(lon) <= 360.0:
+        utm = f"EPSG:{(32600 if lat >= 0.0 else 32700) + utm_zone(lon)}"
+        for candidate in (utm, MERCATOR, "EPSG:3413", "EPSG:3031"):
+            at = transformer(candidate, LONLAT).transform(x, y)
+            if abs((at[0] - lon + 180.0) % 360.0 - 180.0) < _NEAR and abs(at[1] - lat) < _NEAR:
+                return candidate
+    looks = ", as of a UTM zone," if 1e5 <= x <= 9e5 and 0.0 <= y <= 1e7 else ""
+    raise OutlineError(
+        f"the coordinates of the GeoJSON (x {x:.0f}, y {y:.0f}) are in metres{looks} and it does not say of"
+        " which projection: save it in longitude and latitude (WGS 84), or as GeoPackage"
+    )
 
 
 def _beyond_degrees(shape: BaseGeometry) -> bool:
@@ -288,7 +348,9 @@ def _polygon_layer(file: ShapeFile) -> str | None:
     if len(names) == 1:
         return names[0]
     every = ", ".join(str(layer) for layer in layers[:8, 0])
-    raise OutlineError(f"{file.name} has {len(layers)} layers ({every}): say which one holds the outlines")
+    raise OutlineError(
+        f"{file.name} has {len(layers)} layers ({every}): choose the one with the outlines, --layer NAME"
+    )
 
 
 def _crs_or_lonlat(crs: Any, shapes: np.ndarray, name: str) -> Any:
@@ -347,6 +409,7 @@ def _unwrapped(shape: BaseGeometry) -> BaseGeometry:
     import shapely
 
     parts = [_unwrapped_part(part) for part in shapely.get_parts(shape) if part.geom_type == "Polygon"]
+    parts = [part for whole in parts for part in shapely.get_parts(whole) if not part.is_empty]
     if not parts:
         return shape
     middle = max(parts, key=lambda part: part.area).centroid.x
@@ -360,17 +423,24 @@ def _unwrapped_part(part: BaseGeometry) -> BaseGeometry:
     import shapely
 
     rings: list[np.ndarray] = []
+    turns: list[tuple[float, ...]] = []
     for ring in (part.exterior, *part.interiors):
         points = shapely.get_coordinates(ring)
         points[:, 0] = np.unwrap(points[:, 0], period=360.0)
-        if abs(points[-1, 0] - points[0, 0]) > 180.0:
-            raise OutlineError(
-                "an outline that encloses a pole cannot be used: cut it into pieces that do not"
-            )
+        round_pole = abs(points[-1, 0] - points[0, 0]) > 180.0
+        if round_pole:  # it gets an edge along the pole
+            pole = np.copysign(90.0, points[:, 1].mean())
+            edge = [(points[-1, 0], pole), (points[0, 0], pole), tuple(points[0])]
+            points = np.concatenate([points, edge])
         if rings:  # a hole lies where its shell lies
             points[:, 0] += 360.0 * np.round((rings[0][:, 0].mean() - points[:, 0].mean()) / 360.0)
         rings.append(points)
-    return shapely.Polygon(rings[0], rings[1:])
+        turns.append((-360.0, 0.0, 360.0) if round_pole else (0.0,))  # it may begin at another longitude
+    shell, *holes = _mended(np.array([shapely.Polygon(ring) for ring in rings], dtype=object))
+    if shell is None:
+        return shapely.Polygon()
+    every = [_shifted(hole, turn) for hole, of in zip(holes, turns[1:]) if hole is not None for turn in of]
+    return shapely.difference(shell, shapely.union_all(every))
 
 
 def _shifted(part: BaseGeometry, turn: float) -> BaseGeometry:

@@ -9,8 +9,15 @@ from itslive_core.errors import SettingsError
 
 __all__ = ["REGIONS", "Region", "RgiId", "parse_rgi_id", "regions_at"]
 
-RGI6 = re.compile(r"RGI60-(\d\d)\.(\d{5})", re.IGNORECASE)
-RGI7 = re.compile(r"RGI2000-v7\.0-G-(\d\d)-(\d{5})", re.IGNORECASE)
+_GAP = r"[\s_-]*"
+RGI6 = re.compile(
+    rf"(?:RGI{_GAP}v?6\.?0?[\s_-]+(\d{{1,2}})[\s._-]+(\d{{1,5}})|(\d{{1,2}})\.(\d{{5}}))", re.IGNORECASE
+)
+RGI7 = re.compile(
+    rf"RGI{_GAP}2000{_GAP}v?7(?:\.0)?{_GAP}([GC]){_GAP}(\d{{1,2}})[\s._-]+(\d{{1,5}})", re.IGNORECASE
+)
+_DASHES = str.maketrans(dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2212", "-"))
+"""Dashes that word processors put in the place of a hyphen."""
 
 
 @dataclass(frozen=True)
@@ -25,11 +32,14 @@ class RgiId:
         6 or 7.
     region
         First-order region, 1 to 19.
+    product
+        ``G`` for a glacier, ``C`` for a complex of glaciers (version 7).
     """
 
     text: str
     version: int
     region: int
+    product: str = "G"
 
 
 @dataclass(frozen=True)
@@ -86,22 +96,24 @@ REGIONS: tuple[Region, ...] = tuple(
 
 
 def parse_rgi_id(text: str) -> RgiId:
-    """Read an RGI id, e.g. ``RGI60-01.14443`` or ``RGI2000-v7.0-G-01-08604``; case does not matter.
+    """Read an RGI id: ``RGI60-01.14443``, ``RGI2000-v7.0-G-01-08604``; or of a complex, with C for G.
+
+    It may be written as people do: in lower case, with other dashes or spaces, and without leading zeros.
 
     Raises
     ------
     SettingsError
         If it is none, or its region does not exist.
     """
-    name = str(text).strip()
-    for version, pattern in ((6, RGI6), (7, RGI7)):
-        match = pattern.fullmatch(name)
-        if match and 1 <= int(match[1]) <= len(REGIONS):
-            region, number = match.groups()
-            canonical = f"RGI60-{region}.{number}" if version == 6 else f"RGI2000-v7.0-G-{region}-{number}"
-            return RgiId(canonical, version, int(region))
+    name = " ".join(str(text).translate(_DASHES).split())
+    if (match := RGI6.fullmatch(name)) and 1 <= int(match[1] or match[3]) <= len(REGIONS):
+        region, number = int(match[1] or match[3]), int(match[2] or match[4])
+        return RgiId(f"RGI60-{region:02d}.{number:05d}", 6, region)
+    if (match := RGI7.fullmatch(name)) and 1 <= int(match[2]) <= len(REGIONS):
+        product, region, number = match[1].upper(), int(match[2]), int(match[3])
+        return RgiId(f"RGI2000-v7.0-{product}-{region:02d}-{number:05d}", 7, region, product)
     raise SettingsError(
-        f"{name!r} is no RGI glacier id: write it like RGI60-01.14443 or RGI2000-v7.0-G-01-08604"
+        f"{name[:60]!r} is no RGI glacier id: write it like RGI60-01.14443 or RGI2000-v7.0-G-01-08604"
     )
 
 

@@ -189,7 +189,9 @@ def _kind(path: Path) -> Kind | None:
 
 def _shapefiles(folder: Path) -> list[Path]:
     """List the shapefiles of a folder; none where there are several, and other files that GDAL might read."""
-    every = list(folder.iterdir())
+    every = [path for path in folder.iterdir() if path.name not in ("__MACOSX", ".DS_Store")]
+    if len(every) == 1 and every[0].is_dir() and not every[0].is_symlink():
+        return _shapefiles(every[0])
     found = [path for path in every if path.suffix.lower() == ".shp"]
     alone = all(path.suffix.lower() in (".shp", *_BESIDE_SHP) for path in every)
     return found if len(found) == 1 or alone else []

@@ -121,22 +121,22 @@ TIME_ATTRIBUTES = {
 
 
 @lru_cache(maxsize=64)
-def grid_mapping(epsg: int) -> dict[str, Any]:
+def grid_mapping(crs: int | str) -> dict[str, Any]:
     """Describe a CRS as the attributes of a CF grid mapping variable.
 
     Parameters
     ----------
-    epsg : int
-        EPSG code.
+    crs : int or str
+        EPSG code, or WKT of a CRS that has none.
     """
     from pyproj import CRS
 
-    attributes = {k: v for k, v in CRS.from_epsg(epsg).to_cf().items() if v is not None}
+    attributes = {k: v for k, v in CRS.from_user_input(crs).to_cf().items() if v is not None}
     if attributes.get("grid_mapping_name") == "polar_stereographic":
         # CF wants the pole named also where the standard parallel already tells which one it is.
         south = attributes.get("standard_parallel", 90.0) < 0
         attributes.setdefault("latitude_of_projection_origin", -90.0 if south else 90.0)
-    return {**attributes, "spatial_epsg": epsg}
+    return {**attributes, "spatial_epsg": crs} if isinstance(crs, int) else attributes
 
 
 def speed_and_std(
@@ -258,7 +258,7 @@ def point_dataset(
     import xarray as xr  # here, because a glacier job can do without, and it takes a second to load
 
     centres, bounds = time_coordinates(grid)
-    north = north_of_map(pairs.epsg, *(np.nan if at is None else at for at in (pairs.x, pairs.y)))
+    north = north_of_map(pairs.crs, *(np.nan if at is None else at for at in (pairs.x, pairs.y)))
     columns = {**columns, **derived_columns(columns, north)}
     columns["quality"] = columns.pop("quality")  # stands last
     warnings = warnings_of(columns["quality"], np.isfinite(columns["v"]), centres)
@@ -290,8 +290,8 @@ def add_place(ds: xr.Dataset, pairs: ImagePairs, names: Iterable[str]) -> xr.Dat
     ds = ds.assign_coords(
         {name: ((), np.nan if value is None else value, attrs) for name, (value, attrs) in places.items()}
     )
-    if pairs.epsg:
-        ds["mapping"] = ((), 0, grid_mapping(pairs.epsg))
+    if pairs.crs:
+        ds["mapping"] = ((), 0, grid_mapping(pairs.crs))
         for name in names:
             ds[name].attrs["grid_mapping"] = "mapping"
     return ds

@@ -66,10 +66,25 @@ CASES = {
     "a word for a number": (invert("--lon", "west", "--lat", "3", "-o", "out.nc"), 2, ["'west'", "--lon"]),
     "no target": (invert("-o", "out.nc"), 2, ["--outline", "none is given"]),
     "two targets": (invert(*POINT, "--bbox", "1", "2", "3", "4", "-o", "out.nc"), 2, ["more than one"]),
-    "a box turned round": (
-        invert("--bbox", "9", "46", "8", "47", "-o", "out.zarr"),
+    "a box upside down": (
+        invert("--bbox", "8", "47", "9", "46", "-o", "out.zarr"),
         2,
-        ["9 46 8 47", "west south"],
+        ["8 47 9 46", "west south"],
+    ),
+    "a box of no width": (
+        invert("--bbox", "8", "46", "8", "47", "-o", "out.zarr"),
+        2,
+        ["8 46 8 47", "width"],
+    ),
+    "a box and the whole cube": (
+        invert("--bbox", "8", "46", "9", "47", "--whole", "-o", "out.zarr"),
+        2,
+        ["more than one"],
+    ),
+    "a layer of no file": (
+        invert("--layer", "a", "--rgi-id", "RGI60-01.00001", "-o", "o.zarr"),
+        2,
+        ["--outline"],
     ),
     "a box off the cube": (invert("--bbox", "8", "46", "9", "47", "-o", "out.zarr"), 1, ["cube"]),
     "an outline that is not there": (invert("--outline", "no.gpkg", "-o", "out.zarr"), 1, ["no.gpkg"]),

@@ -126,9 +126,9 @@ def test_velocities_of_different_shape(tmp_path):
         itslive.open_cube(path)
 
 
-def test_dimensions_in_another_order(tmp_path):
+def test_dimensions_that_are_not_known(tmp_path):
     path = write_arrays(tmp_path / "c.zarr", *velocities())
-    zarr.open_array(path, path="vx", mode="r+").attrs["_ARRAY_DIMENSIONS"] = ["x", "y", "mid_date"]
+    zarr.open_array(path, path="vx", mode="r+").attrs["_ARRAY_DIMENSIONS"] = ["lines", "y", "mid_date"]
     with pytest.raises(CubeError, match="expected"):
         itslive.open_cube(path)
 

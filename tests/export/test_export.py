@@ -106,7 +106,7 @@ def make_area(n: int = 5, n_rows: int = 70, n_columns: int = 130, *, ascending: 
 
 @pytest.fixture
 def pairs() -> ImagePairs:
-    start = np.array([16_000.0, 16_010.5, 16_020.25])
+    start = np.array([19_000.0, 19_010.5, 19_020.25])
     return ImagePairs.from_arrays(
         start,
         start + np.array([12.0, 24.0001, 366.0]),

@@ -150,3 +150,50 @@ def test_a_table_gives_the_pairs_back(pairs):
 def test_take_by_mask_and_by_index(pairs):
     assert pairs.take(np.array([True, False, True])).vx.tolist() == [10.0, 30.0]
     assert pairs.take(np.array([2, 0])).vx.tolist() == [30.0, 10.0]
+
+
+DAY_1, DAY_2 = pd.to_datetime(["2020-01-01", "2020-02-01"]), pd.to_datetime(["2020-01-13", "2020-02-13"])
+
+
+@pytest.mark.parametrize("zone", ["UTC", "Asia/Kathmandu", "America/Anchorage"])
+@pytest.mark.parametrize("kind", ["moments", "text", "one of each"])
+def test_a_table_with_time_zones(zone, kind):
+    table = pd.DataFrame(
+        {"start": DAY_1, "end": DAY_2.tz_localize("UTC").tz_convert(zone), "vx": 1.0, "vy": 2.0}
+    )
+    if kind == "text":
+        table = table.assign(start=table["start"].astype(str), end=table["end"].astype(str))
+    elif kind == "one of each":
+        table = table.assign(end=[table["end"][0], DAY_2[1]])
+    pairs = ImagePairs.from_dataframe(table)
+    np.testing.assert_array_equal(pairs.start_date, DAY_1.to_numpy("M8[ms]"))
+    np.testing.assert_array_equal(pairs.end_date, DAY_2.to_numpy("M8[ms]"))
+
+
+def test_a_table_with_a_date_that_is_none():
+    table = pd.DataFrame({"start": [DAY_1[0], None], "end": DAY_2, "vx": 1.0, "vy": 2.0})
+    assert len(ImagePairs.from_dataframe(table)) == 1
+    with pytest.raises(SettingsError, match="dates of the pairs are not understood"):
+        ImagePairs.from_dataframe(table.assign(start=["spring", "autumn"]))
+    with pytest.raises(SettingsError, match="has no column 'vx'"):
+        ImagePairs.from_dataframe(table.drop(columns="vx"))
+
+
+@pytest.mark.parametrize("value", ["x", "12", True, [1], np.nan, -1.0, 10**400])
+@pytest.mark.parametrize("name", ["min_span", "max_span"])
+def test_a_span_is_a_number_of_days(name, value):
+    with pytest.raises(SettingsError, match=f"{name} is .*: give a number of days"):
+        PairSelection(**{name: value})
+
+
+def test_impossible_dates_are_dropped_counted_and_said():
+    start = np.array([18_000.0, 18_000.0, 18_000.0, 16_000.0, 18_000.0])
+    end = np.array([18_016.0, 40_000.0, 22_000.0, 16_016.0, 18_016.0])
+    codes = ["2A", "", "8", "2A", "5"]
+    pairs = ImagePairs.from_arrays(start, end, start, start, satellite_1=codes, satellite_2=codes)
+    assert len(pairs) == 1
+    step = pairs.history[2]
+    assert (step.name, step.kept, step.dropped) == ("valid_dates", 1, 4)
+    assert "4 dated before their satellites flew, after the end of the mission or after today" in step.note
+    long = ImagePairs.from_arrays([15_000.0], [18_660.0], [1.0], [1.0])
+    assert long.history[2].note.endswith("1 of more than ten years")

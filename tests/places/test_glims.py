@@ -108,7 +108,7 @@ def test_by_id_the_layer_of_all_regions_is_tried_too(service, glaciers):
 def test_unknown_ids(service):
     with pytest.raises(OutlineError, match=r"no glacier RGI60-01\.99999"):
         Glacier.from_rgi_id("RGI60-01.99999", service=service)
-    for wrong in ("RGI60-20.00001", "RGI2000-v7.0-C-01-08604", "RGI60-01.1", "", "Columbia"):
+    for wrong in ("RGI60-20.00001", "RGI2000-v7.0-X-01-08604", "RGI60-01.", "", "Columbia"):
         with pytest.raises(SettingsError, match=r"write it like RGI60-01\.14443"):
             Glacier.from_rgi_id(wrong, service=service)
 

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import shapely
 import shapely.affinity
@@ -280,10 +281,18 @@ def test_an_outline_across_the_antimeridian_is_in_one_piece(tmp_path, kind):
     assert len(glacier.cubes()) == 2
 
 
-def test_an_outline_round_a_pole_is_refused(tmp_path):
-    table([shapely.box(-1e5, -1e5, 1e5, 1e5)], 3031).to_file(tmp_path / "pole.gpkg")
-    with pytest.raises(OutlineError, match="encloses a pole"):
-        Glacier.from_file(tmp_path / "pole.gpkg")
+@pytest.mark.parametrize("hole", [False, True])
+def test_an_outline_round_a_pole(tmp_path, hole):
+    shape = shapely.box(-1e5, -1e5, 1e5, 1e5)
+    if hole:
+        shape = shape.difference(shapely.box(-2e4, -2e4, 3e4, 3e4))
+    table([shape], 3031).to_file(tmp_path / "pole.gpkg")
+    glacier = Glacier.from_file(tmp_path / "pole.gpkg")
+    centres = np.arange(-1.5e5, 1.6e5, 2e4) + 300.0
+    inside = glacier.contains(centres, centres, "EPSG:3031")
+    assert (inside == shapely.contains_xy(shape, *np.meshgrid(centres, centres))).all()
+    assert glacier.covers(77.0, -89.3)
+    assert glacier.covers(0.0, -90.0) is not hole
 
 
 # Weight

@@ -16,7 +16,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-SMALL = ("production", "v3", "v3-sharded", "v3-not-consolidated", "not-consolidated", "many-chunks")
+SMALL = (
+    "production",
+    "v3",
+    "v3-sharded",
+    "v3-not-consolidated",
+    "not-consolidated",
+    "many-chunks",
+    "missing-chunks",
+)
 
 
 @dataclass(frozen=True)
@@ -40,6 +48,8 @@ def cubes(tmp_path_factory) -> tuple[Path, dict[str, TinyCube]]:
     root = tmp_path_factory.mktemp("remote")
     lean = {"radar": False, "without": ("v", "v_error", "interp_mask")}  # fewer files to put into the bucket
     made = {f"{name}.zarr": write_cube(root / f"{name}.zarr", VARIANTS[name], **lean) for name in SMALL}
+    name = "one-line-in-many.zarr"
+    made[name] = write_cube(root / name, line_chunk=20, label_chunk=400, **lean)
     made[NAME] = make_production(root)
     return root, made
 

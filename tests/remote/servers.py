@@ -29,7 +29,7 @@ __all__ = ["BUCKET", "LocalServer", "Request", "closed_port", "folder", "forward
 BUCKET = "its-live-data"
 
 Answer = tuple[int, dict[str, str], bytes]
-Trouble = int | Literal["reset", "cut"] | None
+Trouble = int | Literal["reset", "cut", "silent"] | None
 
 
 @dataclass(frozen=True)
@@ -58,9 +58,11 @@ class LocalServer:
         self.answer = answer
         self.requests: list[Request] = []
         self.trouble: Callable[[str], Trouble] = lambda _path: None
-        """Asked for every path; a status to answer with, "reset" the connection, "cut" the body short."""
+        """Asked for every path; a status, "reset" the connection, "cut" the body short, be "silent"."""
         self.delay = 0.0
         """Seconds to wait before every answer."""
+        self.released = threading.Event()
+        """Set when those who wait for a silent answer may go."""
         self._lock = threading.Lock()
         handler = type("Handler", (_Handler,), {"owner": self})
         self._server = _Server(("127.0.0.1", 0), handler)
@@ -107,10 +109,12 @@ class LocalServer:
     def failing(self, trouble: Callable[[str], Trouble]) -> Iterator[None]:
         """Misbehave within the context."""
         before, self.trouble = self.trouble, trouble
+        self.released.clear()
         try:
             yield
         finally:
             self.trouble = before
+            self.released.set()
 
 
 class _Server(ThreadingHTTPServer):
@@ -132,6 +136,11 @@ class _Handler(BaseHTTPRequestHandler):
         if owner.delay:
             time.sleep(owner.delay)
         trouble = owner.trouble(path)
+        if trouble == "silent":
+            self._note(path, 0, 0)
+            owner.released.wait(seconds(60))
+            self.close_connection = True
+            return
         if trouble == "reset":
             self._note(path, 0, 0)
             # Linger 0 makes closing send a reset instead of a polite end.

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from collections import Counter
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -189,3 +190,18 @@ def test_blocks_seen_in_the_overview_cost_nothing_at_a_click(s3, truths):
     with s3.server.counting() as requests:
         assert_reads(cube, truth)
     assert requests == []
+
+
+@pytest.mark.parametrize("name", ["one-line-in-many.zarr"])
+def test_lines_in_many_chunks_come_in_one_round(remote, truths, name):
+    cube = remote.open(name)
+    with remote.server.delayed(0.2), remote.server.counting() as requests:
+        table = cube.pair_table
+    assert len(table) == cube.n_pairs
+    assert len(requests) == 6 * 20
+    assert max(Counter(request.path for request in requests).values()) == 1
+    moments = sorted(request.moment for request in requests)
+    # Connections are many, but not one for each chunk: 120 chunks come in four rounds of 32.
+    rounds = 1 + sum(later - earlier > 0.1 for earlier, later in pairwise(moments))
+    assert rounds <= 4
+    assert_reads(cube, truths[name])

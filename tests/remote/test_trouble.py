@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 import time
 from collections import Counter
 from types import SimpleNamespace
+from typing import TYPE_CHECKING
 
 import pytest
 
 import itslive_core as itslive
-from itslive_core.cubes import stores
+from itslive_core.cubes import files
 from itslive_core.errors import CubeError
-from tests.reading import assert_pixel
+from tests.reading import assert_pixel, assert_reads
 from tests.remote.servers import BUCKET, closed_port
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 NAME = "production.zarr"
 FRAGILE = (".zmetadata", "vx/0.0.0", "acquisition_date_img1/0")
@@ -38,7 +43,7 @@ def first_times(number: int, trouble):
 def pauses(monkeypatch) -> list[float]:
     """The pauses [s] that were made between attempts."""
     made: list[float] = []
-    monkeypatch.setattr(stores, "time", SimpleNamespace(monotonic=time.monotonic, sleep=made.append))
+    monkeypatch.setattr(files, "time", SimpleNamespace(monotonic=time.monotonic, sleep=made.append))
     return made
 
 
@@ -137,12 +142,65 @@ def test_a_page_in_the_place_of_a_cube(web, cubes):
         web.open("portal.zarr")
 
 
-def test_a_chunk_that_is_not_there_is_empty(remote, truths):
+def test_a_chunk_that_is_not_there_is_empty(web, truths):
     truth = truths[NAME]
-    with remote.server.failing(lambda path: 404 if "/vx/" in path else None):
-        pairs = remote.open(NAME).pairs_at(x=truth.x[0], y=truth.y[0])
+    with web.server.failing(lambda path: 404 if "/vx/" in path else None):
+        pairs = web.open(NAME).pairs_at(x=truth.x[0], y=truth.y[0])
     assert len(pairs) == 0
     assert pairs.history[1].dropped == pairs.history[0].kept > 0
+
+
+@pytest.mark.parametrize("name", [NAME, "v3.zarr"])
+def test_a_chunk_that_the_bucket_lists_and_does_not_give_is_no_empty_one(s3, truths, name):
+    truth = truths[name]
+    with (
+        s3.server.failing(lambda path: 404 if "/vx/" in path and not path.endswith("zarr.json") else None),
+        pytest.raises(CubeError, match=r"chunk vx/\S+ of s3://.* is listed in the bucket, but answers 'not"),
+    ):
+        s3.open(name).pairs_at(x=truth.x[0], y=truth.y[0])
+
+
+def test_a_chunk_that_the_bucket_does_not_list_is_empty(s3, truths):
+    name = "missing-chunks.zarr"
+    assert_reads(s3.open(name), truths[name])
+
+
+@pytest.fixture
+def silent() -> Iterator[str]:
+    """The address of a server that takes every connection and never says anything."""
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen(128)
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+
+
+@pytest.mark.parametrize("scheme", ["s3", "http"])
+def test_a_silent_server_is_given_up_within_the_budget(scheme, silent, pauses):
+    options = {"client_kwargs": {"endpoint_url": silent}} if scheme == "s3" else None
+    url = f"s3://{BUCKET}/{NAME}" if scheme == "s3" else f"{silent}/{NAME}"
+    with pytest.raises(CubeError, match=rf"cannot reach {url} \(.*; it was \.zmetadata\): check the network"):
+        itslive.open_cube(url, storage_options=options, patience=0.6)
+    assert len(pauses) <= 2
+
+
+def test_a_silent_chunk_is_named_and_the_rest_goes_on(s3, truths, pauses):
+    name = "many-chunks.zarr"
+    cube = itslive.open_cube(s3.url(name), storage_options=s3.options, patience=1.5)
+    settings = itslive.InversionSettings(smoothing=10.0, interval=48.0, robust=False, outliers="none")
+    _ = cube.pair_table
+    with s3.server.failing(lambda path: "silent" if path.endswith("vx/3.1.1") else None):
+        results = list(itslive.run_glacier(cube, None, settings, whole=True, workers=1))
+    errors = [result.error for result in results if result.error]
+    assert len(errors) == 1
+    assert "it was vx/3.1.1" in errors[0]
+    assert len(results) == 6
+
+
+@pytest.mark.parametrize("words", ["soon", "-1", "0", "nan", "1e9"])
+def test_patience_is_a_number_of_seconds(monkeypatch, words, tmp_path):
+    monkeypatch.setenv("ITSLIVE_PATIENCE", words)
+    with pytest.raises(itslive.errors.SettingsError, match="give a number of seconds"):
+        itslive.open_cube(tmp_path)
 
 
 def test_one_failed_block_leaves_the_others_of_a_glacier(web, truths):
