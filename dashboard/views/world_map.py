@@ -16,7 +16,7 @@ from pyproj import Transformer
 
 from dashboard.colours import ACCENT, COAST, LAND, OUTLINE
 from dashboard.resources import asset
-from dashboard.views.figures import Bounds, Limits, live, map_pane
+from dashboard.views.figures import Bounds, Limits, live, map_pane, weakly
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -167,7 +167,7 @@ class WorldMapView(Viewer):
 
         def paths(pipe: hv.streams.Pipe, **style: Any) -> hv.DynamicMap:
             return live(geometry_path, pipe).opts(
-                hv.opts.Curve(apply_ranges=False, hooks=[self._limits.hook], **style)
+                hv.opts.Curve(apply_ranges=False, hooks=[weakly(self._limits.hook)], **style)
             )
 
         overlay = (

@@ -15,7 +15,7 @@ from itslive_core.errors import CubeError
 from itslive_core.observations.blocks import Block, PixelBlock, gather_chunk, merge_chunks
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Hashable, Iterator, Sequence
 
     import zarr
     from numpy.typing import NDArray
@@ -27,37 +27,39 @@ __all__ = ["BlockCache", "read_pixels"]
 
 @dataclass
 class BlockCache:
-    """Blocks that were read lately, up to a number of bytes; safe to share between threads."""
+    """Blocks that were read lately, up to a number of bytes; safe to share between threads, and cubes."""
 
     limit: float
-    blocks: OrderedDict[Block, PixelBlock] = field(default_factory=OrderedDict)
+    blocks: OrderedDict[Hashable, PixelBlock] = field(default_factory=OrderedDict)
     size: int = 0
     lock: threading.Lock = field(default_factory=threading.Lock)
-    reading: dict[Block, threading.Lock] = field(default_factory=dict)
+    reading: dict[Hashable, threading.Lock] = field(default_factory=dict)
 
-    def get(self, block: Block) -> PixelBlock | None:
+    def get(self, key: Hashable) -> PixelBlock | None:
         """Return a block that is in memory, and remember that it was wanted."""
         with self.lock:
-            found = self.blocks.get(block)
+            found = self.blocks.get(key)
             if found is not None:
-                self.blocks.move_to_end(block)
+                self.blocks.move_to_end(key)
             return found
 
-    def put(self, pixels: PixelBlock) -> None:
-        """Keep a block; the ones not wanted for longest make room."""
+    def put(self, pixels: PixelBlock, key: Hashable = None) -> None:
+        """Keep a block, under its own name or another; the ones not wanted for longest make room."""
+        key = pixels.block if key is None else key
         with self.lock:
-            if pixels.nbytes > self.limit or pixels.block in self.blocks:
+            self.reading.pop(key, None)
+            if pixels.nbytes > self.limit or key in self.blocks:
                 return
-            self.blocks[pixels.block] = pixels
+            self.blocks[key] = pixels
             self.size += pixels.nbytes
             while self.size > self.limit:
                 _, old = self.blocks.popitem(last=False)
                 self.size -= old.nbytes
 
-    def reader_lock(self, block: Block) -> threading.Lock:
+    def reader_lock(self, key: Hashable) -> threading.Lock:
         """Return the lock that whoever reads the block holds."""
         with self.lock:
-            return self.reading.setdefault(block, threading.Lock())
+            return self.reading.setdefault(key, threading.Lock())
 
 
 def read_pixels(store: OpenStore, arrays: Sequence[zarr.Array], block: Block) -> PixelBlock:

@@ -31,6 +31,9 @@ __all__ = ["Datacube", "PairTable", "Pixel", "open_cube"]
 
 _VELOCITIES = ("vx", "vy")
 
+CACHE_BYTES = 256e6
+"""Memory for blocks that were read, by default [bytes]."""
+
 
 @dataclass(frozen=True)
 class Pixel:
@@ -51,9 +54,9 @@ class Datacube:
     neighbours of a pixel cost nothing.
     """
 
-    def __init__(self, store: OpenStore, *, cache_bytes: float = 256e6) -> None:
+    def __init__(self, store: OpenStore, *, cache: BlockCache | None = None) -> None:
         self._store = store
-        self._cache_bytes = cache_bytes
+        self._cache = BlockCache(limit=CACHE_BYTES) if cache is None else cache
         self.url: str = store.url
         group = store.group
         self.attrs: dict[str, Any] = dict(group.attrs)
@@ -78,7 +81,6 @@ class Datacube:
             later = pool.submit(schema.axis, group, "x", mapping, self.shape[1])
             self.y = schema.axis(group, "y", mapping, self.shape[0])
             self.x = later.result()
-        self._cache = BlockCache(limit=cache_bytes)
         self._table_lock = threading.Lock()
         self._table: PairTable | None = None
 
@@ -89,7 +91,7 @@ class Datacube:
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Travel to another process as an address; it is opened again there."""
-        return _reopen, (self.url, dict(self._store.storage_options), self._cache_bytes)
+        return _reopen, (self.url, dict(self._store.storage_options), self._cache.limit)
 
     @cached_property
     def epsg(self) -> int:
@@ -323,7 +325,7 @@ class Datacube:
 
     def is_cached(self, row: int, col: int) -> bool:
         """Tell whether the block of a pixel is in memory."""
-        return self._cache.get(self.block_of(row, col)) is not None
+        return self._cache.get(self._key(self.block_of(row, col))) is not None
 
     def read_block(self, block: Block, *, cache: bool = True) -> PixelBlock:
         """Read the observations of a chunk-aligned block.
@@ -340,18 +342,23 @@ class Datacube:
         CubeError
             If the store cannot be reached or a chunk is damaged.
         """
-        found = self._cache.get(block)
+        key = self._key(block)
+        found = self._cache.get(key)
         if found is not None:
             return found
         if not cache:
             return self._read(block)
         # Whoever comes second waits for the first instead of reading again.
-        with self._cache.reader_lock(block):
-            found = self._cache.get(block)
+        with self._cache.reader_lock(key):
+            found = self._cache.get(key)
             if found is None:
                 found = self._read(block)
-                self._cache.put(found)
+                self._cache.put(found, key)
             return found
+
+    def _key(self, block: Block) -> tuple[str, str | None, Block]:
+        """Name a block among those of other cubes, and of other states of this one."""
+        return self.url, self.date_updated, block
 
     def _read(self, block: Block) -> PixelBlock:
         return read_pixels(self._store, [self._velocity[name] for name in _VELOCITIES], block)
@@ -376,14 +383,15 @@ class Datacube:
 
 
 def _reopen(url: str, storage_options: dict[str, Any], cache_bytes: float) -> Datacube:
-    return Datacube(open_store(url, storage_options), cache_bytes=cache_bytes)
+    return open_cube(url, storage_options=storage_options, cache_bytes=cache_bytes)
 
 
 def open_cube(
     path_or_url: str | os.PathLike[str],
     *,
     storage_options: Mapping[str, Any] | None = None,
-    cache_bytes: float = 256e6,
+    cache_bytes: float = CACHE_BYTES,
+    cache: BlockCache | None = None,
 ) -> Datacube:
     """Open an ITS_LIVE datacube.
 
@@ -396,6 +404,8 @@ def open_cube(
         anonymously in us-west-2 unless told otherwise.
     cache_bytes : float
         Memory for blocks that were read [bytes].
+    cache : BlockCache, optional
+        Where they are kept instead: several cubes may share one.
 
     Returns
     -------
@@ -406,4 +416,5 @@ def open_cube(
     CubeError
         If it cannot be reached, is not a datacube, or lacks a variable.
     """
-    return Datacube(open_store(path_or_url, storage_options), cache_bytes=cache_bytes)
+    cache = BlockCache(limit=cache_bytes) if cache is None else cache
+    return Datacube(open_store(path_or_url, storage_options), cache=cache)

@@ -26,6 +26,7 @@ from zarr.storage import FsspecStore, LocalStore, WrapperStore
 
 from itslive_core.cubes.codecs import check_codecs
 from itslive_core.errors import CubeError
+from itslive_core.support.reach import HostError, check_url, guarded
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -263,6 +264,11 @@ def open_store(
         raise CubeError("no datacube was named: give a path or a URL")
     if "::" in url or ("://" in url and not url.startswith(_PROTOCOLS)):
         raise CubeError(f"cannot open {url}: a datacube is a folder, or an address with https:// or s3://")
+    if "://" in url and not url.startswith("file://"):
+        try:
+            check_url(url)
+        except HostError as error:
+            raise CubeError(str(error)) from error
     options = _options(url, storage_options)
     try:
         if "://" in url and not url.startswith("file://"):
@@ -344,7 +350,7 @@ def _options(url: str, given: Mapping[str, Any] | None) -> dict[str, Any]:
         options["client_kwargs"] = {
             "timeout": aiohttp.ClientTimeout(total=300, sock_connect=10, sock_read=30)
         }
-    return options
+    return guarded(options) if url.startswith(("http://", "https://")) else options
 
 
 def _network_errors(url: str) -> tuple[type[BaseException], ...]:

@@ -44,6 +44,7 @@ from itslive_core.bands.changes import (
 from itslive_core.bands.spans import Spans, reach_of
 from itslive_core.inversion.learning.border import BorderRows, border_moments, project_border
 from itslive_core.support.compiled import kernel
+from itslive_core.support.stopping import check_stop
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -230,6 +231,7 @@ class Evidence:
         both : bool
             Keep a factor for each axis also where they are equal: `spread` follows.
         """
+        check_stop()
         known = self.known
         count, size, rows = self.border.size, self.size, self.rows
         out = Posterior(

@@ -1,0 +1,223 @@
+"""The door of a server: who comes in, how large what they send may be, and what goes over the wire."""
+
+from __future__ import annotations
+
+import time
+from html import escape
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl, urlencode
+
+from bokeh.util.token import get_session_id
+from panel.io.server import AutoloadJsHandler, DocHandler, WSHandler
+from panel.util import parse_query
+from tornado.web import GZipContentEncoding
+
+if TYPE_CHECKING:
+    from dashboard.hosting.host import Host
+
+__all__ = ["LONGEST_QUERY", "Page", "Socket", "open_door"]
+
+LONGEST_QUERY = 4000
+"""Characters of a query that are taken; a longer one is cut, so that no address blanks the page."""
+COMPRESSION = 6
+_HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
+    "X-Frame-Options": "SAMEORIGIN",
+}
+_MOST_FILES = 200
+"""Files that are kept compressed."""
+
+_WORDS = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{title}</title>
+<meta name="viewport" content="width=device-width">{more}
+<style>body{{font:16px/1.5 system-ui,sans-serif;max-width:36em;margin:15vh auto;padding:0 1em}}</style></head>
+<body><h1>{title}</h1><p>{text}</p></body></html>"""
+
+
+def words(title: str, text: str, *, again: int = 0) -> str:
+    """Make a plain page of a sentence.
+
+    Parameters
+    ----------
+    title, text : str
+        Plain text.
+    again : int
+        Seconds after which the browser asks again; 0 for never.
+    """
+    more = f'<meta http-equiv="refresh" content="{again}">' if again else ""
+    return _WORDS.format(title=escape(title), text=escape(text), more=more)
+
+
+def sensible(query: str) -> str | None:
+    """Return the part of a query that can be read; None where all of it can.
+
+    Panel turns values into numbers, and Python refuses those of thousands of digits.
+    """
+    if len(query) <= LONGEST_QUERY:
+        try:
+            parse_query(f"?{query}")
+        except (ValueError, RecursionError, MemoryError):
+            pass
+        else:
+            return None
+    kept = []
+    for key, value in parse_qsl(query[: 10 * LONGEST_QUERY], max_num_fields=None):
+        if len(key) + len(value) > LONGEST_QUERY // 8:
+            continue
+        try:
+            parse_query("?" + urlencode({key: value}))
+        except (ValueError, RecursionError, MemoryError):
+            continue
+        kept.append((key, value))
+    return urlencode(kept)[: LONGEST_QUERY // 2].rpartition("&")[0] if len(kept) > 40 else urlencode(kept)
+
+
+class _AtTheDoor:
+    """A request for a new session: with a query of any length, and while there is room."""
+
+    async def prepare(self: Any) -> None:
+        """Look at the request before a session is made for it."""
+        await super().prepare()  # type: ignore[misc]
+        if self._finished:
+            return
+        host: Host = self.application.settings["itslive_host"]
+        for name, value in _HEADERS.items():
+            self.set_header(name, value)
+        if (better := sensible(self.request.query)) is not None:
+            self.redirect(self.request.path + (f"?{better}" if better else ""))
+        elif is_full(host, self.application):
+            host.tally.count("sessions_refused")
+            self.set_status(503)
+            self.set_header("Retry-After", "60")
+            self.finish(
+                words(
+                    "Every place is taken",
+                    f"{host.rules.sessions} people use this server now. This page tries again each minute;"
+                    " your address, with all settings, is kept.",
+                    again=60,
+                )
+            )
+        else:
+            home = self.application.settings.get("itslive_home")
+            if home is not None:
+                self.set_cookie("itslive_home", home, httponly=True, samesite="Lax", path=self.request.path)
+
+
+class Page(_AtTheDoor, DocHandler):
+    """The page of a new session."""
+
+
+class Script(_AtTheDoor, AutoloadJsHandler):
+    """The script that puts a new session into the page of somebody else."""
+
+
+class Socket(WSHandler):
+    """The socket of a session: compressed, its last message known, no way round the limit of sessions."""
+
+    async def prepare(self) -> None:
+        """Refuse a session that was never given a page where there is no room for it."""
+        await super().prepare()
+        if self._finished:
+            return
+        host: Host = self.application.settings["itslive_host"]
+        if is_full(host, self.application) and not self._is_known():
+            self.set_status(503)
+            self.finish()
+
+    def _is_known(self) -> bool:
+        protocols = [one.strip() for one in self.request.headers.get("Sec-WebSocket-Protocol", "").split(",")]
+        try:
+            name = get_session_id(protocols[1])
+            self.application_context.get_session(name)
+        except Exception:  # noqa: BLE001 - whatever is wrong with a token, it names no session
+            return False
+        return True
+
+    def check_origin(self, origin: str) -> bool:
+        """Say what to set where the page is served under a name that was not told."""
+        if super().check_origin(origin):
+            return True
+        self.application.settings["itslive_host"].tally.count("origins_refused")
+        return False
+
+    async def on_message(self, fragment: Any) -> None:
+        """Note that the session is in use."""
+        connection = self.connection
+        if connection is not None:
+            self.application.settings["itslive_host"].used[connection.session.document] = time.monotonic()
+        await super().on_message(fragment)
+
+    def get_compression_options(self) -> dict[str, Any]:
+        """Compress what is sent."""
+        return {"compression_level": COMPRESSION, "mem_level": 8}
+
+
+def is_full(host: Host, application: Any) -> bool:
+    """Tell whether there is no room for another session."""
+    return bool(host.rules.sessions) and sessions_of(application) >= host.rules.sessions
+
+
+def sessions_of(application: Any) -> int:
+    """Count the sessions of a server, those included that are being made."""
+    return sum(
+        len(context._sessions) + len(context._pending_sessions)  # noqa: SLF001 - `sessions` has no length
+        for context in application._applications.values()  # noqa: SLF001 - Bokeh has no public way
+    )
+
+
+def _packing(kept: dict[tuple[str, str], bytes]) -> type[GZipContentEncoding]:
+    """Make what compresses answers: those of files once, for all visitors.
+
+    Parameters
+    ----------
+    kept : dict
+        Compressed files by path and version; filled as they are asked for.
+    """
+
+    class Packing(GZipContentEncoding):
+        def __init__(self, request: Any) -> None:
+            super().__init__(request)
+            self._path, self._file, self._ready = request.path, None, None
+            self._parts: list[bytes] = []
+
+        def transform_first_chunk(
+            self, status_code: int, headers: Any, chunk: bytes, finishing: bool
+        ) -> tuple[int, Any, bytes]:
+            if status_code == 200 and "Etag" in headers and "Last-Modified" in headers:
+                self._file = (self._path, headers["Etag"])
+                self._ready = kept.get(self._file) if self._gzipping else None
+            if self._ready is not None:
+                headers["Vary"] = "Accept-Encoding"
+                headers["Content-Encoding"] = "gzip"
+                headers["Content-Length"] = str(len(self._ready))
+                return status_code, headers, self._ready
+            return super().transform_first_chunk(status_code, headers, chunk, finishing)
+
+        def transform_chunk(self, chunk: bytes, finishing: bool) -> bytes:
+            if self._ready is not None:
+                return b""
+            out = super().transform_chunk(chunk, finishing)
+            if self._file is not None and self._gzipping:
+                self._parts.append(out)
+                if finishing and len(kept) < _MOST_FILES:
+                    kept[self._file] = b"".join(self._parts)
+            return out
+
+    return Packing
+
+
+def open_door(application: Any, host: Host, *, home: str | None = None) -> None:
+    """Put this door before the pages of a server.
+
+    Parameters
+    ----------
+    application : BokehTornado
+    host : Host
+    home : str, optional
+        Name of this process among others of one server.
+    """
+    application.settings.update(itslive_host=host, itslive_home=home)
+    ours = {DocHandler: Page, AutoloadJsHandler: Script, WSHandler: Socket}
+    for rule in application.wildcard_router.rules:
+        rule.target = ours.get(rule.target, rule.target)
+    application.transforms.append(_packing({}))
