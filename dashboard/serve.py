@@ -155,7 +155,7 @@ def make_server(options: argparse.Namespace, host: Host) -> Any:
         websocket_max_message_size=max(5_000_000, host.rules.upload * 3 // 2),
         http_server_kwargs={"max_header_size": _HEADER, "max_body_size": 1_000_000},
     )
-    open_door(server._tornado, host, home=options.home)  # noqa: SLF001 - the only way to its handlers
+    open_door(server, host, home=options.home)
     return server
 
 

@@ -10,6 +10,7 @@ from urllib.parse import parse_qsl, urlencode
 from bokeh.util.token import get_session_id
 from panel.io.server import AutoloadJsHandler, DocHandler, WSHandler
 from panel.util import parse_query
+from tornado.httputil import HTTPMessageDelegate, HTTPServerConnectionDelegate
 from tornado.web import GZipContentEncoding
 
 if TYPE_CHECKING:
@@ -25,6 +26,8 @@ _HEADERS = {
     "Referrer-Policy": "same-origin",
     "X-Frame-Options": "SAMEORIGIN",
 }
+_CUT = "X-Itslive-Cut"
+"""Tells the pages that the query of a request was cut."""
 _MOST_FILES = 200
 """Files that are kept compressed."""
 
@@ -83,8 +86,8 @@ class _AtTheDoor:
         host: Host = self.application.settings["itslive_host"]
         for name, value in _HEADERS.items():
             self.set_header(name, value)
-        if (better := sensible(self.request.query)) is not None:
-            self.redirect(self.request.path + (f"?{better}" if better else ""))
+        if _CUT in self.request.headers:
+            self.redirect(self.request.uri)
         elif is_full(host, self.application):
             host.tally.count("sessions_refused")
             self.set_status(503)
@@ -206,16 +209,55 @@ def _packing(kept: dict[tuple[str, str], bytes]) -> type[GZipContentEncoding]:
     return Packing
 
 
-def open_door(application: Any, host: Host, *, home: str | None = None) -> None:
+class _Cutting(HTTPServerConnectionDelegate):
+    """Cuts the query of each request, before it is taken apart.
+
+    Parameters
+    ----------
+    application : tornado.web.Application
+        That answers.
+    """
+
+    def __init__(self, application: Any) -> None:
+        self._application = application
+
+    def start_request(self, server_conn: object, request_conn: Any) -> HTTPMessageDelegate:
+        """Begin to read a request."""
+        return _Cut(self._application.start_request(server_conn, request_conn))
+
+    def on_close(self, server_conn: object) -> None:
+        """Tell that a connection is gone."""
+        self._application.on_close(server_conn)
+
+
+class _Cut(HTTPMessageDelegate):
+    def __init__(self, inner: HTTPMessageDelegate) -> None:
+        self._inner = inner
+        self.data_received = inner.data_received  # type: ignore[method-assign]
+        self.finish = inner.finish  # type: ignore[method-assign]
+        self.on_connection_close = inner.on_connection_close  # type: ignore[method-assign]
+
+    def headers_received(self, start_line: Any, headers: Any) -> Any:
+        path, _, query = start_line.path.partition("?")
+        headers.pop(_CUT, None)
+        if (better := sensible(query)) is not None:
+            headers[_CUT] = "1"
+            start_line = start_line._replace(path=path + (f"?{better}" if better else ""))
+        return self._inner.headers_received(start_line, headers)
+
+
+def open_door(server: Any, host: Host, *, home: str | None = None) -> None:
     """Put this door before the pages of a server.
 
     Parameters
     ----------
-    application : BokehTornado
+    server : panel.io.server.Server
     host : Host
     home : str, optional
         Name of this process among others of one server.
     """
+    application = server._tornado  # noqa: SLF001 - Bokeh has no public way to its handlers
+    server._http.request_callback = _Cutting(application)  # noqa: SLF001
     application.settings.update(itslive_host=host, itslive_home=home)
     ours = {DocHandler: Page, AutoloadJsHandler: Script, WSHandler: Socket}
     for rule in application.wildcard_router.rules:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from itslive_core.cubes import schema
+from itslive_core.cubes.unpacking import Packed, check_chunk
 from itslive_core.errors import CubeError
 from itslive_core.observations.blocks import Block, PixelBlock, gather_chunk, merge_chunks
 
@@ -130,6 +131,7 @@ def _fetch_plain(
         for t in range(n_chunks)
         for array in arrays
     ]
+    packed = [_packed(array) for array in arrays]
     answers = store.fetch(keys)
     shape = block.shape
     for t in range(n_chunks):
@@ -140,6 +142,7 @@ def _fetch_plain(
                 pair.append(None)
                 continue
             compressor = array.metadata.compressor  # type: ignore[union-attr]
+            check_chunk(data, packed[i], f"chunk {keys[2 * t + i]} of {store.url}")
             try:
                 if isinstance(compressor, Blosc):
                     _check_length(data)
@@ -174,6 +177,13 @@ def _fetch_any(
     with ThreadPoolExecutor(8) as pool:
         answers = pool.map(read, parts)
         yield from zip(answers, answers, strict=True)
+
+
+def _packed(array: zarr.Array) -> Packed:
+    """Say what the chunks of an array of format 2 may unpack to."""
+    compressor = array.metadata.compressor  # type: ignore[union-attr]
+    size = int(np.prod(array.chunks)) * array.dtype.itemsize
+    return Packed("" if compressor is None else str(compressor.codec_id), size)
 
 
 def _native(values: NDArray) -> NDArray:

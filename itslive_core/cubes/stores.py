@@ -25,6 +25,7 @@ from zarr.abc.store import OffsetByteRequest, RangeByteRequest, SuffixByteReques
 from zarr.storage import FsspecStore, LocalStore, WrapperStore
 
 from itslive_core.cubes.codecs import check_codecs
+from itslive_core.cubes.unpacking import Packed, check_chunk, packed_of
 from itslive_core.errors import CubeError
 from itslive_core.support.reach import HostError, check_url, guarded
 
@@ -111,6 +112,8 @@ class _Files:
         for number in range(1, _ATTEMPTS + 1):
             try:
                 return attempt()
+            except HostError as error:
+                raise CubeError(str(error)) from error
             except PermissionError as error:
                 raise CubeError(
                     f"access to {self.url} was denied: check the address and your permissions"
@@ -147,9 +150,34 @@ class _CubeStore(WrapperStore["Store"]):
         self._files = files
         self._documents = documents
         self._complete = complete
+        self._packed: dict[str, Packed | None] = {}
+        for key, document in documents.items():
+            if document is not None:
+                self._note(key, document)
 
     def _with_store(self, store: Store) -> _CubeStore:
         return type(self)(store, self._files, self._documents, self._complete)
+
+    def _note(self, key: str, document: bytes) -> None:
+        """Remember how the arrays that a document describes are packed."""
+        folder, _, name = key.rpartition("/")
+        if name not in (".zarray", "zarr.json"):
+            return
+        metadata = json.loads(document)
+        self._packed[folder] = packed_of(metadata, self._files.url)
+        members = metadata.get("consolidated_metadata") if isinstance(metadata, dict) else None
+        members = members.get("metadata") if isinstance(members, dict) else None
+        for path, member in members.items() if isinstance(members, dict) else ():
+            self._packed[f"{folder}/{path}".strip("/")] = packed_of(member, self._files.url)
+
+    def _check(self, key: str, content: bytes, *, whole: bool) -> None:
+        """Look at a chunk before it is unpacked."""
+        folder = key.partition("/c/")[0] if "/c/" in key else key.rpartition("/")[0]
+        while folder and folder not in self._packed:  # chunks may lie in folders of their own
+            folder = folder.rpartition("/")[0]
+        packed = self._packed.get(folder)
+        if whole and packed is not None:
+            check_chunk(content, packed, f"chunk {key} of {self._files.url}")
 
     async def get(
         self, key: str, prototype: BufferPrototype, byte_range: ByteRequest | None = None
@@ -159,8 +187,13 @@ class _CubeStore(WrapperStore["Store"]):
             content = self._documents.get(key)
         elif self._files.local:
             buffer = await self._store.get(key, prototype, byte_range)
-            if is_metadata and buffer is not None:
-                _check_document(buffer.to_bytes(), self._files.url)
+            if buffer is not None:
+                content = buffer.to_bytes()
+                if is_metadata:
+                    _check_document(content, self._files.url)
+                    self._note(key, content)
+                else:
+                    self._check(key, content, whole=byte_range is None)
             return buffer
         else:
             # The synchronous file system has an event loop of its own, and connections that belong to it.
@@ -171,7 +204,10 @@ class _CubeStore(WrapperStore["Store"]):
             if is_metadata:
                 if content is not None:
                     _check_document(content, self._files.url)
+                    self._note(key, content)
                 self._documents[key] = content
+            elif content is not None:
+                self._check(key, content, whole=byte_range is None)
         return None if content is None else prototype.buffer.from_bytes(content)
 
 
