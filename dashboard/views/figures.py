@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = [
     "AXIS_ROOM",
     "Bounds",
+    "Hook",
     "Limits",
     "calm",
     "equal_scale",

@@ -25,11 +25,10 @@ def boards():
         prepare()
         board = Dashboard()
         page = board.page()
-        board.start()
         made.append((weakref.ref(board), weakref.ref(pn.state.curdoc)))
         return page
 
-    server = pn.serve(
+    pn.serve(
         {"/": app},
         port=0,
         address="localhost",
@@ -42,7 +41,6 @@ def boards():
     until(lambda: pn.state._servers, usual=20)
     port = next(iter(pn.state._servers.values()))[0].port
     yield made, f"http://localhost:{port}/"
-    server.stop()
     pn.state.kill_all_servers()
     pn.state.reset()
 
@@ -54,6 +52,7 @@ def used(board, document) -> None:
         here = board().session.selection.known[0].outline.representative_point()
         board().places.search(f"{here.y}, {here.x}")
 
+    document().add_next_tick_callback(lambda: board().start())  # as the page does when it is up
     until(lambda: board().session.selection.known, usual=60)
     document().add_next_tick_callback(choose)
     until(lambda: board().series.fit is not None and board().series.fit.series is not None, usual=90)
