@@ -180,7 +180,7 @@ class PlaceControl:
                 f"{name!r} is no file of outlines: choose a GeoJSON, a GeoPackage or a zipped shapefile."
             )
             return
-        rules = self._session.host.rules
+        rules, known = self._session.host.rules, self._session.selection.known
 
         def work(_should_stop: Callable[[], bool]) -> Iterator[Any]:
             from itslive_core import Glacier
@@ -190,7 +190,7 @@ class PlaceControl:
                 path = Path(folder) / f"outlines{suffix}"
                 path.write_bytes(content)
                 found = Glacier.list_from_file(path)
-            rules.check_outlines([one.outline for one in found])
+            rules.check_outlines([one.outline for one in (*known, *found)])
             yield found
 
         def loaded(glaciers: list[Glacier]) -> None:

@@ -8,6 +8,8 @@ from html import escape
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlencode
 
+from bokeh.server.util import check_allowlist
+from bokeh.settings import settings
 from bokeh.util.token import get_session_id
 from numcodecs import zstd
 from panel.io.server import AutoloadJsHandler, DocHandler, WSHandler
@@ -94,6 +96,16 @@ class _AtTheDoor:
             self.set_header(name, value)
         if _CUT in self.request.headers:
             self.redirect(self.request.uri)
+        elif not _is_called_so(self.request, self.application):
+            host.tally.count("origins_refused")
+            self.set_status(403)
+            self.finish(
+                words(
+                    "This server goes by another name",
+                    f"It was not told that it is called {self.request.host}. Whoever runs it starts it with"
+                    f" --allow-websocket-origin {self.request.host}",
+                )
+            )
         elif is_full(host, self.application):
             host.tally.count("sessions_refused")
             self.set_status(503)
@@ -142,13 +154,6 @@ class Socket(WSHandler):
             return False
         return True
 
-    def check_origin(self, origin: str) -> bool:
-        """Say what to set where the page is served under a name that was not told."""
-        if super().check_origin(origin):
-            return True
-        self.application.settings["itslive_host"].tally.count("origins_refused")
-        return False
-
     async def on_message(self, fragment: Any) -> None:
         """Note that the session is in use."""
         connection = self.connection
@@ -159,6 +164,14 @@ class Socket(WSHandler):
     def get_compression_options(self) -> dict[str, Any]:
         """Compress what is sent."""
         return {"compression_level": COMPRESSION, "mem_level": 8}
+
+
+def _is_called_so(request: Any, application: Any) -> bool:
+    """Tell whether the socket of a page at this address would be let in; behind a proxy nobody can tell."""
+    if "X-Forwarded-For" in request.headers or "Forwarded" in request.headers:
+        return True
+    allowed = set(settings.allowed_ws_origin()) or application.websocket_origins
+    return bool(check_allowlist(request.host.lower(), allowed))
 
 
 def is_full(host: Host, application: Any) -> bool:

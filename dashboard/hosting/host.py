@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol
 from weakref import WeakKeyDictionary, WeakSet, WeakValueDictionary
 
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Guest", "Host"]
 
+_ASKING = ("lookup", "open", "outlines")
+"""Jobs that wait for servers more than they work."""
 _LONG = ("map", "glacier")
 """Jobs that would keep the short ones waiting; they have turns of their own, or only read."""
 
@@ -52,6 +54,7 @@ class Host:
         self.rules = rules
         self.glaciers = Turns(rules.jobs, rules.queue)
         self.crew = Turns(rules.threads)
+        self.askers = Turns(4 * rules.threads)
         self.tally = Tally()
         self.blocks = BlockCache(rules.memory)
         self.lag = 0.0
@@ -123,7 +126,8 @@ class Host:
         StoppedError
             If the job is to stop while it waits.
         """
-        with nullcontext(iter(())) if lane in _LONG else self.crew.turn() as waits:
+        turns = Turns() if lane in _LONG else self.askers if lane in _ASKING else self.crew
+        with turns.turn() as waits:
             for _ in waits:
                 pass
             with self.tally.timed(lane):

@@ -152,6 +152,13 @@ def test_there_is_room_for_so_many_and_words_for_the_next(served):
     assert sessions_of(served.server._tornado) == ROOM
 
 
+def test_a_wrong_name_says_what_to_set(served):
+    answer = served.get(Host="<b>ice</b>.example.org:80")
+    assert answer.status == 403
+    assert "--allow-websocket-origin &lt;b&gt;ice&lt;/b&gt;.example.org:80" in answer.read().decode()
+    assert served.get(Host="ice.example.org", **{"X-Forwarded-For": "9.9.9.9"}).status == 200
+
+
 def test_answers_are_compressed_and_files_once(served):
     page = served.get(**{"Accept-Encoding": "gzip"})
     assert page.headers["Content-Encoding"] == "gzip"
