@@ -71,16 +71,21 @@ def sensible(query: str) -> str | None:
             pass
         else:
             return None
-    kept = []
-    for key, value in parse_qsl(query[: 10 * LONGEST_QUERY], max_num_fields=None):
-        if len(key) + len(value) > LONGEST_QUERY // 8:
+    kept: list[str] = []
+    room = (
+        LONGEST_QUERY // 2
+    )  # what is kept must be sensible itself, or the browser would be sent in a circle
+    for key, value in parse_qsl(query[: 10 * LONGEST_QUERY]):
+        piece = urlencode({key: value})
+        if len(piece) >= min(room, LONGEST_QUERY // 8):
             continue
         try:
-            parse_query("?" + urlencode({key: value}))
+            parse_query(f"?{piece}")
         except (ValueError, RecursionError, MemoryError):
             continue
-        kept.append((key, value))
-    return urlencode(kept)[: LONGEST_QUERY // 2].rpartition("&")[0] if len(kept) > 40 else urlencode(kept)
+        kept.append(piece)
+        room -= len(piece) + 1
+    return "&".join(kept)
 
 
 class _AtTheDoor:
@@ -121,7 +126,9 @@ class _AtTheDoor:
         else:
             home = self.application.settings.get("itslive_home")
             if home is not None:
-                self.set_cookie("itslive_home", home, httponly=True, samesite="Lax", path=self.request.path)
+                self.set_cookie(
+                    "itslive_home", home, httponly=True, samesite="Lax", path=f"{self.application.prefix}/"
+                )
 
 
 class Page(_AtTheDoor, DocHandler):

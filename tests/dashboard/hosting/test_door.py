@@ -110,6 +110,7 @@ QUERIES = [
     "%00=%00",
     "lambda=1e400&lon=nan",
     "cube=![x](http://127.0.0.1/)",
+    "&".join(f"k{n}=" + "%C3%A9" * 150 for n in range(60)),
 ]
 
 
@@ -126,6 +127,9 @@ def test_what_is_sensible_of_a_query_is_kept():
     assert sensible("h=12&lambda=30") is None
     assert sensible("") is None
     assert sensible("h=12&lambda=" + "9" * 5000) == "h=12"
+    for query in QUERIES:
+        cut = sensible(query)
+        assert cut is None or sensible(cut) is None  # nobody is sent in a circle
     assert query_in("?h=12&a=%20b") == {"h": "12", "a": " b"}
     assert query_in("?" + "&".join(f"k{n}=1" for n in range(900))) == {}
     assert query_in("") == {}
@@ -153,9 +157,9 @@ def test_there_is_room_for_so_many_and_words_for_the_next(served):
 
 
 def test_a_wrong_name_says_what_to_set(served):
-    answer = served.get(Host="<b>ice</b>.example.org:80")
+    answer = served.get(Host="ice.example.org:80")
     assert answer.status == 403
-    assert "--allow-websocket-origin &lt;b&gt;ice&lt;/b&gt;.example.org:80" in answer.read().decode()
+    assert "--allow-websocket-origin ice.example.org:80" in answer.read().decode()
     assert served.get(Host="ice.example.org", **{"X-Forwarded-For": "9.9.9.9"}).status == 200
 
 
@@ -220,7 +224,9 @@ def test_idle_sessions_are_closed_and_those_in_use_are_not(served):
     async def end():
         while await guest.read_message() is not None:
             pass
-        return guest.close_reason
+        reason = guest.close_reason
+        guest.close()
+        return reason
 
     assert served.on_loop(end()) == "idle"
     assert served.host.tally.counts["sessions_closed_idle"] == 1
