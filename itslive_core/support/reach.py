@@ -136,9 +136,9 @@ def web_session() -> requests.Session:
             super().init_poolmanager(*args, **options)
             self.poolmanager.pool_classes_by_scheme = {"http": PlainPool, "https": SecurePool}
 
-        def send(self, request: requests.PreparedRequest, **options: Any) -> requests.Response:
+        def send(self, request: requests.PreparedRequest, *args: Any, **options: Any) -> requests.Response:
             check_url(request.url or "")
-            return super().send(request, **options)
+            return super().send(request, *args, **options)
 
     session = requests.Session()
     if _named() is not None:
