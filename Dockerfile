@@ -16,7 +16,7 @@ RUN python -c 'from itslive_core import warm_up; warm_up()' && chown -R app /opt
 USER app
 EXPOSE 5006
 ENV PORT=5006
-# Behind a proxy, add: --allow-websocket-origin=HOST --use-xheaders
-CMD ["sh", "-c", "exec panel serve dashboard/app.py --address 0.0.0.0 --port $PORT --static-dirs assets=assets --warm --liveness --allow-websocket-origin=${ORIGIN:-localhost:$PORT}"]
+# Public: visitors are strangers (SECURITY.md). ORIGIN is the name in their address bar; behind a proxy, see deploy/.
+CMD ["sh", "-c", "exec itslive-dashboard --public --address 0.0.0.0 --port $PORT --allow-websocket-origin ${ORIGIN:-localhost:$PORT}"]
 HEALTHCHECK --interval=30s --timeout=5s --start-period=60s \
-    CMD python -c "import os, urllib.request; urllib.request.urlopen(f'http://localhost:{os.environ[\"PORT\"]}/liveness', timeout=4)"
+    CMD python -c "import os, urllib.request; urllib.request.urlopen(f'http://localhost:{os.environ[\"PORT\"]}/health', timeout=4)"

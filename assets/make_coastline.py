@@ -1,16 +1,14 @@
 # ruff: noqa: INP001, T201 - a script, not part of a package
-"""Make the offline background of the world map: ``coastline.npz`` (lines) and ``land.npz`` (filled patches).
+"""Make the offline background of the world map: ``land.npz``, whose edges are the coasts.
 
 The shapes are Natural Earth 4.1 (public domain, naturalearthdata.com), from the TopoJSON of the npm package
-world-atlas 2.0.2 (ISC licence). To make the two files again:
+world-atlas 2.0.2 (ISC licence). To make it again:
 
     npm pack world-atlas@2.0.2 && tar xzf world-atlas-2.0.2.tgz
     python assets/make_coastline.py package/land-50m.json
 
-Both files hold float32 Web Mercator metres (EPSG:3857), NaN between pieces, ready to be drawn:
+It holds float32 Web Mercator metres (EPSG:3857), NaN between pieces, ready to be drawn:
 
-``coastline.npz``
-    ``x``, ``y``: coasts as lines, without the cuts at the antimeridian and at 85 degrees.
 ``land.npz``
     ``x``, ``y``: shells of the land, each closed; ``holes_x``, ``holes_y``: inland seas in it.
 """
@@ -84,15 +82,6 @@ def on_the_map(shapes: list[shapely.Polygon]) -> list[shapely.Polygon]:
     return [part for part in shapely.get_parts(projected) if part.geom_type == "Polygon"]
 
 
-def coast_lines(parts: list[shapely.Polygon]) -> list[np.ndarray]:
-    """Return the boundaries of polygons, without what lies on the edge of the map."""
-    frame = shapely.transform(
-        WORLD.boundary.segmentize(1.0), lambda points: np.column_stack(mercator(points[:, 0], points[:, 1]))
-    )
-    coasts = shapely.difference(shapely.union_all([part.boundary for part in parts]), frame.buffer(1_000.0))
-    return [shapely.get_coordinates(line) for line in shapely.get_parts(shapely.line_merge(coasts))]
-
-
 def land_rings(parts: list[shapely.Polygon]) -> tuple[list[np.ndarray], list[np.ndarray]]:
     """Return shells and holes of polygons."""
     shells = [shapely.get_coordinates(part.exterior) for part in parts]
@@ -109,21 +98,18 @@ def joined(pieces: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
 
 
 def main() -> None:
-    """Write both files beside this script."""
+    """Write the file beside this script."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("topojson", type=Path, help="land-50m.json of world-atlas 2.0.2")
     fine = on_the_map(read_land(parser.parse_args().topojson))
-    # Lines and patches are made of the same simplified shapes, so that they coincide at every zoom.
     parts = [part.simplify(TOLERANCE) for part in fine if part.area >= SMALLEST]
     folder = Path(__file__).parent
-    x, y = joined(coast_lines(parts))
-    np.savez_compressed(folder / "coastline.npz", x=x, y=y)
     shells, holes = land_rings(parts)
     (land_x, land_y), (holes_x, holes_y) = joined(shells), joined(holes)
     np.savez_compressed(folder / "land.npz", x=land_x, y=land_y, holes_x=holes_x, holes_y=holes_y)
-    print(f"coastline: {x.size} points; land: {land_x.size} points, {len(holes)} holes")
+    print(f"land: {land_x.size} points, {len(holes)} holes")
 
 
 if __name__ == "__main__":

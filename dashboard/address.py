@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl
 
+from dashboard.hosting.secrets import has_secret
 from dashboard.state.estimators import METHODS, PARTS, Estimators
 from dashboard.state.mirror import bounds_of
 from dashboard.state.settings import LOG_SMOOTHING_BOUNDS, Settings
@@ -26,6 +28,7 @@ __all__ = [
     "keys_of_others",
     "keys_of_process",
     "place_in",
+    "query_in",
     "query_of",
 ]
 
@@ -90,6 +93,24 @@ class Place:
     lon: float | None = None
     lat: float | None = None
     cube: str = ""
+
+
+LONGEST = 4000
+"""Characters of a query that are read; no link of ours comes near."""
+
+
+def query_in(search: str) -> dict[str, str]:
+    """Read the query of an address, as far as that is sensible; values stay text.
+
+    Parameters
+    ----------
+    search : str
+        With or without the question mark; of any length.
+    """
+    try:
+        return dict(parse_qsl(search.removeprefix("?")[:LONGEST], max_num_fields=200))
+    except ValueError:
+        return {}
 
 
 def _number(text: Any, low: float, high: float) -> float | None:
@@ -204,6 +225,6 @@ def query_of(session: Session) -> dict[str, Any]:
         query |= _written_of(estimators, keys_of_process(type(estimators), type(settings)))
     if point is not None:
         query.update(lon=f"{point.lon:.5f}", lat=f"{point.lat:.5f}")
-        if point.cube_url.startswith(("https://", "s3://")):
+        if point.cube_url.startswith(("https://", "s3://")) and not has_secret(point.cube_url):
             query["cube"] = point.cube_url
     return query

@@ -13,14 +13,15 @@ from panel.io.document import unlocked
 from panel.io.state import set_curdoc
 from panel.viewable import Viewer
 
-from dashboard.address import OWN_KEYS, Place, apply_query, place_in, query_of
+from dashboard.address import OWN_KEYS, Place, apply_query, place_in, query_in, query_of
 from dashboard.control.area import AreaControl
 from dashboard.control.diagnosis import DiagnosisControl
 from dashboard.control.places import PlaceControl
 from dashboard.control.series import SeriesControl
 from dashboard.control.session import Session
-from dashboard.extension import kernels
+from dashboard.extension import kernels, let_go, shared_host
 from dashboard.runner import JobRunner, once
+from dashboard.screen.connection import reopen_when_lost
 from dashboard.screen.frame import Frame, Parts
 from dashboard.views.diagnosis.tab import DiagnosisView
 from dashboard.views.glacier_map import GlacierMapView
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
     import panel_material_ui as pmui
 
+    from dashboard.hosting.host import Host
     from itslive_core import Datacube, Glacier
 
 __all__ = ["Dashboard"]
@@ -54,13 +56,23 @@ class Dashboard(Viewer):
         Outlines to begin with, or the file that holds them.
     demo : bool
         Open the demo where no cube is given.
+    host : Host, optional
+        What is shared with other sessions, and what visitors may do.
 
     Examples
     --------
     >>> Dashboard("cube.zarr", outlines="outlines.gpkg")  # doctest: +SKIP
     """
 
-    def __init__(self, cube: Any = None, outlines: Any = None, *, demo: bool = True, **params: Any) -> None:
+    def __init__(
+        self,
+        cube: Any = None,
+        outlines: Any = None,
+        *,
+        demo: bool = True,
+        host: Host | None = None,
+        **params: Any,
+    ) -> None:
         super().__init__(**params)
         from itslive_core.places.catalog_refresh import load_catalog
 
@@ -69,8 +81,17 @@ class Dashboard(Viewer):
         self._place = Place()
         self._started = False
         self._task: asyncio.Task[None] | None = None
-        runner = JobRunner(self._applying, on_crash=self._crashed, urgent=("read", "fit"), kernels=kernels())
-        self.session = Session(runner)
+        self._page: pmui.Page | None = None
+        host = host or shared_host()
+        runner = JobRunner(
+            self._applying,
+            on_crash=self._crashed,
+            urgent=("read", "fit"),
+            kernels=kernels(),
+            at_work=host.at_work,
+        )
+        self.session = Session(runner, host)
+        host.welcome(self)
         self.world = WorldMapView(load_catalog().segments_mercator(), self._click_world)
         self.glacier_map = GlacierMapView(self._click_glacier)
         self.series_view = SeriesBoard()
@@ -122,15 +143,17 @@ class Dashboard(Viewer):
         """Return the page of a server."""
         location = pn.state.location
         if location is not None and pn.state.curdoc is not None:
-            query = dict(location.query_params)
+            query = query_in(location.search)
             apply_query(self.session, query)
             self._place = place_in(query)
         if pn.state.curdoc is not None and pn.state.curdoc.session_context is not None:
             pn.state.onload(self.start)
             pn.state.on_session_destroyed(lambda _: self.close())
+            reopen_when_lost(pn.state.curdoc)
         else:
             self.start()
-        return self.frame.page(_TITLE)
+        self._page = self.frame.page(_TITLE)
+        return self._page
 
     def servable(self, title: str = _TITLE) -> pmui.Page:
         """Make this what `panel serve` serves."""
@@ -152,9 +175,21 @@ class Dashboard(Viewer):
         self.session.runner.later("figures", self.frame.complete)
         self._open_first()
 
+    @property
+    def document(self) -> Any:
+        """Where it is shown; None outside of a server."""
+        return self._doc
+
+    @property
+    def working(self) -> int:
+        """Jobs at work."""
+        return self.session.runner.working
+
     def close(self) -> None:
-        """Stop all work of this session."""
+        """Stop all work of this session, and let go of what all sessions share."""
         self.session.runner.close()
+        if self._page is not None:
+            let_go(self._page)
 
     @contextmanager
     def _applying(self) -> Iterator[None]:
@@ -173,20 +208,20 @@ class Dashboard(Viewer):
             self.session.begin("Preparing the demo")
             self.session.runner.submit(
                 "open",
-                once(_open_demo),
+                once(_open_demo, self.session.host),
                 self._demo_ready,
                 self.session.messages.error,
                 on_done=self.session.end,
             )
             return
         if isinstance(outlines, (str, Path)):
-            self.places.load_outlines(str(outlines))
+            self.places.load_outlines(str(outlines), own=True)
         elif isinstance(outlines, Glacier):
             self.session.selection.learn([outlines])
         elif outlines:
             self.session.selection.learn(list(outlines))
         if isinstance(self._cube, (str, Path)):
-            self.places.open_cube(str(self._cube), then=self._cube_ready)
+            self.places.open_cube(str(self._cube), then=self._cube_ready, own=True)
         elif self._cube is not None:
             self.places.adopt(self._cube)
             self._cube_ready(self._cube)
@@ -275,12 +310,12 @@ class Dashboard(Viewer):
         """Put what a person would want back into the address of the page."""
         location = pn.state.location
         if self.session.selection.points and location:
-            foreign = {key: value for key, value in location.query_params.items() if key not in OWN_KEYS}
+            foreign = {key: v for key, v in query_in(location.search).items() if key not in OWN_KEYS}
             location.search = "?" + urlencode({**foreign, **query_of(self.session)})
 
 
-def _open_demo() -> tuple[list[Datacube], list[Glacier], list[Any]]:
-    from itslive_core import Glacier, open_cube
+def _open_demo(host: Host) -> tuple[list[Datacube], list[Glacier], list[Any]]:
+    from itslive_core import Glacier
     from itslive_core.demo import demo_path
 
     files = demo_path()
@@ -288,4 +323,4 @@ def _open_demo() -> tuple[list[Datacube], list[Glacier], list[Any]]:
     glaciers = Glacier.list_from_file(files.outlines)
     if glaciers:
         lines = list(glaciers[0].centrelines(files.centreline).geometry)
-    return [open_cube(path) for path in files.cubes], glaciers, lines
+    return [host.open_cube(path) for path in files.cubes], glaciers, lines

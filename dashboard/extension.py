@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import sys
+from typing import Any
 
 import holoviews as hv
 import panel as pn
 
+from dashboard.hosting.host import Host
 from itslive_core.warming import KernelStages
 
-__all__ = ["kernels", "prepare"]
+__all__ = ["kernels", "let_go", "prepare", "shared_host"]
 
 if "ipykernel" in sys.modules:
     # A notebook has no server of ours to load scripts from. They go into the page, not to a public host; set
@@ -39,6 +41,33 @@ def kernels() -> KernelStages:
     """Return the kernels of this process, which all sessions share."""
     found: KernelStages = pn.state.as_cached("itslive-kernels", KernelStages)
     return found
+
+
+def shared_host() -> Host:
+    """Return what all sessions of this process share, where a server brings nothing else."""
+    found: Host = pn.state.as_cached("itslive-host", _host)
+    return found
+
+
+def _host() -> Host:
+    host = Host()
+    host.stop_with_process()
+    return host
+
+
+def let_go(page: Any) -> None:
+    """Take a page off the state that all sessions share, so that it can be forgotten.
+
+    Each page follows `pn.state.busy`, and is never taken off the list of those that do.
+    """
+    watchers = pn.state.param.watchers.get("busy", {}).get("value", [])
+    for watcher in [one for one in watchers if _owner(one.fn) is page]:
+        pn.state.param.unwatch(watcher)
+
+
+def _owner(function: Any) -> Any:
+    """Return whose values a function of param keeps in step with others; None of another function."""
+    return getattr(getattr(function, "__self__", None), "self", None)
 
 
 def _refresh_catalog() -> bool:

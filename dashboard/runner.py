@@ -17,6 +17,7 @@ from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from itslive_core.errors import ItsliveError
+from itslive_core.support.stopping import StoppedError, stoppable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -92,9 +93,14 @@ class _Lane:
     """A worker thread that lives as long as there is work."""
 
     def __init__(
-        self, name: str, post: Callable[[Job, str, Any], None], kernels: Kernels | None = None
+        self,
+        name: str,
+        post: Callable[[Job, str, Any], None],
+        kernels: Kernels | None,
+        at_work: Callable[[str], AbstractContextManager[Any]],
     ) -> None:
         self._name = name
+        self._at_work = at_work
         self._post = post
         self._kernels = kernels
         self._lock = threading.Lock()
@@ -139,10 +145,13 @@ class _Lane:
                 self._post(job, "waiting", True)
                 self._kernels.wait(job.needs, job.stop.is_set)
                 self._post(job, "waiting", False)
-            for result in job.work(job.stop.is_set):
-                self._post(job, "result", result)
-                if job.stop.is_set():
-                    break
+            with stoppable(job.stop.is_set), self._at_work(job.lane):
+                for result in job.work(job.stop.is_set):
+                    self._post(job, "result", result)
+                    if job.stop.is_set():
+                        break
+        except StoppedError:
+            pass  # as it was told to
         except Exception as error:  # noqa: BLE001 - whatever happens on the thread, the person must be told
             if not isinstance(error, ItsliveError):
                 _LOG.exception("the job %r failed", job.lane)
@@ -163,6 +172,8 @@ class JobRunner:
         Lanes whose results come before what was left for later.
     kernels : Kernels, optional
         Asked before work that needs them.
+    at_work : callable, optional
+        Takes the name of a lane and makes the context in which its jobs work: a place among those of others.
     """
 
     def __init__(
@@ -171,8 +182,10 @@ class JobRunner:
         on_crash: Callable[[str], None] | None = None,
         urgent: tuple[str, ...] = (),
         kernels: Kernels | None = None,
+        at_work: Callable[[str], AbstractContextManager[Any]] = nullcontext,
     ) -> None:
         self._applying = applying
+        self._at_work = at_work
         self._on_crash = on_crash
         self._urgent = urgent
         self._kernels = kernels
@@ -200,7 +213,9 @@ class JobRunner:
         """Start a job, or let it wait for its lane."""
         job = Job(lane, work, on_result, on_error, on_done, needs)
         if not self._closed:
-            self._lanes.setdefault(lane, _Lane(lane, self._post, self._kernels)).submit(job, policy)
+            self._lanes.setdefault(lane, _Lane(lane, self._post, self._kernels, self._at_work)).submit(
+                job, policy
+            )
         return job
 
     def cancel(self, lane: str, *, silent: bool = False) -> None:
@@ -212,10 +227,15 @@ class JobRunner:
         """Whether a job of a lane runs."""
         return lane in self._lanes and self._lanes[lane].busy
 
+    @property
+    def working(self) -> int:
+        """Jobs at work."""
+        return sum(lane.busy for lane in list(self._lanes.values()))
+
     def close(self) -> None:
         """Stop everything: the session is gone."""
         self._closed = True
-        for lane in self._lanes.values():
+        for lane in list(self._lanes.values()):
             lane.stop(silent=True)
         if self._wake is not None:
             self._wake()

@@ -161,7 +161,8 @@ LEVELS: tuple[tuple[str, ...], ...] = (
 
 
 FLOORS: tuple[tuple[str, ...], ...] = (
-    ("dashboard", "colours", "resources", "extension"),
+    ("dashboard", "colours", "resources", "hosting"),
+    ("extension",),
     ("state",),
     ("views", "runner"),
     ("control",),

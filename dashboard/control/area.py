@@ -16,10 +16,12 @@ from dashboard.state.progress import Progress
 from itslive_core.estimators import estimator_of
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     from dashboard.control.session import Session
     from dashboard.state.pictures import Kind
     from dashboard.views.glacier_map import GlacierMapView
-    from itslive_core import Datacube, Glacier
+    from itslive_core import Datacube, Glacier, PairSelection
 
 __all__ = ["ACTIONS", "MODES", "NOTES", "SIDES", "AreaControl"]
 
@@ -153,7 +155,7 @@ class AreaControl(param.Parameterized):
             self._session.messages.tell("Choose a glacier first: click one on the world map.", "warning")
             return
         settings, selection = choices.of_area, choices.selection
-        canvas, cubes = Canvas(self.canvas.x, self.canvas.y), self.cubes
+        canvas, cubes, host = Canvas(self.canvas.x, self.canvas.y), self.cubes, self._session.host
         canvas.median = self.canvas.median
         self.canvas = canvas
         self.param.update(side="after", comparable=False)
@@ -169,6 +171,11 @@ class AreaControl(param.Parameterized):
 
         def take(block: Any) -> None:
             nonlocal done, previews
+            if isinstance(block, int):
+                self.progress.text = (
+                    f"Waiting for the server, {block} before this" if block else "Next in turn"
+                )
+                return
             if block.error:
                 self._failed.append(str(block.error))
             elif block.dataset is not None:
@@ -185,11 +192,18 @@ class AreaControl(param.Parameterized):
             self.progress.step(done, block.total, previews)
             self._dirty = True
 
+        def work(stop: Callable[[], bool]) -> Iterator[Any]:
+            if host.rules.values:
+                host.rules.check_values(*_size_of(cubes, glacier, selection, settings.interval))
+            with host.glaciers.turn() as waits:
+                yield from waits
+                yield from run_glacier(
+                    cubes, glacier, settings, None, selection=selection, should_stop=stop, previews=True
+                )
+
         self._session.runner.submit(
             "glacier",
-            lambda stop: run_glacier(
-                cubes, glacier, settings, None, selection=selection, should_stop=stop, previews=True
-            ),
+            work,
             take,
             self._stopped_by,
             on_done=self._done_inverting,
@@ -279,6 +293,22 @@ class AreaControl(param.Parameterized):
         limit = self._limits[scale] = nice_limit(sizes, self._limits.get(scale, 0.0), smallest)
         self._view.show_raster(Raster(canvas.x, canvas.y, values, limit=limit, **shown._asdict()))
         self._dirty, self._drawn = False, time.monotonic()
+
+
+def _size_of(
+    cubes: list[Datacube], glacier: Glacier, selection: PairSelection, interval: float
+) -> tuple[float, float]:
+    """Give about how many pixels a glacier has, and at most how many cells."""
+    step_x, step_y = cubes[0].pixel_size
+    pixels = glacier.outline_in(cubes[0].crs).area / abs(step_x * step_y)
+    tables = [cube.pair_table for cube in cubes]
+    left = [
+        (table.start[mask], table.end[mask]) for table in tables if (mask := table.select(selection)[0]).any()
+    ]
+    if not left:
+        return pixels, 0.0
+    days = max(float(end.max()) for _, end in left) - min(float(start.min()) for start, _ in left)
+    return pixels, days / interval
 
 
 def _coupled_words(mu: float) -> str:

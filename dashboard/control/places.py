@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from dashboard.control.session import Session
+    from dashboard.hosting.host import Host
     from itslive_core import Datacube, Glacier
 
 __all__ = ["PlaceControl", "parse_position"]
@@ -24,7 +25,6 @@ _POSITION = re.compile(
 _RGI = re.compile(r"^\s*RGI", re.IGNORECASE)
 _AREA_DEGREES = 0.03
 _SUFFIXES = {".geojson", ".json", ".gpkg", ".zip", ".shp", ".kml", ".fgb", ".parquet"}
-_MAX_UPLOAD = 200_000_000
 
 
 def parse_position(text: str) -> tuple[float, float] | None:
@@ -114,13 +114,27 @@ class PlaceControl:
         """Make a loaded glacier the active one."""
         self._find(lambda: glacier, None, point=False)
 
-    def open_cube(self, path: str, then: Callable[[Datacube], None] | None = None) -> None:
-        """Open a datacube by its path or URL."""
-        from itslive_core import open_cube
+    def open_cube(
+        self, path: str, then: Callable[[Datacube], None] | None = None, *, own: bool = False
+    ) -> None:
+        """Open a datacube by its path or URL.
 
-        path = path.strip()
+        Parameters
+        ----------
+        path : str
+        then : callable, optional
+            Told the cube.
+        own : bool
+            The server names it, not its visitor.
+        """
+        host, path = self._session.host, path.strip()
         if not path:
             return
+
+        def work() -> Datacube:
+            if not own:
+                host.rules.check_cube(path)
+            return host.open_cube(path)
 
         def opened(cube: Datacube) -> None:
             self.adopt(cube)
@@ -130,7 +144,7 @@ class PlaceControl:
             if then is not None:
                 then(cube)
 
-        self._run("open", f"Opening {path}", once(open_cube, path), opened)
+        self._run("open", f"Opening {path}", once(work), opened)
 
     def adopt(self, cube: Datacube) -> None:
         """Make an open cube the active one."""
@@ -138,20 +152,25 @@ class PlaceControl:
         others = [one for one in selection.cubes if one.url != cube.url]
         selection.param.update(cubes=[*others, cube], cube=cube)
 
-    def load_outlines(self, path: str, name: str | None = None) -> None:
-        """Load the outlines of a file."""
+    def load_outlines(self, path: str, name: str | None = None, *, own: bool = False) -> None:
+        """Load the outlines of a file; `own` says that the server names it, not its visitor."""
         from itslive_core import Glacier
 
-        path = path.strip()
+        rules, path = self._session.host.rules, path.strip()
         if not path:
             return
+
+        def work() -> list[Glacier]:
+            if not own:
+                rules.check_path()
+            return Glacier.list_from_file(path)
 
         def loaded(glaciers: list[Glacier]) -> None:
             self._session.selection.learn(glaciers)
             count = f"{len(glaciers)} outlines" if len(glaciers) != 1 else "One outline"
             self._session.messages.tell(f"{count} loaded from {name or Path(path).name}.", "success")
 
-        self._run("outlines", f"Loading {name or path}", once(Glacier.list_from_file, path), loaded)
+        self._run("outlines", f"Loading {name or path}", once(work), loaded)
 
     def upload(self, content: bytes, name: str) -> None:
         """Load outlines from the content of a file that a person chose in the browser."""
@@ -161,17 +180,18 @@ class PlaceControl:
                 f"{name!r} is no file of outlines: choose a GeoJSON, a GeoPackage or a zipped shapefile."
             )
             return
-        if len(content) > _MAX_UPLOAD:
-            self._session.messages.error(f"{name!r} is larger than 200 MB: give its path instead.")
-            return
+        rules, known = self._session.host.rules, self._session.selection.known
 
         def work(_should_stop: Callable[[], bool]) -> Iterator[Any]:
             from itslive_core import Glacier
 
+            rules.check_upload(content, name)
             with tempfile.TemporaryDirectory() as folder:
                 path = Path(folder) / f"outlines{suffix}"
                 path.write_bytes(content)
-                yield Glacier.list_from_file(path)
+                found = Glacier.list_from_file(path)
+            rules.check_outlines([one.outline for one in (*known, *found)])
+            yield found
 
         def loaded(glaciers: list[Glacier]) -> None:
             self._session.selection.learn(glaciers)
@@ -181,13 +201,13 @@ class PlaceControl:
 
     def _find(self, glacier: Callable[[], Any], position: tuple[float, float] | None, *, point: bool) -> None:
         """Look a glacier and its cubes up in the worker, then select them."""
-        open_ones = list(self._session.selection.cubes)
+        open_ones, host = list(self._session.selection.cubes), self._session.host
 
         def work(_should_stop: Callable[[], bool]) -> Iterator[Any]:
             found = glacier()
             found, note = found if isinstance(found, tuple) else (found, "")
             here = position or _inside(found)
-            yield found, _cubes_for(found, here, open_ones), here, note
+            yield found, _cubes_for(found, here, open_ones, host), here, note
 
         def done(result: tuple[Glacier, list[Datacube], tuple[float, float], str]) -> None:
             found, cubes, here, note = result
@@ -221,15 +241,15 @@ def _inside(glacier: Glacier) -> tuple[float, float]:
     return float(here.x), float(here.y)
 
 
-def _cubes_for(glacier: Glacier, here: tuple[float, float], open_ones: list[Datacube]) -> list[Datacube]:
+def _cubes_for(
+    glacier: Glacier, here: tuple[float, float], open_ones: list[Datacube], host: Host
+) -> list[Datacube]:
     """Return open cubes of the place or the glacier, else those of the catalog; all on one lattice."""
-    from itslive_core import open_cube
-
     covering = [cube for cube in reversed(open_ones) if cube.covers(*here)]
     overlapping = [cube for cube in reversed(open_ones) if _overlaps(cube, glacier)]
     if not covering and not overlapping:
         records = glacier.cubes()
-        return [open_cube(record.url) for record in records if record.epsg == records[0].epsg]
+        return [host.open_cube(record.url) for record in records if record.epsg == records[0].epsg]
     first = (covering or overlapping)[0]
     return [first] + [
         cube

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import param
 
+from dashboard.hosting.host import Host
+from dashboard.hosting.secrets import hidden
 from dashboard.state.choices import Choices
 from dashboard.state.estimators import Estimators
 from dashboard.state.filters import Filters
@@ -31,7 +33,7 @@ class Messages(param.Parameterized):
         """Show a message, also where it is the same as before."""
         with param.parameterized.discard_events(self):
             self.text = ""
-        self.param.update(text=text, severity=severity)
+        self.param.update(text=hidden(text), severity=severity)
 
     def error(self, text: str) -> None:
         """Show an error."""
@@ -54,9 +56,12 @@ class Session:
     ----------
     runner : JobRunner
         Where work is done.
+    host : Host
+        What it shares with other sessions, and what its visitor may do.
     """
 
     runner: JobRunner
+    host: Host = field(default_factory=Host)
     selection: Selection = field(default_factory=Selection)
     filters: Filters = field(default_factory=Filters)
     settings: Settings = field(default_factory=Settings)
@@ -87,7 +92,7 @@ class Session:
 
     def begin(self, what: str) -> None:
         """Say what is being done."""
-        self.messages.activity = what
+        self.messages.activity = hidden(what)
 
     def end(self, *_: Any) -> None:
         """Say that it is done."""

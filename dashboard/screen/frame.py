@@ -152,7 +152,10 @@ class Frame:
             ("Selected", SelectionPanel(session.selection, parts.places.select, session.runner.later)),
             ("Estimate", EstimatePanel(session.settings, session.estimators)),
             ("Data", self.filters),
-            ("Open", SourcesPanel(parts.places, parts.world.show_imagery)),
+            (
+                "Open",
+                SourcesPanel(parts.places, parts.world.show_imagery, paths=not session.host.rules.public),
+            ),
             active=[0, 1],
             sizing_mode="stretch_width",
             margin=0,

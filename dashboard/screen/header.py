@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from html import escape
 from typing import TYPE_CHECKING, Any
 
@@ -19,9 +20,17 @@ if TYPE_CHECKING:
     from dashboard.state.progress import Progress
     from itslive_core import Glacier
 
-__all__ = ["Header", "MessageBar"]
+__all__ = ["Header", "MessageBar", "as_it_is"]
 
 _MOST_NAMES = 5000
+
+
+def as_it_is(text: str) -> str:
+    """Write a text so that it reads the same when it is taken for Markdown.
+
+    Names in messages come from links and files: none of them becomes a picture, a link or a heading.
+    """
+    return re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", " ".join(text.split()))
 
 
 class Header(Viewer):
@@ -151,5 +160,8 @@ class MessageBar(Viewer):
     def _show(self, *_: Any) -> None:
         messages = self._messages
         self.alert.param.update(
-            object=messages.text, severity=messages.severity, visible=bool(messages.text), closed=False
+            object=as_it_is(messages.text),
+            severity=messages.severity,
+            visible=bool(messages.text),
+            closed=False,
         )

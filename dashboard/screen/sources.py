@@ -26,13 +26,22 @@ class SourcesPanel(Viewer):
         Opens what is named.
     on_imagery : callable
         Told whether satellite imagery shall be shown.
+    paths : bool
+        Offer paths of the server: its visitors are at home there.
     """
 
-    def __init__(self, places: PlaceControl, on_imagery: Callable[[bool], None], **params: Any) -> None:
+    def __init__(
+        self,
+        places: PlaceControl,
+        on_imagery: Callable[[bool], None],
+        *,
+        paths: bool = True,
+        **params: Any,
+    ) -> None:
         super().__init__(**params)
         cube = pmui.TextInput(
-            label="Datacube: path or URL",
-            placeholder="…/cube.zarr  ·  https://  ·  s3://",
+            label="Datacube: path or URL" if paths else "Datacube: address",
+            placeholder="…/cube.zarr  ·  https://  ·  s3://" if paths else "https://  ·  s3://",
             css_classes=["itslive-cube"],
             **_WIDE,
         )
@@ -40,6 +49,7 @@ class SourcesPanel(Viewer):
             label="Outlines: path of a file",
             placeholder="…/outlines.gpkg",
             css_classes=["itslive-outlines-path"],
+            visible=paths,
             **_WIDE,
         )
         upload = pmui.FileInput(

@@ -15,7 +15,7 @@ from panel.viewable import Viewer
 from dashboard.colours import MISSION_LABELS, POINT_COLOURS
 from dashboard.state.pictures import Curve, nice_limit
 from dashboard.views.curves import GRADES, band, curve, curve_hover, curve_sources, curve_style, gap_line
-from dashboard.views.figures import AXIS_ROOM, Bounds, Limits, calm, named, pane_of, zero_line
+from dashboard.views.figures import AXIS_ROOM, Bounds, Limits, calm, named, pane_of, weakly, zero_line
 from dashboard.views.layers import LiveLayers
 from dashboard.views.parts import hint, hint_text, html, stylesheet
 from itslive_core.support.band_level import BAND_WORDS
@@ -115,7 +115,7 @@ class PartView(Viewer):
                 active_tools=["xpan", "xwheel_zoom"],
                 fontsize={"labels": "12px", "ticks": "11px"},
                 show_title=False,
-                hooks=[calm, named(name), self._dress],
+                hooks=[calm, named(name), weakly(self._dress)],
             ),
             name,
             min_height=_LEAST_HEIGHT + room,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
+from weakref import WeakMethod
 
 import holoviews as hv
 import panel as pn
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = [
     "AXIS_ROOM",
     "Bounds",
+    "Hook",
     "Limits",
     "calm",
     "equal_scale",
@@ -27,11 +29,15 @@ __all__ = [
     "named",
     "on_tap",
     "pane_of",
+    "weakly",
     "zero_line",
 ]
 
 Bounds: TypeAlias = tuple[float, float, float, float]
 """x0, y0, x1, y1."""
+
+Hook: TypeAlias = "Callable[[Any, Any], None]"
+"""Of a HoloViews element: takes the plot and the element."""
 
 AXIS_ROOM = 72
 """Room left of the frame of figures that stand below each other and share a time axis [pixels]."""
@@ -88,11 +94,14 @@ class Limits:
         Keep one scale on both axes.
     moves_x : bool
         False leaves the x axis to somebody else.
+    on_click : callable, optional
+        Told x and y of a click in the figure.
     """
 
     bounds: Bounds | None = None
     equal: bool = False
     moves_x: bool = True
+    on_click: Callable[[float, float], None] | None = field(default=None, repr=False)
     figure: Any = field(default=None, repr=False)
     _pending: bool = True
 
@@ -108,6 +117,8 @@ class Limits:
         self.figure = figure
         if (self._pending or drawn_anew) and self.bounds is not None:
             self.apply()
+        if self.on_click is not None:
+            on_tap(plot, self.on_click)
 
     def apply(self) -> None:
         """Write the limits into the figure."""
@@ -183,15 +194,34 @@ def zero_line(figure: Any, dimension: str) -> None:
         figure.add_layout(line)
 
 
-def on_tap(act: Callable[[float, float], None]) -> Any:
-    """Make a hook that tells a click in the figure's coordinates, at once (a stream would wait 50 ms)."""
+def weakly(method: Any, *first: Any) -> Hook:
+    """Make a hook of a method that does not keep its owner alive.
 
-    def hook(plot: Any, _element: Any) -> None:
-        figure = plot.handles["plot"]
-        if "tap" not in figure._event_callbacks:  # noqa: SLF001 - Bokeh has no public way to ask
-            figure.on_event(Tap, lambda event: _in_turn(lambda: act(event.x, event.y)))
+    HoloViews keeps the options of an element, its hooks among them, until the element is gone. A hook that
+    leads to a view leads to its element, too: neither would ever go, nor the session that they belong to.
+
+    Parameters
+    ----------
+    method : bound method
+        Takes a plot and an element; its owner outlives the figure.
+    *first
+        What it takes before these.
+    """
+    known = WeakMethod(method)
+
+    def hook(plot: Any, element: Any) -> None:
+        act = known()
+        if act is not None:
+            act(*first, plot, element)
 
     return hook
+
+
+def on_tap(plot: Any, act: Callable[[float, float], None]) -> None:
+    """Tell a click in the figure's coordinates, at once (a stream would wait 50 ms)."""
+    figure = plot.handles["plot"]
+    if "tap" not in figure._event_callbacks:  # noqa: SLF001 - Bokeh has no public way to ask
+        figure.on_event(Tap, lambda event: _in_turn(lambda: act(event.x, event.y)))
 
 
 def _in_turn(act: Callable[[], None]) -> None:
@@ -260,6 +290,7 @@ def map_pane(
     **options
         More options of the overlay.
     """
+    limits.on_click = on_click
     drawn = overlay.opts(
         responsive=True,
         xaxis=None,
@@ -267,7 +298,7 @@ def map_pane(
         active_tools=["pan", "wheel_zoom"],
         show_title=False,
         show_legend=False,
-        hooks=[calm, equal_scale, named(name), *hooks, on_tap(on_click), limits.hook],
+        hooks=[calm, equal_scale, named(name), *hooks, weakly(limits.hook)],
         **options,
     )
     return pane_of(drawn, name)

@@ -15,7 +15,7 @@ from panel.viewable import Viewer
 
 from dashboard.colours import OUTLINE, SPEED_MAP
 from dashboard.state.pictures import Raster
-from dashboard.views.figures import Bounds, Limits, live, map_pane
+from dashboard.views.figures import Bounds, Limits, live, map_pane, weakly
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -111,7 +111,7 @@ class GlacierMapView(Viewer):
         self._hover = HoverTool(tooltips=[], visible=False)
         image = live(field_image, self._raster_pipe).opts(
             hv.opts.Image(
-                tools=[self._hover], colorbar_opts={"width": 10, "padding": 4}, hooks=[self._explain]
+                tools=[self._hover], colorbar_opts={"width": 10, "padding": 4}, hooks=[weakly(self._explain)]
             )
         )
         overlay = (
@@ -126,7 +126,7 @@ class GlacierMapView(Viewer):
                     line_color="white",
                     line_width=2,
                     apply_ranges=False,
-                    hooks=[self._limits.hook],
+                    hooks=[weakly(self._limits.hook)],
                 )
             )
         )

@@ -8,7 +8,7 @@ import holoviews as hv
 from bokeh.models import Segment
 
 from dashboard.views.curves import band_outline
-from dashboard.views.figures import live
+from dashboard.views.figures import live, weakly
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -93,14 +93,14 @@ class LiveLayers:
 
     def layer(self, name: str) -> hv.DynamicMap:
         """Return one layer, for a figure that puts others between them."""
+        draw, hooks = self._draw[name], [weakly(self._keep, name), *self._hooks]
+        return live(lambda data: draw(data).opts(hooks=hooks), self._pipe)
 
-        def keep(plot: Any, element: hv.Element) -> None:
-            self.plots[name] = plot
-            plot.handles["glyph_renderer"].name = name  # for scripts in the browser
-            colour_by_column(plot, element)
-
-        draw = self._draw[name]
-        return live(lambda data: draw(data).opts(hooks=[keep, *self._hooks]), self._pipe)
+    def _keep(self, name: str, plot: Any, element: hv.Element) -> None:
+        """Keep the plot of a layer; a hook."""
+        self.plots[name] = plot
+        plot.handles["glyph_renderer"].name = name  # for scripts in the browser
+        colour_by_column(plot, element)
 
     def overlay(self) -> hv.Overlay:
         """Return the layers as one picture."""

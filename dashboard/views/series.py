@@ -22,7 +22,7 @@ from dashboard.views.curves import (
     second_line,
     second_sources,
 )
-from dashboard.views.figures import AXIS_ROOM, Bounds, Limits, calm, live, named, pane_of
+from dashboard.views.figures import AXIS_ROOM, Bounds, Limits, calm, live, named, pane_of, weakly
 from dashboard.views.layers import LiveLayers
 from dashboard.views.legends import (
     METHOD_NAMES,
@@ -251,7 +251,7 @@ class SeriesView(Viewer):
             {name: layer(mission) for name, mission in named_so.items()},
             sources=lambda bars: bar_sources(bars, self.component, self._layers),
             style=lambda name, bars: {"line_alpha": bar_alpha(bars, named_so[name])},
-            hooks=[self._share_time, self._limits.hook],
+            hooks=[weakly(self._share_time), weakly(self._limits.hook)],
         )
 
     def _of_first(self) -> LiveLayers:
@@ -317,7 +317,7 @@ class SeriesView(Viewer):
                 legend_cols=len(LAYERS),
                 fontsize=_FONTS,
                 active_tools=["pan", "wheel_zoom"],
-                hooks=[calm, named(self._title), self._dress],
+                hooks=[calm, named(self._title), weakly(self._dress)],
                 show_title=False,
             )
         )

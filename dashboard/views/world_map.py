@@ -10,13 +10,14 @@ import geoviews as gv
 import holoviews as hv
 import numpy as np
 import shapely
-from bokeh.models import TileRenderer, WMTSTileSource
+from bokeh.models import ColumnDataSource, CustomJSTransform, TileRenderer, WMTSTileSource
+from bokeh.transform import transform
 from panel.viewable import Viewer
 from pyproj import Transformer
 
 from dashboard.colours import ACCENT, COAST, LAND, OUTLINE
 from dashboard.resources import asset
-from dashboard.views.figures import Bounds, Limits, live, map_pane
+from dashboard.views.figures import Bounds, Hook, Limits, live, map_pane, weakly
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,10 +27,37 @@ if TYPE_CHECKING:
 
     from dashboard.state.selection import Point
 
-__all__ = ["WorldMapView", "cube_edges", "geometry_path", "land_patch", "marks", "to_lonlat", "to_mercator"]
+__all__ = [
+    "EDGES",
+    "GAP",
+    "WorldMapView",
+    "background",
+    "geometry_path",
+    "land_patch",
+    "marks",
+    "steps_of",
+    "to_lonlat",
+    "to_mercator",
+]
 
 MERCATOR = ccrs.GOOGLE_MERCATOR
 _LIMIT = 20037508.342789244
+EDGES = (20.036e6, 19.971e6)
+"""Where the map ends in x and in y, less a little: what runs there is no coast [m]."""
+GAP = -(2**31)
+"""Stands for no coordinate among steps."""
+_DECODE = """
+let at = 0
+const out = new Float64Array(xs.length)
+for (let i = 0; i < xs.length; i += 1) {
+  if (xs[i] == gap) { out[i] = NaN; continue }
+  at += xs[i]
+  out[i] = Math.abs(at * step) > most ? NaN : at * step
+}
+return out
+"""
+_COARSE, _FINE = 512.0, 64.0
+"""To so many metres coasts and footprints are rounded: below what their sources can tell."""
 _START: Bounds = (-_LIMIT, -9.0e6, _LIMIT, 1.6e7)
 _IMAGERY = "https://server.arcgisonline.com/ArcGIS/rest/services/World_Imagery/MapServer/tile/{Z}/{Y}/{X}"
 _CREDIT = "Imagery: Esri, Maxar, Earthstar Geographics"
@@ -56,73 +84,81 @@ def _mercator_geometry(geometry: Any) -> Any:
     return shapely.transform(geometry, lambda xy: np.column_stack(to_mercator(xy[:, 0], xy[:, 1])))
 
 
-@lru_cache(maxsize=2)
-def _offline(name: str) -> tuple[NDArray[np.float64], ...]:
-    """Offline shapes in Web Mercator, pieces separated by NaN [m]. Read once, never changed."""
-    with np.load(asset(f"{name}.npz")) as data:
-        arrays = tuple(data[key].astype(float) for key in ("x", "y", "holes_x", "holes_y") if key in data)
-    for array in arrays:
-        array.setflags(write=False)
-    return arrays
-
-
 @lru_cache(maxsize=1)
 def land_patch() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return the land as one patch: pieces separated by NaN, an inland sea cut into the piece around it [m].
+    """Return the land as one patch: pieces and the inland seas in them, separated by NaN [m].
 
     A polygon element would be split into its hundreds of islands in each session, which takes seconds; the
-    browser draws one patch as it is.
+    browser draws one patch as it is, by the rule of even and odd.
     """
-    x, y, holes_x, holes_y = _offline("land")
-    shells, seas = _pieces(x, y), _pieces(holes_x, holes_y)
-    gap = np.full((1, 2), np.nan)
-    drawn: list[NDArray[np.float64]] = []
-    for shell in shells:
-        ring = shell
-        for sea in seas:
-            if shapely.contains_xy(shapely.Polygon(shell), *sea[0]):
-                turned = (
-                    sea if shapely.LinearRing(sea).is_ccw != shapely.LinearRing(shell).is_ccw else sea[::-1]
-                )
-                ring = np.concatenate([ring, turned, ring[-1:]])
-        drawn += [ring, gap]
-    xy = np.concatenate(drawn)
-    return xy[:, 0], xy[:, 1]
+    with np.load(asset("land.npz")) as data:
+        x, y = (np.concatenate([data[k], [np.nan], data[f"holes_{k}"]]) for k in ("x", "y"))
+    for array in (x, y):
+        array.setflags(write=False)
+    return x, y
 
 
-def _pieces(x: NDArray[np.float64], y: NDArray[np.float64]) -> list[NDArray[np.float64]]:
-    """Split a line at its NaN."""
-    xy = np.column_stack([x, y])
-    parts = np.split(xy, np.flatnonzero(np.isnan(x)))
-    return [part[np.isfinite(part[:, 0])] for part in parts if np.isfinite(part[:, 0]).sum() > 2]
+def steps_of(values: NDArray[np.float64], step: float) -> NDArray[np.int32]:
+    """Write coordinates as steps from one to the next: a fourth of the bytes on the wire, once compressed.
+
+    Parameters
+    ----------
+    values : ndarray, shape (n,)
+        Coordinates, NaN between pieces [m].
+    step : float
+        To so many metres they are rounded.
+
+    Returns
+    -------
+    ndarray of int32, shape (n,)
+        Steps, `GAP` where there is no coordinate.
+    """
+    finite = np.isfinite(values)
+    out = np.full(len(values), GAP, dtype=np.int32)
+    out[finite] = np.diff(np.round(values[finite] / step), prepend=0.0)
+    return out
 
 
-def _draw_land(plot: Any, _element: Any) -> None:
-    """Put the land below everything else; a hook."""
-    figure = plot.handles["plot"]
-    if figure.select_one({"name": "itslive-land"}) is None:
-        x, y = land_patch()
-        figure.patch(
-            x, y, fill_color=LAND, fill_alpha=0.25, line_color=None, level="image", name="itslive-land"
-        )
+def _lines(
+    x: NDArray[np.float64], y: NDArray[np.float64], step: float
+) -> tuple[ColumnDataSource, Callable[[str, float], Any]]:
+    """Make a source of lines as steps, and what turns its columns into coordinates."""
+    source = ColumnDataSource({"x": steps_of(x, step), "y": steps_of(y, step)})
+
+    def column(name: str, most: float) -> Any:
+        decode = CustomJSTransform(args={"gap": GAP, "step": step, "most": most}, v_func=_DECODE)
+        return transform(name, decode)
+
+    return source, column
 
 
-def coast() -> hv.Curve:
-    """Draw the coasts as one line."""
-    return hv.Curve(_offline("coastline"), "x", "y").opts(
-        color=COAST, alpha=0.8, line_width=0.7, apply_ranges=False
-    )
-
-
-def cube_edges(edges: tuple[NDArray[np.float64], NDArray[np.float64]]) -> hv.Curve:
-    """Draw the footprints of all cubes as one line, its pieces separated by NaN: much cheaper than polygons.
+def background(edges: tuple[NDArray[np.float64], NDArray[np.float64]]) -> Hook:
+    """Make a hook that draws what never changes below everything else: land, coasts, footprints of cubes.
 
     Parameters
     ----------
     edges : tuple of ndarray, shape (n,)
-        x and y in Web Mercator [m], NaN between the pieces.
+        Footprints as one line: x and y in Web Mercator [m], NaN between the pieces; cheaper than polygons.
     """
-    return hv.Curve(edges, "x", "y")
+
+    def hook(plot: Any, _element: Any) -> None:
+        figure = plot.handles["plot"]
+        if figure.select_one({"name": "itslive-land"}) is not None:
+            return
+        source, column = _lines(*land_patch(), _COARSE)
+        anywhere, inside = (np.inf, np.inf), EDGES
+        glyphs: tuple[tuple[str, Any, tuple[float, float], dict[str, Any]], ...] = (
+            ("land", figure.patch, anywhere, {"fill_color": LAND, "fill_alpha": 0.25, "line_color": None}),
+            ("coast", figure.line, inside, {"line_color": COAST, "line_alpha": 0.8, "line_width": 0.7}),
+            ("cubes", figure.line, anywhere, {"line_color": ACCENT, "line_alpha": 0.4, "line_width": 0.7}),
+        )
+        for name, draw, most, style in glyphs:
+            if name == "cubes":
+                source, column = _lines(*edges, _FINE)
+            places = [column(axis, limit) for axis, limit in zip("xy", most, strict=True)]
+            draw(*places, source=source, level="image", name=f"itslive-{name}", **style)
+
+    return hook
 
 
 def geometry_path(geometries: list[Any]) -> hv.Curve:
@@ -167,13 +203,11 @@ class WorldMapView(Viewer):
 
         def paths(pipe: hv.streams.Pipe, **style: Any) -> hv.DynamicMap:
             return live(geometry_path, pipe).opts(
-                hv.opts.Curve(apply_ranges=False, hooks=[self._limits.hook], **style)
+                hv.opts.Curve(apply_ranges=False, hooks=[weakly(self._limits.hook)], **style)
             )
 
         overlay = (
-            coast()
-            * cube_edges(edges).opts(color=ACCENT, line_width=0.7, alpha=0.4, apply_ranges=False)
-            * paths(self._known_pipe, color=OUTLINE, line_width=1.1, alpha=0.7)
+            paths(self._known_pipe, color=OUTLINE, line_width=1.1, alpha=0.7)
             * paths(self._lines_pipe, color=ACCENT, line_width=1.2, line_dash="dashed")
             * paths(self._selected_pipe, color=OUTLINE, line_width=2.4)
             * live(marks, self._points_pipe).opts(
@@ -187,7 +221,7 @@ class WorldMapView(Viewer):
             "itslive-world-map",
             self._limits,
             lambda x, y: on_click(*to_lonlat(x, y)),
-            _draw_land,
+            background(edges),
             default_tools=["pan", "wheel_zoom", "reset"],
         )
 

@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from itslive_core.cubes.packing import missing_markers, read_values
+from itslive_core.cubes.unpacking import Packed, check_chunk
 from itslive_core.errors import CubeError
 from itslive_core.observations.blocks import Block, PixelBlock, gather_chunk, merge_chunks
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Hashable, Iterator, Sequence
 
+    import zarr
     from numpy.typing import NDArray
 
     from itslive_core.cubes.shards import ShardReader
@@ -28,37 +30,39 @@ __all__ = ["BlockCache", "read_pixels"]
 
 @dataclass
 class BlockCache:
-    """Blocks that were read lately, up to a number of bytes; safe to share between threads."""
+    """Blocks that were read lately, up to a number of bytes; safe to share between threads, and cubes."""
 
     limit: float
-    blocks: OrderedDict[Block, PixelBlock] = field(default_factory=OrderedDict)
+    blocks: OrderedDict[Hashable, PixelBlock] = field(default_factory=OrderedDict)
     size: int = 0
     lock: threading.Lock = field(default_factory=threading.Lock)
-    reading: dict[Block, threading.Lock] = field(default_factory=dict)
+    reading: dict[Hashable, threading.Lock] = field(default_factory=dict)
 
-    def get(self, block: Block) -> PixelBlock | None:
+    def get(self, key: Hashable) -> PixelBlock | None:
         """Return a block that is in memory, and remember that it was wanted."""
         with self.lock:
-            found = self.blocks.get(block)
+            found = self.blocks.get(key)
             if found is not None:
-                self.blocks.move_to_end(block)
+                self.blocks.move_to_end(key)
             return found
 
-    def put(self, pixels: PixelBlock) -> None:
-        """Keep a block; the ones not wanted for longest make room."""
+    def put(self, pixels: PixelBlock, key: Hashable = None) -> None:
+        """Keep a block, under its own name or another; the ones not wanted for longest make room."""
+        key = pixels.block if key is None else key
         with self.lock:
-            if pixels.nbytes > self.limit or pixels.block in self.blocks:
+            self.reading.pop(key, None)
+            if pixels.nbytes > self.limit or key in self.blocks:
                 return
-            self.blocks[pixels.block] = pixels
+            self.blocks[key] = pixels
             self.size += pixels.nbytes
             while self.size > self.limit:
                 _, old = self.blocks.popitem(last=False)
                 self.size -= old.nbytes
 
-    def reader_lock(self, block: Block) -> threading.Lock:
+    def reader_lock(self, key: Hashable) -> threading.Lock:
         """Return the lock that whoever reads the block holds."""
         with self.lock:
-            return self.reading.setdefault(block, threading.Lock())
+            return self.reading.setdefault(key, threading.Lock())
 
 
 def read_pixels(
@@ -130,6 +134,7 @@ def _fetch_plain(
     step, rows, cols = velocities[0].chunks
     at = (block.row0 // rows, block.col0 // cols)
     keys = [one.key(t, *at) for t in range(n_chunks) for one in velocities]
+    packed = [_packed(one.array) for one in velocities]
     answers = store.fetch(keys)
     shape = block.shape
     for t in range(n_chunks):
@@ -140,6 +145,7 @@ def _fetch_plain(
                 pair.append(None)
                 continue
             compressor = one.array.metadata.compressor  # type: ignore[union-attr]
+            check_chunk(data, packed[i], f"chunk {keys[2 * t + i]} of {store.url}")
             try:
                 if isinstance(compressor, Blosc):
                     _check_length(data)
@@ -174,6 +180,13 @@ def _fetch_any(
     with ThreadPoolExecutor(8) as pool:
         answers = pool.map(read, parts)
         yield from zip(answers, answers, strict=True)
+
+
+def _packed(array: zarr.Array) -> Packed:
+    """Say what the chunks of an array of format 2 may unpack to."""
+    compressor = array.metadata.compressor  # type: ignore[union-attr]
+    size = int(np.prod(array.chunks)) * array.dtype.itemsize
+    return Packed("" if compressor is None else str(compressor.codec_id), size)
 
 
 def _check_length(data: bytes) -> None:

@@ -40,6 +40,9 @@ _VELOCITIES = ("vx", "vy")
 _BLOCKS_LEARNT = 64
 """Blocks of which what was learnt is kept: some ten kilobytes each."""
 
+CACHE_BYTES = 256e6
+"""Memory for blocks that were read, by default [bytes]."""
+
 
 @dataclass(frozen=True)
 class Pixel:
@@ -60,9 +63,9 @@ class Datacube:
     neighbours of a pixel cost nothing.
     """
 
-    def __init__(self, store: OpenStore, *, cache_bytes: float = 256e6) -> None:
+    def __init__(self, store: OpenStore, *, cache: BlockCache | None = None) -> None:
         self._store = store
-        self._cache_bytes = cache_bytes
+        self._cache = BlockCache(limit=CACHE_BYTES) if cache is None else cache
         self.url: str = store.url
         group = store.group
         self.attrs: dict[str, Any] = dict(group.attrs)
@@ -105,7 +108,6 @@ class Datacube:
             self.y = schema.axis(group, names.y, vx, self.shape[0], role="y")
             self.x = later.result()
         self.crs: CRS = cube_crs(schema.grid_mappings(group, vx), self.attrs, self.url)
-        self._cache = BlockCache(limit=cache_bytes)
         self._learnt = Memo(_BLOCKS_LEARNT)
         self._shards = ShardReader.of(store, list(self._components.values()))
         self._table_lock = threading.Lock()
@@ -119,7 +121,7 @@ class Datacube:
     def __reduce__(self) -> tuple[Any, ...]:
         """Travel to another process as an address; it is opened again there."""
         store = self._store
-        return _reopen, (self.url, dict(store.storage_options), self._cache_bytes, store.patience)
+        return _reopen, (self.url, dict(store.storage_options), self._cache.limit, store.patience)
 
     @cached_property
     def epsg(self) -> int:
@@ -362,7 +364,7 @@ class Datacube:
 
     def is_cached(self, row: int, col: int) -> bool:
         """Tell whether the block of a pixel is in memory."""
-        return self._cache.get(self.block_of(row, col)) is not None
+        return self._cache.get(self._key(self.block_of(row, col))) is not None
 
     def expect(self, blocks: Iterable[Block]) -> None:
         """Take note of blocks that will be read: those that lie together in a store then come together.
@@ -390,18 +392,23 @@ class Datacube:
         CubeError
             If the store cannot be reached or a chunk is damaged.
         """
-        found = self._cache.get(block)
+        key = self._key(block)
+        found = self._cache.get(key)
         if found is not None:
             return found
         if not cache:
             return self._read(block)
         # Whoever comes second waits for the first instead of reading again.
-        with self._cache.reader_lock(block):
-            found = self._cache.get(block)
+        with self._cache.reader_lock(key):
+            found = self._cache.get(key)
             if found is None:
                 found = self._read(block)
-                self._cache.put(found)
+                self._cache.put(found, key)
             return found
+
+    def _key(self, block: Block) -> tuple[str, str | None, Block]:
+        """Name a block among those of other cubes, and of other states of this one."""
+        return self.url, self.date_updated, block
 
     def _read(self, block: Block) -> PixelBlock:
         components = [self._components[name] for name in _VELOCITIES]
@@ -430,15 +437,16 @@ class Datacube:
 
 
 def _reopen(url: str, storage_options: dict[str, Any], cache_bytes: float, patience: float) -> Datacube:
-    return Datacube(open_store(url, storage_options, patience), cache_bytes=cache_bytes)
+    return open_cube(url, storage_options=storage_options, cache_bytes=cache_bytes, patience=patience)
 
 
 def open_cube(
     path_or_url: str | os.PathLike[str],
     *,
     storage_options: Mapping[str, Any] | None = None,
-    cache_bytes: float = 256e6,
+    cache_bytes: float = CACHE_BYTES,
     patience: float | None = None,
+    cache: BlockCache | None = None,
 ) -> Datacube:
     """Open an ITS_LIVE datacube.
 
@@ -455,6 +463,8 @@ def open_cube(
     patience : float, optional
         Seconds after which a server that does not answer is given up; by default what the environment
         variable ``ITSLIVE_PATIENCE`` names, else 45.
+    cache : BlockCache, optional
+        Where they are kept instead: several cubes may share one.
 
     Returns
     -------
@@ -465,4 +475,5 @@ def open_cube(
     CubeError
         If it cannot be reached, is not a datacube, or lacks a variable.
     """
-    return Datacube(open_store(path_or_url, storage_options, patience), cache_bytes=cache_bytes)
+    cache = BlockCache(limit=cache_bytes) if cache is None else cache
+    return Datacube(open_store(path_or_url, storage_options, patience), cache=cache)

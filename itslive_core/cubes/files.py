@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import fsspec
 
 from itslive_core.errors import CubeError, SettingsError
+from itslive_core.support.reach import HostError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -142,6 +143,8 @@ class Files:
 
     def _explain(self, part: Part, error: BaseException, passing: tuple[type[BaseException], ...]) -> bool:
         """Raise what no second attempt would mend; tell whether others of its kind would be in vain."""
+        if isinstance(error, HostError):
+            raise CubeError(str(error)) from error
         status = getattr(error, "status", None)
         if isinstance(error, PermissionError) or status in (401, 403):
             raise CubeError(

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from itslive_core.cubes.unpacking import Packed, check_chunk
 from itslive_core.errors import CubeError
 
 if TYPE_CHECKING:
@@ -209,6 +210,9 @@ class ShardReader:
         try:
             dtype, raw = one.array.dtype, data
             for codec in reversed(_codecs(one.array)[1:]):
+                size = 2 * int(np.prod(one.array.chunks)) * dtype.itemsize
+                kind = str(codec.to_dict()["name"]).removeprefix("numcodecs.")
+                check_chunk(raw, Packed(kind, size), f"chunk {(t, *place)} of {self.store.url}")
                 raw = _decode(codec, raw)
             endian = getattr(_codecs(one.array)[0], "endian", None)
             if endian is not None:

@@ -37,7 +37,9 @@ from itslive_core.cubes.foreign_files import (
     refused_folder,
     refused_references,
 )
+from itslive_core.cubes.unpacking import Packed, check_chunk, packed_of
 from itslive_core.errors import CubeError
+from itslive_core.support.reach import HostError, check_url, guarded
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -83,6 +85,10 @@ class _CubeStore(WrapperStore["Store"]):
         self._documents = documents
         self._complete = complete
         self._ahead: dict[str, bytes | None] = {} if ahead is None else ahead
+        self._packed: dict[str, Packed | None] = {}
+        for key, document in documents.items():
+            if document is not None:
+                self._note(key, document)
 
     def fetch_ahead(self, keys: Sequence[str]) -> None:
         """Fetch files at the same time that will be asked for one by one, and once each."""
@@ -90,6 +96,27 @@ class _CubeStore(WrapperStore["Store"]):
 
     def _with_store(self, store: Store) -> _CubeStore:
         return type(self)(store, self._files, self._documents, self._complete, self._ahead)
+
+    def _note(self, key: str, document: bytes) -> None:
+        """Remember how the arrays that a document describes are packed."""
+        folder, _, name = key.rpartition("/")
+        if name not in (".zarray", "zarr.json"):
+            return
+        metadata = json.loads(document)
+        self._packed[folder] = packed_of(metadata, self._files.url)
+        members = metadata.get("consolidated_metadata") if isinstance(metadata, dict) else None
+        members = members.get("metadata") if isinstance(members, dict) else None
+        for path, member in members.items() if isinstance(members, dict) else ():
+            self._packed[f"{folder}/{path}".strip("/")] = packed_of(member, self._files.url)
+
+    def _check(self, key: str, content: bytes, *, whole: bool) -> None:
+        """Look at a chunk before it is unpacked."""
+        folder = key.partition("/c/")[0] if "/c/" in key else key.rpartition("/")[0]
+        while folder and folder not in self._packed:  # chunks may lie in folders of their own
+            folder = folder.rpartition("/")[0]
+        packed = self._packed.get(folder)
+        if whole and packed is not None:
+            check_chunk(content, packed, f"chunk {key} of {self._files.url}")
 
     async def get(
         self, key: str, prototype: BufferPrototype, byte_range: ByteRequest | None = None
@@ -99,6 +126,8 @@ class _CubeStore(WrapperStore["Store"]):
             content = self._documents.get(key)
         elif byte_range is None and key in self._ahead:
             content = self._ahead.pop(key)
+            if content is not None:
+                self._check(key, content, whole=True)
         else:
             # The synchronous file system has an event loop of its own, and connections that belong to it.
             loop = asyncio.get_running_loop()
@@ -108,7 +137,10 @@ class _CubeStore(WrapperStore["Store"]):
             if is_metadata:
                 if content is not None:
                     _check_document(content, self._files.url)
+                    self._note(key, content)
                 self._documents[key] = content
+            elif content is not None:
+                self._check(key, content, whole=byte_range is None)
         return None if content is None else prototype.buffer.from_bytes(content)
 
 
@@ -235,6 +267,10 @@ def open_store(
         raise CubeError(f"cannot open {url}: a datacube is a folder, or an address with https:// or s3://")
     if "://" in url and not url.startswith("file://"):
         refuse_remote_file(url)
+        try:
+            check_url(url)
+        except HostError as error:
+            raise CubeError(str(error)) from error
     patience = default_patience() if patience is None else patience
     options = _options(url, storage_options, patience)
     try:
@@ -325,4 +361,4 @@ def _options(url: str, given: Mapping[str, Any] | None, patience: float = USUAL_
         options["client_kwargs"] = {
             "timeout": aiohttp.ClientTimeout(total=300, sock_connect=connect, sock_read=silence)
         }
-    return options
+    return guarded(options) if url.startswith(("http://", "https://")) else options

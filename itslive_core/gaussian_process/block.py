@@ -25,6 +25,7 @@ from itslive_core.inversion.prepare import filter_block
 from itslive_core.inversion.solver import observations_of
 from itslive_core.series.quality import PairEvidence, flags_of_pairs, quality_of
 from itslive_core.support.devices import pick_device
+from itslive_core.support.stopping import check_stop
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -117,6 +118,7 @@ def fit_block(
     hyperparameters = _learn([data_of(p) for p in _training_pixels(offsets, vx, vy)], settings, harmonics)
     able: list[tuple[int, PixelData]] = []
     for p in map(int, np.flatnonzero(result.used)):
+        check_stop()
         data = data_of(p)
         operator = grid.operator(data.start, data.end)
         result.count[p] = operator.overlaps()
@@ -150,6 +152,7 @@ def fit_block(
             weight[rows], square[rows] = robust, squares
         else:
             for p, data in able:
+                check_stop()
                 missions = data.offset_missions() if settings.offsets else ()
                 found = solve_with(
                     data, grid, shape, hyperparameters, missions, turns=_TURNS, layout=layout, jumpy=False

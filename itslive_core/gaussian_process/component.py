@@ -24,6 +24,7 @@ from itslive_core.gaussian_process.model import (
     noise_priors,
     offset_priors,
 )
+from itslive_core.support.stopping import check_stop
 from itslive_core.support.student import FREEDOM as DEGREES_OF_FREEDOM
 
 if TYPE_CHECKING:
@@ -238,6 +239,7 @@ def learn(
     def objective(part: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
         if cancelled is not None and cancelled():
             raise CancelledError
+        check_stop()
         full[free] = part
         value, slope = 0.5 * float(full @ full), full.copy()
         for component in components:

@@ -8,6 +8,7 @@ from itslive_core.bands.assembly import cover
 from itslive_core.bands.spans import Spans, spans_of
 from itslive_core.inversion.pixel_fit import enough
 from itslive_core.inversion.solver import TOO_FEW, BatchResult, PixelBatch, needed_pairs
+from itslive_core.support.stopping import check_stop
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -66,6 +67,7 @@ def solvable_pixels(
     result.status[:] = TOO_FEW
     operator, needed, offsets = Spans(*batch.operator.columns), needed_pairs(order), batch.offsets.tolist()
     for p in range(batch.n_pixels) if only is None else only:
+        check_stop()
         observations = slice(offsets[p], offsets[p + 1])
         pair = batch.pair[observations]
         if len(pair) == 0:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -16,6 +15,7 @@ from itslive_core.observations.shared_pairs import SharedPairs
 from itslive_core.season.pixels import SeasonRows, season_of_block
 from itslive_core.series import derived_columns
 from itslive_core.series.direction import north_of_map
+from itslive_core.support.stopping import check_stop, map_in_threads, stoppable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -33,14 +33,10 @@ if TYPE_CHECKING:
     from itslive_core.observations.time_grid import TimeGrid
     from itslive_core.settings import Settings
 
-__all__ = ["CubeWork", "GivenUpError", "Solved"]
+__all__ = ["CubeWork", "Solved"]
 
 _T = TypeVar("_T")
 _R = TypeVar("_R")
-
-
-class GivenUpError(Exception):
-    """A group was given up because the job is to stop."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,6 +79,8 @@ class CubeWork:
         Estimate season, mean and trend of every pixel too.
     coupled : CoupledBlocks, optional
         Where pixels are coupled to their neighbours.
+    should_stop : callable, optional
+        Asked at each pixel; once true, what is being worked on is given up.
     """
 
     cube: Datacube
@@ -91,8 +89,8 @@ class CubeWork:
     settings: Settings
     season: bool
     coupled: CoupledBlocks | None = None
+    should_stop: Callable[[], bool] | None = field(default=None, repr=False)
     _threads: int = field(default=1, repr=False)
-    _should_stop: Callable[[], bool] | None = field(default=None, repr=False)
     _preview: Callable[[tuple[BlockTask, Solved]], None] | None = field(default=None, repr=False)
     _previewed: set[str] = field(default_factory=set, repr=False)
     _shared: tuple[SharedPairs, NDArray[np.bool_]] | None = field(default=None, repr=False)
@@ -100,7 +98,7 @@ class CubeWork:
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave out what another process makes for itself."""
-        return {**self.__dict__, "_shared": None, "_rows": None, "_should_stop": None, "_preview": None}
+        return {**self.__dict__, "_shared": None, "_rows": None, "should_stop": None, "_preview": None}
 
     def prepare(self) -> None:
         """Form what all blocks share, once, before the threads that would each form it for themselves."""
@@ -111,19 +109,17 @@ class CubeWork:
     def share(
         self,
         threads: int,
-        should_stop: Callable[[], bool] | None = None,
         preview: Callable[[tuple[BlockTask, Solved]], None] | None = None,
     ) -> None:
-        """Let several threads work on a group, and give it up when the job is to stop.
+        """Let several threads work on a group.
 
         Parameters
         ----------
         threads : int
-        should_stop : callable, optional
         preview : callable, optional
             Called by them, once for each block, with its estimate before it is coupled to others.
         """
-        self._threads, self._should_stop, self._preview = threads, should_stop, preview
+        self._threads, self._preview = threads, preview
 
     @property
     def shared(self) -> tuple[SharedPairs, NDArray[np.bool_]]:
@@ -178,9 +174,13 @@ class CubeWork:
 
         Raises
         ------
-        GivenUpError
+        StoppedError
             If the job is to stop.
         """
+        with stoppable(self.should_stop):
+            return self._run(tasks)
+
+    def _run(self, tasks: Sequence[BlockTask]) -> list[Solved]:
         self.prepare()
         read = self._side_by_side(self._read, tasks)
         failed = {
@@ -189,26 +189,23 @@ class CubeWork:
         good = [(t, p) for t, p in zip(tasks, read, strict=True) if not isinstance(p, Exception)]
         solved = self._series(good) if good else {}
         if self.season:
-            # Not given up any more: what was solved would be lost.
             every = [(task, pixels, solved[task.name]) for task, pixels in good]
-            found = self._side_by_side(self._with_season, every, to_the_end=True)
+            # A whole group is not given up any more: too much that was solved would be lost.
+            with stoppable(_never if len(every) > 1 else None):
+                found = self._side_by_side(self._with_season, every)
             solved = dict(zip((task.name for task, _ in good), found, strict=True))
         return [(failed | solved)[task.name] for task in tasks]
 
-    def _side_by_side(
-        self, work: Callable[[_T], _R], items: Sequence[_T], *, to_the_end: bool = False
-    ) -> list[_R]:
+    def _side_by_side(self, work: Callable[[_T], _R], items: Sequence[_T]) -> list[_R]:
         """Map, by as many threads as there are, until the job is to stop."""
 
         def careful(item: _T) -> _R:
-            if not to_the_end and self._should_stop is not None and self._should_stop():
-                raise GivenUpError
+            check_stop()
             return work(item)
 
         if self._threads == 1 or len(items) < 2:
             return [careful(item) for item in items]
-        with ThreadPoolExecutor(self._threads) as pool:
-            return list(pool.map(careful, items))
+        return map_in_threads(careful, items, self._threads)
 
     def _read(self, task: BlockTask) -> PixelBlock | Exception:
         try:
@@ -300,6 +297,10 @@ class CubeWork:
             return Solved(error=error)
         of_pixels = {name: v.astype("float32").reshape(task.block.shape) for name, v in found.items()}
         return replace(solved, arrays=solved.arrays | of_pixels, filtered=None)
+
+
+def _never() -> bool:
+    return False
 
 
 _TYPES = {"quality": "int16", "n_pairs": "int32"}

@@ -17,7 +17,7 @@ from itslive_core.estimators import estimator_of
 from itslive_core.inversion.settings import InversionSettings
 from itslive_core.jobs.area_store import AreaStore
 from itslive_core.jobs.coupling import CoupledBlocks, apply_choice, choose_for_job
-from itslive_core.jobs.cube_work import CubeWork, GivenUpError, Solved
+from itslive_core.jobs.cube_work import CubeWork, Solved
 from itslive_core.jobs.plan import AreaPlan, BlockTask, available_workers, plan_area, selected_pairs
 from itslive_core.observations.selection import FilterStep, PairSelection
 from itslive_core.observations.time_grid import TimeGrid
@@ -31,6 +31,7 @@ from itslive_core.series import (
     with_warnings,
 )
 from itslive_core.series.warnings import warnings_of_area
+from itslive_core.support.stopping import StoppedError
 
 if TYPE_CHECKING:
     import os
@@ -154,8 +155,8 @@ def run_glacier(
     executor : concurrent.futures.Executor, optional
         Where to work instead, for instance a Dask client's ``get_executor()``.
     should_stop : callable, optional
-        Asked between blocks, also by threads at work; once true, no more work is started, groups of blocks
-        that wait for each other because their pixels are coupled are given up, and the iteration ends.
+        Asked at each pixel by the threads at work; once true, the blocks that are being worked on are given
+        up, and the iteration ends. An `executor` is asked between blocks.
     season : bool, optional
         Estimate season, mean speed and trend of every pixel too, as `itslive_core.fit_season` does: variables
         ``season_amplitude``, ``season_day``, ``mean_speed`` and ``trend`` with dimensions (y, x), each with
@@ -267,6 +268,7 @@ def _stream(
     if executor is None:
         for work in works:
             work.prepare()
+            work.should_stop = stops
     if works[0].coupled is not None:
         attributes = _couple(plan, works, target, attributes, threads)
     todo = deque(
@@ -279,7 +281,7 @@ def _stream(
         # gets one while the next ones are read.
         at_once = 1 if works[0].coupled is not None else min(threads, len(todo), _GROUPS_FOR_A_GPU)
         for work in works:
-            work.share(threads // at_once, stops, early.put if previews else None)
+            work.share(threads // at_once, early.put if previews else None)
         threads = at_once
     elif any(getattr(work.settings, "device", "cpu") == "cuda" for work in works):
         threads += 1  # the GPU serves one thread at a time, which waits for it while the others read
@@ -326,7 +328,7 @@ def _results(
     """Give what each block of a group got; nothing if the work was given up."""
     try:
         found = future.result()
-    except GivenUpError:
+    except StoppedError:
         return
     except Exception as error:  # noqa: BLE001 - whatever goes wrong in one block must not lose the others
         found = [Solved(error=error)] * len(group)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from itslive_core.observations.missions import mission_numbers
+from itslive_core.support.stopping import check_stop
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -53,8 +54,9 @@ class Observations(NamedTuple):
         return slice(int(self.offsets[p]), int(self.offsets[p + 1]))
 
     def pixels(self) -> Iterator[slice]:
-        """Give the observations of each pixel in turn."""
+        """Give the observations of each pixel in turn, until the work is to stop."""
         for begin, end in pairwise(self.offsets.tolist()):
+            check_stop()
             yield slice(begin, end)
 
     def keep(self, mask: NDArray[np.bool_]) -> Observations:

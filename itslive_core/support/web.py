@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from itslive_core.errors import ServiceError
+from itslive_core.support.reach import check_url, web_session
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -114,6 +115,7 @@ def _try(
 ) -> T:
     import requests
 
+    check_url(url)
     host = url.split("/")[2] if url.count("/") >= 2 else url
     who = f"{who} ({host})" if who else host
     limits = (retry.connect, retry.read)
@@ -121,7 +123,10 @@ def _try(
     for attempt in range(retry.tries):
         time.sleep(retry.wait_before(attempt))
         try:
-            with requests.get(url, params=params, timeout=limits, stream=True) as response:
+            with (
+                web_session() as session,
+                session.get(url, params=params, timeout=limits, stream=True) as response,
+            ):
                 if response.status_code in PASSING:
                     reason = f"it answers {response.status_code} {response.reason}"
                     continue

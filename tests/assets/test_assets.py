@@ -1,4 +1,4 @@
-"""The offline coastline and land are ready to be drawn on a Web Mercator map."""
+"""The offline land is ready to be drawn on a Web Mercator map."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def pieces(x: np.ndarray, y: np.ndarray) -> list[np.ndarray]:
     return [piece[~np.isnan(piece[:, 0])] for piece in np.split(points, gaps)]
 
 
-@pytest.mark.parametrize(("name", "most"), [("coastline.npz", 60_000), ("land.npz", 50_000)])
+@pytest.mark.parametrize(("name", "most"), [("land.npz", 50_000)])
 def test_lines_are_small_and_fit_the_map(name, most):
     path = ASSETS / name
     assert path.stat().st_size < 500_000
@@ -31,13 +31,6 @@ def test_lines_are_small_and_fit_the_map(name, most):
     assert np.array_equal(np.isnan(x), np.isnan(y))
     assert np.nanmax(np.abs(x)) <= EDGE
     assert np.nanmax(np.abs(y)) <= EDGE
-
-
-def test_no_coast_runs_round_the_world_or_along_the_edge_of_the_map():
-    with np.load(ASSETS / "coastline.npz") as arrays:
-        x, y = arrays["x"].astype(float), arrays["y"].astype(float)
-    assert np.nanmax(np.hypot(np.diff(x), np.diff(y))) < 1e6  # long edges are coasts near 80 degrees
-    assert not ((np.abs(x[:-1]) > EDGE - 1.0) & (np.abs(x[1:]) > EDGE - 1.0)).any()
 
 
 @pytest.mark.parametrize(

@@ -359,9 +359,10 @@ def test_coupled_work_can_go_elsewhere() -> None:
     cube = itslive.open_cube(demo_path().cubes[0])
     grid = TimeGrid.covering(np.array([19_000.0]), np.array([19_400.0]), 48.0)
     work = CubeWork(cube, RECENT, grid, coupled, season=False)
-    work.share(2, lambda: False)
+    work.share(2)
+    work.should_stop = lambda: False
     copy = pickle.loads(pickle.dumps(work))
-    assert copy._should_stop is None
+    assert copy.should_stop is None
     assert copy.cube.url == cube.url
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -279,3 +279,30 @@ def test_the_real_glacier_has_707_pixels(parlung: Path, parlung_outline: Path) -
     )
     assert sum(r.n_pixels for r in results) == 707
     assert sum(r.n_solved for r in results) == 707
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        itslive.InversionSettings(interval=12.0),
+        itslive.InversionSettings(interval=12.0, smoothing=10.0),
+        itslive.MovingMedianSettings(interval=48.0),
+        itslive.GaussianProcessSettings(interval=96.0),
+    ],
+    ids=["learning", "plain", "median", "gaussian process"],
+)
+def test_a_job_stops_inside_a_block(cubes: list[itslive.Datacube], settings: Any) -> None:
+    """Every estimator asks at each pixel or more often; what is being worked on is given up."""
+    asked = 0
+
+    def stop() -> bool:
+        nonlocal asked
+        asked += 1
+        return asked > 12  # more often than a job of one block asks between blocks
+
+    box = cubes[0].lonlat_bounds
+    middle = (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
+    tiny = (middle[0] - 0.01, middle[1] - 0.004, middle[0] + 0.01, middle[1] + 0.004)
+    options = {"selection": RECENT, "bbox": tiny, "workers": 1, "season": False}
+    assert list(itslive.run_glacier(cubes[0], None, settings, should_stop=stop, **options)) == []
+    assert asked < 40

@@ -80,6 +80,41 @@ def server(serving) -> str:
     return serving[0]
 
 
+class PublicServer:
+    """`itslive-dashboard --public`, which can be stopped and started again at the same address."""
+
+    def __init__(self, log: Path) -> None:
+        self.port, self._log = free_port(), log
+        self.url = f"http://localhost:{self.port}/"
+        self._process: subprocess.Popen | None = None
+
+    def start(self) -> None:
+        command = [sys.executable, "-m", "dashboard.serve", "--public", "--port", str(self.port)]
+        with self._log.open("a") as out:
+            self._process = subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT, cwd=ROOT)
+        until(lambda: _answers(f"{self.url}health"), usual=180, what=self._log.read_text)
+
+    def stop(self) -> int:
+        if self._process is None:
+            return 0
+        self._process.terminate()
+        code, self._process = self._process.wait(seconds(30)), None
+        return code
+
+
+@pytest.fixture
+def public_server(tmp_path):
+    """A public server that runs."""
+    _chromium()
+    from itslive_core.demo import demo_path
+
+    demo_path()
+    server = PublicServer(tmp_path / "log.txt")
+    server.start()
+    yield server
+    server.stop()
+
+
 @pytest.fixture
 def busy(serving):
     """Make a context in which the server answers nothing, as while it draws; what comes meanwhile waits."""

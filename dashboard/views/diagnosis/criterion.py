@@ -18,7 +18,7 @@ from panel.viewable import Viewer
 from dashboard.colours import CRITERION_COLOURS, MARKER
 from dashboard.state.settings import LOG_SMOOTHING_BOUNDS
 from dashboard.views.diagnosis.section import Section, note
-from dashboard.views.figures import calm, named, pane_of
+from dashboard.views.figures import calm, named, pane_of, weakly
 from dashboard.views.layers import LiveLayers
 from dashboard.views.scales import decade_ticks, spread_out
 
@@ -147,7 +147,7 @@ class CriterionView(Viewer):
                 fontsize={"labels": "12px", "ticks": "11px", "legend": "12px"},
                 default_tools=[],
                 show_title=False,
-                hooks=[calm, named("itslive-criterion"), self._dress],
+                hooks=[calm, named("itslive-criterion"), weakly(self._dress)],
             ),
             "itslive-criterion",
             sizing_mode="stretch_width",

@@ -13,7 +13,7 @@ from panel.viewable import Viewer
 from dashboard.colours import MISSION_COLOURS, MISSION_LABELS
 from dashboard.state.pictures import nice_limit
 from dashboard.views.diagnosis.section import Section, note
-from dashboard.views.figures import Limits, calm, named, pane_of, zero_line
+from dashboard.views.figures import Limits, calm, named, pane_of, weakly, zero_line
 from dashboard.views.layers import LiveLayers
 from itslive_core.support.band_level import BAND_REACH, BAND_WORDS
 
@@ -124,7 +124,7 @@ class OffsetsView(Viewer):
                 default_tools=[],
                 fontsize={"labels": "12px", "ticks": "11px"},
                 show_title=False,
-                hooks=[calm, named("itslive-offsets"), self._dress],
+                hooks=[calm, named("itslive-offsets"), weakly(self._dress)],
             ),
             "itslive-offsets",
             sizing_mode="stretch_width",

@@ -13,7 +13,7 @@ from panel.viewable import Viewer
 
 from dashboard.colours import GROUP_COLOUR, MISSION_COLOURS, MISSION_LABELS
 from dashboard.views.diagnosis.section import Section
-from dashboard.views.figures import calm, named, pane_of, zero_line
+from dashboard.views.figures import calm, named, pane_of, weakly, zero_line
 from dashboard.views.layers import LiveLayers
 from dashboard.views.scales import decade_ticks, spread_out
 from itslive_core.filters.outliers import SPAN_CLASSES
@@ -138,7 +138,7 @@ class ResidualsView(Viewer):
                 default_tools=[],
                 fontsize={"labels": "12px", "ticks": "11px"},
                 show_title=False,
-                hooks=[calm, named("itslive-residuals"), self._dress],
+                hooks=[calm, named("itslive-residuals"), weakly(self._dress)],
             ),
             "itslive-residuals",
             sizing_mode="stretch_width",

@@ -13,7 +13,7 @@ from panel.viewable import Viewer
 
 from dashboard.colours import ACCENT
 from dashboard.views.curves import support
-from dashboard.views.figures import AXIS_ROOM, calm, named, pane_of
+from dashboard.views.figures import AXIS_ROOM, calm, named, pane_of, weakly
 from dashboard.views.layers import LiveLayers
 
 if TYPE_CHECKING:
@@ -123,7 +123,7 @@ class StripView(Viewer):
                 default_tools=["xpan", "xwheel_zoom"],
                 fontsize={"labels": "12px", "ticks": "11px"},
                 show_title=False,
-                hooks=[calm, named("itslive-strip"), self._dress],
+                hooks=[calm, named("itslive-strip"), weakly(self._dress)],
             ),
             "itslive-strip",
             sizing_mode="stretch_width",

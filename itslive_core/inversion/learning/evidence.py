@@ -46,6 +46,7 @@ from itslive_core.bands.changes import (
 from itslive_core.bands.spans import Spans, reach_of
 from itslive_core.inversion.learning.border import BorderRows, border_moments, project_border
 from itslive_core.support.compiled import kernel
+from itslive_core.support.stopping import check_stop
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -298,6 +299,7 @@ class Evidence:
         valued : bool
             Give the value too; without it no prior is factorised.
         """
+        check_stop()
         known = self.known
         count, size, rows = self.border.size, self.size, self.rows
         out = Posterior(

@@ -19,7 +19,16 @@ from dashboard.views.glacier_map import GlacierMapView, colour_labels, field_ima
 from dashboard.views.pair_bars import pair_bars
 from dashboard.views.series import SeriesView, limits_of
 from dashboard.views.spans import span_histogram
-from dashboard.views.world_map import geometry_path, land_patch, marks, to_lonlat, to_mercator
+from dashboard.views.world_map import (
+    EDGES,
+    GAP,
+    geometry_path,
+    land_patch,
+    marks,
+    steps_of,
+    to_lonlat,
+    to_mercator,
+)
 from itslive_core import ImagePairs, InversionSettings, PairSelection, invert
 
 
@@ -183,6 +192,19 @@ def test_land_is_there_offline():
     x, y = land_patch()
     assert len(x) == len(y) > 5000
     assert np.nanmax(np.abs(x)) < 2.01e7
+    coast = (np.abs(x) <= EDGES[0]) & (np.abs(y) <= EDGES[1])  # as the browser draws it
+    long = np.hypot(np.diff(x), np.diff(y)) > 1e6
+    assert not (long & coast[1:] & coast[:-1]).any()  # none runs round the world or along the edge of the map
+    assert coast.mean() > 0.98
+
+
+def test_steps_lead_back_to_the_coordinates():
+    x, _ = land_patch()
+    steps = steps_of(x, 512.0)
+    known = steps != GAP
+    np.testing.assert_array_equal(known, np.isfinite(x))
+    np.testing.assert_allclose(512.0 * np.cumsum(steps[known]), x[known], atol=256.1)
+    assert list(steps_of(np.array([np.nan, 10.0, np.nan, -10.0]), 5.0)) == [GAP, 2, GAP, -4]
 
 
 def test_points_have_colours():
