@@ -12,17 +12,21 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from benchmarks.validation.page import Table
 from itslive_core.inversion.prepare import filter_block, solve_pixels
 from itslive_core.inversion.regions import solve_together
+from itslive_core.inversion.settings import InversionSettings
 from itslive_core.observations.blocks import Block, PixelBlock
+from itslive_core.observations.selection import PairSelection
+from itslive_core.observations.shared_pairs import SharedPairs
+from itslive_core.observations.time_grid import TimeGrid
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from itslive_core.inversion.settings import InversionSettings
-    from itslive_core.observations.shared_pairs import SharedPairs
+    import itslive_core as itslive
 
-__all__ = ["KINDS", "SimulatedBlock", "judge_block", "simulate_block"]
+__all__ = ["KINDS", "SimulatedBlock", "blocks_table", "judge_block", "simulate_block"]
 
 SIDE = 12
 KINDS = ("smooth", "shear margin", "rock beside a surge", "tributary surges", "phase runs")
@@ -159,3 +163,44 @@ def judge_block(
         rmse.append(np.sqrt((error**2).sum(axis=0).mean()))
         held.append(np.mean(np.abs(along @ error) <= 1.96 * std))
     return BlockScore(np.array(rmse), np.array(held))
+
+
+def blocks_table(cube: itslive.Datacube, truths: int = 3) -> Table:
+    """Hold pixels that learn together against the same pixels alone.
+
+    Parameters
+    ----------
+    cube : Datacube
+        Gives dates, missions and formal errors.
+    truths : int
+        Blocks of each kind.
+    """
+    pairs = cube.pair_table
+    mask, _ = pairs.select(PairSelection())
+    grid = TimeGrid.covering(pairs.start[mask], pairs.end[mask], InversionSettings().interval)
+    shared = SharedPairs.make(pairs, mask, grid)
+    rows = []
+    for kind in KINDS:
+        ratios, held = [], []
+        for seed in range(truths):
+            simulated = simulate_block(shared, kind, seed)
+            groups = np.flatnonzero(simulated.poor)[::3], np.flatnonzero(~simulated.poor)[::12]
+            pixels = np.sort(np.concatenate(groups))
+            alone, block = (
+                judge_block(shared, simulated, InversionSettings(learn=learn), pixels)
+                for learn in ("pixel", "block")
+            )
+            which = [np.isin(pixels, group) for group in groups]
+            ratios.append([np.log(block.rmse[own] / alone.rmse[own]).mean() for own in which])
+            held.append([(alone.held[own].mean(), block.held[own].mean()) for own in which])
+        ratio, share = np.exp(np.mean(ratios, axis=0)), np.mean(held, axis=0)
+        rows.append(
+            [kind]
+            + [
+                text
+                for g in range(2)
+                for text in (f"{ratio[g]:.2f}", f"{share[g, 0]:.2f}", f"{share[g, 1]:.2f}")
+            ]
+        )
+    header = ["block", "few pairs: RMSE over alone", "alone holds", "holds", "many pairs: RMSE over alone"]
+    return Table([*header, "alone holds", "holds"], rows, f"{truths} blocks of each kind.")

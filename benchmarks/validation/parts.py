@@ -8,6 +8,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 import itslive_core as itslive
+from benchmarks.validation.blocks import blocks_table
 from benchmarks.validation.early_decades import early_table
 from benchmarks.validation.families import families_table
 from benchmarks.validation.fast_rise import rise_table
@@ -124,6 +125,7 @@ PARTS: dict[str, Callable[[Site], dict[str, Table]]] = {
     "sparse": lambda site: {"sparse": sparse_table(site.all_dates[0], site.truths)},
     "rise": lambda site: {"rise": rise_table(site.all_dates, site.number(50))},
     "rock": _rock,
+    "blocks": lambda site: {"blocks": blocks_table(itslive.open_cube(site.url), site.number(3))},
     "early": lambda site: {"early": early_table(site.all_dates, site.number(10))},
     "locked": lambda site: locked_tables(site.all_dates[0], 4 * site.number(50), site.number(40)),
     "origin": lambda site: {"origin": origin_table(site.all_dates, site.number(3))},
