@@ -376,7 +376,7 @@ ADDRESSES = {
     "https://": "no datacube was named",
     "http://[::1": "cannot",
     "file:///nowhere/cube.zarr": "does not exist",
-    "a\0b": "cannot be read|does not exist",
+    "a\0b": "cannot be read|does not exist|NUL",
     "x" * 5000: "cannot be read|does not exist",
     "/dev/null": "is no file and no folder|is a file",
     "~nobody-at-all/cube.zarr": "does not exist|cannot",

@@ -373,5 +373,5 @@ def test_the_default_estimate_of_the_locking_demo_stays_within_its_band(name: st
     # The band knows of independent noise only; the demo's is as unlike its formal errors as real noise is.
     assert np.mean(np.abs(error) <= 1.96 * std) >= 0.75
     assert np.mean(np.abs(error) <= 3 * std) >= 0.88
-    error, _, truth = errors(InversionSettings(outliers="none"))
+    error, _, truth = errors(InversionSettings(outliers="none", learn="pixel"))
     assert np.sqrt(np.mean(error**2)) > 0.5 * truth.mean()  # guards the test: without the filter it is lost

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = ["NeighbourLearner"]
 
-_FULL_PASSES, _LIGHT_PASSES, _STILL = 2, 3, 0.1
+_FULL_PASSES, _LIGHT_PASSES, _STILL = 3, 3, 0.1
 """Most passes that learn, and that judge pairs only after each; and the change of a trust or a credit that
 ends them."""
 _LEAST_KNOWN = 2.5
