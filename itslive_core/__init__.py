@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from itslive_core.inversion.smoothing import smoothing_curve
     from itslive_core.jobs.glacier import run_glacier
     from itslive_core.jobs.overview import read_glacier
+    from itslive_core.jobs.points import run_points
     from itslive_core.moving_median.estimate import fit_moving_median
     from itslive_core.moving_median.settings import MovingMedianSettings
     from itslive_core.observations.pairs import ImagePairs
@@ -52,6 +53,7 @@ _HOMES = {
     "open_cube": "cubes.datacube",
     "read_glacier": "jobs.overview",
     "run_glacier": "jobs.glacier",
+    "run_points": "jobs.points",
     "smoothing_curve": "inversion.smoothing",
     "warm_up": "warming",
 }
@@ -78,6 +80,7 @@ __all__ = [
     "open_cube",
     "read_glacier",
     "run_glacier",
+    "run_points",
     "smoothing_curve",
     "warm_up",
 ]

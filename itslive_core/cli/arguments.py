@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
+import tempfile
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -10,14 +15,27 @@ import click
 from itslive_core.settings import Choice, Settings
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Iterator
 
     from itslive_core.cubes.datacube import Datacube
     from itslive_core.observations.selection import PairSelection
 
-__all__ = ["Point", "Target", "check_ending", "read_point", "read_selection", "read_settings", "read_target"]
+__all__ = [
+    "STDOUT",
+    "Point",
+    "Target",
+    "check_ending",
+    "destination",
+    "read_place",
+    "read_point",
+    "read_selection",
+    "read_settings",
+    "read_target",
+]
 
 Chosen = TypeVar("Chosen", bound=Settings)
+STDOUT = "-"
+"""What stands for the standard output."""
 _FILTERS = ("start", "end", "mission", "satellite", "min_span", "max_span")
 
 
@@ -68,12 +86,18 @@ class Point:
 
 @dataclass(frozen=True)
 class Target:
-    """What to work on: a point, the outline of a glacier, or a box."""
+    """What to work on: a point, many points, the outline of a glacier, or a box."""
 
     point: Point | None = None
+    points: Path | None = None
     outline: Path | None = None
     rgi_id: str | None = None
     bbox: tuple[float, float, float, float] | None = None
+
+    @property
+    def is_area(self) -> bool:
+        """Every pixel of an area is wanted."""
+        return self.point is None and self.points is None
 
 
 def check_ending(output: Path, suffixes: tuple[str, ...], what: str) -> None:
@@ -84,8 +108,41 @@ def check_ending(output: Path, suffixes: tuple[str, ...], what: str) -> None:
     click.UsageError
         If it does not.
     """
-    if output.suffix.lower() not in suffixes:
+    if str(output) == STDOUT:
+        if ".csv" not in suffixes:
+            raise _usage(f"-o -: {what} is written as {' or '.join(suffixes)}, to a file")
+    elif output.suffix.lower() not in suffixes:
         raise _usage(f"-o {output}: {what} is written as {' or '.join(suffixes)}")
+
+
+@contextmanager
+def destination(output: Path) -> Iterator[Path]:
+    """Give the file to write; where the standard output is meant one that is copied there in the end."""
+    if str(output) != STDOUT:
+        yield output
+        return
+    with tempfile.TemporaryDirectory(prefix="itslive-") as folder:
+        path = Path(folder) / "out.csv"
+        yield path
+        with path.open(encoding="utf-8", newline="") as file:
+            shutil.copyfileobj(file, sys.stdout, 1 << 20)
+
+
+def read_place(options: dict[str, Any]) -> Point | Path:
+    """Take the point, or the file of many points, out of the options of a command.
+
+    Raises
+    ------
+    click.UsageError
+        If there is none, or both.
+    """
+    points: Path | None = options.pop("points")
+    point = read_point(options, other="--points FILE" if points is not None else "")
+    if point is not None and points is not None:
+        raise _usage("one target is needed: a point, or --points FILE; got both")
+    place = point or points
+    assert place is not None
+    return place
 
 
 def read_point(options: dict[str, Any], *, other: str = "") -> Point | None:
@@ -140,10 +197,11 @@ def read_target(options: dict[str, Any]) -> Target:
     click.UsageError
         If there is none, or more than one.
     """
-    other = "--outline FILE, --rgi-id ID or --bbox W S E N"
+    other = "--points FILE, --outline FILE, --rgi-id ID or --bbox W S E N"
     point = read_point(options, other=other)
-    outline, rgi_id, bbox = (options.pop(name) for name in ("outline", "rgi_id", "bbox"))
-    kinds = [point is not None, outline is not None or rgi_id is not None, bbox is not None]
+    points, outline, rgi_id, bbox = (options.pop(name) for name in ("points", "outline", "rgi_id", "bbox"))
+    kinds = [given is not None for given in (point, points, bbox)]
+    kinds.append(outline is not None or rgi_id is not None)
     if sum(kinds) != 1:
         found = "got more than one" if any(kinds) else "none is given"
         raise _usage(f"one target is needed: --lon LON --lat LAT, --x X --y Y, {other}; {found}")
@@ -153,7 +211,7 @@ def read_target(options: dict[str, Any]) -> Target:
             raise _usage(
                 f"--bbox {' '.join(f'{v:g}' for v in bbox)} is no box: the order is west south east north"
             )
-    return Target(point=point, outline=outline, rgi_id=rgi_id, bbox=bbox)
+    return Target(point=point, points=points, outline=outline, rgi_id=rgi_id, bbox=bbox)
 
 
 def read_selection(options: dict[str, Any]) -> PairSelection:

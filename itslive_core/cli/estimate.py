@@ -11,7 +11,15 @@ from typing import TYPE_CHECKING, Any, Generic
 
 import click
 
-from itslive_core.cli.arguments import Chosen, check_ending, read_selection, read_settings, read_target
+from itslive_core.cli.arguments import (
+    STDOUT,
+    Chosen,
+    check_ending,
+    destination,
+    read_selection,
+    read_settings,
+    read_target,
+)
 from itslive_core.cli.options import (
     all_of,
     device_option,
@@ -21,6 +29,7 @@ from itslive_core.cli.options import (
     target_options,
     work_options,
 )
+from itslive_core.cli.points import batch
 from itslive_core.cli.reporting import Reporter, stop_on_interrupt
 from itslive_core.errors import DeviceError, ItsliveError
 
@@ -42,6 +51,7 @@ __all__ = [
     "estimate_area",
     "estimate_options",
     "estimate_point",
+    "estimate_points",
     "executor_for",
     "read_task",
 ]
@@ -96,7 +106,7 @@ def estimate_options(
     return all_of(
         click.argument("cube", nargs=-1, required=True, metavar="CUBE..."),
         target_options,
-        output_option(".nc or .csv of a point, .zarr or .tif of an area"),
+        output_option(".nc or .csv of a point or points (- for CSV on stdout), .zarr or .tif of an area"),
         options_of(settings, first=first),
         filter_options,
         device_option(settings),
@@ -123,10 +133,11 @@ def read_task(settings: type[Chosen], options: dict[str, Any]) -> Task[Chosen]:
 
     given = dict(options)
     target, output = read_target(given), given.pop("output")
-    suffixes = AREA_SUFFIXES if target.point is None else SERIES_SUFFIXES
-    check_ending(output, suffixes, "an area" if target.point is None else "a point")
+    suffixes = AREA_SUFFIXES if target.is_area else SERIES_SUFFIXES
+    check_ending(output, suffixes, "an area" if target.is_area else "a point")
     chosen, selection = read_settings(settings, given), read_selection(given)
-    check_output(output, suffixes)
+    if str(output) != STDOUT:
+        check_output(output, suffixes)
     return Task(
         given["cube"],
         target,
@@ -155,14 +166,15 @@ def command_of(estimator: Estimator) -> click.Command:
 
     def command(**options: Any) -> int:
         task = read_task(settings, options)
-        area = task.target.point is None
         try:
-            estimator.check(task.settings, area=area)
+            estimator.check(task.settings, area=task.target.is_area)
         except DeviceError as error:
             # The command is right, only not on this machine: it fails, but is no wrong usage.
             raise ItsliveError(str(error)) from error
         with task.report.compiling():
-            if not area:
+            if task.target.points is not None:
+                return estimate_points(task)
+            if task.target.point is not None:
                 estimate_point(task, estimator)
                 return 0
             with executor_for(task.dask, task.workers) as executor:
@@ -198,12 +210,34 @@ def estimate_point(task: Task[Any], estimator: Estimator) -> None:
     series = estimator.point(pairs, task.settings, selection=task.selection)
     if not series["v"].notnull().any():
         raise SelectionError(f"no series of {pairs.n_read:,} pairs: {series.attrs.get('reason')}")
-    write_series(series, task.output)
+    with destination(task.output) as path:
+        write_series(series, path)
     for line in _known_of(series, pairs.n_read):
         report.say(line)
     report.say(f"Wrote {series.sizes['time']:,} time steps to {task.output}")
     for line in str(series.attrs["warnings"]).splitlines():
         report.say(line)
+
+
+def estimate_points(task: Task[Any]) -> int:
+    """Make the series at many points and write them; returns the exit code."""
+    import itslive_core as itslive
+    from itslive_core.export import write_station_series
+    from itslive_core.jobs.points import time_axis
+
+    assert task.target.points is not None
+    cubes = [itslive.open_cube(path) for path in task.cubes]
+    grid = time_axis(cubes, task.selection, task.settings.interval)
+    options: dict[str, Any] = {"selection": task.selection, "workers": task.workers}
+    with destination(task.output) as path:
+        return batch(
+            task.target.points,
+            task.report,
+            lambda stations, stopped: itslive.run_points(
+                cubes, stations, task.settings, should_stop=stopped, **options
+            ),
+            lambda results, stations: write_station_series(results, path, stations=stations, grid=grid),
+        )
 
 
 def _known_of(series: xr.Dataset, n_read: int) -> Iterator[str]:

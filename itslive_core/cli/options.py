@@ -21,6 +21,7 @@ __all__ = [
     "options_of",
     "output_option",
     "point_options",
+    "points_option",
     "quiet_option",
     "target_options",
     "work_options",
@@ -89,8 +90,16 @@ point_options = all_of(
     click.option("--y", type=float, metavar="Y", help="Northing of the point in the cube's CRS [m]."),
 )
 
+points_option = click.option(
+    "--points",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Or: many points, a CSV with columns lon,lat or x,y and perhaps name.",
+)
+
 target_options = all_of(
     point_options,
+    points_option,
     click.option(
         "--outline",
         type=click.Path(path_type=Path),

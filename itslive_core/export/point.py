@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,22 +13,18 @@ from itslive_core.export.files import (
     check_output,
     replacing,
 )
-from itslive_core.export.tables import pairs_table, season_table, series_table
+from itslive_core.export.netcdf import netcdf_attributes
+from itslive_core.export.tables import pairs_table, season_table, series_table, write_table
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Mapping
     from pathlib import Path
 
-    import pandas as pd
     import xarray as xr
 
     from itslive_core.observations.pairs import ImagePairs
 
 __all__ = ["write_pairs", "write_season", "write_series"]
-
-# Ten digits keep every velocity to a thousandth of a millimetre a year, every coordinate to the millimetre.
-_FLOAT_FORMAT = "%.10g"
 
 
 def write_series(ds: xr.Dataset, path: str | os.PathLike[str]) -> Path:
@@ -60,7 +55,7 @@ def write_series(ds: xr.Dataset, path: str | os.PathLike[str]) -> Path:
         raise ValueError(f"expected the series of one point, with the dimension time, got {ds['v'].dims}")
     with replacing(path) as partial:
         if path.suffix.lower() == ".csv":
-            _write_table(series_table(ds), partial)
+            write_table(series_table(ds), partial)
         else:
             _write_netcdf(ds, partial)
     return path
@@ -88,7 +83,7 @@ def write_pairs(pairs: ImagePairs, path: str | os.PathLike[str]) -> Path:
     """
     path = check_output(path, PAIRS_SUFFIXES)
     with replacing(path) as partial:
-        _write_table(pairs_table(pairs), partial)
+        write_table(pairs_table(pairs), partial)
     return path
 
 
@@ -114,20 +109,16 @@ def write_season(ds: xr.Dataset, path: str | os.PathLike[str]) -> Path:
     """
     path = check_output(path, SEASON_SUFFIXES)
     with replacing(path) as partial:
-        _write_table(season_table(ds), partial)
+        write_table(season_table(ds), partial)
     return path
-
-
-def _write_table(table: pd.DataFrame, path: Path) -> None:
-    table.to_csv(path, index=False, float_format=_FLOAT_FORMAT, lineterminator="\n")
 
 
 def _write_netcdf(ds: xr.Dataset, path: Path) -> None:
     ds = ds.copy()
-    ds.attrs = _netcdf_attributes(ds.attrs)
+    ds.attrs = netcdf_attributes(ds.attrs)
     encoding: dict[str, dict[str, Any]] = {}
     for name, variable in ds.variables.items():
-        variable.attrs = _netcdf_attributes(variable.attrs)
+        variable.attrs = netcdf_attributes(variable.attrs)
         variable.encoding = {}  # how it was read says nothing about how to write it
         own = encoding.setdefault(str(name), {})
         if name in ds.coords or name == "time_bnds":
@@ -144,12 +135,3 @@ def _write_netcdf(ds: xr.Dataset, path: Path) -> None:
         ds.to_netcdf(path, engine="netcdf4", format="NETCDF4", encoding=encoding)
     except RuntimeError as error:  # how the NetCDF library tells of a full disk
         raise OSError(str(error)) from error
-
-
-def _netcdf_attributes(attributes: Mapping[Any, Any]) -> dict[str, Any]:
-    """Leave out what is None, and write as JSON what NetCDF has no type for."""
-    return {
-        str(name): json.dumps(value) if isinstance(value, (bool, dict)) else value
-        for name, value in attributes.items()
-        if value is not None
-    }

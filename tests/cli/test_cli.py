@@ -40,7 +40,8 @@ def folder(tmp_path, monkeypatch) -> Path:
     demo = demo_path()
     for name, target in zip(("demo.zarr", "demo_east.zarr"), demo.cubes):
         (tmp_path / name).symlink_to(target)
-    (tmp_path / "demo_outlines.geojson").symlink_to(demo.outlines)
+    for part in (demo.outlines, demo.centreline, demo.points, demo.reference):
+        (tmp_path / part.name).symlink_to(part)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
