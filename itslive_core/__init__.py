@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from itslive_core.places.cube_record import CubeRecord
     from itslive_core.places.glaciers import Glacier
     from itslive_core.places.lookup import cubes_at
+    from itslive_core.recipes import rerun
     from itslive_core.season.point import fit_season
     from itslive_core.warming import warm_up
 
@@ -52,6 +53,7 @@ _HOMES = {
     "invert": "inversion.point",
     "open_cube": "cubes.datacube",
     "read_glacier": "jobs.overview",
+    "rerun": "recipes",
     "run_glacier": "jobs.glacier",
     "run_points": "jobs.points",
     "smoothing_curve": "inversion.smoothing",
@@ -79,6 +81,7 @@ __all__ = [
     "invert",
     "open_cube",
     "read_glacier",
+    "rerun",
     "run_glacier",
     "run_points",
     "smoothing_curve",

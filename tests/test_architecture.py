@@ -153,7 +153,7 @@ LEVELS: tuple[tuple[str, ...], ...] = (
     ("gaussian_process", "moving_median", "season", "neighbours"),
     ("estimators",),
     ("jobs", "export", "warming", "synthetic"),
-    ("demo",),
+    ("demo", "recipes"),
     ("itslive_core",),
     ("cli",),
 )

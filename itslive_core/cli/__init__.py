@@ -16,6 +16,7 @@ import click
 
 from itslive_core.cli.cubes import cubes, demo, info, pairs
 from itslive_core.cli.estimate import command_of
+from itslive_core.cli.rerun import rerun
 from itslive_core.cli.season import season
 from itslive_core.errors import ItsliveError, SettingsError
 from itslive_core.estimators import all_estimators
@@ -37,7 +38,7 @@ Examples:
   itslive cubes --lon 76.4 --lat 35.74
 
 Every command has a --help of its own. Exit code: 0 done; 1 failed or found nothing; 2 wrong usage;
-3 finished, but some blocks failed.
+3 finished, but some blocks or points failed.
 """
 
 
@@ -69,7 +70,7 @@ def itslive(ctx: click.Context, version: bool) -> None:
         ctx.exit()
 
 
-for _command in (demo, cubes, info, pairs, season, *map(command_of, all_estimators())):
+for _command in (demo, cubes, info, pairs, season, *map(command_of, all_estimators()), rerun):
     itslive.add_command(_command)
 
 

@@ -27,7 +27,7 @@ from itslive_core.cli.reporting import Reporter
 
 if TYPE_CHECKING:
     from itslive_core.cubes.datacube import Datacube
-    from itslive_core.observations.pairs import ImagePairs
+    from itslive_core.export import StationsWritten
 
 __all__ = ["cubes", "demo", "info", "pairs"]
 
@@ -134,8 +134,8 @@ def pairs(cube: tuple[str, ...], output: Path, quiet: bool, **options: Any) -> i
     CUBE is a local Zarr folder, or an https:// or s3:// URL; of several, the first that covers a point is
     used. The table of many points begins with the columns name,lon,lat.
     """
-    from itslive_core.errors import SelectionError
     from itslive_core.export import PAIRS_SUFFIXES, check_output, write_pairs, write_station_pairs
+    from itslive_core.jobs.points import recipe_of_stations, work_at_a_point
 
     place = read_place(options)
     check_ending(output, PAIRS_SUFFIXES, "image pairs")
@@ -144,21 +144,19 @@ def pairs(cube: tuple[str, ...], output: Path, quiet: bool, **options: Any) -> i
         check_output(output, PAIRS_SUFFIXES)
     report = Reporter(quiet=quiet)
 
-    def selected(found: ImagePairs) -> ImagePairs:
-        left = found.select(selection)
-        if len(left) == 0:
-            raise SelectionError(left.describe_empty())
-        return left
-
+    work = work_at_a_point("pairs", selection=selection)
     with destination(output) as path:
         if isinstance(place, Path):
-            return at_points(
-                cube, place, report, selected, lambda results, _: write_station_pairs(results, path)
-            )
-        found = selected(place.first_cube(cube).pairs_at(**place.arguments))
+
+            def write(results: Any, stations: Any, opened: Any) -> StationsWritten:
+                recipe = recipe_of_stations("pairs", opened, stations, selection=selection)
+                return write_station_pairs(results, path, recipe=recipe)
+
+            return at_points(cube, place, report, work, write)
+        found = work(place.first_cube(cube).pairs_at(**place.arguments))
         for step in found.history:
             report.say(f"{step.kept:>8,} pairs after {step.name}: {step.note}")
-        write_pairs(found, path)
+        write_pairs(found, path, selection=selection)
     report.say(f"Wrote {len(found):,} pairs to {output}")
     return 0
 

@@ -106,7 +106,9 @@ def estimate_options(
     return all_of(
         click.argument("cube", nargs=-1, required=True, metavar="CUBE..."),
         target_options,
-        output_option(".nc or .csv of a point or points (- for CSV on stdout), .zarr or .tif of an area"),
+        output_option(
+            ".nc or .csv of a point or points (- for CSV on stdout), .zarr, .nc or .tif of an area"
+        ),
         options_of(settings, first=first),
         filter_options,
         device_option(settings),
@@ -223,7 +225,7 @@ def estimate_points(task: Task[Any]) -> int:
     """Make the series at many points and write them; returns the exit code."""
     import itslive_core as itslive
     from itslive_core.export import write_station_series
-    from itslive_core.jobs.points import time_axis
+    from itslive_core.jobs.points import recipe_of_stations, time_axis
 
     assert task.target.points is not None
     cubes = [itslive.open_cube(path) for path in task.cubes]
@@ -236,7 +238,13 @@ def estimate_points(task: Task[Any]) -> int:
             lambda stations, stopped: itslive.run_points(
                 cubes, stations, task.settings, should_stop=stopped, **options
             ),
-            lambda results, stations: write_station_series(results, path, stations=stations, grid=grid),
+            lambda results, stations: write_station_series(
+                results,
+                path,
+                stations=stations,
+                grid=grid,
+                recipe=recipe_of_stations("series", cubes, stations, task.settings, task.selection),
+            ),
         )
 
 
@@ -279,12 +287,14 @@ def estimate_area(task: Task[Any], executor: Executor | None) -> int:
     output, report = task.output, task.report
     outline = _outline(task.target)
     opened = [itslive.open_cube(path) for path in task.cubes]
-    as_tif = output.suffix.lower() == ".tif"
+    as_file = output.suffix.lower() != ".zarr"
     # Beside the result, because that is where room was made for it.
-    folder = tempfile.TemporaryDirectory(prefix=".itslive-", dir=output.parent) if as_tif else nullcontext("")
+    folder = (
+        tempfile.TemporaryDirectory(prefix=".itslive-", dir=output.parent) if as_file else nullcontext("")
+    )
     n_new, n_solved, failures = 0, 0, list[str]()
     with folder as place, stop_on_interrupt(report) as stop:
-        store = Path(place) / "area.zarr" if as_tif else output
+        store = Path(place) / "area.zarr" if as_file else output
         with report.blocks() as progress:
             results = itslive.run_glacier(
                 opened,
@@ -310,7 +320,7 @@ def estimate_area(task: Task[Any], executor: Executor | None) -> int:
         if stop.is_set():
             kept = (
                 "nothing is kept, a .zarr would be"
-                if as_tif
+                if as_file
                 else f"{output} keeps what is done, run this again"
             )
             click.echo(f"Error: interrupted; {kept}.", err=True)
@@ -319,7 +329,7 @@ def estimate_area(task: Task[Any], executor: Executor | None) -> int:
             raise ItsliveError(f"all {n_new} blocks failed, the first because: {failures[0]}")
         if n_new and n_solved == 0 and not failures:
             raise ItsliveError("no pixel of the area has enough image pairs: widen the filters or the area")
-        if as_tif:
+        if as_file:
             write_area(store, output)
         warnings = warnings_in(store)
     if n_new:

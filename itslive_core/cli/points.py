@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from itslive_core.cli.reporting import BlockProgress, Reporter
+    from itslive_core.cubes.datacube import Datacube
     from itslive_core.export import StationsWritten
     from itslive_core.observations.pairs import ImagePairs
     from itslive_core.places.stations import BadRow, Station
@@ -29,7 +30,7 @@ def at_points(
     points: Path,
     report: Reporter,
     work: Callable[[ImagePairs], Any],
-    write: Callable[[Iterable[StationResult], list[Station]], StationsWritten],
+    write: Callable[[Iterable[StationResult], list[Station], list[Datacube]], StationsWritten],
 ) -> int:
     """Do some work on the pairs of all points of a table; other parameters and results as `batch`.
 
@@ -39,6 +40,8 @@ def at_points(
         Paths or URLs.
     work : callable
         Takes the pairs of a pixel; what it returns is written.
+    write : callable
+        Takes the results, the stations and the opened cubes.
     """
     from itslive_core import open_cube
     from itslive_core.jobs.points import at_stations
@@ -48,7 +51,7 @@ def at_points(
         points,
         report,
         lambda stations, stopped: at_stations(opened, stations, work, should_stop=stopped),
-        write,
+        lambda results, stations: write(results, stations, opened),
     )
 
 

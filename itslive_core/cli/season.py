@@ -17,7 +17,7 @@ from itslive_core.support.constants import DAYS_PER_YEAR
 if TYPE_CHECKING:
     import xarray as xr
 
-    from itslive_core.observations.pairs import ImagePairs
+    from itslive_core.export import StationsWritten
 
 __all__ = ["season"]
 
@@ -53,9 +53,9 @@ def season(cube: tuple[str, ...], output: Path | None, as_json: bool, quiet: boo
     each pair; errors are one standard deviation and count that seasons differ between years. OUT has a line
     for all years and one for each; that of many points begins with the columns name,lon,lat.
     """
-    import itslive_core as itslive
-    from itslive_core.errors import SelectionError
+    from itslive_core import InversionSettings
     from itslive_core.export import SEASON_SUFFIXES, check_output, write_season, write_station_seasons
+    from itslive_core.jobs.points import recipe_of_stations, work_at_a_point
 
     place = read_place(options)
     selection = read_selection(options)
@@ -65,19 +65,17 @@ def season(cube: tuple[str, ...], output: Path | None, as_json: bool, quiet: boo
             check_output(output, SEASON_SUFFIXES)
     report = Reporter(quiet=quiet)
 
-    def fit(pairs: ImagePairs) -> xr.Dataset:
-        found = itslive.fit_season(pairs, selection=selection)
-        if found["mean_speed"].isnull():
-            raise SelectionError(f"no season: {found.attrs['reason']}")
-        return found
-
+    fit = work_at_a_point("season", selection=selection)
     if isinstance(place, Path):
         if output is None or as_json:
             raise click.UsageError("the seasons of many points are a table: name it with -o OUT.csv, or -o -")
+
+        def write(results: Any, stations: Any, opened: Any) -> StationsWritten:
+            recipe = recipe_of_stations("season", opened, stations, InversionSettings(), selection)
+            return write_station_seasons(results, path, recipe=recipe)
+
         with destination(output) as path, report.compiling():
-            return at_points(
-                cube, place, report, fit, lambda results, _: write_station_seasons(results, path)
-            )
+            return at_points(cube, place, report, fit, write)
     opened = place.first_cube(cube)
     report.say(f"Reading {opened.url}")
     pairs = opened.pairs_at(**place.arguments)

@@ -14,7 +14,9 @@ from itslive_core.export.files import (
     replacing,
 )
 from itslive_core.export.netcdf import netcdf_attributes
+from itslive_core.export.recipes import writing_table
 from itslive_core.export.tables import pairs_table, season_table, series_table, write_table
+from itslive_core.series.recipe import recipe_of_pixel
 
 if TYPE_CHECKING:
     import os
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from itslive_core.observations.pairs import ImagePairs
+    from itslive_core.observations.selection import PairSelection
 
 __all__ = ["write_pairs", "write_season", "write_series"]
 
@@ -36,7 +39,8 @@ def write_series(ds: xr.Dataset, path: str | os.PathLike[str]) -> Path:
         What `itslive_core.invert` returned: dimension ``time``.
     path : path
         ``.nc`` for NetCDF 4 after the CF conventions, with all attributes; ``.csv`` for a table with the
-        columns `SERIES_COLUMNS`, dates in UTC, empty where there is no value.
+        columns `SERIES_COLUMNS`, dates in UTC, empty where there is no value, and the recipe beside it, in
+        ``<name>.csv.recipe.json``.
 
     Returns
     -------
@@ -53,15 +57,18 @@ def write_series(ds: xr.Dataset, path: str | os.PathLike[str]) -> Path:
     path = check_output(path, SERIES_SUFFIXES)
     if ds["v"].dims != ("time",):
         raise ValueError(f"expected the series of one point, with the dimension time, got {ds['v'].dims}")
-    with replacing(path) as partial:
-        if path.suffix.lower() == ".csv":
+    if path.suffix.lower() == ".csv":
+        with writing_table(path, ds.attrs.get("recipe")) as partial:
             write_table(series_table(ds), partial)
-        else:
-            _write_netcdf(ds, partial)
+        return path
+    with replacing(path) as partial:
+        _write_netcdf(ds, partial)
     return path
 
 
-def write_pairs(pairs: ImagePairs, path: str | os.PathLike[str]) -> Path:
+def write_pairs(
+    pairs: ImagePairs, path: str | os.PathLike[str], *, selection: PairSelection | None = None
+) -> Path:
     """Write image pairs as a table with the columns `PAIRS_COLUMNS`.
 
     Parameters
@@ -70,6 +77,8 @@ def write_pairs(pairs: ImagePairs, path: str | os.PathLike[str]) -> Path:
         Of one pixel.
     path : path
         Ends in ``.csv``.
+    selection : PairSelection, optional
+        How they were selected, for the recipe.
 
     Returns
     -------
@@ -82,7 +91,8 @@ def write_pairs(pairs: ImagePairs, path: str | os.PathLike[str]) -> Path:
         If the ending is another one, or the file cannot be written.
     """
     path = check_output(path, PAIRS_SUFFIXES)
-    with replacing(path) as partial:
+    chosen = {} if selection is None else selection.to_dict()
+    with writing_table(path, recipe_of_pixel("pairs", pairs, {}, chosen)) as partial:
         write_table(pairs_table(pairs), partial)
     return path
 
@@ -108,7 +118,7 @@ def write_season(ds: xr.Dataset, path: str | os.PathLike[str]) -> Path:
         If the ending is another one, or the file cannot be written.
     """
     path = check_output(path, SEASON_SUFFIXES)
-    with replacing(path) as partial:
+    with writing_table(path, ds.attrs.get("recipe")) as partial:
         write_table(season_table(ds), partial)
     return path
 

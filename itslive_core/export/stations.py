@@ -19,12 +19,13 @@ from itslive_core.export.files import (
 )
 from itslive_core.export.georeference import epsg_of
 from itslive_core.export.netcdf import NetcdfVariable, create_netcdf, days_since_epoch, netcdf_attributes
+from itslive_core.export.recipes import writing_table
 from itslive_core.export.tables import pairs_table, season_table, series_table, write_table
 from itslive_core.series import TIME_ATTRIBUTES, grid_mapping, time_coordinates
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
     import xarray as xr
@@ -86,7 +87,7 @@ def write_station_series(
     *,
     stations: Sequence[Station],
     grid: TimeGrid,
-    attributes: Mapping[str, Any] | None = None,
+    recipe: str | None = None,
 ) -> StationsWritten:
     """Write the series of many points as they come.
 
@@ -102,8 +103,8 @@ def write_station_series(
         As they are listed; those without a result get a row without values.
     grid : TimeGrid
         Cells of a NetCDF file: all that any series has.
-    attributes : mapping, optional
-        More of the file.
+    recipe : str, optional
+        Of all of them, from `itslive_core.jobs.points.recipe_of_stations`.
 
     Raises
     ------
@@ -114,28 +115,32 @@ def write_station_series(
     """
     path = check_output(path, SERIES_SUFFIXES)
     if path.suffix.lower() == ".csv":
-        return _write_long(results, path, series_table)
-    return _write_netcdf(results, path, stations, grid, attributes or {})
+        return _write_long(results, path, series_table, recipe)
+    return _write_netcdf(results, path, stations, grid, recipe)
 
 
-def write_station_pairs(results: Iterable[StationResult], path: str | os.PathLike[str]) -> StationsWritten:
+def write_station_pairs(
+    results: Iterable[StationResult], path: str | os.PathLike[str], *, recipe: str | None = None
+) -> StationsWritten:
     """Write the image pairs of many points: ``name,lon,lat`` and `PAIRS_COLUMNS`; as the series."""
-    return _write_long(results, check_output(path, PAIRS_SUFFIXES), pairs_table)
+    return _write_long(results, check_output(path, PAIRS_SUFFIXES), pairs_table, recipe)
 
 
-def write_station_seasons(results: Iterable[StationResult], path: str | os.PathLike[str]) -> StationsWritten:
+def write_station_seasons(
+    results: Iterable[StationResult], path: str | os.PathLike[str], *, recipe: str | None = None
+) -> StationsWritten:
     """Write the seasons of many points: ``name,lon,lat`` and `SEASON_COLUMNS`; as the series."""
-    return _write_long(results, check_output(path, SEASON_SUFFIXES), season_table)
+    return _write_long(results, check_output(path, SEASON_SUFFIXES), season_table, recipe)
 
 
 def _write_long(
-    results: Iterable[StationResult], path: Path, table_of: Callable[[Any], Any]
+    results: Iterable[StationResult], path: Path, table_of: Callable[[Any], Any], recipe: str | None
 ) -> StationsWritten:
     """Write one table of all; results come in any order and wait on disk for their turn."""
     written = StationsWritten(path)
     places: dict[int, tuple[int, int]] = {}
     header = ""
-    with replacing(path) as partial, tempfile.TemporaryFile(dir=path.parent) as waiting:
+    with writing_table(path, recipe) as partial, tempfile.TemporaryFile(dir=path.parent) as waiting:
         for result in results:
             if not written.see(result):
                 continue
@@ -178,7 +183,7 @@ def _write_netcdf(
     path: Path,
     stations: Sequence[Station],
     grid: TimeGrid,
-    attributes: Mapping[str, Any],
+    recipe: str | None,
 ) -> StationsWritten:
     written = StationsWritten(path)
     file: Any = None
@@ -198,7 +203,7 @@ def _write_netcdf(
             written.check()
             _place(file, systems)
             kept = {k: v for k, v in shared.items() if not k.startswith("n_pairs_") and k not in _OF_ONE}
-            file.setncatts(netcdf_attributes({**kept, "featureType": "timeSeries", **attributes}))
+            file.setncatts(netcdf_attributes({**kept, "featureType": "timeSeries", "recipe": recipe}))
         except RuntimeError as error:  # how the NetCDF library tells of a full disk
             raise OSError(str(error)) from error
         finally:

@@ -18,7 +18,15 @@ from itslive_core.inversion.settings import InversionSettings
 from itslive_core.jobs.area_store import AreaStore
 from itslive_core.jobs.coupling import CoupledBlocks, apply_choice, choose_for_job
 from itslive_core.jobs.cube_work import CubeWork, GivenUpError, Solved
-from itslive_core.jobs.plan import AreaPlan, BlockTask, available_workers, plan_area, selected_pairs
+from itslive_core.jobs.plan import (
+    AreaPlan,
+    BlockTask,
+    as_glacier,
+    available_workers,
+    plan_area,
+    recipe_of_area,
+    selected_pairs,
+)
 from itslive_core.observations.selection import FilterStep, PairSelection
 from itslive_core.observations.time_grid import TimeGrid
 from itslive_core.season.pixels import AREA_VARIABLES
@@ -175,11 +183,13 @@ def run_glacier(
     selection = PairSelection() if selection is None else selection
     estimator = estimator_of(settings)
     estimator.check(settings, area=True)
-    plan = plan_area(cubes, outline, bbox)
+    glacier = as_glacier(outline)
+    plan = plan_area(cubes, glacier, bbox)
     grid, steps = _axis(plan, selection, settings.interval)
-    attributes = _attributes(plan, settings, selection, steps)
     if season is None:
         season = estimator.season(settings)
+    recipe = recipe_of_area(plan, glacier, bbox, settings, selection, season=season)
+    attributes = _attributes(plan, settings, selection, steps, recipe)
     target = None
     if store is not None:
         target = AreaStore.open(store, plan, grid, attributes, settings, season=season)
@@ -214,6 +224,7 @@ def _attributes(
     settings: Settings,
     selection: PairSelection,
     steps: Iterable[FilterStep],
+    recipe: str,
 ) -> dict[str, Any]:
     total = sum(cube.n_pairs for cube in plan.cubes)
     read = FilterStep("read", total, 0, "image pairs of the cubes; n_pairs_used(y, x) counts them by pixel")
@@ -227,6 +238,7 @@ def _attributes(
             [cube.date_updated or "" for cube in plan.cubes],
         ),
         **estimator.area_attributes(settings),
+        "recipe": recipe,
         **filter_attributes(history, history[-1].kept),
     }
 

@@ -6,7 +6,7 @@ from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -17,6 +17,7 @@ from itslive_core.jobs.plan import available_workers
 from itslive_core.observations.selection import PairSelection
 from itslive_core.observations.time_grid import TimeGrid
 from itslive_core.places.stations import as_stations
+from itslive_core.series.recipe import Recipe, cube_facts
 from itslive_core.series.stations import StationResult
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from itslive_core.places.stations import Station
     from itslive_core.settings import Settings
 
-__all__ = ["at_stations", "run_points", "time_axis"]
+__all__ = ["at_stations", "recipe_of_stations", "run_points", "time_axis", "work_at_a_point"]
 
 
 def run_points(
@@ -77,20 +78,80 @@ def run_points(
     estimator.check(chosen, area=False)
     stations, bad = as_stations(points)
 
-    def estimate(pairs: ImagePairs) -> Any:
-        selected = pairs if selection is None else pairs.select(selection)
-        if len(selected) == 0:
-            raise SelectionError(selected.describe_empty())
-        series = estimator.point(pairs, chosen, selection=selection)
-        if not series["v"].notnull().any():
-            raise SelectionError(f"no series of {pairs.n_read:,} pairs: {series.attrs.get('reason')}")
-        return series
+    estimate = work_at_a_point("series", chosen, selection)
 
     def results() -> Iterator[StationResult]:
         yield from (StationResult(None, len(stations) + n, error=str(row)) for n, row in enumerate(bad))
         yield from at_stations(cubes, stations, estimate, workers=workers, should_stop=should_stop)
 
     return results()
+
+
+def work_at_a_point(
+    task: str, settings: Settings | None = None, selection: PairSelection | None = None
+) -> Callable[[ImagePairs], Any]:
+    """Give what is done with the pairs of one pixel.
+
+    Parameters
+    ----------
+    task : {"series", "pairs", "season"}
+        What is wanted: the series of an estimator, the pairs that are selected, or season and trend.
+    settings : Settings, optional
+        Of the estimator, or of the season.
+    selection : PairSelection, optional
+
+    Returns
+    -------
+    callable
+        Takes pairs, and returns what the task is for. It raises SelectionError where there is nothing.
+    """
+    chosen = PairSelection() if selection is None else selection
+
+    def selected(pairs: ImagePairs) -> ImagePairs:
+        left = pairs.select(chosen)
+        if len(left) == 0:
+            raise SelectionError(left.describe_empty())
+        return left
+
+    def season(pairs: ImagePairs) -> Any:
+        from itslive_core.season.point import fit_season
+
+        found = fit_season(pairs, cast("InversionSettings | None", settings), selection=selection)
+        if found["mean_speed"].isnull():
+            raise SelectionError(f"no season: {found.attrs['reason']}")
+        return found
+
+    def series(pairs: ImagePairs) -> Any:
+        selected(pairs)
+        own = InversionSettings() if settings is None else settings
+        found = estimator_of(own).point(pairs, own, selection=selection)
+        if not found["v"].notnull().any():
+            raise SelectionError(f"no series of {pairs.n_read:,} pairs: {found.attrs.get('reason')}")
+        return found
+
+    return {"series": series, "pairs": selected, "season": season}[task]
+
+
+def recipe_of_stations(
+    task: str,
+    cubes: Sequence[Datacube],
+    stations: Sequence[Station],
+    settings: Settings | None = None,
+    selection: PairSelection | None = None,
+) -> str:
+    """Write the recipe of a batch; parameters as for `work_at_a_point` and `at_stations`."""
+    points = [
+        {"name": s.name} | {name: value for name, value in s.place.items() if value is not None}
+        for s in stations
+    ]
+    return Recipe(
+        task,
+        {"points": points},
+        cube_facts(cubes),
+        {} if settings is None else settings.to_dict(),
+        {} if selection is None else selection.to_dict(),
+        estimator_of(settings).name if task == "series" and settings is not None else "",
+    ).to_json()
 
 
 @dataclass(frozen=True, eq=False)

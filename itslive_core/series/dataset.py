@@ -11,6 +11,7 @@ import numpy as np
 from itslive_core._version import __version__
 from itslive_core.series.direction import azimuth_and_std, north_of_map
 from itslive_core.series.quality import FLAGS
+from itslive_core.series.recipe import recipe_of_pixel
 from itslive_core.series.rice import speed_interval
 from itslive_core.series.warnings import warnings_of
 from itslive_core.support.band_level import BAND_WORDS
@@ -262,6 +263,9 @@ def point_dataset(
     columns = {**columns, **derived_columns(columns, north)}
     columns["quality"] = columns.pop("quality")  # stands last
     warnings = warnings_of(columns["quality"], np.isfinite(columns["v"]), centres)
+    recipe = recipe_of_pixel("series", pairs, attributes)
+    if recipe is not None:
+        attributes = {"recipe": recipe, **attributes}
     ds = xr.Dataset(attrs=with_warnings(attributes, warnings))
     ds = ds.assign_coords(time=("time", centres, dict(TIME_ATTRIBUTES)))
     ds["time_bnds"] = (("time", "bnds"), bounds)
