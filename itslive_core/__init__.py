@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from itslive_core._version import __version__
 
 if TYPE_CHECKING:
+    from itslive_core.comparison.compare import Comparison, compare
     from itslive_core.cubes.datacube import Datacube, open_cube
     from itslive_core.errors import ItsliveError
     from itslive_core.gaussian_process.point import fit_gaussian_process, fit_gaussian_process_steps
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from itslive_core.warming import warm_up
 
 _HOMES = {
+    "Comparison": "comparison.compare",
     "CubeRecord": "places.cube_record",
     "Datacube": "cubes.datacube",
     "Diagnosis": "inversion.diagnosis",
@@ -44,6 +46,7 @@ _HOMES = {
     "ItsliveError": "errors",
     "MovingMedianSettings": "moving_median.settings",
     "PairSelection": "observations.selection",
+    "compare": "comparison.compare",
     "cubes_at": "places.lookup",
     "diagnose": "inversion.diagnosis",
     "fit_gaussian_process": "gaussian_process.point",
@@ -61,6 +64,7 @@ _HOMES = {
 }
 
 __all__ = [
+    "Comparison",
     "CubeRecord",
     "Datacube",
     "Diagnosis",
@@ -72,6 +76,7 @@ __all__ = [
     "MovingMedianSettings",
     "PairSelection",
     "__version__",
+    "compare",
     "cubes_at",
     "diagnose",
     "fit_gaussian_process",

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from itslive_core.cli.compare import compare
 from itslive_core.cli.cubes import cubes, demo, info, pairs
 from itslive_core.cli.estimate import command_of
 from itslive_core.cli.rerun import rerun
@@ -70,7 +71,7 @@ def itslive(ctx: click.Context, version: bool) -> None:
         ctx.exit()
 
 
-for _command in (demo, cubes, info, pairs, season, *map(command_of, all_estimators()), rerun):
+for _command in (demo, cubes, info, pairs, season, *map(command_of, all_estimators()), compare, rerun):
     itslive.add_command(_command)
 
 
