@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from itslive_core.jobs.glacier import run_glacier
     from itslive_core.jobs.overview import read_glacier
     from itslive_core.jobs.points import run_points
+    from itslive_core.jobs.profiles import profile
     from itslive_core.moving_median.estimate import fit_moving_median
     from itslive_core.moving_median.settings import MovingMedianSettings
     from itslive_core.observations.pairs import ImagePairs
@@ -55,6 +56,7 @@ _HOMES = {
     "fit_season": "season.point",
     "invert": "inversion.point",
     "open_cube": "cubes.datacube",
+    "profile": "jobs.profiles",
     "read_glacier": "jobs.overview",
     "rerun": "recipes",
     "run_glacier": "jobs.glacier",
@@ -85,6 +87,7 @@ __all__ = [
     "fit_season",
     "invert",
     "open_cube",
+    "profile",
     "read_glacier",
     "rerun",
     "run_glacier",

@@ -19,6 +19,7 @@ from itslive_core.export import (
     check_output,
     write_area,
     write_pairs,
+    write_profile,
     write_season,
     write_series,
     write_station_pairs,
@@ -29,6 +30,7 @@ from itslive_core.export.recipes import read_recipe
 from itslive_core.inversion.settings import InversionSettings
 from itslive_core.jobs.glacier import run_glacier
 from itslive_core.jobs.points import at_stations, recipe_of_stations, time_axis, work_at_a_point
+from itslive_core.jobs.profiles import profile
 from itslive_core.observations.selection import PairSelection
 from itslive_core.places.stations import Station
 
@@ -90,13 +92,18 @@ def rerun(
         raise CubeError(f"{'; '.join(changed)}: the result would be another one")
     selection = PairSelection.from_dict(recipe.selection)
     settings = _settings(recipe)
-    [kind] = recipe.place.keys() & {"point", "points", "area"} or {""}
-    if recipe.task not in _TASKS or not kind or (kind == "area" and recipe.task != "series"):
+    [kind] = recipe.place.keys() & {"point", "points", "area", "line"} or {""}
+    if recipe.task not in _TASKS or not kind or (kind in ("area", "line") and recipe.task != "series"):
         raise ItsliveError(f"{path}: its recipe is of a kind that this version does not know")
     if kind == "point":
         return _point(recipe, opened[0], settings, selection, out)
     if kind == "points":
         return _points(recipe, opened, settings, selection, out, workers)
+    if kind == "line":
+        check_output(out, SERIES_SUFFIXES)
+        known = recipe.place["line"]
+        options: dict[str, Any] = {"spacing": known["spacing"], "selection": selection, "workers": workers}
+        return write_profile(profile(opened, known["coordinates"], settings, **options), out)
     return _area(recipe, opened, settings, selection, out, workers)
 
 

@@ -17,6 +17,7 @@ import click
 from itslive_core.cli.compare import compare
 from itslive_core.cli.cubes import cubes, demo, info, pairs
 from itslive_core.cli.estimate import command_of
+from itslive_core.cli.profile import profile
 from itslive_core.cli.rerun import rerun
 from itslive_core.cli.season import season
 from itslive_core.errors import ItsliveError, SettingsError
@@ -71,7 +72,8 @@ def itslive(ctx: click.Context, version: bool) -> None:
         ctx.exit()
 
 
-for _command in (demo, cubes, info, pairs, season, *map(command_of, all_estimators()), compare, rerun):
+_estimates = map(command_of, all_estimators())
+for _command in (demo, cubes, info, pairs, season, *_estimates, profile, compare, rerun):
     itslive.add_command(_command)
 
 

@@ -15,7 +15,7 @@ from itslive_core.export.files import (
     check_output,
 )
 from itslive_core.export.geotiff import write_area
-from itslive_core.export.point import write_pairs, write_season, write_series
+from itslive_core.export.point import write_pairs, write_profile, write_season, write_series
 from itslive_core.export.stations import (
     StationsWritten,
     write_station_pairs,
@@ -46,6 +46,7 @@ __all__ = [
     "series_table",
     "write_area",
     "write_pairs",
+    "write_profile",
     "write_season",
     "write_series",
     "write_station_pairs",

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from itslive_core.observations.pairs import ImagePairs
     from itslive_core.observations.selection import PairSelection
 
-__all__ = ["write_pairs", "write_season", "write_series"]
+__all__ = ["write_pairs", "write_profile", "write_season", "write_series"]
 
 
 def write_series(ds: xr.Dataset, path: str | os.PathLike[str]) -> Path:
@@ -94,6 +94,48 @@ def write_pairs(
     chosen = {} if selection is None else selection.to_dict()
     with writing_table(path, recipe_of_pixel("pairs", pairs, {}, chosen)) as partial:
         write_table(pairs_table(pairs), partial)
+    return path
+
+
+def write_profile(ds: xr.Dataset, path: str | os.PathLike[str]) -> Path:
+    """Write the series along a line.
+
+    Parameters
+    ----------
+    ds : xarray.Dataset
+        What `itslive_core.profile` returned: dimensions (time, distance).
+    path : path
+        ``.nc`` for NetCDF 4 after the CF conventions; ``.csv`` for a table with the columns ``distance [m]``,
+        ``lon``, ``lat`` and `SERIES_COLUMNS`, one point after the other, each from its first to its last cell
+        with a value.
+
+    Returns
+    -------
+    pathlib.Path
+        The file.
+
+    Raises
+    ------
+    OutputError
+        If the ending is another one, or the file cannot be written.
+    """
+    path = check_output(path, SERIES_SUFFIXES)
+    if path.suffix.lower() == ".csv":
+        with (
+            writing_table(path, ds.attrs.get("recipe")) as partial,
+            partial.open("w", encoding="utf-8", newline="") as file,
+        ):
+            for k in range(ds.sizes["distance"]):
+                here = ds.isel(distance=k)
+                known = np.flatnonzero(np.isfinite(here["v"].values))
+                own = slice(known[0], known[-1] + 1) if len(known) else slice(0)
+                table = series_table(here.isel(time=own))
+                for at, name in enumerate(("distance", "lon", "lat")):
+                    table.insert(at, "distance [m]" if at == 0 else name, float(here[name]))
+                write_table(table, file, header=k == 0)
+        return path
+    with replacing(path) as partial:
+        _write_netcdf(ds, partial)
     return path
 
 

@@ -250,7 +250,7 @@ def _plan(
             visits.setdefault(key, _Visit(cube, pixel, [])).numbers.append(number)
             break
         else:
-            lost.append(StationResult(station, number, error=f"{station}: {why}"))
+            lost.append(StationResult(station, number, error=f"{station}: {why}", empty=True))
     blocks: dict[tuple[int, Block], list[_Visit]] = {}
     for key in sorted(visits):
         visit = visits[key]
@@ -284,7 +284,8 @@ def _told(
             words = (
                 f"{station}: {first}" if known else f"{station}: unexpected {type(error).__name__}: {first}"
             )
-        yield StationResult(station, number, _lonlat(visit.cube, station), visit.pixel, value, words)
+        empty = isinstance(error, SelectionError)
+        yield StationResult(station, number, _lonlat(visit.cube, station), visit.pixel, value, words, empty)
 
 
 def _lonlat(cube: Datacube, station: Station) -> tuple[float, float]:

@@ -29,6 +29,8 @@ class StationResult:
         The series, or whatever the work made of the pairs.
     error : str, optional
         Why there is nothing: it names the station.
+    empty : bool
+        There is nothing because no datacube, or no pair of it, is there.
     """
 
     station: Station | None
@@ -37,3 +39,4 @@ class StationResult:
     pixel: Any = None
     value: Any = None
     error: str | None = None
+    empty: bool = False
