@@ -169,7 +169,8 @@ def _point(
     suffixes = {"pairs": PAIRS_SUFFIXES, "season": SEASON_SUFFIXES, "series": SERIES_SUFFIXES}
     check_output(out, suffixes[recipe.task])
     pairs = cube.pairs_at(x=recipe.place["point"]["x"], y=recipe.place["point"]["y"])
-    found = work_at_a_point(recipe.task, settings, selection)(pairs)
+    means = recipe.options.get("means")
+    found = work_at_a_point(recipe.task, settings, selection, means)(pairs)
     if recipe.task == "pairs":
         return write_pairs(found, out, selection=selection)
     return write_season(found, out) if recipe.task == "season" else write_series(found, out)
@@ -218,7 +219,9 @@ def _area(
     shape = area.get("outline")
     glacier = None
     if shape is not None:
-        glacier = Glacier(shapely.geometry.shape(shape), area.get("rgi_id"), area.get("name"))
+        several = {"rgi_ids": area["rgi_ids"]} if "rgi_ids" in area else {}
+        outline = shapely.geometry.shape(shape)
+        glacier = Glacier(outline, area.get("rgi_id"), area.get("name"), attributes=several)
     bbox = None if area.get("bbox") is None else tuple(area["bbox"])
     as_file = out.suffix.lower() != ".zarr"
     folder = tempfile.TemporaryDirectory(prefix=".itslive-", dir=out.parent) if as_file else nullcontext("")

@@ -91,7 +91,9 @@ class Target:
     point: Point | None = None
     points: Path | None = None
     outline: Path | None = None
-    rgi_id: str | None = None
+    rgi_ids: tuple[str, ...] = ()
+    every: bool = False
+    layer: str | None = None
     bbox: tuple[float, float, float, float] | None = None
 
     @property
@@ -199,9 +201,10 @@ def read_target(options: dict[str, Any]) -> Target:
     """
     other = "--points FILE, --outline FILE, --rgi-id ID or --bbox W S E N"
     point = read_point(options, other=other)
-    points, outline, rgi_id, bbox = (options.pop(name) for name in ("points", "outline", "rgi_id", "bbox"))
+    points, outline, rgi_ids, bbox = (options.pop(name) for name in ("points", "outline", "rgi_id", "bbox"))
+    every, layer = options.pop("every"), options.pop("layer")
     kinds = [given is not None for given in (point, points, bbox)]
-    kinds.append(outline is not None or rgi_id is not None)
+    kinds.append(outline is not None or bool(rgi_ids))
     if sum(kinds) != 1:
         found = "got more than one" if any(kinds) else "none is given"
         raise _usage(f"one target is needed: --lon LON --lat LAT, --x X --y Y, {other}; {found}")
@@ -211,7 +214,11 @@ def read_target(options: dict[str, Any]) -> Target:
             raise _usage(
                 f"--bbox {' '.join(f'{v:g}' for v in bbox)} is no box: the order is west south east north"
             )
-    return Target(point=point, points=points, outline=outline, rgi_id=rgi_id, bbox=bbox)
+    if outline is None and (every or layer is not None):
+        raise _usage(f"{'--all' if every else '--layer'} is of a file: name it with --outline FILE")
+    if every and rgi_ids:
+        raise _usage("--all means all glaciers of the file: leave out --rgi-id")
+    return Target(point, points, outline, rgi_ids, every, layer, bbox)
 
 
 def read_selection(options: dict[str, Any]) -> PairSelection:

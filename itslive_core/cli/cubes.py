@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -63,13 +64,14 @@ Examples:
 
 \b
   itslive cubes --lon 76.4 --lat 35.74
-  itslive cubes --lon -49.5 --lat 69.17
+  itslive cubes --lon -49.5 --lat 69.17 --json
 """
 )
 @click.option("--lon", type=float, required=True, metavar="LON", help="Longitude, WGS 84 [degrees].")
 @click.option("--lat", type=float, required=True, metavar="LAT", help="Latitude, WGS 84 [degrees].")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @quiet_option
-def cubes(quiet: bool, **options: float | None) -> None:
+def cubes(as_json: bool, quiet: bool, **options: float | None) -> None:
     """List the ITS_LIVE datacubes that cover a place: one URL a line, best first. Works offline."""
     from itslive_core import cubes_at
 
@@ -78,6 +80,11 @@ def cubes(quiet: bool, **options: float | None) -> None:
     assert point.lon is not None
     assert point.lat is not None
     report = Reporter(quiet=quiet)
+    if as_json:
+        found = cubes_at(point.lon, point.lat)
+        facts = [{"url": one.url, "epsg": one.epsg, "name": one.name, "reason": one.reason} for one in found]
+        click.echo(json.dumps(facts, indent=2))
+        return
     for number, record in enumerate(cubes_at(point.lon, point.lat), start=1):
         click.echo(record.url)
         if record.reason:
@@ -104,8 +111,6 @@ def info(cube: str, as_json: bool) -> None:
 
     facts = _describe(open_cube(cube))
     if as_json:
-        import json
-
         click.echo(json.dumps(facts, indent=2, allow_nan=False))
         return
     for name, value in facts.items():

@@ -24,6 +24,7 @@ from itslive_core.cli.options import (
     all_of,
     device_option,
     filter_options,
+    means_option,
     options_of,
     output_option,
     target_options,
@@ -79,6 +80,8 @@ class Task(Generic[Chosen]):
     dask : str or None
         Address of a Dask cluster, or ``"local"``.
     report : Reporter
+    means : str or None
+        Calendar period over which the series of a point is averaged.
     """
 
     cubes: tuple[str, ...]
@@ -89,6 +92,7 @@ class Task(Generic[Chosen]):
     workers: int | None
     dask: str | None
     report: Reporter
+    means: str | None = None
 
 
 def estimate_options(
@@ -112,6 +116,7 @@ def estimate_options(
         options_of(settings, first=first),
         filter_options,
         device_option(settings),
+        means_option,
         work_options,
     )
 
@@ -138,6 +143,8 @@ def read_task(settings: type[Chosen], options: dict[str, Any]) -> Task[Chosen]:
     suffixes = AREA_SUFFIXES if target.is_area else SERIES_SUFFIXES
     check_ending(output, suffixes, "an area" if target.is_area else "a point")
     chosen, selection = read_settings(settings, given), read_selection(given)
+    if given["means"] is not None and target.point is None:
+        raise click.UsageError("--means is for a single point: give --lon and --lat, or --x and --y")
     if str(output) != STDOUT:
         check_output(output, suffixes)
     return Task(
@@ -149,6 +156,7 @@ def read_task(settings: type[Chosen], options: dict[str, Any]) -> Task[Chosen]:
         given["workers"],
         given["dask"],
         Reporter(quiet=given["quiet"]),
+        given["means"],
     )
 
 
@@ -177,7 +185,7 @@ def command_of(estimator: Estimator) -> click.Command:
             if task.target.points is not None:
                 return estimate_points(task)
             if task.target.point is not None:
-                estimate_point(task, estimator)
+                estimate_point(task)
                 return 0
             with executor_for(task.dask, task.workers) as executor:
                 return estimate_area(task, executor)
@@ -190,7 +198,7 @@ def command_of(estimator: Estimator) -> click.Command:
     return named(options(command))
 
 
-def estimate_point(task: Task[Any], estimator: Estimator) -> None:
+def estimate_point(task: Task[Any]) -> None:
     """Make the series at a point and write it; say what is known of it.
 
     Raises
@@ -198,20 +206,15 @@ def estimate_point(task: Task[Any], estimator: Estimator) -> None:
     SelectionError
         If there is none.
     """
-    from itslive_core.errors import SelectionError
     from itslive_core.export import write_series
+    from itslive_core.jobs.points import work_at_a_point
 
     point, report = task.target.point, task.report
     assert point is not None
     cube = point.first_cube(task.cubes)
     report.say(f"Reading {cube.url}")
     pairs = cube.pairs_at(**point.arguments)
-    selected = pairs.select(task.selection)
-    if len(selected) == 0:
-        raise SelectionError(selected.describe_empty())
-    series = estimator.point(pairs, task.settings, selection=task.selection)
-    if not series["v"].notnull().any():
-        raise SelectionError(f"no series of {pairs.n_read:,} pairs: {series.attrs.get('reason')}")
+    series = work_at_a_point("series", task.settings, task.selection, task.means)(pairs)
     with destination(task.output) as path:
         write_series(series, path)
     for line in _known_of(series, pairs.n_read):
@@ -348,11 +351,16 @@ def _outline(target: Target) -> Any:
     """Outline of the target in longitude and latitude; None for a box."""
     from itslive_core import Glacier
 
-    if target.outline is not None:
-        return Glacier.from_file(target.outline, rgi_id=target.rgi_id)
-    if target.rgi_id is not None:
-        return Glacier.from_rgi_id(target.rgi_id)
-    return None
+    file, layer, ids = target.outline, target.layer, target.rgi_ids
+    if file is not None and target.every:
+        return Glacier.together(Glacier.list_from_file(file, layer=layer))
+    if file is not None and not ids:
+        return Glacier.from_file(file, layer=layer)
+    if not ids:
+        return None
+    if file is None:
+        return Glacier.together([Glacier.from_rgi_id(one) for one in ids])
+    return Glacier.together([Glacier.from_file(file, rgi_id=one, layer=layer) for one in ids])
 
 
 @contextmanager

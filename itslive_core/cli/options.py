@@ -18,6 +18,7 @@ __all__ = [
     "all_of",
     "device_option",
     "filter_options",
+    "means_option",
     "options_of",
     "output_option",
     "point_options",
@@ -107,8 +108,13 @@ target_options = all_of(
         help="Or: the glacier outline in a file.",
     ),
     click.option(
-        "--rgi-id", metavar="ID", help="Which glacier of FILE; alone: the outline of RGI, from GLIMS."
+        "--rgi-id",
+        multiple=True,
+        metavar="ID",
+        help="Which glacier of FILE; alone: the outline of RGI, from GLIMS. Several of them are one area.",
     ),
+    click.option("--all", "every", is_flag=True, help="All glaciers of FILE."),
+    click.option("--layer", metavar="NAME", help="Layer of FILE, where it has several."),
     click.option(
         "--bbox", nargs=4, type=float, metavar="W S E N", help="Or: a box in longitude and latitude, WGS 84."
     ),
@@ -126,6 +132,12 @@ filter_options = all_of(
 )
 
 quiet_option = click.option("--quiet", "-q", is_flag=True, help="Say nothing but errors.")
+
+means_option = click.option(
+    "--means",
+    type=click.Choice(["month", "season", "year"]),
+    help="Average the series of a point over calendar periods, with the errors of the means.",
+)
 
 work_options = all_of(
     click.option(

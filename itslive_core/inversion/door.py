@@ -43,6 +43,7 @@ class Inversion(Estimator):
             "itslive invert demo.zarr --lon -50.1245 --lat 69.3143 --max-angle 45 --max-deviation 3.5"
             " -o series.nc"
         ),
+        "itslive invert demo.zarr --lon -50.1245 --lat 69.3143 --start 2015 --means month -o months.csv",
         "itslive invert demo.zarr demo_east.zarr --points demo_points.csv --smoothing 30 -o points.csv",
         "itslive invert demo.zarr demo_east.zarr --bbox -50.13 69.31 -50.12 69.315 -o box.tif",
         (
@@ -76,6 +77,14 @@ class Inversion(Estimator):
         from itslive_core.inversion.point import invert
 
         return invert(pairs, _own(settings), selection=selection)
+
+    def means(
+        self, pairs: ImagePairs, settings: Settings, period: str, *, selection: PairSelection | None = None
+    ) -> xr.Dataset:
+        """Invert the pairs of one pixel, and average over calendar periods."""
+        from itslive_core.inversion.calendar import calendar_means
+
+        return calendar_means(pairs, _own(settings), period=period, selection=selection)
 
     def area(
         self, shared: SharedPairs, blocks: Sequence[PixelBlock], settings: Settings

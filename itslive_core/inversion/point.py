@@ -47,6 +47,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "PointSolution",
+    "attributes_of",
     "invert",
     "reason_for",
     "season_amplitude",
@@ -206,9 +207,13 @@ class PointSolution:
 
 
 def solve_point(
-    pairs: ImagePairs, settings: InversionSettings, selection: PairSelection | None = None
+    pairs: ImagePairs,
+    settings: InversionSettings,
+    selection: PairSelection | None = None,
+    *,
+    windows: NDArray[np.float64] | None = None,
 ) -> PointSolution:
-    """Filter and solve the pairs of one pixel; parameters as for `invert`."""
+    """Filter and solve the pairs of one pixel; parameters as for `invert`, and edges of windows [days]."""
     if settings.couples_pixels:
         raise SettingsError(
             f"spatial_smoothing is {settings.spatial_smoothing!r}, but a point has no neighbours:"
@@ -218,15 +223,16 @@ def solve_point(
     grid = TimeGrid.covering(used.start, used.end, settings.interval)
     n = len(used)
     shared = SharedPairs.make(used, np.ones(n, dtype=bool), grid)
-    result = solve_pixels(shared, np.array([0, n]), np.arange(n, dtype=np.int32), used.vx, used.vy, settings)
+    rows = np.arange(n, dtype=np.int32)
+    result = solve_pixels(shared, np.array([0, n]), rows, used.vx, used.vy, settings, windows)
     return PointSolution(used, settings, shared, result)
 
 
-def series_of(solution: PointSolution, selection: PairSelection | None = None) -> xr.Dataset:
-    """Write a solution as a series; see `invert` for what it holds."""
+def attributes_of(solution: PointSolution, selection: PairSelection | None = None) -> dict[str, Any]:
+    """Describe a solution: attributes of a series."""
     used, settings, result = solution.pairs, solution.settings, solution.result
     n, status = len(used), int(result.status[0])
-    attributes: dict[str, Any] = {
+    return {
         **common_attributes(
             {"method": "inversion", **settings.to_dict()},
             {} if selection is None else selection.to_dict(),
@@ -240,6 +246,12 @@ def series_of(solution: PointSolution, selection: PairSelection | None = None) -
         "reason": used.describe_empty() if n == 0 else reason_for(status, n, settings.derivative),
         **filter_attributes(used.history, n),
     }
+
+
+def series_of(solution: PointSolution, selection: PairSelection | None = None) -> xr.Dataset:
+    """Write a solution as a series; see `invert` for what it holds."""
+    used, result = solution.pairs, solution.result
+    attributes = attributes_of(solution, selection)
     observed = Observations.at_point(used.vx, used.vy)
     flags = pair_flags(result, solution.shared, observed)
     return point_series(solution.shared.grid, result, flags[0], used, attributes)

@@ -81,8 +81,11 @@ def solver_for(device: str, options: SolveOptions, batch: PixelBatch | None = No
     SettingsError
         If the device is not available, or cannot do the task.
     """
+    with_means = batch is not None and batch.windows is not None
     if device == "cuda":
         require_cuda()
+        if with_means:
+            raise SettingsError("device 'cuda' cannot average over windows: choose device 'cpu' or 'auto'")
         if options.learns:
             raise SettingsError(
                 "device 'cuda' cannot learn noise, offsets or smoothing 'auto': choose device 'cpu' or"
@@ -92,7 +95,7 @@ def solver_for(device: str, options: SolveOptions, batch: PixelBatch | None = No
         return BlockTridiagonalSolver()
     if options.learns:
         return LearningSolver()
-    if batch is not None:
+    if batch is not None and not with_means:
         work = multiplications(batch.n_pixels, batch.operator, options)
         if pick_device(device, batch.n_pixels, work) == "cuda":
             return BlockTridiagonalSolver()
@@ -124,6 +127,7 @@ def solve_pixels(
     vx: NDArray[np.float64],
     vy: NDArray[np.float64],
     settings: InversionSettings,
+    windows: NDArray[np.float64] | None = None,
 ) -> BatchResult:
     """Weight and solve the used observations of some pixels.
 
@@ -135,10 +139,17 @@ def solve_pixels(
         Rows of `shared`.
     vx, vy : ndarray of float64, shape (n,)
     settings : InversionSettings
+    windows : ndarray, shape (g + 1,), optional
+        Edges of windows over which means are wanted, too [days since 1970-01-01].
 
     Returns
     -------
     BatchResult
+
+    Raises
+    ------
+    SettingsError
+        If the device cannot do it.
     """
     variance = observation_variance(
         settings.weights,
@@ -153,7 +164,9 @@ def solve_pixels(
     weights = weights_of(variance, offsets)
     options = solve_options(settings)
     fine, parts = finer_cells(shared, settings)
-    batch = PixelBatch(shared.operator, shared.span_id, offsets, pair, vx, vy, weights, noise, fine, parts)
+    batch = PixelBatch(
+        shared.operator, shared.span_id, offsets, pair, vx, vy, weights, noise, fine, parts, windows
+    )
     return solver_for(settings.device, options, batch).solve(batch, options)
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
 
+from itslive_core.inversion.windows import WindowMeans
 from itslive_core.observations.missions import MISSIONS
 
 if TYPE_CHECKING:
@@ -117,6 +118,8 @@ class PixelBatch:
         The same rows on the finer cells of the solution, if these are finer than those of the series.
     parts : int
         How many of them a cell of the series has.
+    windows : ndarray, shape (g + 1,), optional
+        Edges of windows over which means are wanted, too [days since 1970-01-01].
     """
 
     operator: SpanOperator
@@ -129,6 +132,7 @@ class PixelBatch:
     noise: NoiseInputs | None = None
     fine: SpanOperator | None = None
     parts: int = 1
+    windows: NDArray[np.float64] | None = None
 
     @property
     def n_pixels(self) -> int:
@@ -272,6 +276,8 @@ class BatchResult:
         u of each observation, between 0 and 1.25.
     learnt : Learnt, optional
         Noise, offsets and smoothing in time, where they were learnt.
+    means : WindowMeans, optional
+        Over the windows of the batch.
     """
 
     values: NDArray[np.float64]
@@ -284,6 +290,7 @@ class BatchResult:
     status: NDArray[np.int8]
     robust_weights: NDArray[np.float64]
     learnt: Learnt | None = None
+    means: WindowMeans | None = None
 
     @classmethod
     def blank(cls, batch: PixelBatch, *, uncertainty: bool) -> BatchResult:
@@ -306,6 +313,7 @@ class BatchResult:
             passes=np.zeros(pixels, dtype=np.int32),
             status=np.zeros(pixels, dtype=np.int8),
             robust_weights=np.ones(len(batch.pair)),
+            means=WindowMeans.blank(pixels, batch.windows),
         )
 
     def write_series(
@@ -335,10 +343,10 @@ class BatchResult:
         pixels, observations : slice
             The pixels, and their observations.
         """
-        of_observations = {"robust_weights", "credit", "sigma"}
+        of_observations, apart = {"robust_weights", "credit", "sigma"}, {"learnt", "means"}
 
         def cut(whole: BatchResult | Learnt) -> dict[str, Any]:
-            arrays = {f.name: getattr(whole, f.name) for f in fields(whole) if f.name != "learnt"}
+            arrays = {f.name: getattr(whole, f.name) for f in fields(whole) if f.name not in apart}
             return {
                 name: values[observations if name in of_observations else pixels]
                 for name, values in arrays.items()

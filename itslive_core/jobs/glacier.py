@@ -199,7 +199,18 @@ def run_glacier(
         for number, work in enumerate(works):
             own = [task for task in plan.tasks if task.cube == number]
             work.coupled = CoupledBlocks(work.cube, own, cast("InversionSettings", settings))
-    return _stream(plan, grid, works, target, attributes, workers, executor, should_stop, previews)
+    return _locked(
+        target, _stream(plan, grid, works, target, attributes, workers, executor, should_stop, previews)
+    )
+
+
+def _locked(target: AreaStore | None, results: Iterator[BlockResult]) -> Iterator[BlockResult]:
+    """Give results, and the store free when they end."""
+    try:
+        yield from results
+    finally:
+        if target is not None:
+            target.close()
 
 
 def _axis(

@@ -213,6 +213,8 @@ def recipe_of_area(
     area: dict[str, Any] = {"bbox": None if bbox is None else list(bbox), "outline": None}
     if glacier is not None:
         area |= {"outline": mapping(glacier.outline), "rgi_id": glacier.rgi_id, "name": glacier.name}
+        if "rgi_ids" in glacier.attributes:
+            area["rgi_ids"] = glacier.attributes["rgi_ids"]
     return Recipe(
         "series",
         {"area": area},

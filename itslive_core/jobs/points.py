@@ -88,7 +88,10 @@ def run_points(
 
 
 def work_at_a_point(
-    task: str, settings: Settings | None = None, selection: PairSelection | None = None
+    task: str,
+    settings: Settings | None = None,
+    selection: PairSelection | None = None,
+    means: str | None = None,
 ) -> Callable[[ImagePairs], Any]:
     """Give what is done with the pairs of one pixel.
 
@@ -99,6 +102,8 @@ def work_at_a_point(
     settings : Settings, optional
         Of the estimator, or of the season.
     selection : PairSelection, optional
+    means : str, optional
+        Calendar period over which a series is averaged.
 
     Returns
     -------
@@ -124,7 +129,10 @@ def work_at_a_point(
     def series(pairs: ImagePairs) -> Any:
         selected(pairs)
         own = InversionSettings() if settings is None else settings
-        found = estimator_of(own).point(pairs, own, selection=selection)
+        if means is None:
+            found = estimator_of(own).point(pairs, own, selection=selection)
+        else:
+            found = estimator_of(own).means(pairs, own, means, selection=selection)
         if not found["v"].notnull().any():
             raise SelectionError(f"no series of {pairs.n_read:,} pairs: {found.attrs.get('reason')}")
         return found

@@ -16,7 +16,7 @@ from itslive_core.places.outlines import ID_NAMES, Feature, pick, read_features
 from itslive_core.places.rgi import REGIONS, parse_rgi_id, regions_at
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
     import geopandas
@@ -146,6 +146,21 @@ class Glacier:
     def list_from_file(cls, path: str | Path, *, layer: str | None = None) -> list[Glacier]:
         """Read all glaciers of a file, in its order; see :meth:`from_file`."""
         return cls._read(path, layer, None)
+
+    @classmethod
+    def together(cls, glaciers: Sequence[Glacier]) -> Glacier:
+        """Join several glaciers to one area.
+
+        Parameters
+        ----------
+        glaciers
+            One or more; of a single one that itself is given.
+        """
+        if len(glaciers) == 1:
+            return glaciers[0]
+        outline = _union(glaciers)
+        ids = [one.rgi_id or one.label for one in glaciers]
+        return cls(outline, None, f"{len(glaciers)} glaciers", _measured(outline), {"rgi_ids": ids})
 
     @classmethod
     def _read(cls, path: str | Path, layer: str | None, rgi_id: str | None) -> list[Glacier]:
@@ -346,10 +361,13 @@ def _few(glaciers: list[Glacier]) -> str:
     return ", ".join(every[:FEW]) + more
 
 
-def _united(glaciers: list[Glacier]) -> Glacier:
-    """Join the rows of a glacier that a file keeps in several."""
+def _union(glaciers: Sequence[Glacier]) -> BaseGeometry:
     import shapely
 
-    first = glaciers[0]
-    outline = shapely.union_all([one.outline for one in glaciers])
+    return shapely.union_all([one.outline for one in glaciers])
+
+
+def _united(glaciers: list[Glacier]) -> Glacier:
+    """Join the rows of a glacier that a file keeps in several."""
+    first, outline = glaciers[0], _union(glaciers)
     return Glacier(outline, first.rgi_id, first.name, _measured(outline), first.attributes)

@@ -152,6 +152,7 @@ def recipe_of_pixel(
         settings,
         chosen,
         method,
+        options={"means": attributes["means"]} if "means" in attributes else {},
         by_hand=steps != expected,
     ).to_json()
 

@@ -31,6 +31,7 @@ from itslive_core.inversion.solver import (
     PixelBatch,
     SolveOptions,
 )
+from itslive_core.inversion.windows import window_weights
 from itslive_core.support.constants import DAYS_PER_YEAR
 
 if TYPE_CHECKING:
@@ -98,12 +99,13 @@ class _Pixel:
         spans, first, self.size = spans_of(Spans(*fine.columns), pair)
         # Cells of the series that the cells of the solution lie in, counted from the pixel's first one.
         self.groups = (first + np.arange(self.size)) // self.parts - rows.first_cell
+        self.first_time, self.windows = (self.grid.first + first) * self.grid.interval, batch.windows
         start = (self.grid.first + first + spans.first + 1.0 - spans.head) * self.grid.interval
         formal = noise.variance[own]
         learnt.sigma[own] = formal
         observed = ObservedPairs(
             spans=spans,
-            first_time=(self.grid.first + first) * self.grid.interval,
+            first_time=self.first_time,
             interval=self.grid.interval,
             start=start,
             end=start + self.grid.interval / spans.rate,
@@ -144,8 +146,24 @@ class _Pixel:
                 std[:], status = np.nan, NO_FREEDOM
         result.status[p], result.passes[p] = status, self.learner.passes
         result.write_series(p, rows.cells, series, std)
+        if result.means is not None:
+            self._write_means(posterior)
         self._write_learnt(posterior)
         return True
+
+    def _write_means(self, posterior: Posterior) -> None:
+        """Average the series over the windows of the batch."""
+        means, edges, axes = self.result.means, self.windows, self.learner.axes
+        assert means is not None
+        assert edges is not None
+        weights = window_weights(self.first_time, self.grid.interval, self.size, edges)
+        inside = np.isfinite(weights[:, 0])
+        if not inside.any():
+            return
+        means.values[self.rows.number][:, inside] = axes.T @ group_means(posterior.series, weights[inside])
+        if self.options.uncertainty:
+            along = axis_variances(self.learner, posterior, weights[inside])
+            means.std[self.rows.number][:, inside] = np.sqrt(component_variances(axes, along))
 
     def _write_learnt(self, posterior: Posterior) -> None:
         """Write noise, offsets, displacements and smoothness, in the units of the user."""
