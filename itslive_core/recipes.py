@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -31,6 +30,7 @@ from itslive_core.inversion.settings import InversionSettings
 from itslive_core.jobs.glacier import run_glacier
 from itslive_core.jobs.points import at_stations, recipe_of_stations, time_axis, work_at_a_point
 from itslive_core.jobs.profiles import profile
+from itslive_core.jobs.scratch import scratch_beside
 from itslive_core.observations.selection import PairSelection
 from itslive_core.places.stations import Station
 
@@ -224,9 +224,9 @@ def _area(
         glacier = Glacier(outline, area.get("rgi_id"), area.get("name"), attributes=several)
     bbox = None if area.get("bbox") is None else tuple(area["bbox"])
     as_file = out.suffix.lower() != ".zarr"
-    folder = tempfile.TemporaryDirectory(prefix=".itslive-", dir=out.parent) if as_file else nullcontext("")
+    folder = scratch_beside(out) if as_file else nullcontext(Path())
     with folder as place:
-        store = Path(place) / "area.zarr" if as_file else out
+        store = place / "area.zarr" if as_file else out
         season = recipe.options.get("season")
         job = run_glacier(
             cubes, glacier, settings, store, selection=selection, bbox=bbox, workers=workers, season=season

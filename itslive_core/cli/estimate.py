@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import tempfile
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -286,18 +285,16 @@ def estimate_area(task: Task[Any], executor: Executor | None) -> int:
     import itslive_core as itslive
     from itslive_core.export import write_area
     from itslive_core.jobs.area_store import warnings_in
+    from itslive_core.jobs.scratch import scratch_beside
 
     output, report = task.output, task.report
     outline = _outline(task.target)
     opened = [itslive.open_cube(path) for path in task.cubes]
     as_file = output.suffix.lower() != ".zarr"
-    # Beside the result, because that is where room was made for it.
-    folder = (
-        tempfile.TemporaryDirectory(prefix=".itslive-", dir=output.parent) if as_file else nullcontext("")
-    )
+    folder = scratch_beside(output) if as_file else nullcontext(Path())
     n_new, n_solved, failures = 0, 0, list[str]()
     with folder as place, stop_on_interrupt(report) as stop:
-        store = Path(place) / "area.zarr" if as_file else output
+        store = place / "area.zarr" if as_file else output
         with report.blocks() as progress:
             results = itslive.run_glacier(
                 opened,

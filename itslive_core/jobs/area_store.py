@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -14,6 +13,7 @@ from numcodecs import Blosc
 
 from itslive_core.errors import OutputError
 from itslive_core.estimators import estimator_of
+from itslive_core.jobs.scratch import remove_folder
 from itslive_core.jobs.store_lock import StoreLock
 from itslive_core.season.pixels import AREA_VARIABLES
 from itslive_core.series import TIME_ATTRIBUTES, VARIABLES, grid_mapping
@@ -102,15 +102,16 @@ class AreaStore:
                 return cls(path, *_continue(path, job), lock)
             # Made under another name: a crash must not leave a store that belongs to no job.
             partial = path.with_name(f".{path.name}.partial")
-            shutil.rmtree(partial, ignore_errors=True)
+            remove_folder(partial)
             of_pixels = {**estimator_of(settings).pixel_variables, **(AREA_VARIABLES if season else {})}
             try:
                 _create(partial, plan, grid, attributes, job, of_pixels)
                 if path.is_dir():
                     path.rmdir()
                 partial.rename(path)
-            finally:
-                shutil.rmtree(partial, ignore_errors=True)
+            except BaseException:
+                remove_folder(partial)
+                raise
             group = zarr.open_group(str(path), mode="r+", zarr_format=2, use_consolidated=False)
         except BaseException as error:
             if lock is not None:
