@@ -140,7 +140,7 @@ def test_a_series_of_months():
     known = months["v"].notnull()
     np.testing.assert_allclose(months["vx"].where(known, drop=True), 100.0, atol=20.0)
     years = itslive.calendar_means(pairs, PLAIN, period="year")
-    assert (years["vx_std"] < months["vx_std"].min()).all()
+    assert years["vx_std"][0] > 2 * years["vx_std"][1]  # what nobody saw of June is part of the error of 2020
     none = itslive.calendar_means(pairs.take(np.zeros(len(pairs), dtype=bool)), PLAIN)
     assert none.sizes["time"] == 0
     few = itslive.calendar_means(pairs.take(np.arange(3)), PLAIN)
