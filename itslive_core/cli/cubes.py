@@ -136,7 +136,7 @@ Examples:
 def pairs(cube: tuple[str, ...], output: Path, quiet: bool, **options: Any) -> int:
     """Write the image pairs of CUBE at one point, or at many, as a table.
 
-    CUBE is a local Zarr folder, or an https:// or s3:// URL; of several, the first that covers a point is
+    CUBE is a local Zarr folder, or an https:// or s3:// URL; of several, the newest that covers a point is
     used. The table of many points begins with the columns name,lon,lat.
     """
     from itslive_core.export import PAIRS_SUFFIXES, check_output, write_pairs, write_station_pairs

@@ -49,7 +49,7 @@ def profile(
 ) -> int:
     """Invert the image pairs of CUBE along a line, to series of time and distance.
 
-    CUBE is a local Zarr folder, or an https:// or s3:// URL; of several, the first that covers a point is
+    CUBE is a local Zarr folder, or an https:// or s3:// URL; of several, the newest that covers a point is
     used. Points lie at equal distances along the line in FILE, from its first vertex on; each takes the
     series of its nearest pixel, and each pixel is inverted once. A .nc has the dimensions (time, distance), a
     .csv begins with the columns distance [m],lon,lat. Points without image pairs have no series.

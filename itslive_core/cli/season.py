@@ -48,7 +48,7 @@ Examples:
 def season(cube: tuple[str, ...], output: Path | None, as_json: bool, quiet: bool, **options: Any) -> int:
     """Estimate mean speed, trend and season from the image pairs of CUBE at one point, or at many.
 
-    CUBE is a local Zarr folder, or an https:// or s3:// URL; of several, the first that covers a point is
+    CUBE is a local Zarr folder, or an https:// or s3:// URL; of several, the newest that covers a point is
     used. The season is the annual harmonic of the velocity along the flow, averaged exactly over the span of
     each pair; errors are one standard deviation and count that seasons differ between years. OUT has a line
     for all years and one for each; that of many points begins with the columns name,lon,lat.

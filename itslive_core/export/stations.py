@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import io
 import tempfile
 from dataclasses import dataclass, field
@@ -17,7 +18,7 @@ from itslive_core.export.files import (
     check_output,
     replacing,
 )
-from itslive_core.export.georeference import epsg_of
+from itslive_core.export.georeference import epsg_of, wkt_of
 from itslive_core.export.netcdf import NetcdfVariable, create_netcdf, days_since_epoch, netcdf_attributes
 from itslive_core.export.recipes import writing_table
 from itslive_core.export.tables import pairs_table, season_table, series_table, write_table
@@ -138,8 +139,8 @@ def _write_long(
 ) -> StationsWritten:
     """Write one table of all; results come in any order and wait on disk for their turn."""
     written = StationsWritten(path)
-    places: dict[int, tuple[int, int]] = {}
-    header = ""
+    places: dict[int, tuple[int, int, int]] = {}
+    header, widest = "", 0
     with writing_table(path, recipe) as partial, tempfile.TemporaryFile(dir=path.parent) as waiting:
         for result in results:
             if not written.see(result):
@@ -157,15 +158,26 @@ def _write_long(
                 table.insert(at, name, value)
             text = io.StringIO()
             write_table(table, text)
-            header, _, rows = text.getvalue().partition("\n")
-            places[result.number] = waiting.tell(), waiting.write(rows.encode())
+            own, _, lines = text.getvalue().partition("\n")
+            if len(table.columns) > widest:
+                header, widest = own, len(table.columns)
+            places[result.number] = waiting.tell(), waiting.write(lines.encode()), len(table.columns)
         written.check()
         with partial.open("wb") as file:
             file.write(header.encode() + b"\n")
-            for _, (begin, size) in sorted(places.items()):
+            for _, (begin, size, width) in sorted(places.items()):
                 waiting.seek(begin)
-                file.write(waiting.read(size))
+                rows = waiting.read(size)
+                file.write(rows if width == widest else _widened(rows, widest - width))
     return written
+
+
+def _widened(rows: bytes, by: int) -> bytes:
+    """Add empty columns to rows of CSV: only projections without a code have a column for them."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerows([*row, *[""] * by] for row in csv.reader(io.StringIO(rows.decode(), newline="")))
+    return text.getvalue().encode()
 
 
 def harmless(text: str) -> str:
@@ -188,7 +200,7 @@ def _write_netcdf(
     written = StationsWritten(path)
     file: Any = None
     shared: dict[str, Any] = {}
-    systems: set[int | None] = set()
+    systems: set[int | str | None] = set()
     with replacing(path) as partial:
         try:
             for result in results:
@@ -198,7 +210,7 @@ def _write_netcdf(
                 if file is None:
                     file, shared = _create(partial, ds, stations, grid), dict(ds.attrs)
                 shared = {k: v for k, v in shared.items() if k in ds.attrs and bool(np.all(ds.attrs[k] == v))}
-                systems.add(epsg_of(ds))
+                systems.add(epsg_of(ds) or wkt_of(ds))
                 _write_row(file, result, ds, grid)
             written.check()
             _place(file, systems)
@@ -295,12 +307,12 @@ def _write_row(file: Any, result: StationResult, ds: xr.Dataset, grid: TimeGrid)
             file[str(key)][row, begin : begin + size] = variable.values
 
 
-def _place(file: Any, systems: set[int | None]) -> None:
-    """Name the projection, if all stations are on one."""
-    code = next(iter(systems)) if len(systems) == 1 else None
-    if code is None:
+def _place(file: Any, systems: set[int | str | None]) -> None:
+    """Name the projection by its code, else its WKT, if all stations are on one."""
+    system = next(iter(systems)) if len(systems) == 1 else None
+    if system is None:
         return
-    file.createVariable("mapping", "i4", ()).setncatts(netcdf_attributes(grid_mapping(code)))
+    file.createVariable("mapping", "i4", ()).setncatts(netcdf_attributes(grid_mapping(system)))
     for variable in file.variables.values():
         if variable.dimensions == ("station", "time"):
             variable.setncattr("grid_mapping", "mapping")

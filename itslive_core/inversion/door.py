@@ -30,7 +30,7 @@ class Inversion(Estimator):
     command = "invert"
     help = """Estimate a regular velocity series from the image pairs of CUBE.
 
-    CUBE is a local Zarr folder, or an https:// or s3:// URL; of several, the first that covers a point is
+    CUBE is a local Zarr folder, or an https:// or s3:// URL; of several, the newest that covers a point is
     used, and all that cover an area. The target is a point, a table of points, the outline of a glacier, or a
     box. Many points make one file: a .csv that begins with name,lon,lat, or a .nc with the dimension station.
     A .zarr that holds the same job is continued; other files are replaced when the new one is whole. A .tif

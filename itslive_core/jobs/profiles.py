@@ -126,9 +126,13 @@ def profile(
     return ds
 
 
-def _system(result: StationResult) -> int:
+def _system(result: StationResult) -> int | str | None:
+    """Give the projection of a series: its EPSG code, else its WKT."""
     mapping = result.value.get("mapping")
-    return 0 if mapping is None else int(mapping.attrs["spatial_epsg"])
+    if mapping is None:
+        return None
+    attributes = mapping.attrs
+    return int(attributes["spatial_epsg"]) if "spatial_epsg" in attributes else str(attributes["crs_wkt"])
 
 
 def _side_by_side(
@@ -180,9 +184,9 @@ def _side_by_side(
     )
     out["time_bnds"] = (("time", "bnds"), bounds)
     out["n_pairs_used"] = ("distance", used, {"long_name": "number of used image pairs", "units": "1"})
-    code = _system(good[0])
-    if code:
-        out["mapping"] = ((), 0, grid_mapping(code))
+    system = _system(good[0])
+    if system is not None:
+        out["mapping"] = ((), 0, grid_mapping(system))
     return out
 
 

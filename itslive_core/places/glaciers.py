@@ -159,13 +159,17 @@ class Glacier:
         Parameters
         ----------
         glaciers
-            One or more; of a single one that itself is given.
+            One or more; of a single one that itself is given. Rows of the same glacier count as one, and of
+            several dates the newest.
         """
+        glaciers = _one_each(glaciers)
         if len(glaciers) == 1:
             return glaciers[0]
         outline = _union(glaciers)
         ids = [one.rgi_id or one.label for one in glaciers]
-        remark = "; ".join(dict.fromkeys(filter(None, (one.remark for one in glaciers))))
+        remarks = [one.remark for one in glaciers if one.remark]
+        many = f"{len(remarks)} glaciers have outlines of several dates: the newest are used"
+        remark = many if len(remarks) > 1 else "".join(remarks)
         return cls(outline, None, f"{len(glaciers)} glaciers", _measured(outline), {"rgi_ids": ids}, remark)
 
     @classmethod
@@ -382,6 +386,14 @@ def _newest(glaciers: list[Glacier]) -> list[Glacier]:
     known = ", ".join(sorted(filter(None, set(dates))))
     remark = f"{glaciers[0].label} has outlines of {known}: the newest is used"
     return [replace(one, remark=remark) for one, date in zip(glaciers, dates) if date == newest]
+
+
+def _one_each(glaciers: Sequence[Glacier]) -> list[Glacier]:
+    """Join the rows of each glacier that are of its newest date; what has no id is a glacier of its own."""
+    rows: dict[Any, list[Glacier]] = {}
+    for number, one in enumerate(glaciers):
+        rows.setdefault(_key(one.rgi_id) if one.rgi_id else number, []).append(one)
+    return [same[0] if len(same) == 1 else _united(_newest(same)) for same in rows.values()]
 
 
 def _union(glaciers: Sequence[Glacier]) -> BaseGeometry:
