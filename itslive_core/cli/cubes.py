@@ -158,7 +158,7 @@ def pairs(cube: tuple[str, ...], output: Path, quiet: bool, **options: Any) -> i
                 return write_station_pairs(results, path, recipe=recipe)
 
             return at_points(cube, place, report, work, write)
-        found = work(place.first_cube(cube).pairs_at(**place.arguments))
+        found = work(place.first_cube(cube, report.say).pairs_at(**place.arguments))
         for step in found.history:
             report.say(f"{step.kept:>8,} pairs after {step.name}: {step.note}")
         write_pairs(found, path, selection=selection)

@@ -76,7 +76,7 @@ def season(cube: tuple[str, ...], output: Path | None, as_json: bool, quiet: boo
 
         with destination(output) as path, report.compiling():
             return at_points(cube, place, report, fit, write)
-    opened = place.first_cube(cube)
+    opened = place.first_cube(cube, report.say)
     report.say(f"Reading {opened.url}")
     pairs = opened.pairs_at(**place.arguments)
     with report.compiling():

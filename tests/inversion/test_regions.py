@@ -37,7 +37,7 @@ class Simulated:
         self.pairs = ImagePairs.from_arrays(
             start,
             end,
-            np.zeros(total),
+            number.astype(float),  # what is given twice would count once
             np.zeros(total),
             vx_error=np.full(total, 20.0),
             vy_error=np.full(total, 20.0),
