@@ -11,16 +11,20 @@ from typing import TYPE_CHECKING, Any
 from itslive_core._version import __version__
 
 if TYPE_CHECKING:
+    from itslive_core.comparison.compare import Comparison, compare
     from itslive_core.cubes.datacube import Datacube, open_cube
     from itslive_core.errors import ItsliveError
     from itslive_core.gaussian_process.point import fit_gaussian_process, fit_gaussian_process_steps
     from itslive_core.gaussian_process.settings import GaussianProcessSettings
+    from itslive_core.inversion.calendar import calendar_means
     from itslive_core.inversion.diagnosis import Diagnosis, diagnose
     from itslive_core.inversion.point import invert
     from itslive_core.inversion.settings import InversionSettings
     from itslive_core.inversion.smoothing import smoothing_curve
     from itslive_core.jobs.glacier import run_glacier
     from itslive_core.jobs.overview import read_glacier
+    from itslive_core.jobs.points import run_points
+    from itslive_core.jobs.profiles import profile
     from itslive_core.moving_median.estimate import fit_moving_median
     from itslive_core.moving_median.settings import MovingMedianSettings
     from itslive_core.observations.pairs import ImagePairs
@@ -28,10 +32,12 @@ if TYPE_CHECKING:
     from itslive_core.places.cube_record import CubeRecord
     from itslive_core.places.glaciers import Glacier
     from itslive_core.places.lookup import cubes_at
+    from itslive_core.recipes import rerun
     from itslive_core.season.point import fit_season
     from itslive_core.warming import warm_up
 
 _HOMES = {
+    "Comparison": "comparison.compare",
     "CubeRecord": "places.cube_record",
     "Datacube": "cubes.datacube",
     "Diagnosis": "inversion.diagnosis",
@@ -42,6 +48,8 @@ _HOMES = {
     "ItsliveError": "errors",
     "MovingMedianSettings": "moving_median.settings",
     "PairSelection": "observations.selection",
+    "calendar_means": "inversion.calendar",
+    "compare": "comparison.compare",
     "cubes_at": "places.lookup",
     "diagnose": "inversion.diagnosis",
     "fit_gaussian_process": "gaussian_process.point",
@@ -50,13 +58,17 @@ _HOMES = {
     "fit_season": "season.point",
     "invert": "inversion.point",
     "open_cube": "cubes.datacube",
+    "profile": "jobs.profiles",
     "read_glacier": "jobs.overview",
+    "rerun": "recipes",
     "run_glacier": "jobs.glacier",
+    "run_points": "jobs.points",
     "smoothing_curve": "inversion.smoothing",
     "warm_up": "warming",
 }
 
 __all__ = [
+    "Comparison",
     "CubeRecord",
     "Datacube",
     "Diagnosis",
@@ -68,6 +80,8 @@ __all__ = [
     "MovingMedianSettings",
     "PairSelection",
     "__version__",
+    "calendar_means",
+    "compare",
     "cubes_at",
     "diagnose",
     "fit_gaussian_process",
@@ -76,8 +90,11 @@ __all__ = [
     "fit_season",
     "invert",
     "open_cube",
+    "profile",
     "read_glacier",
+    "rerun",
     "run_glacier",
+    "run_points",
     "smoothing_curve",
     "warm_up",
 ]

@@ -54,17 +54,23 @@ class DemoFiles:
     truth : Path
         NetCDF: true mean velocity in every 12-day cell at every pixel of both tiles, and of every 2 days at
         `DEMO_POINTS`. For other times and places call `true_velocity` and `true_mean_velocity`.
+    points : Path
+        CSV: `DEMO_POINTS` as name, lon, lat.
+    reference : Path
+        CSV: monthly speed at the trunk, as a station on the ice would measure it.
     """
 
     cubes: tuple[Path, ...]
     outlines: Path
     centreline: Path
     truth: Path
+    points: Path
+    reference: Path
 
     @property
     def paths(self) -> tuple[Path, ...]:
         """All of them."""
-        return (*self.cubes, self.outlines, self.centreline, self.truth)
+        return (*self.cubes, self.outlines, self.centreline, self.truth, self.points, self.reference)
 
 
 def make_demo(
@@ -175,6 +181,8 @@ def _in_folder(folder: Path) -> DemoFiles:
         outlines=folder / "demo_outlines.geojson",
         centreline=folder / "demo_centrelines.geojson",
         truth=folder / "demo_truth.nc",
+        points=folder / "demo_points.csv",
+        reference=folder / "demo_reference.csv",
     )
 
 
@@ -186,6 +194,8 @@ def _beside(cube: Path) -> DemoFiles:
         outlines=cube.with_name(f"{stem}_outlines.geojson"),
         centreline=cube.with_name(f"{stem}_centrelines.geojson"),
         truth=cube.with_name(f"{stem}_truth.nc"),
+        points=cube.with_name(f"{stem}_points.csv"),
+        reference=cube.with_name(f"{stem}_reference.csv"),
     )
 
 
@@ -196,12 +206,15 @@ def _is_cube(path: Path) -> bool:
 def _build(files: DemoFiles, seed: int) -> None:
     from itslive_core.synthetic.cube import write_tiles
     from itslive_core.synthetic.outlines import write_centrelines, write_outlines
+    from itslive_core.synthetic.tables import write_points, write_reference
     from itslive_core.synthetic.truth_file import write_truth
 
     write_tiles(files.cubes, seed)
     write_outlines(files.outlines)
     write_centrelines(files.centreline)
     write_truth(files.truth)
+    write_points(files.points)
+    write_reference(files.reference)
 
 
 def _remove(path: Path) -> None:

@@ -10,6 +10,8 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from itslive_core.errors import SettingsError
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
@@ -86,6 +88,18 @@ class Estimator(ABC):
         self, pairs: ImagePairs, settings: Settings, *, selection: PairSelection | None = None
     ) -> xr.Dataset:
         """Estimate one pixel: a series with the variables of `itslive_core.series.VARIABLES`."""
+
+    def means(
+        self, pairs: ImagePairs, settings: Settings, period: str, *, selection: PairSelection | None = None
+    ) -> xr.Dataset:
+        """Estimate one pixel and average over calendar periods: a series whose cells are these.
+
+        Raises
+        ------
+        SettingsError
+            If the estimator does not know how its cells err together, and so has no error of a mean.
+        """
+        raise SettingsError(f"the {self.noun} has no calendar means: choose the inversion")
 
     @abstractmethod
     def area(

@@ -150,10 +150,10 @@ LEVELS: tuple[tuple[str, ...], ...] = (
     ("observations", "bands", "places"),
     ("cubes", "filters", "series", "estimator"),
     ("inversion",),
-    ("gaussian_process", "moving_median", "season", "neighbours"),
+    ("gaussian_process", "moving_median", "season", "neighbours", "comparison"),
     ("estimators",),
     ("jobs", "export", "warming", "synthetic"),
-    ("demo",),
+    ("demo", "recipes"),
     ("itslive_core",),
     ("cli",),
 )

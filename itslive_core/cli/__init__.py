@@ -7,6 +7,7 @@ once. Results go to files or to stdout, everything else to stderr.
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import traceback
 import warnings
@@ -14,8 +15,11 @@ from typing import TYPE_CHECKING
 
 import click
 
+from itslive_core.cli.compare import compare
 from itslive_core.cli.cubes import cubes, demo, info, pairs
 from itslive_core.cli.estimate import command_of
+from itslive_core.cli.profile import profile
+from itslive_core.cli.rerun import rerun
 from itslive_core.cli.season import season
 from itslive_core.errors import ItsliveError, SettingsError
 from itslive_core.estimators import all_estimators
@@ -25,7 +29,12 @@ if TYPE_CHECKING:
 
 __all__ = ["itslive", "main", "run"]
 
-FAILED, USAGE, INTERRUPTED = 1, 2, 130
+FAILED, USAGE, INTERRUPTED, TERMINATED = 1, 2, 130, 143
+
+
+class _TerminatedError(BaseException):
+    """Somebody asked the process to end: whatever is at work cleans up behind itself."""
+
 
 EPILOG = """\
 Examples:
@@ -37,7 +46,7 @@ Examples:
   itslive cubes --lon 76.4 --lat 35.74
 
 Every command has a --help of its own. Exit code: 0 done; 1 failed or found nothing; 2 wrong usage;
-3 finished, but some blocks failed.
+3 finished, but some blocks or points failed.
 """
 
 
@@ -69,7 +78,8 @@ def itslive(ctx: click.Context, version: bool) -> None:
         ctx.exit()
 
 
-for _command in (demo, cubes, info, pairs, season, *map(command_of, all_estimators())):
+_estimates = map(command_of, all_estimators())
+for _command in (demo, cubes, info, pairs, season, *_estimates, profile, compare, rerun):
     itslive.add_command(_command)
 
 
@@ -84,7 +94,8 @@ def run(arguments: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        0; 1 failed or found nothing; 2 wrong usage; 3 finished, but some blocks failed; 130 interrupted.
+        0; 1 failed or found nothing; 2 wrong usage; 3 finished, but some blocks or points failed;
+        130 interrupted; 143 terminated.
     """
     debug = bool(os.environ.get("ITSLIVE_DEBUG"))
     with warnings.catch_warnings():
@@ -99,6 +110,9 @@ def run(arguments: Sequence[str] | None = None) -> int:
             # The reader of the pipe has had enough (`itslive cubes ... | head -1`): nobody is left to tell.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return FAILED
+        except _TerminatedError:
+            _complain("terminated")
+            return TERMINATED
         except (KeyboardInterrupt, click.Abort):
             _complain("interrupted")
             return INTERRUPTED
@@ -117,7 +131,26 @@ def main(arguments: Sequence[str] | None = None) -> None:
         # loading dask takes a quarter of the time of a point.
         for name in ("dask", "distributed"):
             sys.modules.setdefault(name, None)  # type: ignore[arg-type]
+    _end_in_order()
     sys.exit(run(arguments))
+
+
+def _end_in_order() -> None:
+    """Let what asks the process to end be an exception, so that no half of a result stays behind."""
+
+    def end(*_: object) -> None:
+        for one in signals:
+            signal.signal(one, signal.SIG_IGN)  # asked once is enough: cleaning up goes on
+        raise _TerminatedError
+
+    # One that is ignored, as nohup does, stays so.
+    signals = [
+        one
+        for name in ("SIGTERM", "SIGHUP")
+        if (one := getattr(signal, name, None)) is not None and signal.getsignal(one) == signal.SIG_DFL
+    ]
+    for one in signals:
+        signal.signal(one, end)
 
 
 def _explain(error: Exception) -> int:

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
+import tempfile
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -10,15 +15,27 @@ import click
 from itslive_core.settings import Choice, Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
+    from collections.abc import Callable, Iterator
 
     from itslive_core.cubes.datacube import Datacube
     from itslive_core.observations.selection import PairSelection
 
-__all__ = ["Point", "Target", "check_ending", "read_point", "read_selection", "read_settings", "read_target"]
+__all__ = [
+    "STDOUT",
+    "Point",
+    "Target",
+    "check_ending",
+    "destination",
+    "read_place",
+    "read_point",
+    "read_selection",
+    "read_settings",
+    "read_target",
+]
 
 Chosen = TypeVar("Chosen", bound=Settings)
+STDOUT = "-"
+"""What stands for the standard output."""
 _FILTERS = ("start", "end", "mission", "satellite", "min_span", "max_span")
 
 
@@ -83,14 +100,21 @@ class Point:
 
 @dataclass(frozen=True)
 class Target:
-    """What to work on: a point, the outline of a glacier, a box, or all that the cubes hold."""
+    """What to work on: a point, many points, outlines of glaciers, a box, or all that the cubes hold."""
 
     point: Point | None = None
+    points: Path | None = None
     outline: Path | None = None
-    rgi_id: str | None = None
+    rgi_ids: tuple[str, ...] = ()
+    every: bool = False
+    layer: str | None = None
     bbox: tuple[float, float, float, float] | None = None
     whole: bool = False
-    layer: str | None = None
+
+    @property
+    def is_area(self) -> bool:
+        """Every pixel of an area is wanted."""
+        return self.point is None and self.points is None
 
 
 def check_ending(output: Path, suffixes: tuple[str, ...], what: str) -> None:
@@ -101,8 +125,41 @@ def check_ending(output: Path, suffixes: tuple[str, ...], what: str) -> None:
     click.UsageError
         If it does not.
     """
-    if output.suffix.lower() not in suffixes:
+    if str(output) == STDOUT:
+        if ".csv" not in suffixes:
+            raise _usage(f"-o -: {what} is written as {' or '.join(suffixes)}, to a file")
+    elif output.suffix.lower() not in suffixes:
         raise _usage(f"-o {output}: {what} is written as {' or '.join(suffixes)}")
+
+
+@contextmanager
+def destination(output: Path) -> Iterator[Path]:
+    """Give the file to write; where the standard output is meant one that is copied there in the end."""
+    if str(output) != STDOUT:
+        yield output
+        return
+    with tempfile.TemporaryDirectory(prefix="itslive-") as folder:
+        path = Path(folder) / "out.csv"
+        yield path
+        with path.open(encoding="utf-8", newline="") as file:
+            shutil.copyfileobj(file, sys.stdout, 1 << 20)
+
+
+def read_place(options: dict[str, Any]) -> Point | Path:
+    """Take the point, or the file of many points, out of the options of a command.
+
+    Raises
+    ------
+    click.UsageError
+        If there is none, or both.
+    """
+    points: Path | None = options.pop("points")
+    point = read_point(options, other="--points FILE" if points is not None else "")
+    if point is not None and points is not None:
+        raise _usage("one target is needed: a point, or --points FILE; got both")
+    place = point or points
+    assert place is not None
+    return place
 
 
 def read_point(options: dict[str, Any], *, other: str = "") -> Point | None:
@@ -157,12 +214,12 @@ def read_target(options: dict[str, Any]) -> Target:
     click.UsageError
         If there is none, or more than one.
     """
-    other = "--outline FILE, --rgi-id ID, --bbox W S E N or --whole"
+    other = "--points FILE, --outline FILE, --rgi-id ID, --bbox W S E N or --whole"
     point = read_point(options, other=other)
-    outline, rgi_id, layer, bbox, whole = (
-        options.pop(name) for name in ("outline", "rgi_id", "layer", "bbox", "whole")
-    )
-    kinds = [point is not None, outline is not None or rgi_id is not None, bbox is not None, whole]
+    points, outline, rgi_ids, bbox = (options.pop(name) for name in ("points", "outline", "rgi_id", "bbox"))
+    every, layer, whole = (options.pop(name) for name in ("every", "layer", "whole"))
+    kinds = [given is not None for given in (point, points, bbox)]
+    kinds += [outline is not None or bool(rgi_ids), whole]
     if sum(kinds) != 1:
         found = "got more than one" if any(kinds) else "none is given"
         raise _usage(f"one target is needed: --lon LON --lat LAT, --x X --y Y, {other}; {found}")
@@ -170,9 +227,11 @@ def read_target(options: dict[str, Any]) -> Target:
         from itslive_core.places.boxes import check_box
 
         bbox = check_box(bbox)
-    if layer is not None and outline is None:
-        raise _usage(f"--layer {layer} is of a file: name it with --outline FILE")
-    return Target(point, outline, rgi_id, bbox, whole, layer)
+    if outline is None and (every or layer is not None):
+        raise _usage(f"{'--all' if every else f'--layer {layer}'} is of a file: name it with --outline FILE")
+    if every and rgi_ids:
+        raise _usage("--all means all glaciers of the file: leave out --rgi-id")
+    return Target(point, points, outline, rgi_ids, every, layer, bbox, whole)
 
 
 def read_selection(options: dict[str, Any]) -> PairSelection:

@@ -2,22 +2,33 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from itslive_core.cli.arguments import check_ending, read_point, read_selection
+from itslive_core.cli.arguments import (
+    STDOUT,
+    check_ending,
+    destination,
+    read_place,
+    read_point,
+    read_selection,
+)
 from itslive_core.cli.options import (
     filter_options,
     output_option,
     point_options,
+    points_option,
     quiet_option,
 )
+from itslive_core.cli.points import at_points
 from itslive_core.cli.reporting import Reporter
 
 if TYPE_CHECKING:
     from itslive_core.cubes.datacube import Datacube
+    from itslive_core.export import StationsWritten
 
 __all__ = ["cubes", "demo", "info", "pairs"]
 
@@ -35,7 +46,7 @@ Examples:
 @click.option("--overwrite", is_flag=True, help="Replace what is there.")
 @quiet_option
 def demo(path: Path, overwrite: bool, quiet: bool) -> None:
-    """Make the synthetic datacube at PATH, with its neighbour, outlines and truth beside it.
+    """Make the synthetic datacube at PATH, with its neighbour, outlines, points and truth beside it.
 
     It looks like a real ITS_LIVE cube, but its true velocity is known. The names of the files go to stdout.
     """
@@ -43,7 +54,7 @@ def demo(path: Path, overwrite: bool, quiet: bool) -> None:
 
     Reporter(quiet=quiet).say("Making the demo ...")
     files = make_demo(path, overwrite=overwrite)
-    for file in (*files.cubes, files.outlines, files.centreline, files.truth):
+    for file in files.paths:
         click.echo(file)
 
 
@@ -53,13 +64,14 @@ Examples:
 
 \b
   itslive cubes --lon 76.4 --lat 35.74
-  itslive cubes --lon -49.5 --lat 69.17
+  itslive cubes --lon -49.5 --lat 69.17 --json
 """
 )
 @click.option("--lon", type=float, required=True, metavar="LON", help="Longitude, WGS 84 [degrees].")
 @click.option("--lat", type=float, required=True, metavar="LAT", help="Latitude, WGS 84 [degrees].")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @quiet_option
-def cubes(quiet: bool, **options: float | None) -> None:
+def cubes(as_json: bool, quiet: bool, **options: float | None) -> None:
     """List the ITS_LIVE datacubes that cover a place: one URL a line, best first. Works offline."""
     from itslive_core import cubes_at
 
@@ -68,6 +80,11 @@ def cubes(quiet: bool, **options: float | None) -> None:
     assert point.lon is not None
     assert point.lat is not None
     report = Reporter(quiet=quiet)
+    if as_json:
+        found = cubes_at(point.lon, point.lat)
+        facts = [{"url": one.url, "epsg": one.epsg, "name": one.name, "reason": one.reason} for one in found]
+        click.echo(json.dumps(facts, indent=2))
+        return
     for number, record in enumerate(cubes_at(point.lon, point.lat), start=1):
         click.echo(record.url)
         if record.reason:
@@ -94,8 +111,6 @@ def info(cube: str, as_json: bool) -> None:
 
     facts = _describe(open_cube(cube))
     if as_json:
-        import json
-
         click.echo(json.dumps(facts, indent=2, allow_nan=False))
         return
     for name, value in facts.items():
@@ -109,34 +124,46 @@ Examples:
 \b
   itslive pairs demo.zarr --lon -50.1245 --lat 69.3143 -o pairs.csv
   itslive pairs demo.zarr --x -202267 --y -2255452 --mission S1,S2 --max-span 60 -o short.csv
+  itslive pairs demo.zarr demo_east.zarr --points demo_points.csv -o pairs.csv
 """
 )
-@click.argument("cube")
+@click.argument("cube", nargs=-1, required=True, metavar="CUBE...")
 @point_options
-@output_option(".csv")
+@points_option
+@output_option(".csv, or - for standard output")
 @filter_options
 @quiet_option
-def pairs(cube: str, output: Path, quiet: bool, **options: Any) -> None:
-    """Write the image pairs of CUBE at one point as a table.
+def pairs(cube: tuple[str, ...], output: Path, quiet: bool, **options: Any) -> int:
+    """Write the image pairs of CUBE at one point, or at many, as a table.
 
-    CUBE is a local Zarr folder, or an https:// or s3:// URL.
+    CUBE is a local Zarr folder, or an https:// or s3:// URL; of several, the newest that covers a point is
+    used. The table of many points begins with the columns name,lon,lat.
     """
-    from itslive_core.errors import SelectionError
-    from itslive_core.export import PAIRS_SUFFIXES, check_output, write_pairs
+    from itslive_core.export import PAIRS_SUFFIXES, check_output, write_pairs, write_station_pairs
+    from itslive_core.jobs.points import recipe_of_stations, work_at_a_point
 
-    point = read_point(options)
-    assert point is not None
+    place = read_place(options)
     check_ending(output, PAIRS_SUFFIXES, "image pairs")
     selection = read_selection(options)
-    check_output(output, PAIRS_SUFFIXES)
+    if str(output) != STDOUT:
+        check_output(output, PAIRS_SUFFIXES)
     report = Reporter(quiet=quiet)
-    found = point.first_cube((cube,)).pairs_at(**point.arguments).select(selection)
-    if len(found) == 0:
-        raise SelectionError(found.describe_empty())
-    for step in found.history:
-        report.say(f"{step.kept:>8,} pairs after {step.name}: {step.note}")
-    write_pairs(found, output)
+
+    work = work_at_a_point("pairs", selection=selection)
+    with destination(output) as path:
+        if isinstance(place, Path):
+
+            def write(results: Any, stations: Any, opened: Any) -> StationsWritten:
+                recipe = recipe_of_stations("pairs", opened, stations, selection=selection)
+                return write_station_pairs(results, path, recipe=recipe)
+
+            return at_points(cube, place, report, work, write)
+        found = work(place.first_cube(cube, report.say).pairs_at(**place.arguments))
+        for step in found.history:
+            report.say(f"{step.kept:>8,} pairs after {step.name}: {step.note}")
+        write_pairs(found, path, selection=selection)
     report.say(f"Wrote {len(found):,} pairs to {output}")
+    return 0
 
 
 def _describe(cube: Datacube) -> dict[str, Any]:

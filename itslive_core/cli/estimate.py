@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import tempfile
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,16 +10,26 @@ from typing import TYPE_CHECKING, Any, Generic
 
 import click
 
-from itslive_core.cli.arguments import Chosen, check_ending, read_selection, read_settings, read_target
+from itslive_core.cli.arguments import (
+    STDOUT,
+    Chosen,
+    check_ending,
+    destination,
+    read_selection,
+    read_settings,
+    read_target,
+)
 from itslive_core.cli.options import (
     all_of,
     device_option,
     filter_options,
+    means_option,
     options_of,
     output_option,
     target_options,
     work_options,
 )
+from itslive_core.cli.points import batch
 from itslive_core.cli.reporting import Reporter, stop_on_interrupt
 from itslive_core.errors import DeviceError, ItsliveError
 
@@ -42,6 +51,7 @@ __all__ = [
     "estimate_area",
     "estimate_options",
     "estimate_point",
+    "estimate_points",
     "executor_for",
     "read_task",
 ]
@@ -69,6 +79,8 @@ class Task(Generic[Chosen]):
     dask : str or None
         Address of a Dask cluster, or ``"local"``.
     report : Reporter
+    means : str or None
+        Calendar period over which the series of a point is averaged.
     """
 
     cubes: tuple[str, ...]
@@ -79,6 +91,7 @@ class Task(Generic[Chosen]):
     workers: int | None
     dask: str | None
     report: Reporter
+    means: str | None = None
 
 
 def estimate_options(
@@ -96,10 +109,13 @@ def estimate_options(
     return all_of(
         click.argument("cube", nargs=-1, required=True, metavar="CUBE..."),
         target_options,
-        output_option(".nc or .csv of a point, .zarr or .tif of an area"),
+        output_option(
+            ".nc or .csv of a point or points (- for CSV on stdout), .zarr, .nc or .tif of an area"
+        ),
         options_of(settings, first=first),
         filter_options,
         device_option(settings),
+        means_option,
         work_options,
     )
 
@@ -123,10 +139,13 @@ def read_task(settings: type[Chosen], options: dict[str, Any]) -> Task[Chosen]:
 
     given = dict(options)
     target, output = read_target(given), given.pop("output")
-    suffixes = AREA_SUFFIXES if target.point is None else SERIES_SUFFIXES
-    check_ending(output, suffixes, "an area" if target.point is None else "a point")
+    suffixes = AREA_SUFFIXES if target.is_area else SERIES_SUFFIXES
+    check_ending(output, suffixes, "an area" if target.is_area else "a point")
     chosen, selection = read_settings(settings, given), read_selection(given)
-    check_output(output, suffixes)
+    if given["means"] is not None and target.point is None:
+        raise click.UsageError("--means is for a single point: give --lon and --lat, or --x and --y")
+    if str(output) != STDOUT:
+        check_output(output, suffixes)
     return Task(
         given["cube"],
         target,
@@ -136,6 +155,7 @@ def read_task(settings: type[Chosen], options: dict[str, Any]) -> Task[Chosen]:
         given["workers"],
         given["dask"],
         Reporter(quiet=given["quiet"]),
+        given["means"],
     )
 
 
@@ -155,15 +175,16 @@ def command_of(estimator: Estimator) -> click.Command:
 
     def command(**options: Any) -> int:
         task = read_task(settings, options)
-        area = task.target.point is None
         try:
-            estimator.check(task.settings, area=area)
+            estimator.check(task.settings, area=task.target.is_area)
         except DeviceError as error:
             # The command is right, only not on this machine: it fails, but is no wrong usage.
             raise ItsliveError(str(error)) from error
         with task.report.compiling():
-            if not area:
-                estimate_point(task, estimator)
+            if task.target.points is not None:
+                return estimate_points(task)
+            if task.target.point is not None:
+                estimate_point(task)
                 return 0
             with executor_for(task.dask, task.workers) as executor:
                 return estimate_area(task, executor)
@@ -176,7 +197,7 @@ def command_of(estimator: Estimator) -> click.Command:
     return named(options(command))
 
 
-def estimate_point(task: Task[Any], estimator: Estimator) -> None:
+def estimate_point(task: Task[Any]) -> None:
     """Make the series at a point and write it; say what is known of it.
 
     Raises
@@ -184,26 +205,49 @@ def estimate_point(task: Task[Any], estimator: Estimator) -> None:
     SelectionError
         If there is none.
     """
-    from itslive_core.errors import SelectionError
     from itslive_core.export import write_series
+    from itslive_core.jobs.points import work_at_a_point
 
     point, report = task.target.point, task.report
     assert point is not None
     cube = point.first_cube(task.cubes, report.say)
     report.say(f"Reading {cube.url}")
     pairs = cube.pairs_at(**point.arguments)
-    selected = pairs.select(task.selection)
-    if len(selected) == 0:
-        raise SelectionError(selected.describe_empty())
-    series = estimator.point(pairs, task.settings, selection=task.selection)
-    if not series["v"].notnull().any():
-        raise SelectionError(f"no series of {pairs.n_read:,} pairs: {series.attrs.get('reason')}")
-    write_series(series, task.output)
+    series = work_at_a_point("series", task.settings, task.selection, task.means)(pairs)
+    with destination(task.output) as path:
+        write_series(series, path)
     for line in _known_of(series, pairs.n_read):
         report.say(line)
     report.say(f"Wrote {series.sizes['time']:,} time steps to {task.output}")
     for line in str(series.attrs["warnings"]).splitlines():
         report.say(line)
+
+
+def estimate_points(task: Task[Any]) -> int:
+    """Make the series at many points and write them; returns the exit code."""
+    import itslive_core as itslive
+    from itslive_core.export import write_station_series
+    from itslive_core.jobs.points import recipe_of_stations, time_axis
+
+    assert task.target.points is not None
+    cubes = [itslive.open_cube(path) for path in task.cubes]
+    grid = time_axis(cubes, task.selection, task.settings.interval)
+    options: dict[str, Any] = {"selection": task.selection, "workers": task.workers}
+    with destination(task.output) as path:
+        return batch(
+            task.target.points,
+            task.report,
+            lambda stations, stopped: itslive.run_points(
+                cubes, stations, task.settings, should_stop=stopped, **options
+            ),
+            lambda results, stations: write_station_series(
+                results,
+                path,
+                stations=stations,
+                grid=grid,
+                recipe=recipe_of_stations("series", cubes, stations, task.settings, task.selection),
+            ),
+        )
 
 
 def _known_of(series: xr.Dataset, n_read: int) -> Iterator[str]:
@@ -241,18 +285,18 @@ def estimate_area(task: Task[Any], executor: Executor | None) -> int:
     import itslive_core as itslive
     from itslive_core.export import write_area
     from itslive_core.jobs.area_store import attribute_of, warnings_in
+    from itslive_core.jobs.scratch import scratch_beside
 
     output, report = task.output, task.report
     outline = _outline(task.target)
     if getattr(outline, "remark", ""):
         report.say(outline.remark)
     opened = [itslive.open_cube(path) for path in task.cubes]
-    as_tif = output.suffix.lower() == ".tif"
-    # Beside the result, because that is where room was made for it.
-    folder = tempfile.TemporaryDirectory(prefix=".itslive-", dir=output.parent) if as_tif else nullcontext("")
+    as_file = output.suffix.lower() != ".zarr"
+    folder = scratch_beside(output) if as_file else nullcontext(Path())
     n_new, n_solved, failures = 0, 0, list[str]()
     with folder as place, stop_on_interrupt(report) as stop:
-        store = Path(place) / "area.zarr" if as_tif else output
+        store = place / "area.zarr" if as_file else output
         with report.blocks() as progress:
             results = itslive.run_glacier(
                 opened,
@@ -279,7 +323,7 @@ def estimate_area(task: Task[Any], executor: Executor | None) -> int:
         if stop.is_set():
             kept = (
                 "nothing is kept, a .zarr would be"
-                if as_tif
+                if as_file
                 else f"{output} keeps what is done, run this again"
             )
             click.echo(f"Error: interrupted; {kept}.", err=True)
@@ -288,7 +332,7 @@ def estimate_area(task: Task[Any], executor: Executor | None) -> int:
             raise ItsliveError(f"all {n_new} blocks failed, the first because: {failures[0]}")
         if n_new and n_solved == 0 and not failures:
             raise ItsliveError("no pixel of the area has enough image pairs: widen the filters or the area")
-        if as_tif:
+        if as_file:
             write_area(store, output)
         warnings, choice = warnings_in(store), attribute_of(store, "cube_choice")
     if n_new:
@@ -308,11 +352,16 @@ def _outline(target: Target) -> Any:
     """Outline of the target in longitude and latitude; None for a box."""
     from itslive_core import Glacier
 
-    if target.outline is not None:
-        return Glacier.from_file(target.outline, rgi_id=target.rgi_id, layer=target.layer)
-    if target.rgi_id is not None:
-        return Glacier.from_rgi_id(target.rgi_id)
-    return None
+    file, layer, ids = target.outline, target.layer, target.rgi_ids
+    if file is not None and target.every:
+        return Glacier.together(Glacier.list_from_file(file, layer=layer))
+    if file is not None and not ids:
+        return Glacier.from_file(file, layer=layer)
+    if not ids:
+        return None
+    if file is None:
+        return Glacier.together([Glacier.from_rgi_id(one) for one in ids])
+    return Glacier.together([Glacier.from_file(file, rgi_id=one, layer=layer) for one in ids])
 
 
 @contextmanager

@@ -18,9 +18,11 @@ __all__ = [
     "all_of",
     "device_option",
     "filter_options",
+    "means_option",
     "options_of",
     "output_option",
     "point_options",
+    "points_option",
     "quiet_option",
     "target_options",
     "work_options",
@@ -89,8 +91,16 @@ point_options = all_of(
     click.option("--y", type=float, metavar="Y", help="Northing of the point in the cube's CRS [m]."),
 )
 
+points_option = click.option(
+    "--points",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Or: many points, a CSV with columns lon,lat or x,y and perhaps name.",
+)
+
 target_options = all_of(
     point_options,
+    points_option,
     click.option(
         "--outline",
         type=click.Path(path_type=Path),
@@ -99,8 +109,12 @@ target_options = all_of(
     ),
     click.option("--layer", metavar="NAME", help="Layer of FILE, where it has several."),
     click.option(
-        "--rgi-id", metavar="ID", help="Which glacier of FILE; alone: the outline of RGI, from GLIMS."
+        "--rgi-id",
+        multiple=True,
+        metavar="ID",
+        help="Which glacier of FILE; alone: the outline of RGI, from GLIMS. Several of them are one area.",
     ),
+    click.option("--all", "every", is_flag=True, help="All glaciers of FILE."),
     click.option(
         "--bbox",
         nargs=4,
@@ -123,6 +137,12 @@ filter_options = all_of(
 )
 
 quiet_option = click.option("--quiet", "-q", is_flag=True, help="Say nothing but errors.")
+
+means_option = click.option(
+    "--means",
+    type=click.Choice(["month", "season", "year"]),
+    help="Average the series of a point over calendar periods, with the errors of the means.",
+)
 
 work_options = all_of(
     click.option(

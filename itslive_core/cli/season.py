@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from itslive_core.cli.arguments import check_ending, read_point, read_selection
-from itslive_core.cli.options import filter_options, point_options, quiet_option
+from itslive_core.cli.arguments import STDOUT, check_ending, destination, read_place, read_selection
+from itslive_core.cli.options import filter_options, point_options, points_option, quiet_option
+from itslive_core.cli.points import at_points
 from itslive_core.cli.reporting import Reporter
 from itslive_core.support.constants import DAYS_PER_YEAR
 
 if TYPE_CHECKING:
     import xarray as xr
+
+    from itslive_core.export import StationsWritten
 
 __all__ = ["season"]
 
@@ -25,53 +29,100 @@ Examples:
 \b
   itslive season demo.zarr --lon -50.1245 --lat 69.3143
   itslive season demo.zarr --lon -50.1245 --lat 69.3143 --start 2015-01-01 --mission S1,S2 -o season.csv
+  itslive season demo.zarr --points demo_points.csv -o seasons.csv
 """
 )
-@click.argument("cube")
+@click.argument("cube", nargs=-1, required=True, metavar="CUBE...")
 @point_options
+@points_option
 @click.option(
     "--output",
     "-o",
     type=click.Path(path_type=Path),
     metavar="OUT",
-    help="Write the table to this file too: .csv.",
+    help="Write the table to this file too: .csv, or - for standard output instead of words.",
 )
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of words.")
 @filter_options
 @quiet_option
-def season(cube: str, output: Path | None, quiet: bool, **options: Any) -> None:
-    """Estimate mean speed, trend and season from the image pairs of CUBE at one point.
+def season(cube: tuple[str, ...], output: Path | None, as_json: bool, quiet: bool, **options: Any) -> int:
+    """Estimate mean speed, trend and season from the image pairs of CUBE at one point, or at many.
 
-    CUBE is a local Zarr folder, or an https:// or s3:// URL. The season is the annual harmonic of the
-    velocity along the flow, averaged exactly over the span of each pair; errors are one standard deviation
-    and count that seasons differ between years. OUT has a line for all years and one for each.
+    CUBE is a local Zarr folder, or an https:// or s3:// URL; of several, the newest that covers a point is
+    used. The season is the annual harmonic of the velocity along the flow, averaged exactly over the span of
+    each pair; errors are one standard deviation and count that seasons differ between years. OUT has a line
+    for all years and one for each; that of many points begins with the columns name,lon,lat.
     """
-    import itslive_core as itslive
-    from itslive_core.errors import SelectionError
-    from itslive_core.export import SEASON_SUFFIXES, check_output, write_season
+    from itslive_core import InversionSettings
+    from itslive_core.export import SEASON_SUFFIXES, check_output, write_season, write_station_seasons
+    from itslive_core.jobs.points import recipe_of_stations, work_at_a_point
 
-    point = read_point(options)
-    assert point is not None
+    place = read_place(options)
     selection = read_selection(options)
     if output is not None:
         check_ending(output, SEASON_SUFFIXES, "a season")
-        check_output(output, SEASON_SUFFIXES)
+        if str(output) != STDOUT:
+            check_output(output, SEASON_SUFFIXES)
     report = Reporter(quiet=quiet)
-    opened = point.first_cube((cube,))
+
+    fit = work_at_a_point("season", selection=selection)
+    if isinstance(place, Path):
+        if output is None or as_json:
+            raise click.UsageError("the seasons of many points are a table: name it with -o OUT.csv, or -o -")
+
+        def write(results: Any, stations: Any, opened: Any) -> StationsWritten:
+            recipe = recipe_of_stations("season", opened, stations, InversionSettings(), selection)
+            return write_station_seasons(results, path, recipe=recipe)
+
+        with destination(output) as path, report.compiling():
+            return at_points(cube, place, report, fit, write)
+    opened = place.first_cube(cube, report.say)
     report.say(f"Reading {opened.url}")
-    pairs = opened.pairs_at(**point.arguments)
+    pairs = opened.pairs_at(**place.arguments)
     with report.compiling():
-        found = itslive.fit_season(pairs, selection=selection)
-    if found["mean_speed"].isnull():
-        raise SelectionError(f"no season: {found.attrs['reason']}")
-    for line in describe(found):
-        click.echo(line)
+        found = fit(pairs)
+    if as_json:
+        click.echo(json.dumps(_plain(found), indent=2, allow_nan=False))
+    elif str(output) != STDOUT:
+        for line in describe(found):
+            click.echo(line)
     report.say(f"{found.attrs['n_pairs_used']:,} of {pairs.n_read:,} pairs used")
     report.say(
         "Shadows, snow and terrain errors follow the seasons too: compare with ice-free ground nearby."
     )
     if output is not None:
-        write_season(found, output)
+        with destination(output) as path:
+            write_season(found, path)
         report.say(f"Wrote {found.sizes['year'] + 1} lines to {output}")
+    return 0
+
+
+def _plain(ds: xr.Dataset) -> dict[str, Any]:
+    """Give what was found as plain values for JSON; what is not known is null."""
+
+    def known(value: float) -> float | None:
+        return None if value != value else float(value)
+
+    years = [
+        {"year": int(year)}
+        | {
+            str(name).removeprefix("year_"): known(float(ds[name].sel(year=year)))
+            for name in ds.data_vars
+            if ds[name].dims == ("year",)
+        }
+        for year in ds["year"].values
+    ]
+    scalars = {
+        str(name): known(float(ds[name]))
+        for name in (*ds.data_vars, *ds.coords)
+        if ds[name].ndim == 0 and name != "mapping"
+    }
+    return {
+        **scalars,
+        "years": years,
+        "n_pairs_used": int(ds.attrs["n_pairs_used"]),
+        "reason": ds.attrs["reason"],
+    }
 
 
 def describe(ds: xr.Dataset) -> list[str]:

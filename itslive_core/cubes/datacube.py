@@ -305,7 +305,20 @@ class Datacube:
         with ThreadPoolExecutor(1) as pool:
             table_later = pool.submit(lambda: self.pair_table)
             pixels = self.read_block(block)
-            table = table_later.result()
+            table_later.result()
+        return self.pairs_in(pixels, place)
+
+    def pairs_in(self, pixels: PixelBlock, place: Pixel) -> ImagePairs:
+        """Take the image pairs of one pixel out of a block that was read; else as `pairs_at`.
+
+        Parameters
+        ----------
+        pixels : PixelBlock
+            From `read_block`.
+        place : Pixel
+            In that block, from `locate` or `pixel`.
+        """
+        table = self.pair_table
         where, p = pixels.pixel(place.row, place.col)
         layers = pixels.pair[where]
         n_both, n_partial = len(layers), int(pixels.n_partial[p])

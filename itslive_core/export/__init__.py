@@ -15,7 +15,13 @@ from itslive_core.export.files import (
     check_output,
 )
 from itslive_core.export.geotiff import write_area
-from itslive_core.export.point import write_pairs, write_season, write_series
+from itslive_core.export.point import write_pairs, write_profile, write_season, write_series
+from itslive_core.export.stations import (
+    StationsWritten,
+    write_station_pairs,
+    write_station_seasons,
+    write_station_series,
+)
 from itslive_core.export.tables import (
     PAIRS_COLUMNS,
     SEASON_COLUMNS,
@@ -33,12 +39,17 @@ __all__ = [
     "SEASON_SUFFIXES",
     "SERIES_COLUMNS",
     "SERIES_SUFFIXES",
+    "StationsWritten",
     "check_output",
     "pairs_table",
     "season_table",
     "series_table",
     "write_area",
     "write_pairs",
+    "write_profile",
     "write_season",
     "write_series",
+    "write_station_pairs",
+    "write_station_seasons",
+    "write_station_series",
 ]

@@ -25,7 +25,7 @@ __all__ = [
 PAIRS_SUFFIXES = (".csv",)
 SEASON_SUFFIXES = (".csv",)
 SERIES_SUFFIXES = (".nc", ".csv")
-AREA_SUFFIXES = (".zarr", ".tif")
+AREA_SUFFIXES = (".zarr", ".tif", ".nc")
 
 
 def check_output(path: str | os.PathLike[str], suffixes: tuple[str, ...]) -> Path:

@@ -1,4 +1,4 @@
-"""GeoTIFF of an area: one band a time step, or a single band of what does not change in time."""
+"""Files of an area: NetCDF of all of it, or a GeoTIFF of one variable with one band a time step."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from itslive_core.errors import OutputError
+from itslive_core.export.area_netcdf import write_area_netcdf
 from itslive_core.export.files import check_output, replacing
 from itslive_core.export.georeference import wkt_of
+from itslive_core.export.pieces import TILE, windows
 from itslive_core.export.tables import iso_dates
 
 if TYPE_CHECKING:
@@ -23,28 +25,27 @@ if TYPE_CHECKING:
 
 __all__ = ["write_area"]
 
-_TILE = 64  # edge of a tile in pixels: about the width of a glacier, and small enough to stream many bands
-_BYTES_AT_A_TIME = 128e6
 _ITSLIVE_PIXEL = 120.0  # m
 
 
 def write_area(
     area: xr.Dataset | str | os.PathLike[str], path: str | os.PathLike[str], *, variable: str = "v"
 ) -> Path:
-    """Write one variable of an area as a GeoTIFF: one band a time step, named by its date.
+    """Write an area as NetCDF, or one variable of it as a GeoTIFF: one band a time step, named by its date.
 
-    The bands are float32, NaN where there is no value, in the cube's CRS, north up, compressed and tiled.
-    Each is described by the date of the middle of its cell, and tagged with ``time_start`` and ``time_end``;
-    the attributes of the estimate are tags of the file. A variable without time is one band of its name.
+    NetCDF has all variables, compressed and in chunks, after the CF conventions. In a GeoTIFF the bands are
+    float32, NaN where there is no value, in the cube's CRS, north up, compressed and tiled. Each is described
+    by the date of the middle of its cell, and tagged with ``time_start`` and ``time_end``; the attributes of
+    the estimate are tags of the file. A variable without time is one band of its name.
 
     Parameters
     ----------
     area : xarray.Dataset or path
         Dimensions (time, y, x), or the Zarr store that holds it; read in pieces of bounded size.
     path : path
-        Ends in ``.tif``.
+        Ends in ``.tif`` or ``.nc``.
     variable : str
-        Which one: ``v``, ``vx``, ``vy``, ``v_std`` ..., or ``season_amplitude``, ``trend`` ...
+        Which one, in a GeoTIFF: ``v``, ``vx``, ``vy``, ``v_std`` ..., or ``season_amplitude``, ``trend`` ...
 
     Returns
     -------
@@ -59,10 +60,13 @@ def write_area(
     import rasterio
     import xarray as xr
 
-    path = check_output(path, (".tif",))
+    path = check_output(path, (".tif", ".nc"))
     if not isinstance(area, xr.Dataset):
         with xr.open_dataset(os.fspath(area), engine="zarr", chunks=None) as ds:
             return write_area(ds, path, variable=variable)
+    if path.suffix.lower() == ".nc":
+        write_area_netcdf(area, path)
+        return path
     if variable not in area or area[variable].dims[-2:] != ("y", "x"):
         raise OutputError(f"cannot write {str(path)!r}: the area has no {variable!r} with y and x")
     values = area[variable]
@@ -84,8 +88,8 @@ def write_area(
         "crs": wkt_of(area),
         "transform": _transform(area["x"].values, area["y"].values),
         "tiled": True,
-        "blockxsize": _TILE,
-        "blockysize": _TILE,
+        "blockxsize": TILE,
+        "blockysize": TILE,
         "interleave": "band",
         "compress": "deflate",
         "predictor": 3,
@@ -99,19 +103,10 @@ def write_area(
             starts, ends = (iso_dates(bounds) for bounds in area["time_bnds"].values.T)
             for band in range(n_times):
                 file.update_tags(band + 1, time_start=starts[band], time_end=ends[band])
-        for rows, columns in _windows(n_times, n_rows, n_columns):
+        for rows, columns in windows(n_times, n_rows, n_columns):
             piece = values.isel(y=rows, x=columns).values.astype(np.float32, copy=False)
             file.write(piece, window=((rows.start, rows.stop), (columns.start, columns.stop)))
     return path
-
-
-def _windows(n_bands: int, n_rows: int, n_columns: int) -> Iterator[tuple[slice, slice]]:
-    """Cut a raster into windows of whole tiles: each tile is written once, and memory stays bounded."""
-    tiles = max(1, int(_BYTES_AT_A_TIME / (4 * n_bands * _TILE * _TILE)))
-    width = min(tiles * _TILE, n_columns)
-    for row in range(0, n_rows, _TILE):
-        for column in range(0, n_columns, width):
-            yield slice(row, min(row + _TILE, n_rows)), slice(column, min(column + width, n_columns))
 
 
 def _band_names(times: NDArray[np.datetime64]) -> tuple[str, ...]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,22 +13,21 @@ from itslive_core.export.files import (
     check_output,
     replacing,
 )
-from itslive_core.export.tables import pairs_table, season_table, series_table
+from itslive_core.export.netcdf import netcdf_attributes
+from itslive_core.export.recipes import writing_table
+from itslive_core.export.tables import pairs_table, season_table, series_table, write_table
+from itslive_core.series.recipe import recipe_of_pixel
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Mapping
     from pathlib import Path
 
-    import pandas as pd
     import xarray as xr
 
     from itslive_core.observations.pairs import ImagePairs
+    from itslive_core.observations.selection import PairSelection
 
-__all__ = ["write_pairs", "write_season", "write_series"]
-
-# Ten digits keep every velocity to a thousandth of a millimetre a year, every coordinate to the millimetre.
-_FLOAT_FORMAT = "%.10g"
+__all__ = ["write_pairs", "write_profile", "write_season", "write_series"]
 
 
 def write_series(ds: xr.Dataset, path: str | os.PathLike[str]) -> Path:
@@ -41,7 +39,8 @@ def write_series(ds: xr.Dataset, path: str | os.PathLike[str]) -> Path:
         What `itslive_core.invert` returned: dimension ``time``.
     path : path
         ``.nc`` for NetCDF 4 after the CF conventions, with all attributes; ``.csv`` for a table with the
-        columns `SERIES_COLUMNS`, dates in UTC, empty where there is no value.
+        columns `SERIES_COLUMNS`, dates in UTC, empty where there is no value, and the recipe beside it, in
+        ``<name>.csv.recipe.json``.
 
     Returns
     -------
@@ -58,15 +57,18 @@ def write_series(ds: xr.Dataset, path: str | os.PathLike[str]) -> Path:
     path = check_output(path, SERIES_SUFFIXES)
     if ds["v"].dims != ("time",):
         raise ValueError(f"expected the series of one point, with the dimension time, got {ds['v'].dims}")
+    if path.suffix.lower() == ".csv":
+        with writing_table(path, ds.attrs.get("recipe")) as partial:
+            write_table(series_table(ds), partial)
+        return path
     with replacing(path) as partial:
-        if path.suffix.lower() == ".csv":
-            _write_table(series_table(ds), partial)
-        else:
-            _write_netcdf(ds, partial)
+        _write_netcdf(ds, partial)
     return path
 
 
-def write_pairs(pairs: ImagePairs, path: str | os.PathLike[str]) -> Path:
+def write_pairs(
+    pairs: ImagePairs, path: str | os.PathLike[str], *, selection: PairSelection | None = None
+) -> Path:
     """Write image pairs as a table with the columns `PAIRS_COLUMNS`.
 
     Parameters
@@ -75,6 +77,8 @@ def write_pairs(pairs: ImagePairs, path: str | os.PathLike[str]) -> Path:
         Of one pixel.
     path : path
         Ends in ``.csv``.
+    selection : PairSelection, optional
+        How they were selected, for the recipe.
 
     Returns
     -------
@@ -87,8 +91,51 @@ def write_pairs(pairs: ImagePairs, path: str | os.PathLike[str]) -> Path:
         If the ending is another one, or the file cannot be written.
     """
     path = check_output(path, PAIRS_SUFFIXES)
+    chosen = {} if selection is None else selection.to_dict()
+    with writing_table(path, recipe_of_pixel("pairs", pairs, {}, chosen)) as partial:
+        write_table(pairs_table(pairs), partial)
+    return path
+
+
+def write_profile(ds: xr.Dataset, path: str | os.PathLike[str]) -> Path:
+    """Write the series along a line.
+
+    Parameters
+    ----------
+    ds : xarray.Dataset
+        What `itslive_core.profile` returned: dimensions (time, distance).
+    path : path
+        ``.nc`` for NetCDF 4 after the CF conventions; ``.csv`` for a table with the columns ``distance [m]``,
+        ``lon``, ``lat`` and `SERIES_COLUMNS`, one point after the other, each from its first to its last cell
+        with a value.
+
+    Returns
+    -------
+    pathlib.Path
+        The file.
+
+    Raises
+    ------
+    OutputError
+        If the ending is another one, or the file cannot be written.
+    """
+    path = check_output(path, SERIES_SUFFIXES)
+    if path.suffix.lower() == ".csv":
+        with (
+            writing_table(path, ds.attrs.get("recipe")) as partial,
+            partial.open("w", encoding="utf-8", newline="") as file,
+        ):
+            for k in range(ds.sizes["distance"]):
+                here = ds.isel(distance=k)
+                known = np.flatnonzero(np.isfinite(here["v"].values))
+                own = slice(known[0], known[-1] + 1) if len(known) else slice(0)
+                table = series_table(here.isel(time=own))
+                for at, name in enumerate(("distance", "lon", "lat")):
+                    table.insert(at, "distance [m]" if at == 0 else name, float(here[name]))
+                write_table(table, file, header=k == 0)
+        return path
     with replacing(path) as partial:
-        _write_table(pairs_table(pairs), partial)
+        _write_netcdf(ds, partial)
     return path
 
 
@@ -113,21 +160,17 @@ def write_season(ds: xr.Dataset, path: str | os.PathLike[str]) -> Path:
         If the ending is another one, or the file cannot be written.
     """
     path = check_output(path, SEASON_SUFFIXES)
-    with replacing(path) as partial:
-        _write_table(season_table(ds), partial)
+    with writing_table(path, ds.attrs.get("recipe")) as partial:
+        write_table(season_table(ds), partial)
     return path
-
-
-def _write_table(table: pd.DataFrame, path: Path) -> None:
-    table.to_csv(path, index=False, float_format=_FLOAT_FORMAT, lineterminator="\n")
 
 
 def _write_netcdf(ds: xr.Dataset, path: Path) -> None:
     ds = ds.copy()
-    ds.attrs = _netcdf_attributes(ds.attrs)
+    ds.attrs = netcdf_attributes(ds.attrs)
     encoding: dict[str, dict[str, Any]] = {}
     for name, variable in ds.variables.items():
-        variable.attrs = _netcdf_attributes(variable.attrs)
+        variable.attrs = netcdf_attributes(variable.attrs)
         variable.encoding = {}  # how it was read says nothing about how to write it
         own = encoding.setdefault(str(name), {})
         if name in ds.coords or name == "time_bnds":
@@ -144,12 +187,3 @@ def _write_netcdf(ds: xr.Dataset, path: Path) -> None:
         ds.to_netcdf(path, engine="netcdf4", format="NETCDF4", encoding=encoding)
     except RuntimeError as error:  # how the NetCDF library tells of a full disk
         raise OSError(str(error)) from error
-
-
-def _netcdf_attributes(attributes: Mapping[Any, Any]) -> dict[str, Any]:
-    """Leave out what is None, and write as JSON what NetCDF has no type for."""
-    return {
-        str(name): json.dumps(value) if isinstance(value, (bool, dict)) else value
-        for name, value in attributes.items()
-        if value is not None
-    }

@@ -23,7 +23,11 @@ __all__ = [
     "pairs_table",
     "season_table",
     "series_table",
+    "write_table",
 ]
+
+# Ten digits keep every velocity to a thousandth of a millimetre a year, every coordinate to the millimetre.
+_FLOAT_FORMAT = "%.10g"
 
 SERIES_COLUMNS = (
     "time",
@@ -176,6 +180,19 @@ def _with_projection(table: pd.DataFrame, wkt: str | None) -> pd.DataFrame:
     if wkt is None or not table["epsg"].isna().all():
         return table
     return table.assign(crs=" ".join(wkt.split()))
+
+
+def write_table(table: pd.DataFrame, target: Any, *, header: bool = True) -> None:
+    """Write a table as CSV.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+    target : path or file of text
+    header : bool
+        Name the columns first.
+    """
+    table.to_csv(target, index=False, header=header, float_format=_FLOAT_FORMAT, lineterminator="\n")
 
 
 def iso_dates(times: NDArray[np.datetime64]) -> NDArray[np.str_]:

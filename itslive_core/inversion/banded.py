@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from itslive_core.bands.algebra import Inverse, blank_inverse, selected_inverse
+from itslive_core.bands.algebra import Inverse, blank_inverse, selected_inverse, solve_many
 from itslive_core.bands.penalty import Penalty, penalty_trace
 from itslive_core.inversion.pixel_fit import PixelSystem, weighted_square
 from itslive_core.inversion.pixels import PixelRows, solvable_pixels
@@ -24,6 +24,7 @@ from itslive_core.inversion.solver import (
     PixelBatch,
     SolveOptions,
 )
+from itslive_core.inversion.windows import window_weights
 from itslive_core.support.arrays import median
 from itslive_core.support.student import reweight
 
@@ -56,7 +57,7 @@ class BandedSolver:
         result = BatchResult.blank(batch, uncertainty=options.uncertainty)
         for rows in solvable_pixels(batch, rule.order, result):
             pixel = _Pixel(batch, rows, rule, result.robust_weights[rows.observations])
-            _estimate(pixel, rows, options, result)
+            _estimate(pixel, rows, options, result, batch)
         if not isinstance(options.smoothing, str):
             result.smoothing[result.status != TOO_FEW] = options.smoothing  # not the power of its logarithm
         return result
@@ -123,8 +124,17 @@ class _Pixel:
             rest = MOVE_TOLERANCE * typical * reweight(self.weights, self.system.rx, self.system.ry, self.u)
         return True
 
-    def judge(self) -> tuple[float, NDArray[np.float64]]:
-        """Give the effective degrees of freedom, and standard deviations, shape (2, M), NaN where unknown."""
+    def means(self, weights: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Average the series by weights C, shape (g, M): means, shape (2, g), and diag(C N^-1 C'), (g,)."""
+        right = np.ascontiguousarray(weights.T)
+        solve_many(self.system.matrix, right)
+        return self.system.series @ weights.T, (weights * right.T).sum(axis=1)
+
+    def judge(self) -> tuple[float, NDArray[np.float64], NDArray[np.float64]]:
+        """Give edf, the scatter s of both components, shape (2,), and standard deviations, shape (2, M).
+
+        NaN where they are not known.
+        """
         system, (order, alpha, shape) = self.system, self.penalty
         inverse: Inverse = blank_inverse(system.matrix.size, system.matrix.width)
         selected_inverse(system.matrix, inverse)
@@ -137,20 +147,32 @@ class _Pixel:
             system.form_residuals()
             for c, r in enumerate((system.rx, system.ry)):
                 scatter[c] = math.sqrt(weighted_square(system.w, r) / left) or np.nan
-        return edf, scatter[:, None] * root
+        return edf, scatter, scatter[:, None] * root
 
 
-def _estimate(pixel: _Pixel, rows: PixelRows, options: SolveOptions, result: BatchResult) -> None:
+def _estimate(
+    pixel: _Pixel, rows: PixelRows, options: SolveOptions, result: BatchResult, batch: PixelBatch
+) -> None:
     """Estimate one pixel, and write what is found."""
+    grid, windows = batch.operator.grid, batch.windows
+    begin, interval = (grid.first + rows.first_cell) * grid.interval, grid.interval
     p = rows.number
     solved = pixel.converge() if options.robust else pixel.solve(robust=False)
     result.passes[p], result.smoothing[p] = pixel.passes, 10.0**pixel.log_smoothing
     if not solved:
         result.status[p] = FAILED
         return
-    result.status[p], std = SOLVED, None
+    result.status[p], std, scatter = SOLVED, None, np.full(2, np.nan)
     if options.uncertainty:
-        result.edf[p], std = pixel.judge()
+        result.edf[p], scatter, std = pixel.judge()
         if np.isnan(std).all(axis=1).any():
             result.status[p] = NO_FREEDOM
     result.write_series(p, rows.cells, pixel.system.series, std)
+    if result.means is not None and windows is not None:
+        weights = window_weights(begin, interval, rows.size, windows)
+        inside = np.isfinite(weights[:, 0])
+        if inside.any():
+            means, variance = pixel.means(weights[inside])
+            result.means.values[p][:, inside] = means
+            if std is not None:
+                result.means.std[p][:, inside] = scatter[:, None] * np.sqrt(variance)

@@ -30,10 +30,11 @@ class Inversion(Estimator):
     command = "invert"
     help = """Estimate a regular velocity series from the image pairs of CUBE.
 
-    CUBE is a local Zarr folder, or an https:// or s3:// URL; of several, the first that covers a point is
-    used, and all that cover an area. The target is a point, the outline of a glacier, or a box. A .zarr that
-    holds the same job is continued; other files are replaced when the new one is whole. A .tif holds the
-    speed, one band a time step.
+    CUBE is a local Zarr folder, or an https:// or s3:// URL; of several, the newest that covers a point is
+    used, and all that cover an area. The target is a point, a table of points, the outline of a glacier, or a
+    box. Many points make one file: a .csv that begins with name,lon,lat, or a .nc with the dimension station.
+    A .zarr that holds the same job is continued; other files are replaced when the new one is whole. A .tif
+    holds the speed, one band a time step.
     """
     examples = (
         "itslive invert demo.zarr --lon -50.1245 --lat 69.3143 -o series.nc",
@@ -42,6 +43,8 @@ class Inversion(Estimator):
             "itslive invert demo.zarr --lon -50.1245 --lat 69.3143 --max-angle 45 --max-deviation 3.5"
             " -o series.nc"
         ),
+        "itslive invert demo.zarr --lon -50.1245 --lat 69.3143 --start 2015 --means month -o months.csv",
+        "itslive invert demo.zarr demo_east.zarr --points demo_points.csv --smoothing 30 -o points.csv",
         "itslive invert demo.zarr demo_east.zarr --bbox -50.13 69.31 -50.12 69.315 -o box.tif",
         (
             "itslive invert demo.zarr --outline demo_outlines.geojson --rgi-id RGI2000-v7.0-G-05-90002"
@@ -74,6 +77,14 @@ class Inversion(Estimator):
         from itslive_core.inversion.point import invert
 
         return invert(pairs, _own(settings), selection=selection)
+
+    def means(
+        self, pairs: ImagePairs, settings: Settings, period: str, *, selection: PairSelection | None = None
+    ) -> xr.Dataset:
+        """Invert the pairs of one pixel, and average over calendar periods."""
+        from itslive_core.inversion.calendar import calendar_means
+
+        return calendar_means(pairs, _own(settings), period=period, selection=selection)
 
     def area(
         self, shared: SharedPairs, blocks: Sequence[PixelBlock], settings: Settings

@@ -48,6 +48,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "PointSolution",
+    "attributes_of",
     "invert",
     "reason_for",
     "season_amplitude",
@@ -207,9 +208,13 @@ class PointSolution:
 
 
 def solve_point(
-    pairs: ImagePairs, settings: InversionSettings, selection: PairSelection | None = None
+    pairs: ImagePairs,
+    settings: InversionSettings,
+    selection: PairSelection | None = None,
+    *,
+    windows: NDArray[np.float64] | None = None,
 ) -> PointSolution:
-    """Filter and solve the pairs of one pixel; parameters as for `invert`."""
+    """Filter and solve the pairs of one pixel; parameters as for `invert`, and edges of windows [days]."""
     if settings.couples_pixels:
         raise SettingsError(
             f"spatial_smoothing is {settings.spatial_smoothing!r}, but a point has no neighbours:"
@@ -221,17 +226,17 @@ def solve_point(
     shared = SharedPairs.make(used, np.ones(n, dtype=bool), grid)
     own = Observations.at_point(used.vx, used.vy)
     if used.around is not None and settings.learns_together:
-        result = solve_with_neighbours(shared, own, used.around, settings)
+        result = solve_with_neighbours(shared, own, used.around, settings, windows)
     else:
-        result = solve_pixels(shared, own, settings)
+        result = solve_pixels(shared, own, settings, windows=windows)
     return PointSolution(used, settings, shared, result)
 
 
-def series_of(solution: PointSolution, selection: PairSelection | None = None) -> xr.Dataset:
-    """Write a solution as a series; see `invert` for what it holds."""
+def attributes_of(solution: PointSolution, selection: PairSelection | None = None) -> dict[str, Any]:
+    """Describe a solution: attributes of a series."""
     used, settings, result = solution.pairs, solution.settings, solution.result
     n, status = len(used), int(result.status[0])
-    attributes: dict[str, Any] = {
+    return {
         **common_attributes(
             {"method": "inversion", **settings.to_dict()},
             {} if selection is None else selection.to_dict(),
@@ -245,6 +250,12 @@ def series_of(solution: PointSolution, selection: PairSelection | None = None) -
         "reason": used.describe_empty() if n == 0 else reason_for(status, n, settings.derivative),
         **filter_attributes(used.history, n),
     }
+
+
+def series_of(solution: PointSolution, selection: PairSelection | None = None) -> xr.Dataset:
+    """Write a solution as a series; see `invert` for what it holds."""
+    used, result = solution.pairs, solution.result
+    attributes = attributes_of(solution, selection)
     observed = Observations.at_point(used.vx, used.vy)
     flags = pair_flags(result, solution.shared, observed)
     return point_series(solution.shared.grid, result, flags[0], used, attributes)

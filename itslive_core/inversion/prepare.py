@@ -84,8 +84,11 @@ def solver_for(device: str, options: SolveOptions, batch: PixelBatch | None = No
     SettingsError
         If the device is not available, or cannot do the task.
     """
+    with_means = batch is not None and batch.windows is not None
     if device == "cuda":
         require_cuda()
+        if with_means:
+            raise SettingsError("device 'cuda' cannot average over windows: choose device 'cpu' or 'auto'")
         if options.learns:
             raise SettingsError(
                 "device 'cuda' cannot learn noise, offsets or smoothing 'auto': choose device 'cpu' or"
@@ -95,7 +98,7 @@ def solver_for(device: str, options: SolveOptions, batch: PixelBatch | None = No
         return BlockTridiagonalSolver()
     if options.learns:
         return LearningSolver()
-    if batch is not None:
+    if batch is not None and not with_means:
         work = multiplications(batch.n_pixels, batch.operator, options)
         if pick_device(device, batch.n_pixels, work) == "cuda":
             return BlockTridiagonalSolver()
@@ -128,6 +131,7 @@ def solve_pixels(
     *,
     number: int = 0,
     courses: Mapping[int, Course] | None = None,
+    windows: NDArray[np.float64] | None = None,
 ) -> BatchResult:
     """Weight and solve the used observations of some pixels.
 
@@ -143,13 +147,21 @@ def solve_pixels(
         Of the first pixel in the region.
     courses : mapping of int to Course, optional
         See `PixelBatch.courses`.
+    windows : ndarray, shape (g + 1,), optional
+        Edges of windows over which means are wanted, too [days since 1970-01-01].
 
     Returns
     -------
     BatchResult
+
+    Raises
+    ------
+    SettingsError
+        If the device cannot do it.
     """
     options = solve_options(settings)
-    batch = replace(batch_of(shared, used, settings), region=region, number=number, courses=courses)
+    own = batch_of(shared, used, settings)
+    batch = replace(own, region=region, number=number, courses=courses, windows=windows)
     return solver_for(settings.device, options, batch).solve(batch, options)
 
 

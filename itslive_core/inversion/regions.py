@@ -103,7 +103,11 @@ def solve_together(
 
 
 def solve_with_neighbours(
-    shared: SharedPairs, used: Observations, around: Surroundings, settings: InversionSettings
+    shared: SharedPairs,
+    used: Observations,
+    around: Surroundings,
+    settings: InversionSettings,
+    windows: NDArray[np.float64] | None = None,
 ) -> BatchResult:
     """Solve one pixel with what its neighbours share, which is learnt once for all pixels of their block.
 
@@ -114,12 +118,14 @@ def solve_with_neighbours(
     used : Observations
     around : Surroundings
     settings : InversionSettings
+    windows : ndarray, shape (g + 1,), optional
+        As for `itslive_core.inversion.prepare.solve_pixels`.
     """
     # Neither changes what is learnt.
     own = replace(settings, uncertainty=True, device="auto")
     key = around.pixels.block, around.selections, own
     block: _Learnt = around.memo.get(key, lambda: _Learnt.of(around, own))
-    result = solve_pixels(shared, used, settings, block.region, number=around.number)
+    result = solve_pixels(shared, used, settings, block.region, number=around.number, windows=windows)
     solved = int(result.status[0]) in (SOLVED, NO_FREEDOM)
     if block.region is None or len(used.pair) >= FEW or not solved or not settings.uncertainty:
         return result
@@ -128,7 +134,8 @@ def solve_with_neighbours(
     if motion is None:
         return result
     courses = {0: Course(motion, _weights_of(result, slice(None)))}
-    return solve_pixels(shared, used, settings, block.region, number=around.number, courses=courses)
+    number = around.number
+    return solve_pixels(shared, used, settings, block.region, number=number, courses=courses, windows=windows)
 
 
 class _Learnt:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
 import numpy as np
 
+from itslive_core.inversion.windows import WindowMeans
 from itslive_core.observations.missions import MISSIONS
 
 if TYPE_CHECKING:
@@ -57,6 +58,8 @@ second only the polynomial that the penalty leaves free is left, and the ratio i
 
 _OF_OBSERVATIONS = {"robust_weights", "credit", "sigma"}
 """Arrays of results with a value for each observation."""
+_APART = {"learnt", "means"}
+"""Parts of a result with arrays of their own."""
 
 
 def needed_pairs(derivative: int) -> int:
@@ -145,6 +148,8 @@ class PixelBatch:
         Of the first pixel in the region: a pixel does not borrow from itself.
     courses : mapping of int to Course, optional
         What some pixels of the batch expect of their neighbours' course.
+    windows : ndarray, shape (g + 1,), optional
+        Edges of windows over which means are wanted, too [days since 1970-01-01].
     """
 
     operator: SpanOperator
@@ -160,6 +165,7 @@ class PixelBatch:
     region: Region | None = None
     number: int = 0
     courses: Mapping[int, Course] | None = None
+    windows: NDArray[np.float64] | None = None
 
     @property
     def n_pixels(self) -> int:
@@ -303,6 +309,8 @@ class BatchResult:
         u of each observation, between 0 and 1.25.
     learnt : Learnt, optional
         Noise, offsets and smoothing in time, where they were learnt.
+    means : WindowMeans, optional
+        Over the windows of the batch.
     """
 
     values: NDArray[np.float64]
@@ -315,6 +323,7 @@ class BatchResult:
     status: NDArray[np.int8]
     robust_weights: NDArray[np.float64]
     learnt: Learnt | None = None
+    means: WindowMeans | None = None
 
     @classmethod
     def blank(cls, batch: PixelBatch, *, uncertainty: bool) -> BatchResult:
@@ -337,6 +346,7 @@ class BatchResult:
             passes=np.zeros(pixels, dtype=np.int32),
             status=np.zeros(pixels, dtype=np.int8),
             robust_weights=np.ones(len(batch.pair)),
+            means=WindowMeans.blank(pixels, batch.windows),
         )
 
     def write_series(
@@ -364,10 +374,10 @@ class BatchResult:
 
     def put(self, pixels: NDArray[np.intp], observations: NDArray[np.int64], part: BatchResult) -> None:
         """Replace the results of some pixels, in place; parameters as for `part`."""
-        for own, new in ((self, part), (self.learnt, part.learnt)):
+        for own, new in ((self, part), (self.learnt, part.learnt), (self.means, part.means)):
             if own is None or new is None:
                 continue
-            for name in (f.name for f in fields(own) if f.name != "learnt"):
+            for name in (f.name for f in fields(own) if f.name not in _APART):
                 where = observations if name in _OF_OBSERVATIONS else pixels
                 getattr(own, name)[where] = getattr(new, name)
 
@@ -380,15 +390,16 @@ class BatchResult:
             The pixels, and their observations.
         """
 
-        def cut(whole: BatchResult | Learnt) -> dict[str, Any]:
-            arrays = {f.name: getattr(whole, f.name) for f in fields(whole) if f.name != "learnt"}
+        def cut(whole: BatchResult | Learnt | WindowMeans) -> dict[str, Any]:
+            arrays = {f.name: getattr(whole, f.name) for f in fields(whole) if f.name not in _APART}
             return {
                 name: values[observations if name in _OF_OBSERVATIONS else pixels]
                 for name, values in arrays.items()
             }
 
         learnt = None if self.learnt is None else Learnt(**cut(self.learnt))
-        return BatchResult(**cut(self), learnt=learnt)
+        means = None if self.means is None else WindowMeans(**cut(self.means))
+        return BatchResult(**cut(self), learnt=learnt, means=means)
 
 
 class Solver(Protocol):

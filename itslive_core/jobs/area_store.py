@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -14,6 +13,8 @@ from numcodecs import Blosc
 
 from itslive_core.errors import OutputError
 from itslive_core.estimators import estimator_of
+from itslive_core.jobs.scratch import remove_folder
+from itslive_core.jobs.store_lock import StoreLock
 from itslive_core.season.pixels import AREA_VARIABLES
 from itslive_core.series import TIME_ATTRIBUTES, VARIABLES, grid_mapping
 from itslive_core.series.quality import FLAGS
@@ -41,10 +42,18 @@ class AreaStore:
     between costs that block only.
     """
 
-    def __init__(self, path: Path, group: zarr.Group, finished: frozenset[str]) -> None:
+    def __init__(
+        self, path: Path, group: zarr.Group, finished: frozenset[str], lock: StoreLock | None = None
+    ) -> None:
         self.path = path
         self.finished = finished
         self._group = group
+        self._lock = lock
+
+    def close(self) -> None:
+        """Let other processes write to the store."""
+        if self._lock is not None:
+            self._lock.release()
 
     @property
     def season(self) -> bool:
@@ -80,27 +89,37 @@ class AreaStore:
         Raises
         ------
         OutputError
-            If something else is there, or nothing can be written there.
+            If something else is there, another process writes there, or nothing can be written there.
         """
         path = Path(path)
         job = _identity(plan, grid, attributes, settings)
+        lock = None
         try:
-            if path.is_dir() and any(path.iterdir()):
-                return cls(path, *_continue(path, job))
             if path.exists() and not path.is_dir():
                 raise OutputError(f"{path} is a file: choose another name for the result")
+            lock = StoreLock.take(path)
+            if path.is_dir() and any(path.iterdir()):
+                return cls(path, *_continue(path, job), lock)
             # Made under another name: a crash must not leave a store that belongs to no job.
             partial = path.with_name(f".{path.name}.partial")
-            shutil.rmtree(partial, ignore_errors=True)
+            remove_folder(partial)
             of_pixels = {**estimator_of(settings).pixel_variables, **(AREA_VARIABLES if season else {})}
-            _create(partial, plan, grid, attributes, job, of_pixels)
-            if path.is_dir():
-                path.rmdir()
-            partial.rename(path)
+            try:
+                _create(partial, plan, grid, attributes, job, of_pixels)
+                if path.is_dir():
+                    path.rmdir()
+                partial.rename(path)
+            except BaseException:
+                remove_folder(partial)
+                raise
             group = zarr.open_group(str(path), mode="r+", zarr_format=2, use_consolidated=False)
-        except OSError as error:
-            raise OutputError(f"cannot write to {path}: {error.strerror or error}") from error
-        return cls(path, group, frozenset())
+        except BaseException as error:
+            if lock is not None:
+                lock.release()
+            if isinstance(error, OSError):
+                raise OutputError(f"cannot write to {path}: {error.strerror or error}") from error
+            raise
+        return cls(path, group, frozenset(), lock)
 
     def attributes(self, prefix: str) -> dict[str, Any]:
         """Return the attributes of the store whose names begin so."""

@@ -18,7 +18,15 @@ from itslive_core.inversion.settings import InversionSettings
 from itslive_core.jobs.area_store import AreaStore
 from itslive_core.jobs.coupling import CoupledBlocks, apply_choice, choose_for_job
 from itslive_core.jobs.cube_work import CubeWork, Solved
-from itslive_core.jobs.plan import AreaPlan, BlockTask, available_workers, plan_area, selected_pairs
+from itslive_core.jobs.plan import (
+    AreaPlan,
+    BlockTask,
+    as_glacier,
+    available_workers,
+    plan_area,
+    recipe_of_area,
+    selected_pairs,
+)
 from itslive_core.observations.selection import FilterStep, PairSelection
 from itslive_core.observations.time_grid import TimeGrid
 from itslive_core.season.pixels import AREA_VARIABLES
@@ -180,11 +188,13 @@ def run_glacier(
     selection = PairSelection() if selection is None else selection
     estimator = estimator_of(settings)
     estimator.check(settings, area=True)
-    plan = plan_area(cubes, outline, bbox, whole=whole)
+    glacier = as_glacier(outline)
+    plan = plan_area(cubes, glacier, bbox, whole=whole)
     grid, steps = _axis(plan, selection, settings.interval)
-    attributes = _attributes(plan, settings, selection, steps)
     if season is None:
         season = estimator.season(settings)
+    recipe = recipe_of_area(plan, glacier, bbox, settings, selection, whole=whole, season=season)
+    attributes = _attributes(plan, settings, selection, steps, recipe)
     target = None
     if store is not None:
         target = AreaStore.open(store, plan, grid, attributes, settings, season=season)
@@ -194,7 +204,18 @@ def run_glacier(
         for number, work in enumerate(works):
             own = [task for task in plan.tasks if task.cube == number]
             work.coupled = CoupledBlocks(work.cube, own, cast("InversionSettings", settings))
-    return _stream(plan, grid, works, target, attributes, workers, executor, should_stop, previews)
+    return _locked(
+        target, _stream(plan, grid, works, target, attributes, workers, executor, should_stop, previews)
+    )
+
+
+def _locked(target: AreaStore | None, results: Iterator[BlockResult]) -> Iterator[BlockResult]:
+    """Give results, and the store free when they end."""
+    try:
+        yield from results
+    finally:
+        if target is not None:
+            target.close()
 
 
 def _axis(
@@ -219,6 +240,7 @@ def _attributes(
     settings: Settings,
     selection: PairSelection,
     steps: Iterable[FilterStep],
+    recipe: str,
 ) -> dict[str, Any]:
     total = sum(cube.n_pairs for cube in plan.cubes)
     read = FilterStep("read", total, 0, "image pairs of the cubes; n_pairs_used(y, x) counts them by pixel")
@@ -233,6 +255,7 @@ def _attributes(
         ),
         **estimator.area_attributes(settings),
         **({"cube_choice": plan.choice_words} if plan.choice_words else {}),
+        "recipe": recipe,
         **filter_attributes(history, history[-1].kept),
     }
 

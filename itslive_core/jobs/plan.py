@@ -11,7 +11,9 @@ import numpy as np
 
 from itslive_core.cubes.preference import in_order_of_preference, words_of_choice
 from itslive_core.errors import CoverageError, SelectionError, SettingsError
+from itslive_core.estimators import estimator_of
 from itslive_core.places.boxes import inside_box
+from itslive_core.series.recipe import Recipe, cube_facts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -20,8 +22,19 @@ if TYPE_CHECKING:
 
     from itslive_core.cubes.datacube import Datacube
     from itslive_core.observations.blocks import Block
+    from itslive_core.observations.selection import PairSelection
+    from itslive_core.settings import Settings
 
-__all__ = ["AreaPlan", "BlockTask", "available_workers", "group_tasks", "plan_area"]
+__all__ = [
+    "AreaPlan",
+    "BlockTask",
+    "as_glacier",
+    "available_workers",
+    "group_tasks",
+    "plan_area",
+    "recipe_of_area",
+    "selected_pairs",
+]
 
 
 @dataclass(frozen=True, eq=False)
@@ -158,7 +171,7 @@ def plan_area(
     if outline is None and bbox is None and not whole:
         raise SettingsError("no area was given: name an outline or a box, or ask for the whole cube")
     _check_fit(opened)
-    glacier = _as_glacier(outline)
+    glacier = as_glacier(outline)
     masks = [_mask(cube, glacier, bbox) for cube in opened]
     step_x, step_y = opened[0].pixel_size
     origin = (opened[0].x[0], opened[0].y[0])
@@ -208,6 +221,35 @@ def plan_area(
     )
 
 
+def recipe_of_area(
+    plan: AreaPlan,
+    glacier: Any,
+    bbox: tuple[float, float, float, float] | None,
+    settings: Settings,
+    selection: PairSelection,
+    *,
+    whole: bool,
+    season: bool,
+) -> str:
+    """Write the recipe of a job; parameters as for `itslive_core.run_glacier`."""
+    from shapely.geometry import mapping
+
+    area: dict[str, Any] = {"bbox": None if bbox is None else list(bbox), "outline": None, "whole": whole}
+    if glacier is not None:
+        area |= {"outline": mapping(glacier.outline), "rgi_id": glacier.rgi_id, "name": glacier.name}
+        if "rgi_ids" in glacier.attributes:
+            area["rgi_ids"] = glacier.attributes["rgi_ids"]
+    return Recipe(
+        "series",
+        {"area": area},
+        cube_facts(plan.cubes),
+        settings.to_dict(),
+        selection.to_dict(),
+        estimator_of(settings).name,
+        {"season": season},
+    ).to_json()
+
+
 def _check_fit(cubes: tuple[Datacube, ...]) -> None:
     first = cubes[0]
     for cube in cubes[1:]:
@@ -222,7 +264,8 @@ def _check_fit(cubes: tuple[Datacube, ...]) -> None:
             raise SettingsError(f"the pixels of {cube.url} do not line up with those of {first.url}")
 
 
-def _as_glacier(outline: Any) -> Any:
+def as_glacier(outline: Any) -> Any:
+    """Give the glacier of an outline, a shape in lon/lat or a file; None stays None."""
     from itslive_core.places.glaciers import Glacier
 
     if outline is None or isinstance(outline, Glacier):

@@ -29,7 +29,7 @@ class MovingMedian(Estimator):
     command = "median"
     help = """Take the weighted median of the image pairs of CUBE in a moving window.
 
-    CUBE is a local Zarr folder, or an https:// or s3:// URL; of several, the first that covers a point is
+    CUBE is a local Zarr folder, or an https:// or s3:// URL; of several, the newest that covers a point is
     used, and all that cover an area. Pairs count whose whole span lies in the window; the median is taken of
     each component. The band is that of order statistics. A .zarr that holds the same job is continued.
     """

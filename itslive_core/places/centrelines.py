@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import geopandas
     from shapely.geometry.base import BaseGeometry
 
-__all__ = ["VARIABLE", "download_centrelines", "read_centrelines"]
+__all__ = ["VARIABLE", "download_centrelines", "read_centrelines", "read_lines"]
 
 VARIABLE = "ITSLIVE_CENTRELINES_URL"
 """Environment variable that names another folder of archives ``centerlines_smoothed_<rr>.tar.gz``."""
@@ -75,7 +75,7 @@ def read_centrelines(
     OutlineError
         If the file cannot be read, or holds no line of this glacier.
     """
-    table = _read_lines(path, outline)
+    table = read_lines(path, outline)
     chosen = _chosen(table, outline, rgi_id, glims_id)
     if chosen.empty:
         raise OutlineError(f"{path} holds no centreline of {label}: load the file of its region")
@@ -135,7 +135,21 @@ def _unpack(archive: Path, folder: Path) -> list[Path]:
     return sorted(folder.glob("*.shp"))
 
 
-def _read_lines(path: str | Path, outline: BaseGeometry) -> geopandas.GeoDataFrame:
+def read_lines(path: str | Path, outline: BaseGeometry | None = None) -> geopandas.GeoDataFrame:
+    """Read the lines of a file in lon/lat, with its columns in lower case.
+
+    Parameters
+    ----------
+    path
+        As for `read_centrelines`.
+    outline
+        Read only lines near it, if the file can tell them without reading all.
+
+    Raises
+    ------
+    OutlineError
+        If the file cannot be read.
+    """
     import geopandas
 
     name = str(path)
@@ -154,7 +168,7 @@ def _read_lines(path: str | Path, outline: BaseGeometry) -> geopandas.GeoDataFra
     return lines.rename(columns={column: str(column).lower() for column in lines.columns})
 
 
-def _table(file: ShapeFile, outline: BaseGeometry) -> geopandas.GeoDataFrame:
+def _table(file: ShapeFile, outline: BaseGeometry | None) -> geopandas.GeoDataFrame:
     """Read what a file holds; of a regional one, tens of thousands of lines, those near the glacier."""
     import geopandas
     import pyogrio
@@ -169,6 +183,8 @@ def _table(file: ShapeFile, outline: BaseGeometry) -> geopandas.GeoDataFrame:
         shapes, rows, crs = content
         return geopandas.GeoDataFrame(rows, geometry=list(shapes), crs=crs)
     crs = pyogrio.read_info(file.path)["crs"] or LONLAT
+    if outline is None:
+        return pyogrio.read_dataframe(file.path)
     west, _, east, _ = outline.bounds
     wraps = west < -180.0 or east > 180.0
     box = None if wraps else transformer(LONLAT, crs).transform_bounds(*outline.bounds)

@@ -16,7 +16,7 @@ from itslive_core.places.outlines import GLIMS_NAMES, ID_NAMES, Feature, pick, r
 from itslive_core.places.rgi import REGIONS, parse_rgi_id, regions_at
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
     import geopandas
@@ -151,6 +151,26 @@ class Glacier:
     def list_from_file(cls, path: str | Path, *, layer: str | None = None) -> list[Glacier]:
         """Read all glaciers of a file, in its order; see :meth:`from_file`."""
         return cls._read(path, layer, None)
+
+    @classmethod
+    def together(cls, glaciers: Sequence[Glacier]) -> Glacier:
+        """Join several glaciers to one area.
+
+        Parameters
+        ----------
+        glaciers
+            One or more; of a single one that itself is given. Rows of the same glacier count as one, and of
+            several dates the newest.
+        """
+        glaciers = _one_each(glaciers)
+        if len(glaciers) == 1:
+            return glaciers[0]
+        outline = _union(glaciers)
+        ids = [one.rgi_id or one.label for one in glaciers]
+        remarks = [one.remark for one in glaciers if one.remark]
+        many = f"{len(remarks)} glaciers have outlines of several dates: the newest are used"
+        remark = many if len(remarks) > 1 else "".join(remarks)
+        return cls(outline, None, f"{len(glaciers)} glaciers", _measured(outline), {"rgi_ids": ids}, remark)
 
     @classmethod
     def _read(cls, path: str | Path, layer: str | None, rgi_id: str | None) -> list[Glacier]:
@@ -368,12 +388,24 @@ def _newest(glaciers: list[Glacier]) -> list[Glacier]:
     return [replace(one, remark=remark) for one, date in zip(glaciers, dates) if date == newest]
 
 
-def _united(glaciers: list[Glacier]) -> Glacier:
-    """Join the rows of a glacier that a file keeps in several."""
+def _one_each(glaciers: Sequence[Glacier]) -> list[Glacier]:
+    """Join the rows of each glacier that are of its newest date; what has no id is a glacier of its own."""
+    rows: dict[Any, list[Glacier]] = {}
+    for number, one in enumerate(glaciers):
+        rows.setdefault(_key(one.rgi_id) if one.rgi_id else number, []).append(one)
+    return [same[0] if len(same) == 1 else _united(_newest(same)) for same in rows.values()]
+
+
+def _union(glaciers: Sequence[Glacier]) -> BaseGeometry:
     import shapely
 
+    return shapely.union_all([one.outline for one in glaciers])
+
+
+def _united(glaciers: list[Glacier]) -> Glacier:
+    """Join the rows of a glacier that a file keeps in several."""
     first = glaciers[0]
     if len(glaciers) == 1:
         return first
-    outline = shapely.union_all([one.outline for one in glaciers])
+    outline = _union(glaciers)
     return Glacier(outline, first.rgi_id, first.name, _measured(outline), first.attributes, first.remark)

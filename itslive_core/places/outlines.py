@@ -224,7 +224,7 @@ def _rows(document: Any) -> list[dict[str, Any]] | None:
         return [row for row in document["features"] if isinstance(row, dict)]
     if kind == "Feature":
         return [document]
-    if kind in ("Polygon", "MultiPolygon", "GeometryCollection"):
+    if kind in ("Polygon", "MultiPolygon", "LineString", "MultiLineString", "GeometryCollection"):
         return [{"geometry": document}]
     return None
 

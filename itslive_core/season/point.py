@@ -57,6 +57,7 @@ from itslive_core.season.pixels import (
 )
 from itslive_core.season.years import year_values
 from itslive_core.series import add_place, common_attributes, filter_attributes
+from itslive_core.series.recipe import recipe_of_pixel
 from itslive_core.support.student import LEAST_WEIGHT
 
 if TYPE_CHECKING:
@@ -202,6 +203,8 @@ def fit_season(
         "reason": used.describe_empty() if n == 0 else _reason(found, n),
         **filter_attributes(used.history, n),
     }
+    if sigma is None and inflation is None:
+        ds.attrs["recipe"] = recipe_of_pixel("season", used, ds.attrs)
     return add_place(ds, pairs, [str(name) for name in ds.data_vars])
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
 from itslive_core._version import __version__
 from itslive_core.series.direction import azimuth_and_std, north_of_map
 from itslive_core.series.quality import FLAGS
+from itslive_core.series.recipe import recipe_of_pixel
 from itslive_core.series.rice import speed_interval
 from itslive_core.series.warnings import warnings_of
 from itslive_core.support.band_level import BAND_WORDS
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 
     from itslive_core.observations.pairs import ImagePairs
     from itslive_core.observations.selection import FilterStep
-    from itslive_core.observations.time_grid import TimeGrid
 
 __all__ = [
     "DERIVED",
@@ -102,7 +102,19 @@ _REFERENCES = (
 )
 
 
-def time_coordinates(grid: TimeGrid) -> tuple[NDArray[np.datetime64], NDArray[np.datetime64]]:
+class Cells(Protocol):
+    """Cells that follow each other in time."""
+
+    @property
+    def edges(self) -> NDArray[np.float64]:
+        """[days since 1970-01-01], shape (M + 1,)."""
+
+    @property
+    def centres(self) -> NDArray[np.float64]:
+        """[days since 1970-01-01], shape (M,)."""
+
+
+def time_coordinates(grid: Cells) -> tuple[NDArray[np.datetime64], NDArray[np.datetime64]]:
     """Give cell centres, shape (M,), and bounds, shape (M, 2), as datetime64[ns], UTC."""
     edges = _to_ns(grid.edges)
     return _to_ns(grid.centres), np.stack([edges[:-1], edges[1:]], axis=1)
@@ -240,14 +252,14 @@ def common_attributes(
 
 
 def point_dataset(
-    grid: TimeGrid, columns: Mapping[str, NDArray], pairs: ImagePairs, attributes: Mapping[str, Any]
+    grid: Cells, columns: Mapping[str, NDArray], pairs: ImagePairs, attributes: Mapping[str, Any]
 ) -> xr.Dataset:
     """Put columns of values at one pixel into a dataset, with what follows from them.
 
     Parameters
     ----------
-    grid : TimeGrid
-        M cells.
+    grid : Cells
+        M cells, those of a `TimeGrid` or others.
     columns : mapping of ndarray, shape (M,)
         Values of all variables of `VARIABLES` but `DERIVED`, which are added.
     pairs : ImagePairs
@@ -262,6 +274,9 @@ def point_dataset(
     columns = {**columns, **derived_columns(columns, north)}
     columns["quality"] = columns.pop("quality")  # stands last
     warnings = warnings_of(columns["quality"], np.isfinite(columns["v"]), centres)
+    recipe = recipe_of_pixel("series", pairs, attributes)
+    if recipe is not None:
+        attributes = {"recipe": recipe, **attributes}
     ds = xr.Dataset(attrs=with_warnings(attributes, warnings))
     ds = ds.assign_coords(time=("time", centres, dict(TIME_ATTRIBUTES)))
     ds["time_bnds"] = (("time", "bnds"), bounds)

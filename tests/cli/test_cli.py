@@ -40,7 +40,8 @@ def folder(tmp_path, monkeypatch) -> Path:
     demo = demo_path()
     for name, target in zip(("demo.zarr", "demo_east.zarr"), demo.cubes):
         (tmp_path / name).symlink_to(target)
-    (tmp_path / "demo_outlines.geojson").symlink_to(demo.outlines)
+    for part in (demo.outlines, demo.centreline, demo.points, demo.reference):
+        (tmp_path / part.name).symlink_to(part)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -112,6 +113,37 @@ def test_cubes_are_listed_best_first(capfd):
     records = itslive_core.cubes_at(91.2, 30.2)
     assert stdout.splitlines() == [record.url for record in records]
     assert stderr.count("EPSG") == len(records)
+
+
+def test_cubes_as_json(capfd):
+    succeed("cubes", "--lon", "91.2", "--lat", "30.2", "--json")
+    found = json.loads(capfd.readouterr().out)
+    assert [one["url"] for one in found] == [record.url for record in itslive_core.cubes_at(91.2, 30.2)]
+
+
+def test_several_glaciers_are_one_area(folder, capfd):
+    file, ids = ["--outline", "demo_outlines.geojson"], [f"RGI2000-v7.0-G-05-9000{n}" for n in (1, 2)]
+    both = [option for one in ids for option in ("--rgi-id", one)]
+    late = ["--start", "2021", "--interval", "48", "--quiet"]
+    for name, which in (("both", both), ("all", ["--all"]), ("first", both[:2]), ("second", both[2:])):
+        succeed("median", "demo.zarr", *file, *which, *late, "-o", f"{name}.zarr")
+    stores = {}
+    for name in ("both", "all", "first", "second"):
+        with xr.open_dataset(f"{name}.zarr", engine="zarr", chunks=None) as ds:
+            stores[name] = ds.load()
+    together = stores["both"]
+    for name in ("first", "second"):
+        alone = stores[name]
+        known = alone["v"].notnull().any("time")
+        here = together["v"].sel(x=alone["x"], y=alone["y"], time=alone["time"])
+        assert known.any()
+        xr.testing.assert_equal(here.where(known), alone["v"].where(known))
+    solved = [int(ds["v"].notnull().any("time").sum()) for ds in stores.values()]
+    assert solved[0] == solved[1] == solved[2] + solved[3]
+    assert json.loads(together.attrs["recipe"])["place"]["area"]["rgi_ids"] == ids
+    for wrong in (["--all"], [*file, "--all", *both], ["--layer", "a", "--bbox", "1", "2", "3", "4"]):
+        assert run(["median", "demo.zarr", *wrong, "-o", "wrong.zarr"]) == 2
+    assert "Traceback" not in capfd.readouterr().err
 
 
 def test_info_as_json_and_as_text(folder, capfd):

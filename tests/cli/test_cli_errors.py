@@ -141,10 +141,10 @@ CASES = {
     ),
     "an ending that is none": (invert(*POINT, "-o", "out.xlsx"), 2, ["out.xlsx", ".nc or .csv"]),
     "a store of a point": (invert(*POINT, "-o", "out.zarr"), 2, ["out.zarr", ".nc or .csv"]),
-    "a netcdf of an area": (
-        invert("--outline", "outlines.geojson", "-o", "out.nc"),
+    "a table of an area": (
+        invert("--outline", "outlines.geojson", "-o", "out.csv"),
         2,
-        ["out.nc", ".zarr or .tif"],
+        ["out.csv", ".zarr or .tif or .nc"],
     ),
     "a folder that is not there": (invert(*POINT, "-o", "nowhere/out.nc"), 1, ["nowhere", "make it first"]),
     "a place that cannot be written": (

@@ -224,7 +224,7 @@ def test_geotiff_has_a_band_for_every_date(tmp_path, ascending):
 def test_geotiff_is_written_in_pieces_of_bounded_size(tmp_path, monkeypatch):
     area = make_area()
     whole = write_area(area, tmp_path / "whole.tif")
-    monkeypatch.setattr("itslive_core.export.geotiff._BYTES_AT_A_TIME", 1)
+    monkeypatch.setattr("itslive_core.export.pieces._BYTES_AT_A_TIME", 1)
     pieces = write_area(area, tmp_path / "pieces.tif")
     with rasterio.open(whole) as a, rasterio.open(pieces) as b:
         np.testing.assert_array_equal(a.read(), b.read())

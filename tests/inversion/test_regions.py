@@ -5,10 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from itslive_core.inversion.point import invert
+from itslive_core.inversion.calendar import calendar_edges
+from itslive_core.inversion.point import invert, solve_point
 from itslive_core.inversion.prepare import filter_block, solve_pixels
 from itslive_core.inversion.regions import solve_together
 from itslive_core.inversion.settings import InversionSettings
+from itslive_core.inversion.windows import window_weights
 from itslive_core.observations.blocks import Block, PixelBlock
 from itslive_core.observations.pairs import ImagePairs
 from itslive_core.observations.selection import PairSelection
@@ -35,7 +37,7 @@ class Simulated:
         self.pairs = ImagePairs.from_arrays(
             start,
             end,
-            np.zeros(total),
+            number.astype(float),  # what is given twice would count once
             np.zeros(total),
             vx_error=np.full(total, 20.0),
             vy_error=np.full(total, 20.0),
@@ -154,6 +156,26 @@ def test_learning_alone_is_there_and_pairs_from_a_table_do_that(simulated: Simul
     table = ImagePairs.from_dataframe(pairs.to_dataframe())
     np.testing.assert_allclose(invert(table)["vx"].values, alone["vx"].values, rtol=1e-6, atol=1e-6)
     assert not np.allclose(invert(pairs)["vx"].values, alone["vx"].values, rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("p", [0, POOR[1]])
+def test_means_over_windows_know_the_neighbours(simulated: Simulated, p: int) -> None:
+    pairs, settings = simulated.at(p), InversionSettings()
+    grid = solve_point(pairs, settings).shared.grid
+    solution = solve_point(pairs, settings, windows=grid.edges)
+    series, means = solution.result, solution.result.means
+    assert means is not None
+    assert series.part(slice(0, 1), slice(0, len(solution.pairs))).means is not None
+    seen = series.count[0] > 0
+    np.testing.assert_allclose(means.values[0][:, seen], series.values[0][:, seen], rtol=1e-9)
+    np.testing.assert_allclose(means.std[0][:, seen], series.std[0][:, seen], rtol=1e-6)
+    years = calendar_edges(pairs.start.min(), pairs.end.max(), "year")
+    yearly = solve_point(pairs, settings, windows=years).result.means
+    assert yearly is not None
+    weights = window_weights(grid.first * grid.interval, grid.interval, grid.size, years)
+    whole = seen.all() & np.isfinite(weights[:, 0])
+    np.testing.assert_allclose(yearly.values[0][:, whole], series.values[0] @ weights[whole].T, rtol=1e-9)
+    assert (yearly.std[0][:, whole] < np.nanmax(series.std[0])).all()
 
 
 def test_what_is_learnt_knows_the_selection(simulated: Simulated) -> None:

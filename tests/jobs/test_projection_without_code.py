@@ -60,6 +60,55 @@ def test_a_series_keeps_it(made, tmp_path):
     assert same(table["crs"][0], crs)
 
 
+def test_many_points_keep_it(made, tmp_path):
+    path, crs = made
+    (tmp_path / "points.csv").write_text("name,x,y\nA,700172,3399830\nB,700052,3399830\n")
+    points = ["--points", str(tmp_path / "points.csv")]
+    for name in ("s.nc", "s.csv"):
+        assert run(["invert", path, *points, "-o", str(tmp_path / name), *QUICK]) == 0
+    with xr.open_dataset(tmp_path / "s.nc") as ds:
+        assert ds.sizes["station"] == 2
+        assert same(ds["mapping"].attrs["crs_wkt"], crs)
+    table = pd.read_csv(tmp_path / "s.csv")
+    assert table["epsg"].isna().all()
+    assert all(same(wkt, crs) for wkt in table["crs"])
+
+
+def test_a_profile_and_an_area_as_netcdf_keep_it(made, tmp_path):
+    path, crs = made
+    cube = itslive.open_cube(path)
+    lon, lat = cube.lonlat_of(cube.x[[0, -1]], cube.y[[0, 0]])
+    found = itslive.profile(cube, np.stack([lon, lat], axis=1), itslive.InversionSettings(smoothing=10.0))
+    assert same(found["mapping"].attrs["crs_wkt"], crs)
+    assert run(["invert", path, "--whole", "-o", str(tmp_path / "a.nc"), *QUICK]) == 0
+    with xr.open_dataset(tmp_path / "a.nc", decode_coords=False) as ds:
+        assert same(ds["mapping"].attrs["crs_wkt"], crs)
+    itslive.rerun(tmp_path / "a.nc", tmp_path / "b.nc")
+    with xr.open_dataset(tmp_path / "a.nc") as first, xr.open_dataset(tmp_path / "b.nc") as second:
+        np.testing.assert_array_equal(first["v"], second["v"])
+
+
+def test_a_table_of_points_on_cubes_with_and_without_a_code(made, tmp_path):
+    path, crs = made
+    vx = np.full((8, 2, 3), 40, dtype=np.int16)
+    coded = write_arrays(tmp_path / "coded.zarr", vx, vx)
+    found = []
+    for cube in (itslive.open_cube(path), itslive.open_cube(coded)):
+        pixel = cube.pixel(0, 1)
+        found.append(f"{pixel.lon},{pixel.lat}")
+    (tmp_path / "points.csv").write_text("lon,lat\n" + "\n".join(found))
+    out = tmp_path / "p.csv"
+    options = ["--points", str(tmp_path / "points.csv"), "-o", str(out), "--quiet"]
+    assert run(["pairs", path, str(coded), *options]) == 0
+    table = pd.read_csv(out)
+    with_code = table["epsg"].notna()
+    assert with_code.any()
+    assert not with_code.all()
+    assert table["crs"][with_code].isna().all()
+    assert all(same(wkt, crs) for wkt in table["crs"][~with_code])
+    assert table["y [m]"].notna().all()
+
+
 def test_pairs_keep_it(made, tmp_path):
     path, crs = made
     assert run(["pairs", path, *PLACE, "-o", str(tmp_path / "p.csv"), "--quiet"]) == 0

@@ -86,6 +86,17 @@ def test_of_outlines_at_two_dates_the_newest_is_used_and_that_is_said(tmp_path, 
         assert glacier.remark == "G1 has outlines of 2001-08-01, 2016-07-31: the newest is used"
 
 
+def test_all_glaciers_of_a_file_are_of_the_newest_date(tmp_path):
+    three = rows({"glac_id": ["G1", "G1", "G2"], "src_date": ["2001-08-01", "2016-07-31", "2016-07-31"]}, 3)
+    three.to_file(tmp_path / "three.gpkg")
+    every = Glacier.together(Glacier.list_from_file(tmp_path / "three.gpkg"))
+    assert every.attributes["rgi_ids"] == ["G1", "G2"]
+    assert every.outline.equals(shapely.union_all(three.geometry.iloc[1:]))
+    assert every.remark == "G1 has outlines of 2001-08-01, 2016-07-31: the newest is used"
+    one = Glacier.from_file(tmp_path / "three.gpkg", rgi_id="G2")
+    assert Glacier.together([one, one]).rgi_id == "G2"
+
+
 def test_the_parts_of_a_glacier_are_still_joined(tmp_path):
     rows({"rgi_id": [SEVEN, SEVEN]}).to_file(tmp_path / "parts.gpkg")
     glacier = Glacier.from_file(tmp_path / "parts.gpkg")

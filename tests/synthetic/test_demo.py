@@ -399,6 +399,8 @@ def test_same_bytes_again_and_beside_the_named_cube(files, tmp_path):
         "mine_centrelines.geojson",
         "mine_east.zarr",
         "mine_outlines.geojson",
+        "mine_points.csv",
+        "mine_reference.csv",
         "mine_truth.nc",
     ]
     first, second = content(files), content(again)

@@ -18,11 +18,11 @@ Three things are added.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from itslive_core.inversion.learning.evidence import group_means
+from itslive_core.inversion.learning.evidence import group_means, n_means
 from itslive_core.inversion.learning.neighbour import NeighbourLearner
 from itslive_core.inversion.learning.starts import Start
 
@@ -42,9 +42,7 @@ _NEAREST, _FARTHEST = 0.1, 2.5
 """Limits of a standard deviation of a hyperparameter, in logarithms."""
 
 
-def axis_variances(
-    learner: PixelLearner, centre: Posterior, groups: NDArray[np.int64]
-) -> NDArray[np.float64]:
+def axis_variances(learner: PixelLearner, centre: Posterior, groups: NDArray[Any]) -> NDArray[np.float64]:
     """Give the variance of means of cells along both axes.
 
     Parameters
@@ -139,9 +137,9 @@ def _one_sd(learner: PixelLearner, which: str, side: float, floor: float) -> tup
     return posterior, risen
 
 
-def _variance_at(learner: PixelLearner, start: Start, groups: NDArray[np.int64]) -> NDArray[np.float64]:
+def _variance_at(learner: PixelLearner, start: Start, groups: NDArray[Any]) -> NDArray[np.float64]:
     """Give the posterior variance for some hyperparameters, with the tails of a gap."""
     posterior = learner.solve_for_variances(learner.prior(*start, learner.gap_tails()))
     if not np.isfinite(posterior.value):
-        return np.full((2, int(groups[-1]) + 1), np.nan)
+        return np.full((2, n_means(groups)), np.nan)
     return learner.evidence.variances(posterior, groups)

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -51,7 +51,7 @@ from itslive_core.support.stopping import check_stop
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["Evidence", "Known", "Posterior", "Prior", "Spread", "group_means"]
+__all__ = ["Evidence", "Known", "Posterior", "Prior", "Spread", "group_means", "n_means"]
 
 
 class Prior(NamedTuple):
@@ -383,7 +383,7 @@ class Evidence:
             np.clip(prior.yearly * free_yearly - yearly_variance, 0.0, 1.0),
         )
 
-    def variances(self, posterior: Posterior, groups: NDArray[np.int64]) -> NDArray[np.float64]:
+    def variances(self, posterior: Posterior, groups: NDArray[Any]) -> NDArray[np.float64]:
         """Give the posterior variance of means of neighbouring cells, from the factors of the last solution.
 
         Parameters
@@ -391,26 +391,39 @@ class Evidence:
         posterior : Posterior
             From `solve`, ``both`` axes factorised.
         groups : ndarray of int64, shape (M,)
-            Number of the mean that each cell belongs to: 0, 1, ... in order.
+            Number of the mean that each cell belongs to: 0, 1, ... in order. Or weights, shape (g, M).
 
         Returns
         -------
         ndarray, shape (2, g)
             [m^2/yr^2]
         """
-        out = np.empty((2, int(groups[-1]) + 1))
+        out = np.empty((2, n_means(groups)))
         roots = posterior.roots if self.border.size else None
         for axis in range(2):
-            selected_inverse(self._work[axis], self.inverses[axis])
-            mean_variances(self.inverses[axis], groups, out[axis])
+            if groups.ndim == 2:
+                right = np.ascontiguousarray(groups.T)
+                solve_many(self._work[axis], right)
+                out[axis] = (groups * right.T).sum(axis=1)
+            else:
+                selected_inverse(self._work[axis], self.inverses[axis])
+                mean_variances(self.inverses[axis], groups, out[axis])
             if roots is not None:
                 columns = posterior.columns[axis] @ roots[axis]
                 out[axis] += (group_means(columns.T, groups) ** 2).sum(axis=0)
         return out
 
 
-def group_means(values: NDArray[np.float64], groups: NDArray[np.int64]) -> NDArray[np.float64]:
+def n_means(groups: NDArray[Any]) -> int:
+    """Give the number of means, g; see `Evidence.variances`."""
+    return len(groups) if groups.ndim == 2 else int(groups[-1]) + 1
+
+
+def group_means(values: NDArray[np.float64], groups: NDArray[Any]) -> NDArray[np.float64]:
     """Average neighbouring cells, shape (..., M), to means, shape (..., g); see `Evidence.variances`."""
+    if groups.ndim == 2:
+        weighted: NDArray[np.float64] = values @ groups.T
+        return weighted
     begins = np.flatnonzero(np.diff(groups, prepend=-1))
     counts = np.diff(begins, append=len(groups))
     means: NDArray[np.float64] = np.add.reduceat(values, begins, axis=-1) / counts

@@ -11,7 +11,7 @@ to year as far as the pairs show it, changes along one axis more than across, an
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -36,6 +36,7 @@ from itslive_core.inversion.solver import (
     PixelBatch,
     SolveOptions,
 )
+from itslive_core.inversion.windows import window_weights
 from itslive_core.support.constants import DAYS_PER_YEAR
 
 if TYPE_CHECKING:
@@ -129,6 +130,7 @@ class _Pixel:
         spans, first, self.size = spans_of(Spans(*fine.columns), pair)
         # Cells of the series that the cells of the solution lie in, counted from the pixel's first one.
         self.groups = (first + np.arange(self.size)) // self.parts - rows.first_cell
+        self.first_time, self.windows = (self.grid.first + first) * self.grid.interval, batch.windows
         start = (self.grid.first + first + spans.first + 1.0 - spans.head) * self.grid.interval
         formal = noise.variance[own]
         learnt.sigma[own] = formal
@@ -146,7 +148,7 @@ class _Pixel:
                 vx, vy = vx - along[0] * size * seen, vy - along[1] * size * seen
         observed = ObservedPairs(
             spans=spans,
-            first_time=(self.grid.first + first) * self.grid.interval,
+            first_time=self.first_time,
             interval=self.grid.interval,
             start=start,
             end=start + self.grid.interval / spans.rate,
@@ -177,29 +179,54 @@ class _Pixel:
         if posterior is None:
             return False
         rows, result = self.rows, self.result
-        p, axes = rows.number, self.learner.axes
-        series = axes.T @ group_means(posterior.series, self.groups)
-        expected = self.expected
-        if expected is not None:
-            course, unsure = (group_means(of, self.groups) for of in self.mean)
-            series += expected.along[:, None] * expected.size * course
-        std, status = None, SOLVED
-        if self.options.uncertainty:
-            variances = component_variances(axes, axis_variances(self.learner, posterior, self.groups))
-            if expected is not None:
-                extra = expected.variance * course**2 + expected.size**2 * unsure
-                along = expected.along
-                across = np.array([along, [-along[1], along[0]]])
-                variances += component_variances(across, np.stack([extra, np.zeros_like(extra)]))
-            std = np.sqrt(variances)
+        p = rows.number
+        series, std = self._averaged(posterior, self.groups)
+        status = SOLVED
+        if std is not None:
             worth = float((self.here.u * self.here.credit).sum())
             if not (self.learner.misfit > 0.0 and worth > self.learner.freedom):
                 # Nothing is left to tell the noise from.
                 std[:], status = np.nan, NO_FREEDOM
         result.status[p], result.passes[p] = status, self.learner.passes
         result.write_series(p, rows.cells, series, std)
+        if result.means is not None:
+            self._write_means(posterior)
         self._write_learnt(posterior)
         return True
+
+    def _write_means(self, posterior: Posterior) -> None:
+        """Average the series over the windows of the batch."""
+        means, edges = self.result.means, self.windows
+        assert means is not None
+        assert edges is not None
+        weights = window_weights(self.first_time, self.grid.interval, self.size, edges)
+        inside = np.isfinite(weights[:, 0])
+        if not inside.any():
+            return
+        p = self.rows.number
+        means.values[p][:, inside], std = self._averaged(posterior, weights[inside])
+        if std is not None:
+            means.std[p][:, inside] = std
+
+    def _averaged(
+        self, posterior: Posterior, groups: NDArray[Any]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:
+        """Average the series over groups of cells, or by weights: means, and std if asked for, (2, g)."""
+        axes, expected = self.learner.axes, self.expected
+        series = axes.T @ group_means(posterior.series, groups)
+        if expected is not None:
+            course, unsure = (group_means(of, groups) for of in self.mean)
+            series += expected.along[:, None] * expected.size * course
+        if not self.options.uncertainty:
+            return series, None
+        variances = component_variances(axes, axis_variances(self.learner, posterior, groups))
+        if expected is not None:
+            # The mean of companions is taken to be off by one amount over the whole of a group.
+            extra = expected.variance * course**2 + expected.size**2 * unsure
+            along = expected.along
+            across = np.array([along, [-along[1], along[0]]])
+            variances += component_variances(across, np.stack([extra, np.zeros_like(extra)]))
+        return series, np.sqrt(variances)
 
     def _write_learnt(self, posterior: Posterior) -> None:
         """Write noise, offsets, displacements and smoothness, in the units of the user."""

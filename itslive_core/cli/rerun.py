@@ -1,0 +1,54 @@
+"""The command `rerun`: make a result again from its recipe."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from itslive_core.cli.options import output_option, quiet_option
+from itslive_core.cli.reporting import Reporter
+
+__all__ = ["rerun"]
+
+
+@click.command(
+    epilog="""\
+Examples:
+
+\b
+  itslive invert demo.zarr --lon -50.1245 --lat 69.3143 --smoothing 30 -o first.nc
+  itslive rerun first.nc -o again.nc
+"""
+)
+@click.argument("file", type=click.Path(path_type=Path))
+@output_option("an ending that such a result has")
+@click.option(
+    "--cube",
+    multiple=True,
+    metavar="CUBE",
+    help="Where the datacube is now, if it was moved; once for each, in their order.",
+)
+@click.option("--anyway", is_flag=True, help="Go on if a datacube has changed since.")
+@click.option("--workers", type=click.IntRange(min=1), metavar="N", help="Threads [one a core].")
+@quiet_option
+def rerun(
+    file: Path, output: Path, cube: tuple[str, ...], anyway: bool, workers: int | None, quiet: bool
+) -> None:
+    """Make the result in FILE again, from the recipe that it carries.
+
+    FILE is a .nc, .zarr or .tif of this program, a .csv whose recipe lies beside it (FILE.recipe.json), or
+    the recipe itself. The arrays come out the same. Where a datacube has changed since, nothing is made, and
+    what differs is said.
+    """
+    from itslive_core.export.recipes import read_recipe
+    from itslive_core.recipes import rerun as make_again
+    from itslive_core.recipes import version_note
+
+    report = Reporter(quiet=quiet)
+    note = version_note(read_recipe(file))
+    if note:
+        report.say(note)
+    with report.compiling():
+        written = make_again(file, output, cubes=cube or None, anyway=anyway, workers=workers)
+    report.say(f"Wrote {written}")

@@ -1,0 +1,247 @@
+"""Making a result again from its recipe."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from itslive_core._version import __version__
+from itslive_core.cubes.datacube import Datacube, open_cube
+from itslive_core.errors import CubeError, ItsliveError, OutputError, SettingsError
+from itslive_core.estimators import ESTIMATORS, estimator
+from itslive_core.export import (
+    AREA_SUFFIXES,
+    PAIRS_SUFFIXES,
+    SEASON_SUFFIXES,
+    SERIES_SUFFIXES,
+    check_output,
+    write_area,
+    write_pairs,
+    write_profile,
+    write_season,
+    write_series,
+    write_station_pairs,
+    write_station_seasons,
+    write_station_series,
+)
+from itslive_core.export.recipes import read_recipe
+from itslive_core.inversion.settings import InversionSettings
+from itslive_core.jobs.glacier import run_glacier
+from itslive_core.jobs.points import at_stations, recipe_of_stations, time_axis, work_at_a_point
+from itslive_core.jobs.profiles import profile
+from itslive_core.jobs.scratch import scratch_beside
+from itslive_core.observations.selection import PairSelection
+from itslive_core.places.stations import Station
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Sequence
+
+    from itslive_core.export import StationsWritten
+    from itslive_core.series.recipe import Recipe
+    from itslive_core.settings import Settings
+
+__all__ = ["differences", "rerun", "version_note"]
+
+_TASKS = ("series", "pairs", "season")
+
+
+def rerun(
+    path: str | os.PathLike[str],
+    out: str | os.PathLike[str],
+    *,
+    cubes: Sequence[str | os.PathLike[str] | Datacube] | None = None,
+    anyway: bool = False,
+    workers: int | None = None,
+) -> Path:
+    """Make a result again, from the recipe that its file carries: the arrays are the same.
+
+    Parameters
+    ----------
+    path : path
+        A file that this package wrote: NetCDF, Zarr, GeoTIFF, a CSV with its recipe beside it, or the recipe.
+    out : path
+        The new file; it may be of another format that the result has.
+    cubes : sequence of path or Datacube, optional
+        Where the datacubes of the recipe are now, in its order.
+    anyway : bool
+        Go on if a cube has changed since.
+    workers : int, optional
+        Threads, for areas and many points.
+
+    Returns
+    -------
+    pathlib.Path
+        The new file.
+
+    Raises
+    ------
+    CubeError
+        If a cube has changed: another date, or another number of pairs. The message says what differs.
+    ItsliveError
+        If there is no recipe, or it cannot be followed.
+    """
+    path = Path(path)
+    recipe = read_recipe(path)
+    if recipe.by_hand:
+        raise ItsliveError(f"{path}: its pairs were chosen by hand in Python, which its recipe cannot repeat")
+    opened = _open(recipe, path, cubes)
+    changed = differences(recipe, opened)
+    if changed and not anyway:
+        raise CubeError(f"{'; '.join(changed)}: the result would be another one")
+    selection = PairSelection.from_dict(recipe.selection)
+    settings = _settings(recipe)
+    [kind] = recipe.place.keys() & {"point", "points", "area", "line"} or {""}
+    if recipe.task not in _TASKS or not kind or (kind in ("area", "line") and recipe.task != "series"):
+        raise ItsliveError(f"{path}: its recipe is of a kind that this version does not know")
+    if kind == "point":
+        return _point(recipe, opened[0], settings, selection, out)
+    if kind == "points":
+        return _points(recipe, opened, settings, selection, out, workers)
+    if kind == "line":
+        check_output(out, SERIES_SUFFIXES)
+        known = recipe.place["line"]
+        options: dict[str, Any] = {"spacing": known["spacing"], "selection": selection, "workers": workers}
+        return write_profile(profile(opened, known["coordinates"], settings, **options), out)
+    return _area(recipe, opened, settings, selection, out, workers)
+
+
+def differences(recipe: Recipe, cubes: Sequence[Datacube]) -> list[str]:
+    """Say in which ways datacubes differ from those of a recipe; nothing where they do not.
+
+    Parameters
+    ----------
+    recipe : Recipe
+    cubes : sequence of Datacube
+        In its order.
+    """
+    found = []
+    for then, now in zip(recipe.cubes, cubes, strict=True):
+        if then.date_updated != (now.date_updated or ""):
+            was, is_ = then.date_updated or "no date", now.date_updated or "no date"
+            found.append(f"{now.url} was updated: {was} then, {is_} now")
+        if then.n_pairs != now.n_pairs:
+            found.append(f"{now.url} had {then.n_pairs:,} image pairs, and has {now.n_pairs:,}")
+    return found
+
+
+def version_note(recipe: Recipe) -> str:
+    """Say that another version made a result; empty if it was this one."""
+    if recipe.version == __version__:
+        return ""
+    return f"Made by version {recipe.version}, this is {__version__}: numbers may differ"
+
+
+def _open(
+    recipe: Recipe, path: Path, cubes: Sequence[str | os.PathLike[str] | Datacube] | None
+) -> list[Datacube]:
+    if cubes is None:
+        return [open_cube(_where(facts.url, path)) for facts in recipe.cubes]
+    if len(cubes) != len(recipe.cubes):
+        raise SettingsError(f"the recipe has {len(recipe.cubes)} datacubes, {len(cubes)} are given")
+    return [one if isinstance(one, Datacube) else open_cube(one) for one in cubes]
+
+
+def _where(url: str, path: Path) -> str:
+    """Give the address of a cube; one that is gone from its folder may be beside the file."""
+    if "://" in url or Path(url).exists():
+        return url
+    beside = path.absolute().parent / Path(url).name
+    if beside.exists():
+        return str(beside)
+    raise CubeError(f"the datacube {url} is gone: name where it is now")
+
+
+def _settings(recipe: Recipe) -> Settings | None:
+    if recipe.task == "pairs":
+        return None
+    if recipe.task == "season":
+        return InversionSettings.from_dict(recipe.settings)
+    if recipe.estimator not in ESTIMATORS:
+        raise ItsliveError(f"the recipe is for the estimator {recipe.estimator!r}, which there is not")
+    return estimator(recipe.estimator).settings.from_dict(recipe.settings)
+
+
+def _point(
+    recipe: Recipe, cube: Datacube, settings: Settings | None, selection: PairSelection, out: Any
+) -> Path:
+    suffixes = {"pairs": PAIRS_SUFFIXES, "season": SEASON_SUFFIXES, "series": SERIES_SUFFIXES}
+    check_output(out, suffixes[recipe.task])
+    pairs = cube.pairs_at(x=recipe.place["point"]["x"], y=recipe.place["point"]["y"])
+    means = recipe.options.get("means")
+    found = work_at_a_point(recipe.task, settings, selection, means)(pairs)
+    if recipe.task == "pairs":
+        return write_pairs(found, out, selection=selection)
+    return write_season(found, out) if recipe.task == "season" else write_series(found, out)
+
+
+def _points(
+    recipe: Recipe,
+    cubes: Sequence[Datacube],
+    settings: Settings | None,
+    selection: PairSelection,
+    out: Any,
+    workers: int | None,
+) -> Path:
+    try:
+        stations = [Station(**point) for point in recipe.place["points"]]
+    except TypeError as error:
+        raise ItsliveError(f"the recipe is damaged ({error}): nothing can be made from it") from error
+    work = work_at_a_point(recipe.task, settings, selection)
+    results = at_stations(cubes, stations, work, workers=workers)
+    again = recipe_of_stations(recipe.task, cubes, stations, settings, selection)
+    written: StationsWritten
+    if recipe.task == "pairs":
+        written = write_station_pairs(results, out, recipe=again)
+    elif recipe.task == "season":
+        written = write_station_seasons(results, out, recipe=again)
+    else:
+        grid = time_axis(cubes, selection, cast("Settings", settings).interval)
+        written = write_station_series(results, out, stations=stations, grid=grid, recipe=again)
+    return written.path
+
+
+def _area(
+    recipe: Recipe,
+    cubes: Sequence[Datacube],
+    settings: Settings | None,
+    selection: PairSelection,
+    out: Any,
+    workers: int | None,
+) -> Path:
+    import shapely.geometry
+
+    from itslive_core.places.glaciers import Glacier
+
+    out = check_output(out, AREA_SUFFIXES)
+    area = recipe.place["area"]
+    shape = area.get("outline")
+    glacier = None
+    if shape is not None:
+        several = {"rgi_ids": area["rgi_ids"]} if "rgi_ids" in area else {}
+        outline = shapely.geometry.shape(shape)
+        glacier = Glacier(outline, area.get("rgi_id"), area.get("name"), attributes=several)
+    bbox = None if area.get("bbox") is None else tuple(area["bbox"])
+    as_file = out.suffix.lower() != ".zarr"
+    folder = scratch_beside(out) if as_file else nullcontext(Path())
+    with folder as place:
+        store = place / "area.zarr" if as_file else out
+        season = recipe.options.get("season")
+        job = run_glacier(
+            cubes,
+            glacier,
+            settings,
+            store,
+            selection=selection,
+            bbox=bbox,
+            whole=bool(area.get("whole")),
+            workers=workers,
+            season=season,
+        )
+        failed = [block.error for block in job if block.error is not None]
+        if failed:
+            raise OutputError(f"{len(failed)} blocks failed, the first because: {failed[0]}")
+        if as_file:
+            write_area(store, out)
+    return out
