@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from itslive_core.gaussian_process.band_order import BandOrder
 from itslive_core.gaussian_process.data import PixelData
 from itslive_core.gaussian_process.dataset import series_columns
 from itslive_core.gaussian_process.evidence import squares_of
@@ -131,7 +132,7 @@ def fit_block(
     if hyperparameters is not None and able:
         shape = KernelShape(settings.interval, settings.trend, harmonics)
         layout = shape.layout(grid, shared.operator.bandwidth)
-        work = _MATRICES * len(able) * float(layout.unknowns) * layout.width**2
+        work = _MATRICES * len(able) * float(layout.unknowns) * BandOrder.of(layout).width ** 2
         if pick_device(settings.device, len(able), work) == "cuda":
             many, at = [data for _, data in able], np.array([p for p, _ in able])
             columns, robust, squares = solve_many(

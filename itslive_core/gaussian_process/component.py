@@ -174,9 +174,10 @@ class Component:
         by_factor = np.bincount(self.group, excess, len(self.missions))
         of_kernel = self.shape.gradient(self._own(values), posterior)
         names = list(self.shape.names)
-        ratios = [float(of_kernel[[names.index(n) for n in self.shape.scales]].sum())]
-        if self.shape.shared:
-            ratios.append(float(of_kernel[names.index("shared_noise")]))
+        ratios = [
+            float(of_kernel[[names.index(n) for n in self.shape.scales]].sum()),
+            float(of_kernel[names.index("shared_noise")]),
+        ]
         if not self.minor:
             ratios = [0.0 for _ in ratios]
         by_offsets = []
@@ -190,8 +191,7 @@ class Component:
         if not self.minor:
             return values
         own = values | {name: values["minor_ratio"] * values[name] for name in self.shape.scales}
-        if self.shape.shared:
-            own["shared_noise"] *= values["minor_shared"]
+        own["shared_noise"] *= values["minor_shared"]
         return own
 
 
