@@ -29,15 +29,9 @@ import numpy as np
 from itslive_core.bands.algebra import PAD, Band
 from itslive_core.bands.assembly import assemble, project
 from itslive_core.bands.spans import Spans
-from itslive_core.gaussian_process.front import (
-    Selected,
-    blank_factor,
-    blank_selected,
-    eliminate,
-    log_determinant,
-    selected_inverse,
-    substitute,
-)
+from itslive_core.gaussian_process.elimination import eliminate, log_determinant, substitute
+from itslive_core.gaussian_process.front import Selected, blank_factor, blank_selected
+from itslive_core.gaussian_process.front_inverse import selected_inverse
 from itslive_core.gaussian_process.latent import Latent
 from itslive_core.gaussian_process.layout import StateLayout
 from itslive_core.gaussian_process.pair_fit import fit_of_pairs, variance_of_pairs
@@ -56,7 +50,9 @@ __all__ = [
     "Posterior",
     "StateLayout",
     "States",
+    "WeighedPairs",
     "solve_arrowhead",
+    "solve_weighed",
 ]
 
 
@@ -160,9 +156,9 @@ class Posterior:
     @cached_property
     def rows(self) -> States:
         """Mean, and r rows whose squares and products, summed, are what beta adds to the covariance."""
-        root = np.linalg.cholesky(self.beta_cov).T
+        root = np.asarray(np.linalg.cholesky(self.beta_cov).T, dtype=np.float64)
         v, t, z = (
-            np.concatenate([mean[None], np.tensordot(root, slopes, 1)])
+            np.concatenate([mean[None], _times(root, slopes)])
             for mean, slopes in zip(self.mean, self.sensitivity, strict=True)
         )
         return States(v, t, z)
@@ -198,13 +194,14 @@ class Posterior:
                 2 * (calm @ next_two[:-2]),
             ]
         )
-        z, known, (v, t, states) = self.layout, self.known, self.rows
-        apart = known.data[: z.size, z.reach] + known.rough[:, 0] - 2 * known.both
+        layout, known, (v, t, states) = self.layout, self.known, self.rows
+        apart = known.data[: layout.size, layout.reach] + known.rough[:, 0] - 2 * known.both
         shared = float(np.sum(apart) + np.sum((t - v) ** 2))
-        if z.states == 0:
+        d = layout.states
+        if d == 0:
             none = np.zeros((0, 0))
             return Moments(forms=forms, shared=shared, first=none, total=none, last=none, cross=none)
-        flat = states.reshape(-1, z.states)
+        flat = states.reshape(-1, d)
         of_first, of_last = states[:, 0], states[:, -1]
         return Moments(
             forms=forms,
@@ -213,7 +210,7 @@ class Posterior:
             total=known.own.sum(axis=0) + flat.T @ flat,
             last=known.own[-1] + of_last.T @ of_last,
             cross=known.after[:-1].sum(axis=0).T
-            + states[:, 1:].reshape(-1, z.states).T @ states[:, :-1].reshape(-1, z.states),
+            + states[:, 1:].reshape(-1, d).T @ states[:, :-1].reshape(-1, d),
         )
 
     def states_variance(self, loads: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -256,6 +253,75 @@ class Posterior:
         return -residuals, variance
 
 
+def _times(factors: NDArray[np.float64], rows: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Give sums of rows of any shape."""
+    return (factors @ rows.reshape(len(rows), -1)).reshape(len(factors), *rows.shape[1:])
+
+
+@dataclass(frozen=True, eq=False)
+class WeighedPairs:
+    """What pairs and their weights say, whatever their values: the same for both axes; made by `of`.
+
+    Parameters
+    ----------
+    spans : Spans
+        N pairs.
+    weights : ndarray, shape (N,)
+        1 / noise variance.
+    columns : ndarray, shape (r, N)
+        Of the border.
+    normal : Band
+        A'WA.
+    sides : ndarray, shape (r, M)
+        A'W E.
+    gram : ndarray, shape (r, r)
+        E'W E.
+    log_weights : float
+        Sum of their logarithms.
+    """
+
+    spans: Spans
+    weights: NDArray[np.float64]
+    columns: NDArray[np.float64]
+    normal: Band
+    sides: NDArray[np.float64]
+    gram: NDArray[np.float64]
+    log_weights: float
+
+    @classmethod
+    def of(
+        cls,
+        layout: StateLayout,
+        operator: SpanOperator,
+        weights: NDArray[np.float64],
+        columns: NDArray[np.float64],
+    ) -> WeighedPairs:
+        """Sum up pairs.
+
+        Parameters
+        ----------
+        layout : StateLayout
+            M cells.
+        operator : SpanOperator
+            N rows.
+        weights : ndarray, shape (N,)
+        columns : ndarray, shape (r, N)
+            At least one.
+        """
+        size, reach, r, spans = layout.size, layout.reach, len(columns), Spans(*operator.columns)
+        # Elimination meets up to four rows behind the last one.
+        normal = Band(np.empty((size + 4) * (reach + 1 + PAD)), size, reach)
+        sides, both = np.empty((r + r % 2, size)), np.empty((2, size))
+        assemble(spans, weights, columns[0], columns[min(1, r - 1)], normal, both)
+        sides[:2] = both
+        for k in range(2, r, 2):
+            pair = columns[k], columns[min(k + 1, r - 1)]
+            project(spans, weights * ((pair[0] != 0.0) | (pair[1] != 0.0)), *pair, both)
+            sides[k : k + 2] = both
+        gram = (columns * weights) @ columns.T
+        return cls(spans, weights, columns, normal, sides[:r], gram, float(np.sum(np.log(weights))))
+
+
 def solve_arrowhead(
     layout: StateLayout,
     latent: Latent,
@@ -288,48 +354,74 @@ def solve_arrowhead(
     NotPositiveError
         If the precision cannot be factorised.
     """
-    size, reach, knots = layout.size, layout.reach, layout.knots
-    spans, columns, r = Spans(*operator.columns), border.columns, len(border.prior)
-    normal = Band(np.empty((size + 4) * (reach + 1 + PAD)), size, reach)
-    sides, both = np.empty((2 + r - r % 2, size)), np.empty((2, size))
-    assemble(spans, weights, y, columns[0], normal, sides[:2])
-    for k in range(1, r, 2):
-        pair = columns[k], columns[min(k + 1, r - 1)]
-        touched = weights * ((pair[0] != 0.0) | (pair[1] != 0.0))
-        project(spans, touched, *pair, both)
-        sides[1 + k : 3 + k] = both
-    sides = sides[: 1 + r]
+    pairs = WeighedPairs.of(layout, operator, weights, border.columns)
+    return solve_weighed(layout, latent, pairs, y, border.prior, variances=variances)
+
+
+def solve_weighed(
+    layout: StateLayout,
+    latent: Latent,
+    pairs: WeighedPairs,
+    y: NDArray[np.float64],
+    prior: NDArray[np.float64],
+    *,
+    variances: bool = True,
+) -> Posterior:
+    """Do what `solve_arrowhead` does with pairs that are summed up already.
+
+    Parameters
+    ----------
+    layout : StateLayout
+    latent : Latent
+    pairs : WeighedPairs
+        N pairs, on the cells of the layout.
+    y : ndarray, shape (N,)
+    prior : ndarray, shape (r,)
+        Prior variances of the border.
+    variances : bool
+        As there.
+
+    Raises
+    ------
+    NotPositiveError
+        If the precision cannot be factorised.
+    """
+    size, knots, r = layout.size, layout.knots, len(prior)
+    spans, columns = pairs.spans, pairs.columns
+    sides, both = np.empty((1 + r, size)), np.empty((2, size))
+    project(spans, pairs.weights, y, y, both)
+    sides[0], sides[1:] = both[0], pairs.sides
     front, phi = layout.front(1 + r), layout.phi(latent.amplitudes)
     factor = blank_factor(front, knots, 1 + r)
-    if not eliminate(front, layout.precision(latent, phi), normal.entries, sides, factor):
+    if not eliminate(front, layout.precision(latent, phi), pairs.normal.entries.copy(), sides, factor):
         raise NotPositiveError("the precision of the model is not positive definite")
     of_v, of_t = np.empty((1 + r, size + 2)), np.empty((1 + r, size))
     of_z = np.empty((1 + r, knots, layout.states))
     substitute(front, factor, of_v, of_t, of_z)
     of_v = of_v[:, :size]
     sensitivity = States(of_v[1:], of_t[1:], of_z[1:])
-    weighted = columns * weights
-    schur = weighted @ columns.T - factor.border[1:, 1:]
-    schur[np.diag_indices(r)] += 1.0 / border.prior
+    schur = pairs.gram - factor.border[1:, 1:]
+    schur[np.diag_indices(r)] += 1.0 / prior
     try:
         lower = np.linalg.cholesky((schur + schur.T) / 2)
     except np.linalg.LinAlgError as error:
         raise NotPositiveError("the border of the model is not positive definite") from error
-    target = weighted @ y - factor.border[1:, 0]
+    weighted = pairs.weights * y
+    target = columns @ weighted - factor.border[1:, 0]
     beta_cov = np.linalg.inv(lower)
     beta_cov = beta_cov.T @ beta_cov
     beta = beta_cov @ target
-    mean = States(*(x[0] - np.tensordot(beta, x[1:], 1) for x in (of_v, of_t, of_z)))
+    mean = States(*(x[0] - _times(beta[None], x[1:])[0] for x in (of_v, of_t, of_z)))
     residuals, slopes = np.empty(len(y)), np.empty((r, len(y)))
     fit_of_pairs(spans, y, columns, mean.t, sensitivity.t, beta, residuals, slopes)
     # y' S^-1 y as y'W times the residual: the large terms cancel where they are formed.
-    square = float(np.sum(weights * y * residuals))
+    square = float(weighted @ residuals)
     log_det = (
         log_determinant(factor)
         - layout.log_prior(latent)
-        + 2.0 * np.sum(np.log(np.diag(lower)))
-        + np.sum(np.log(border.prior))
-        - np.sum(np.log(weights))
+        + 2.0 * float(np.sum(np.log(np.diag(lower))))
+        + float(np.sum(np.log(prior)))
+        - pairs.log_weights
     )
     evidence = -0.5 * (square + log_det + len(y) * np.log(2 * np.pi))
     inverse, fit_variance = None, np.empty(0)

@@ -59,7 +59,8 @@ class BandOrder:
             knot = self.z[layout.before[cells] + m - 1]
             found.append((np.broadcast_to(self.v[cells][:, None], knot.shape), knot))
         for left, right in ((self.z, self.z), (self.z[:-1], self.z[1:])):
-            found.append(tuple(np.broadcast_arrays(left[:, :, None], right[:, None, :])))
+            rows, columns = np.broadcast_arrays(left[:, :, None], right[:, None, :])
+            found.append((rows, columns))
         return found
 
     def _cells(self) -> list[NDArray[np.int64]]:

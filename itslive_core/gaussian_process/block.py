@@ -126,7 +126,12 @@ def fit_block(
             able.append((p, data))
             continue
         *_, found = fit_steps(
-            data, settings.interval, trend=settings.trend, harmonics=harmonics, offsets=settings.offsets
+            data,
+            settings.interval,
+            trend=settings.trend,
+            harmonics=harmonics,
+            offsets=settings.offsets,
+            quick=False,
         )
         take(p, found, 1)
     if hyperparameters is not None and able:
@@ -195,6 +200,7 @@ def _learn(
             harmonics=harmonics,
             offsets=settings.offsets,
             jumpy=False,
+            quick=False,
         )
         if not found.reason:
             fits.append(found)

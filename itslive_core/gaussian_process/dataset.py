@@ -54,9 +54,7 @@ def part_moments(fit: Fit, component: int) -> dict[str, tuple[NDArray[np.float64
     states = {"trend": phi * slow, **({"season": phi * ~slow} if shape.harmonics else {})}
     out = {}
 
-    def tell(
-        name: str, lines: NDArray[np.float64], variance: NDArray[np.float64], *, leveled: bool
-    ) -> None:
+    def tell(name: str, lines: NDArray[np.float64], variance: NDArray[np.float64], *, leveled: bool) -> None:
         total = lines + level if leveled else lines
         std = np.sqrt(np.maximum(variance + np.sum(total[1:] ** 2, axis=0), 0.0)) * data.scale
         out[name] = total[0] * data.scale + (data.centre if leveled else 0.0), std
@@ -65,9 +63,7 @@ def part_moments(fit: Fit, component: int) -> dict[str, tuple[NDArray[np.float64
     tell("roughness", x, covariance[0], leveled=False)
     for name, loads in states.items():
         lines = np.empty((1 + r, len(phi)))
-        roughness_mean(
-            posterior.layout.before, -loads, np.zeros_like(lines), posterior.rows.z, lines
-        )
+        roughness_mean(posterior.layout.before, -loads, np.zeros_like(lines), posterior.rows.z, lines)
         tell(name, lines, posterior.states_variance(loads), leveled=name == "trend")
     return out
 
@@ -201,27 +197,29 @@ def add_hyperparameters(ds: xr.Dataset, fit: Fit) -> xr.Dataset:
         component=("component", np.array(_COMPONENTS), {"long_name": "along or across the median flow"}),
         mission=("mission", np.array([MISSIONS[m] for m in missions]), {"long_name": "mission group"}),
     )
-    for name, (words, unit) in _HYPERPARAMETER_WORDS.items():
-        if name in found[0]:
-            ds[name] = ("component", [n[name] for n in found], {"long_name": words, "units": unit})
+    more: dict[str, Any] = {
+        name: ("component", [n[name] for n in found], {"long_name": words, "units": unit})
+        for name, (words, unit) in _HYPERPARAMETER_WORDS.items()
+        if name in found[0]
+    }
     factors = [[fit.values[noise_name(m)] for m in missions]] * 2
-    ds["noise_factor"] = (
+    more["noise_factor"] = (
         ("component", "mission"),
         factors,
         {"long_name": "noise over formal error and floor", "units": "1"},
     )
     offsets, stds = offsets_of(fit)
-    ds["mission_offset"] = (
+    more["mission_offset"] = (
         ("component", "mission"),
         offsets,
         {"long_name": "what the mission reads more than the reference mission", "units": "m/yr"},
     )
-    ds["mission_offset_std"] = (
+    more["mission_offset_std"] = (
         ("component", "mission"),
         stds,
         {"long_name": "uncertainty of mission_offset", "units": "m/yr"},
     )
-    return ds
+    return ds.assign(more)
 
 
 def offsets_of(fit: Fit) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

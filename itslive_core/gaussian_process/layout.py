@@ -49,9 +49,7 @@ class StateLayout:
     calm: NDArray[np.float64]
 
     @classmethod
-    def build(
-        cls, grid: TimeGrid, loadings: NDArray[np.float64], spacing: int, reach: int
-    ) -> StateLayout:
+    def build(cls, grid: TimeGrid, loadings: NDArray[np.float64], spacing: int, reach: int) -> StateLayout:
         """Place knots on every `spacing`-th cell, counted from 1970, so that all axes are in phase.
 
         A knot lies on two cells, and the interpolation runs between the second one and the next knot: then

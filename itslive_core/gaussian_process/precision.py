@@ -3,7 +3,8 @@
 x_i = v_i - Phi_i z is a second-order autoregression: with the noise e_i = x_i - f x_(i-1) - g x_(i-2) that
 enters at cell i,
 
-    Q = sum_i calm_i e_i e_i' / var(e) + the first two cells,      P_vv = Q,  P_vz = -Q Phi,  P_zz = Phi'Q Phi + P_z.
+    Q = sum_i calm_i e_i e_i' / var(e) + the first two cells,
+    P_vv = Q,      P_vz = -Q Phi,      P_zz = Phi'Q Phi + P_z.
 
 Phi_i holds the states of the two knots about a cell, and cells two apart never load on three knots.
 """

@@ -122,9 +122,7 @@ def test_evidence_mean_and_variances_equal_dense_algebra(changes: dict) -> None:
     np.testing.assert_allclose(found.mean.v + found.beta[0], mean, atol=1e-8 * np.abs(mean).max())
     touched = found.sensitivity.v - np.eye(4)[:, :1]
     own = np.einsum("rm,rs,sm->m", touched, found.beta_cov, touched)
-    np.testing.assert_allclose(
-        np.sqrt(found.known.rough[:, 0] + own), np.sqrt(variance), rtol=1e-8
-    )
+    np.testing.assert_allclose(np.sqrt(found.known.rough[:, 0] + own), np.sqrt(variance), rtol=1e-8)
     fit = np.linalg.solve(total, signal).T
     np.testing.assert_allclose(found.residuals, case.y - fit @ case.y, atol=1e-8)
     np.testing.assert_allclose(found.fit_variance, np.diag(signal) - np.sum(fit * signal, axis=1), rtol=1e-8)

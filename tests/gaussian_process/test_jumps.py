@@ -21,7 +21,12 @@ def autoregression(size: int, p: float, q: float) -> np.ndarray:
 
 @pytest.mark.parametrize(
     "changes",
-    [{}, {"shared_noise": 1e-3, "harmonics": 2}, {"trend": False, "harmonics": 0}, {"h": 40.0, "harmonics": 1}],
+    [
+        {},
+        {"shared_noise": 1e-3, "harmonics": 2},
+        {"trend": False, "harmonics": 0},
+        {"h": 40.0, "harmonics": 1},
+    ],
 )
 def test_evidence_mean_and_squares_of_jumps_equal_dense_algebra(changes: dict) -> None:
     case = problem(n=120, **changes)

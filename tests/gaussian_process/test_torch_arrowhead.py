@@ -63,9 +63,7 @@ class Case:
     ("interval", "trend", "harmonics"),
     [(12.0, True, 4), (12.0, True, 0), (24.0, False, 2), (30.0, False, 0)],
 )
-def test_equals_the_solver_of_single_pixels(
-    interval: float, trend: bool, harmonics: int
-) -> None:
+def test_equals_the_solver_of_single_pixels(interval: float, trend: bool, harmonics: int) -> None:
     case = Case(interval, trend=trend, harmonics=harmonics)
     found = TorchArrowhead("cpu").solve(case.layout, case.latent, case.data, case.weights)
     mean, variance = found.series()
@@ -82,9 +80,7 @@ def test_equals_the_solver_of_single_pixels(
         np.testing.assert_allclose(found.v_sensitivity[p, used], expected.sensitivity.v, rtol=0, atol=1e-9)
         sensitivity = expected.sensitivity.v.copy()
         sensitivity[0] -= 1.0
-        whole = expected.known.rough[:, 0] + np.sum(
-            sensitivity * (expected.beta_cov @ sensitivity), axis=0
-        )
+        whole = expected.known.rough[:, 0] + np.sum(sensitivity * (expected.beta_cov @ sensitivity), axis=0)
         np.testing.assert_allclose(mean[p], expected.mean.v + expected.beta[0], rtol=0, atol=1e-9)
         np.testing.assert_allclose(variance[p], whole, rtol=0, atol=1e-9)
 
