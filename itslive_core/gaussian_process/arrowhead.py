@@ -1,4 +1,4 @@
-"""A Gaussian model of cells and slow coefficients, observed over spans: one band matrix with a thin border.
+"""A Gaussian model of cells and slow coefficients, observed over spans.
 
 The unknowns are the cells v (a series of cell means) and, at knots a year or so apart, the states of slow
 processes z. With loadings Phi that interpolate between knots,
@@ -8,36 +8,52 @@ processes z. With loadings Phi that interpolate between knots,
     beta ~ N(0, diag(prior)).
 
 A averages over spans. The shared noise, white over cells, is what pairs of the same days have in common
-without the ice having moved; it is optional. Written in (v, t, z), the precision of all this is banded once
-the states of a knot stand beside the cell where the knot lies: A'WA couples cells as far apart as the longest
-span, everything else only neighbours. The few coefficients beta (a constant, offsets of missions) border the
-band. So evidence, mean, variances and exact gradients cost O(N + n w^2), n unknowns and half-bandwidth w.
+without the ice having moved. Written in (v, t, z), the precision of all this is sparse: A'WA couples t as far
+apart as the longest span, everything else only neighbours. Eliminated in the order of time a cell leaves
+traces on a narrow front (see `front`). The few coefficients beta (a constant, offsets of missions) border the
+matrix. So evidence, mean, variances and exact gradients cost O(N + M (b + d)^2) for N pairs, M cells, spans
+of b cells and d states at a knot.
 
 Gradients use Fisher's identity: the derivative of the log evidence is the posterior expectation of the
-derivative of the log prior, for which second moments inside the band suffice.
+derivative of the log prior, for which second moments between neighbours suffice.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from itslive_core.bands.algebra import PAD, Band, Inverse, factorise, log_determinant, selected_inverse, solve
-from itslive_core.bands.assembly import assemble, predict, project
-from itslive_core.bands.span_variance import span_variances
+from itslive_core.bands.algebra import PAD, Band
+from itslive_core.bands.assembly import assemble, project
 from itslive_core.bands.spans import Spans
+from itslive_core.gaussian_process.elimination import eliminate, log_determinant, substitute
+from itslive_core.gaussian_process.front import Selected, blank_factor, blank_selected
+from itslive_core.gaussian_process.front_inverse import selected_inverse
 from itslive_core.gaussian_process.latent import Latent
 from itslive_core.gaussian_process.layout import StateLayout
+from itslive_core.gaussian_process.pair_fit import fit_of_pairs, variance_of_pairs
+from itslive_core.gaussian_process.precision import roughness_covariance, roughness_mean
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from itslive_core.observations.time_grid import SpanOperator
 
-__all__ = ["Border", "Latent", "StateLayout", "Moments", "NotPositiveError", "Posterior", "solve_arrowhead"]
+__all__ = [
+    "Border",
+    "Latent",
+    "Moments",
+    "NotPositiveError",
+    "Posterior",
+    "StateLayout",
+    "States",
+    "WeighedPairs",
+    "solve_arrowhead",
+    "solve_weighed",
+]
 
 
 class NotPositiveError(ArithmeticError):
@@ -52,6 +68,20 @@ class Border:
     prior: NDArray[np.float64]
 
 
+class States(NamedTuple):
+    """Values of all unknowns but beta.
+
+    Parameters
+    ----------
+    v, t : ndarray, shape (..., M)
+    z : ndarray, shape (..., K, d)
+    """
+
+    v: NDArray[np.float64]
+    t: NDArray[np.float64]
+    z: NDArray[np.float64]
+
+
 @dataclass(frozen=True, eq=False)
 class Moments:
     """Posterior second moments that gradients need.
@@ -59,9 +89,11 @@ class Moments:
     Parameters
     ----------
     forms : ndarray, shape (6,)
-        Expectations of the forms of `StateLayout.structure`.
+        Expectations of sums over the noise that enters at cells: of x_i^2, x_(i-1)^2, x_(i-2)^2,
+        2 x_i x_(i-1), 2 x_(i-1) x_(i-2), 2 x_i x_(i-2), with the first two cells put to them; so that
+        their product with `Latent.coefficients` is the expectation of x'Q x.
     shared : float
-        Expectation of the sum of (t_i - v_i)^2; 0 without shared noise.
+        Expectation of the sum of (t_i - v_i)^2.
     first, total, last : ndarray, shape (d, d)
         E[z_k z_k'] at the first knot, summed over all, and at the last one.
     cross : ndarray, shape (d, d)
@@ -84,58 +116,118 @@ class Posterior:
     ----------
     layout : StateLayout
     latent : Latent
+    phi : ndarray, shape (M, 2 d)
+        Loads of the cells on the states of the knots before and after them.
     log_evidence : float
         log p(y).
-    state : ndarray, shape (n,)
-        Mean of (v, z).
+    mean : States
     beta, beta_cov : ndarray, shape (r,), (r, r)
         Mean and covariance of the coefficients of the border.
     residuals : ndarray, shape (N,)
         y minus the mean of what the model says of the pairs.
     fit_variance : ndarray, shape (N,)
         Variance of what it says; empty if no variances were asked for.
-    sensitivity : ndarray, shape (r, n)
-        H, P^-1 times the border, by which a unit of beta lowers the state: cov(state) = Z + H' beta_cov H,
-        cov(state, beta) = -H' beta_cov.
-    inverse : ndarray, shape (n, 2 w + 1)
-        Z = P^-1 inside the band, entry (a, a + o) at [a, w + o]; empty if no variances were asked for.
+    sensitivity : States
+        H of r rows, P^-1 times the border, by which a unit of beta lowers the states:
+        cov(states) = Z + H' beta_cov H, cov(states, beta) = -H' beta_cov.
+    inverse : Selected, optional
+        Z = P^-1 between neighbours; None if no variances were asked for.
     """
 
     layout: StateLayout
     latent: Latent
+    phi: NDArray[np.float64]
     log_evidence: float
-    state: NDArray[np.float64]
+    mean: States
     beta: NDArray[np.float64]
     beta_cov: NDArray[np.float64]
     residuals: NDArray[np.float64]
     fit_variance: NDArray[np.float64]
-    sensitivity: NDArray[np.float64]
-    inverse: NDArray[np.float64]
+    sensitivity: States
+    inverse: Selected | None
+
+    @property
+    def known(self) -> Selected:
+        """Z between neighbours."""
+        if self.inverse is None:
+            raise ValueError("this posterior was computed without variances")
+        return self.inverse
+
+    @cached_property
+    def rows(self) -> States:
+        """Mean, and r rows whose squares and products, summed, are what beta adds to the covariance."""
+        root = np.asarray(np.linalg.cholesky(self.beta_cov).T, dtype=np.float64)
+        v, t, z = (
+            np.concatenate([mean[None], _times(root, slopes)])
+            for mean, slopes in zip(self.mean, self.sensitivity, strict=True)
+        )
+        return States(v, t, z)
+
+    @cached_property
+    def roughness(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Mean of x and what beta adds to it, shape (1 + r, M); covariance of x for a known beta.
+
+        The covariance, shape (3, M), is that with itself, and one and two cells later.
+        """
+        layout, rows = self.layout, self.rows
+        x, covariance = np.empty((len(rows.v), layout.size)), np.empty((3, layout.size))
+        roughness_mean(layout.before, self.phi, rows.v, rows.z, x)
+        roughness_covariance(layout.before, self.phi, self.known, covariance)
+        return x, covariance
 
     @cached_property
     def moments(self) -> Moments:
         """Second moments for gradients."""
-        layout, d = self.layout, self.layout.states
-        factors = layout.scale(self.latent.amplitudes)
-        rows, columns, forms = layout.structure
-        inside = self.inverse[rows, layout.width + columns - rows] * factors[rows] * factors[columns]
-        inside[rows != columns] *= 2.0
-        sums = forms @ inside
-        x = layout.roughness_of(self.state, factors)
-        of_border = layout.roughness_of(self.sensitivity, factors)
-        # A square root of beta_cov turns its part into plain sums of squares, as for the mean.
-        series = np.vstack([x, np.linalg.cholesky(self.beta_cov).T @ of_border])
-        sums += layout.forms_of(series)
-        shared = self._shared_squares() if layout.shared else 0.0
+        (x, products), calm = self.roughness, self.layout.calm
+        square, next_one, next_two = products.copy()
+        square += np.sum(x**2, axis=0)
+        next_one[:-1] += np.sum(x[:, 1:] * x[:, :-1], axis=0)
+        next_two[:-2] += np.sum(x[:, 2:] * x[:, :-2], axis=0)
+        first = square[0] + square[1]
+        forms = np.array(
+            [
+                calm @ square[2:] + first,
+                calm @ square[1:-1],
+                calm @ square[:-2] - first,
+                2 * (calm @ next_one[1:-1] + next_one[0]),
+                2 * (calm @ next_one[:-2] - next_one[0]),
+                2 * (calm @ next_two[:-2]),
+            ]
+        )
+        layout, known, (v, t, states) = self.layout, self.known, self.rows
+        apart = known.data[: layout.size, layout.reach] + known.rough[:, 0] - 2 * known.both
+        shared = float(np.sum(apart) + np.sum((t - v) ** 2))
+        d = layout.states
         if d == 0:
             none = np.zeros((0, 0))
-            return Moments(forms=sums, shared=shared, first=none, total=none, last=none, cross=none)
-        at = layout.blocks[:, None] + np.arange(d)
-        same = self._second_moments(at, at)
-        cross = self._second_moments(at[1:], at[:-1]).sum(axis=0)
+            return Moments(forms=forms, shared=shared, first=none, total=none, last=none, cross=none)
+        flat = states.reshape(-1, d)
+        of_first, of_last = states[:, 0], states[:, -1]
         return Moments(
-            forms=sums, shared=shared, first=same[0], total=same.sum(axis=0), last=same[-1], cross=cross
+            forms=forms,
+            shared=shared,
+            first=known.own[0] + of_first.T @ of_first,
+            total=known.own.sum(axis=0) + flat.T @ flat,
+            last=known.own[-1] + of_last.T @ of_last,
+            cross=known.after[:-1].sum(axis=0).T
+            + states[:, 1:].reshape(-1, d).T @ states[:, :-1].reshape(-1, d),
         )
+
+    def states_variance(self, loads: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Give the variance of sums of states for a known beta, shape (M,).
+
+        Parameters
+        ----------
+        loads : ndarray, shape (M, 2 d)
+            Factors of the states of the knots before and after each cell.
+        """
+        layout, known = self.layout, self.known
+        out = np.zeros(layout.size)
+        for k in range(layout.knots - 1):
+            here = slice(layout.segments[k], layout.segments[k + 1])
+            block = np.block([[known.own[k], known.after[k]], [known.after[k].T, known.own[k + 1]]])
+            out[here] = np.sum(loads[here] @ block * loads[here], axis=1)
+        return out
 
     def predict(
         self, operator: SpanOperator, columns: NDArray[np.float64]
@@ -153,65 +245,81 @@ class Posterior:
         -------
         mean, variance : ndarray, shape (k,)
         """
-        means = _means_over_spans(self.layout, operator, self.state, self.sensitivity)
-        variance = _fit_variance(
-            self.layout, operator, self.inverse.reshape(-1), means[1:] + columns, self.beta_cov
-        )
-        return means[0] + self.beta @ columns, variance
+        spans, none = Spans(*operator.columns), np.zeros(len(operator))
+        residuals, variance = np.empty(len(operator)), np.empty(len(operator))
+        slopes = np.empty_like(columns)
+        fit_of_pairs(spans, none, columns, self.mean.t, self.sensitivity.t, self.beta, residuals, slopes)
+        variance_of_pairs(spans, self.known.data, self.layout.size, slopes, self.beta_cov, variance)
+        return -residuals, variance
 
-    def _shared_squares(self) -> float:
-        t, w = self.layout.cells, self.layout.width
-        variance = self.inverse[t, w] + self.inverse[t - 1, w] - 2 * self.inverse[t - 1, w + 1]
-        sensitivity = self.sensitivity[:, t] - self.sensitivity[:, t - 1]
-        variance += np.sum(sensitivity * (self.beta_cov @ sensitivity), axis=0)
-        return float(np.sum(variance + (self.state[t] - self.state[t - 1]) ** 2))
 
-    def covariance(self, left: NDArray[np.int64], right: NDArray[np.int64]) -> NDArray[np.float64]:
-        """Give blocks of the covariance of the state.
+def _times(factors: NDArray[np.float64], rows: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Give sums of rows of any shape."""
+    return (factors @ rows.reshape(len(rows), -1)).reshape(len(factors), *rows.shape[1:])
+
+
+@dataclass(frozen=True, eq=False)
+class WeighedPairs:
+    """What pairs and their weights say, whatever their values: the same for both axes; made by `of`.
+
+    Parameters
+    ----------
+    spans : Spans
+        N pairs.
+    weights : ndarray, shape (N,)
+        1 / noise variance.
+    columns : ndarray, shape (r, N)
+        Of the border.
+    normal : Band
+        A'WA.
+    sides : ndarray, shape (r, M)
+        A'W E.
+    gram : ndarray, shape (r, r)
+        E'W E.
+    log_weights : float
+        Sum of their logarithms.
+    """
+
+    spans: Spans
+    weights: NDArray[np.float64]
+    columns: NDArray[np.float64]
+    normal: Band
+    sides: NDArray[np.float64]
+    gram: NDArray[np.float64]
+    log_weights: float
+
+    @classmethod
+    def of(
+        cls,
+        layout: StateLayout,
+        operator: SpanOperator,
+        weights: NDArray[np.float64],
+        columns: NDArray[np.float64],
+    ) -> WeighedPairs:
+        """Sum up pairs.
 
         Parameters
         ----------
-        left, right : ndarray of int64, shape (k, p), (k, q)
-            Rows; every two of a block must lie within the band.
-
-        Returns
-        -------
-        ndarray, shape (k, p, q)
+        layout : StateLayout
+            M cells.
+        operator : SpanOperator
+            N rows.
+        weights : ndarray, shape (N,)
+        columns : ndarray, shape (r, N)
+            At least one.
         """
-        w = self.layout.width
-        block = self.inverse[left[:, :, None], w + right[:, None, :] - left[:, :, None]]
-        if len(self.beta):
-            a, b = self.sensitivity[:, left], self.sensitivity[:, right]
-            block = block + np.einsum("rkp,rs,skq->kpq", a, self.beta_cov, b)
-        return block
-
-    def _second_moments(self, left: NDArray[np.int64], right: NDArray[np.int64]) -> NDArray[np.float64]:
-        return self.covariance(left, right) + self.state[left][:, :, None] * self.state[right][:, None, :]
-
-
-def _means_over_spans(
-    layout: StateLayout, operator: SpanOperator, state: NDArray[np.float64], sensitivity: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """Average the series, and its answer to every unit of beta, over spans: shape (1 + r, N)."""
-    spans = Spans(*operator.columns)
-    means = np.empty((1 + len(sensitivity), len(operator)))
-    for line, mean in zip(np.vstack([state, -sensitivity])[:, layout.cells], means, strict=True):
-        predict(spans, line, mean)
-    return means
-
-
-def _fit_variance(
-    layout: StateLayout,
-    operator: SpanOperator,
-    inverse: NDArray[np.float64],
-    columns: NDArray[np.float64],
-    beta_cov: NDArray[np.float64],
-) -> NDArray[np.float64]:
-    """Give the variance of what the model says of pairs; columns are what a unit of beta changes in all."""
-    variance = np.empty(len(operator))
-    of_state = Inverse(inverse, layout.unknowns, layout.width)
-    span_variances(of_state, layout.cells, Spans(*operator.columns), variance)
-    return variance + np.sum(columns * (beta_cov @ columns), axis=0)
+        size, reach, r, spans = layout.size, layout.reach, len(columns), Spans(*operator.columns)
+        # Elimination meets up to four rows behind the last one.
+        normal = Band(np.empty((size + 4) * (reach + 1 + PAD)), size, reach)
+        sides, both = np.empty((r + r % 2, size)), np.empty((2, size))
+        assemble(spans, weights, columns[0], columns[min(1, r - 1)], normal, both)
+        sides[:2] = both
+        for k in range(2, r, 2):
+            pair = columns[k], columns[min(k + 1, r - 1)]
+            project(spans, weights * ((pair[0] != 0.0) | (pair[1] != 0.0)), *pair, both)
+            sides[k : k + 2] = both
+        gram = (columns * weights) @ columns.T
+        return cls(spans, weights, columns, normal, sides[:r], gram, float(np.sum(np.log(weights))))
 
 
 def solve_arrowhead(
@@ -246,69 +354,91 @@ def solve_arrowhead(
     NotPositiveError
         If the precision cannot be factorised.
     """
-    n, size, width, reach = layout.unknowns, layout.size, layout.width, max(1, layout.reach)
-    spans = Spans(*operator.columns)
-    columns, r = border.columns, len(border.prior)
-    normal = Band(np.empty(size * (reach + 1 + PAD)), size, reach)
-    both = np.empty((2, size))
-    assemble(spans, weights, y, columns[0], normal, both)
-    band = layout.prior_band(latent, layout.scale(latent.amplitudes))
-    layout.data_band(normal.entries, band)
-    factor = Band(band.reshape(-1), n, width)
-    right = np.zeros((1 + r, n))
-    right[:2, layout.cells] = both
-    for k in range(1, r, 2):
-        pair = columns[k], columns[min(k + 1, r - 1)]
-        touched = weights * ((pair[0] != 0.0) | (pair[1] != 0.0))
-        project(spans, touched, *pair, both)
-        right[1 + k, layout.cells] = both[0]
-        if k + 1 < r:
-            right[2 + k, layout.cells] = both[1]
-    g, f = right[0].copy(), right[1:].copy()
-    if not factorise(factor):
+    pairs = WeighedPairs.of(layout, operator, weights, border.columns)
+    return solve_weighed(layout, latent, pairs, y, border.prior, variances=variances)
+
+
+def solve_weighed(
+    layout: StateLayout,
+    latent: Latent,
+    pairs: WeighedPairs,
+    y: NDArray[np.float64],
+    prior: NDArray[np.float64],
+    *,
+    variances: bool = True,
+) -> Posterior:
+    """Do what `solve_arrowhead` does with pairs that are summed up already.
+
+    Parameters
+    ----------
+    layout : StateLayout
+    latent : Latent
+    pairs : WeighedPairs
+        N pairs, on the cells of the layout.
+    y : ndarray, shape (N,)
+    prior : ndarray, shape (r,)
+        Prior variances of the border.
+    variances : bool
+        As there.
+
+    Raises
+    ------
+    NotPositiveError
+        If the precision cannot be factorised.
+    """
+    size, knots, r = layout.size, layout.knots, len(prior)
+    spans, columns = pairs.spans, pairs.columns
+    sides, both = np.empty((1 + r, size)), np.empty((2, size))
+    project(spans, pairs.weights, y, y, both)
+    sides[0], sides[1:] = both[0], pairs.sides
+    front, phi = layout.front(1 + r), layout.phi(latent.amplitudes)
+    factor = blank_factor(front, knots, 1 + r)
+    if not eliminate(front, layout.precision(latent, phi), pairs.normal.entries.copy(), sides, factor):
         raise NotPositiveError("the precision of the model is not positive definite")
-    solve(factor, right)
-    plain, sensitivity = right[0], right[1:]
-    weighted = columns * weights
-    schur = weighted @ columns.T - f @ sensitivity.T
-    schur[np.diag_indices(r)] += 1.0 / border.prior
+    of_v, of_t = np.empty((1 + r, size + 2)), np.empty((1 + r, size))
+    of_z = np.empty((1 + r, knots, layout.states))
+    substitute(front, factor, of_v, of_t, of_z)
+    of_v = of_v[:, :size]
+    sensitivity = States(of_v[1:], of_t[1:], of_z[1:])
+    schur = pairs.gram - factor.border[1:, 1:]
+    schur[np.diag_indices(r)] += 1.0 / prior
     try:
         lower = np.linalg.cholesky((schur + schur.T) / 2)
     except np.linalg.LinAlgError as error:
         raise NotPositiveError("the border of the model is not positive definite") from error
-    target = weighted @ y - sensitivity @ g
+    weighted = pairs.weights * y
+    target = columns @ weighted - factor.border[1:, 0]
     beta_cov = np.linalg.inv(lower)
     beta_cov = beta_cov.T @ beta_cov
     beta = beta_cov @ target
-    state = plain - sensitivity.T @ beta
-    means = _means_over_spans(layout, operator, state, sensitivity)
-    residuals = y - means[0] - beta @ columns
+    mean = States(*(x[0] - _times(beta[None], x[1:])[0] for x in (of_v, of_t, of_z)))
+    residuals, slopes = np.empty(len(y)), np.empty((r, len(y)))
+    fit_of_pairs(spans, y, columns, mean.t, sensitivity.t, beta, residuals, slopes)
     # y' S^-1 y as y'W times the residual: the large terms cancel where they are formed.
-    square = float(np.sum(weights * y * residuals))
+    square = float(weighted @ residuals)
     log_det = (
         log_determinant(factor)
         - layout.log_prior(latent)
-        + 2.0 * np.sum(np.log(np.diag(lower)))
-        + np.sum(np.log(border.prior))
-        - np.sum(np.log(weights))
+        + 2.0 * float(np.sum(np.log(np.diag(lower))))
+        + float(np.sum(np.log(prior)))
+        - pairs.log_weights
     )
     evidence = -0.5 * (square + log_det + len(y) * np.log(2 * np.pi))
+    inverse, fit_variance = None, np.empty(0)
     if variances:
-        # Beyond the last row the band holds nothing, and must not hold NaN.
-        inverse = np.zeros(n * (2 * width + 1))
-        selected_inverse(factor, Inverse(inverse, n, width))
-        fit_variance = _fit_variance(layout, operator, inverse, means[1:] + columns, beta_cov)
-    else:
-        inverse, fit_variance = np.empty(0), np.empty(0)
+        inverse, fit_variance = blank_selected(front, knots), np.empty(len(y))
+        selected_inverse(front, factor, inverse)
+        variance_of_pairs(spans, inverse.data, size, slopes, beta_cov, fit_variance)
     return Posterior(
         layout=layout,
         latent=latent,
+        phi=phi,
         log_evidence=float(evidence),
-        state=state,
+        mean=mean,
         beta=beta,
         beta_cov=beta_cov,
         residuals=residuals,
         fit_variance=fit_variance,
         sensitivity=sensitivity,
-        inverse=inverse.reshape(n if variances else 0, 2 * width + 1),
+        inverse=inverse,
     )

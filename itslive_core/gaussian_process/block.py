@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from itslive_core.gaussian_process.band_order import BandOrder
 from itslive_core.gaussian_process.data import PixelData
 from itslive_core.gaussian_process.dataset import series_columns
 from itslive_core.gaussian_process.evidence import squares_of
@@ -127,13 +128,18 @@ def fit_block(
             able.append((p, data))
             continue
         *_, found = fit_steps(
-            data, settings.interval, trend=settings.trend, harmonics=harmonics, offsets=settings.offsets
+            data,
+            settings.interval,
+            trend=settings.trend,
+            harmonics=harmonics,
+            offsets=settings.offsets,
+            quick=False,
         )
         take(p, found, 1)
     if hyperparameters is not None and able:
         shape = KernelShape(settings.interval, settings.trend, harmonics)
         layout = shape.layout(grid, shared.operator.bandwidth)
-        work = _MATRICES * len(able) * float(layout.unknowns) * layout.width**2
+        work = _MATRICES * len(able) * float(layout.unknowns) * BandOrder.of(layout).width ** 2
         if pick_device(settings.device, len(able), work) == "cuda":
             many, at = [data for _, data in able], np.array([p for p, _ in able])
             columns, robust, squares = solve_many(
@@ -197,6 +203,7 @@ def _learn(
             harmonics=harmonics,
             offsets=settings.offsets,
             jumpy=False,
+            quick=False,
         )
         if not found.reason:
             fits.append(found)

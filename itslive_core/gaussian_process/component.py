@@ -15,7 +15,7 @@ import numpy as np
 from scipy.optimize import minimize
 from scipy.special import digamma, gammaln
 
-from itslive_core.gaussian_process.arrowhead import Border, Posterior, solve_arrowhead
+from itslive_core.gaussian_process.arrowhead import Border, Posterior, WeighedPairs, solve_weighed
 from itslive_core.gaussian_process.model import (
     KernelShape,
     Prior,
@@ -41,6 +41,7 @@ __all__ = [
     "Component",
     "DEGREES_OF_FREEDOM",
     "Trust",
+    "Weighed",
     "learn",
     "robust_weights",
     "weight_bound",
@@ -72,6 +73,25 @@ class Trust(NamedTuple):
     def full(cls, n: int) -> Trust:
         """Trust all of n pairs."""
         return cls(np.ones(n), np.ones(n))
+
+
+class Weighed(NamedTuple):
+    """What the pairs are worth for given hyperparameters, along both axes.
+
+    Parameters
+    ----------
+    noise : ndarray, shape (N,)
+        Scale^2 of the noise of every pair.
+    trust : Trust
+    pairs : WeighedPairs
+    of_parts : float
+        What is added to log p(y) as pairs of little credit are parts of pairs.
+    """
+
+    noise: NDArray[np.float64]
+    trust: Trust
+    pairs: WeighedPairs
+    of_parts: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -145,39 +165,46 @@ class Component:
         wide = values.get("offset_scale", 0.0) ** 2
         return Border(self.columns, np.array([LEVEL**2, *(wide for _ in self.columns[1:])]))
 
-    def posterior(self, values: dict[str, float], trust: Trust, *, variances: bool = True) -> Posterior:
+    def weigh(self, values: dict[str, float], trust: Trust) -> Weighed:
+        """Say what the pairs are worth for given hyperparameters: the same along both axes."""
+        u, credit = trust
+        noise = self.noise(values)
+        pairs = WeighedPairs.of(self.layout, self.operator, u * credit / noise, self.columns)
+        # A pair of little credit counts as a part of a pair, not as one of larger noise.
+        parts = float((1.0 - credit) @ np.log(2 * np.pi * noise / u)) if np.any(credit != 1.0) else 0.0
+        return Weighed(noise, trust, pairs, 0.5 * (parts - float(np.sum(np.log(credit)))))
+
+    def posterior(self, values: dict[str, float], weighed: Weighed, *, variances: bool = True) -> Posterior:
         """Solve for given hyperparameters and trust in the pairs.
 
         A pair of little credit counts as a part of a pair, not as one of larger noise: log p(y) of the result
         has the likelihood of every pair to the power of its credit.
         """
-        noise = self.noise(values)
-        found = solve_arrowhead(
+        found = solve_weighed(
             self.layout,
             self.latent(values),
-            self.operator,
+            weighed.pairs,
             self.y,
-            trust.u * trust.credit / noise,
-            self.border(values),
+            self.border(values).prior,
             variances=variances,
         )
-        parts = 0.5 * float(np.sum((1.0 - trust.credit) * np.log(2 * np.pi * noise / trust.u)))
-        whole = 0.5 * float(np.sum(np.log(trust.credit)))
-        return replace(found, log_evidence=found.log_evidence + parts - whole)
+        return replace(found, log_evidence=found.log_evidence + weighed.of_parts)
 
-    def gradient(self, values: dict[str, float], trust: Trust, posterior: Posterior) -> NDArray[np.float64]:
+    def gradient(
+        self, values: dict[str, float], weighed: Weighed, posterior: Posterior
+    ) -> NDArray[np.float64]:
         """Differentiate -log p(y) by the logarithms of all hyperparameters, in their order."""
-        noise = self.noise(values)
-        u, credit = trust
+        noise, (u, credit) = weighed.noise, weighed.trust
         excess = credit * (1.0 - u / noise * (posterior.residuals**2 + posterior.fit_variance))
         floor = values["noise_floor"] ** 2
         by_floor = float(np.sum(excess * floor / (self.error2 + floor)))
         by_factor = np.bincount(self.group, excess, len(self.missions))
         of_kernel = self.shape.gradient(self._own(values), posterior)
         names = list(self.shape.names)
-        ratios = [float(of_kernel[[names.index(n) for n in self.shape.scales]].sum())]
-        if self.shape.shared:
-            ratios.append(float(of_kernel[names.index("shared_noise")]))
+        ratios = [
+            float(of_kernel[[names.index(n) for n in self.shape.scales]].sum()),
+            float(of_kernel[names.index("shared_noise")]),
+        ]
         if not self.minor:
             ratios = [0.0 for _ in ratios]
         by_offsets = []
@@ -191,8 +218,7 @@ class Component:
         if not self.minor:
             return values
         own = values | {name: values["minor_ratio"] * values[name] for name in self.shape.scales}
-        if self.shape.shared:
-            own["shared_noise"] *= values["minor_shared"]
+        own["shared_noise"] *= values["minor_shared"]
         return own
 
 
@@ -242,11 +268,12 @@ def learn(
         check_stop()
         full[free] = part
         value, slope = 0.5 * float(full @ full), full.copy()
+        values = components[0].values(full)
+        weighed = components[0].weigh(values, trust)
         for component in components:
-            values = component.values(full)
-            posterior = component.posterior(values, trust)
+            posterior = component.posterior(values, weighed)
             value -= posterior.log_evidence
-            slope += spreads * component.gradient(values, trust, posterior)
+            slope += spreads * component.gradient(values, weighed, posterior)
         return value, slope[free]
 
     bounds = [p.bounds for p, keep in zip(priors.values(), free, strict=True) if keep]

@@ -10,11 +10,13 @@ of the pairs means nothing.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from itslive_core.gaussian_process.component import Component
+from itslive_core.gaussian_process.shared_images import SharedImages
 from itslive_core.observations.missions import MISSIONS, missions_with_offset
 from itslive_core.observations.weights import observation_variance
 from itslive_core.support.constants import DAYS_PER_YEAR, MAD_TO_STD
@@ -169,6 +171,11 @@ class PixelData:
         least = np.stack([d - within, -d - within]).min(axis=-1)
         size = np.maximum(least.reshape(4, -1).max(axis=0), 0.0)
         return self.start[three].min(axis=1), self.end[three].max(axis=1), size
+
+    @cached_property
+    def images(self) -> SharedImages:
+        """Which pairs share images."""
+        return SharedImages.of(self.start, self.end, self.mission)
 
     @property
     def counts(self) -> NDArray[np.int64]:

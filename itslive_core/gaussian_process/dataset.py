@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from itslive_core.gaussian_process.model import noise_name
+from itslive_core.gaussian_process.precision import roughness_mean
 from itslive_core.observations.missions import MISSIONS
 from itslive_core.support.constants import DAYS_PER_YEAR
 
@@ -42,35 +43,28 @@ def part_moments(fit: Fit, component: int) -> dict[str, tuple[NDArray[np.float64
     dict
         ``whole, trend, season, roughness`` -> (mean, std) [m/yr], shape (M,); parts that the kernel has.
     """
-    data, posterior = fit.components[component], fit.posteriors[component]
-    layout, shape = posterior.layout, fit.shape
-    factors = layout.scale(posterior.latent.amplitudes)
-    loads = layout.loads * factors[layout.rows]
-    d, split = layout.states, shape.n_trend
-    state = np.arange(layout.rows.shape[1] - 1) % max(d, 1)
-    slow = np.zeros_like(loads)
-    slow[:, 1:] = -loads[:, 1:]  # x = v - Phi z
-    cell = np.zeros_like(loads)
-    cell[:, 0] = 1.0
-    parts = {"whole": (cell, True), "roughness": (loads, False)}
-    parts["trend"] = np.where(np.concatenate([[False], state < split]), slow, 0.0), True
-    if shape.harmonics:
-        parts["season"] = np.where(np.concatenate([[False], state >= split]), slow, 0.0), False
-    inside = posterior.inverse[
-        layout.rows[:, :, None], layout.width + layout.rows[:, None, :] - layout.rows[:, :, None]
-    ]
-    means, slopes = posterior.state[layout.rows], posterior.sensitivity[:, layout.rows]
+    data, posterior, shape = fit.components[component], fit.posteriors[component], fit.shape
+    phi, d, r = posterior.phi, posterior.layout.states, len(posterior.beta)
+    slow = np.arange(2 * d) % max(d, 1) < shape.n_trend
+    x, covariance = posterior.roughness
+    root = np.linalg.cholesky(posterior.beta_cov)
+    # Mean and what beta adds, as rows; the level is beta's first.
+    level = np.concatenate([posterior.beta[:1], -root[0]])[:, None]
+    rows = posterior.rows.v
+    states = {"trend": phi * slow, **({"season": phi * ~slow} if shape.harmonics else {})}
     out = {}
-    for name, (weights, level) in parts.items():
-        mean = np.sum(weights * means, axis=1)
-        slope = np.einsum("mk,rmk->rm", weights, slopes)
-        if level:
-            mean += posterior.beta[0]
-            slope[0] -= 1.0
-        variance = np.einsum("mk,mk->m", np.matmul(weights[:, None, :], inside)[:, 0], weights)
-        variance += np.sum(slope * (posterior.beta_cov @ slope), axis=0)
-        shift = data.centre if level else 0.0
-        out[name] = mean * data.scale + shift, np.sqrt(np.maximum(variance, 0.0)) * data.scale
+
+    def tell(name: str, lines: NDArray[np.float64], variance: NDArray[np.float64], *, leveled: bool) -> None:
+        total = lines + level if leveled else lines
+        std = np.sqrt(np.maximum(variance + np.sum(total[1:] ** 2, axis=0), 0.0)) * data.scale
+        out[name] = total[0] * data.scale + (data.centre if leveled else 0.0), std
+
+    tell("whole", rows, posterior.known.rough[:, 0], leveled=True)
+    tell("roughness", x, covariance[0], leveled=False)
+    for name, loads in states.items():
+        lines = np.empty((1 + r, len(phi)))
+        roughness_mean(posterior.layout.before, -loads, np.zeros_like(lines), posterior.rows.z, lines)
+        tell(name, lines, posterior.states_variance(loads), leveled=name == "trend")
     return out
 
 
@@ -203,27 +197,29 @@ def add_hyperparameters(ds: xr.Dataset, fit: Fit) -> xr.Dataset:
         component=("component", np.array(_COMPONENTS), {"long_name": "along or across the median flow"}),
         mission=("mission", np.array([MISSIONS[m] for m in missions]), {"long_name": "mission group"}),
     )
-    for name, (words, unit) in _HYPERPARAMETER_WORDS.items():
-        if name in found[0]:
-            ds[name] = ("component", [n[name] for n in found], {"long_name": words, "units": unit})
+    more: dict[str, Any] = {
+        name: ("component", [n[name] for n in found], {"long_name": words, "units": unit})
+        for name, (words, unit) in _HYPERPARAMETER_WORDS.items()
+        if name in found[0]
+    }
     factors = [[fit.values[noise_name(m)] for m in missions]] * 2
-    ds["noise_factor"] = (
+    more["noise_factor"] = (
         ("component", "mission"),
         factors,
         {"long_name": "noise over formal error and floor", "units": "1"},
     )
     offsets, stds = offsets_of(fit)
-    ds["mission_offset"] = (
+    more["mission_offset"] = (
         ("component", "mission"),
         offsets,
         {"long_name": "what the mission reads more than the reference mission", "units": "m/yr"},
     )
-    ds["mission_offset_std"] = (
+    more["mission_offset_std"] = (
         ("component", "mission"),
         stds,
         {"long_name": "uncertainty of mission_offset", "units": "m/yr"},
     )
-    return ds
+    return ds.assign(more)
 
 
 def offsets_of(fit: Fit) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -104,6 +104,7 @@ def fit_steps(
     harmonics: int,
     offsets: bool,
     jumpy: bool = True,
+    quick: bool = True,
     cancelled: Callable[[], bool] | None = None,
 ) -> Iterator[Fit]:
     """Fit a pixel: first quickly, then refined.
@@ -120,6 +121,8 @@ def fit_steps(
     offsets : bool
     jumpy : bool
         Give the roughness heavy tails.
+    quick : bool
+        Give the quick fit too; it changes nothing of the refined one.
     cancelled : callable, optional
         Asked before each evaluation of the evidence.
 
@@ -157,7 +160,8 @@ def fit_steps(
     learning.begin()
     learning.improve(_FIRST)
     learning.settle(1)
-    yield replace(_fit(data, learning, turns=2), refined=False)
+    if quick:
+        yield replace(_fit(data, learning, turns=2), refined=False)
     learning.improve(_SECOND)
     learning.settle(1)
     for evaluations in _REFINED:

@@ -39,35 +39,17 @@ def jump_squares(posterior: Posterior, *, blind: bool = True) -> NDArray[np.floa
     blind : bool
         Count what is not known of e_i; without, the square of its mean is given.
     """
-    layout, latent = posterior.layout, posterior.latent
+    latent = posterior.latent
     p, q = np.exp(-latent.decay[0]), np.exp(-latent.decay[1])
-    factors = np.array([1.0, -(p + q), p * q])
-    d, size = layout.states, layout.size
-    loads = layout.loads * layout.scale(latent.amplitudes)[layout.rows]
-    # Three cells load on two knots at most: those about the first of them.
-    at = np.arange(2, size)
-    rows = np.empty((size - 2, 3 + 2 * d), dtype=np.int64)
-    own = np.zeros((size - 2, 3 + 2 * d))
-    rows[:, 3:] = layout.rows[:-2, 1:]
-    for back, factor in enumerate(factors):
-        cell = at - back
-        rows[:, back], own[:, back] = layout.rows[cell, 0], factor * loads[cell, 0]
-        if d:
-            later = layout.rows[cell, 1] != layout.rows[at - 2, 1]
-            slow = factor * loads[cell, 1:]
-            own[~later, 3:] += slow[~later]
-            own[later, 3 + d :] += slow[later, :d]
-    mean = np.sum(own * posterior.state[rows], axis=1)
+    f, g = p + q, -p * q
+    x, (square, next_one, next_two) = posterior.roughness
+    entering = x[:, 2:] - f * x[:, 1:-1] - g * x[:, :-2]
     unit = latent.roughness**2 * latent.variance_ratio
     if not blind:
-        return _spread_out(np.asarray(mean**2 / unit))
-    width = layout.width
-    places = rows[:, None, :] - rows[:, :, None]
-    inside = posterior.inverse[rows[:, :, None], np.clip(width + places, 0, 2 * width)]
-    variance = np.einsum("ik,ikl,il->i", own, inside, own, optimize=True)
-    slope = np.einsum("ik,rik->ri", own, posterior.sensitivity[:, rows])
-    variance += np.sum(slope * (posterior.beta_cov @ slope), axis=0)
-    return _spread_out(np.asarray((mean**2 + variance) / unit))
+        return _spread_out(np.asarray(entering[0] ** 2 / unit))
+    variance = square[2:] + f**2 * square[1:-1] + g**2 * square[:-2]
+    variance -= 2 * (f * (next_one[1:-1] - g * next_one[:-2]) + g * next_two[:-2])
+    return _spread_out(np.asarray((np.sum(entering**2, axis=0) + variance) / unit))
 
 
 def _spread_out(squares: NDArray[np.float64]) -> NDArray[np.float64]:

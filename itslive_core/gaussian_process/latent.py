@@ -33,7 +33,7 @@ class Latent:
     log_noise : float
         log |I - F F'|.
     shared : float
-        Standard deviation of the shared noise of a cell; without meaning where the layout has none.
+        Standard deviation of the shared noise of a cell.
     """
 
     roughness: float
@@ -42,7 +42,7 @@ class Latent:
     transition: NDArray[np.float64]
     precision: NDArray[np.float64]
     log_noise: float
-    shared: float = 0.0
+    shared: float
 
     @property
     def variance_ratio(self) -> float:
@@ -52,7 +52,7 @@ class Latent:
 
     @property
     def coefficients(self) -> NDArray[np.float64]:
-        """Factors of the forms of `StateLayout.structure` that make up the precision of x, shape (6,).
+        """Factors of the sums of `Moments.forms` that make up x'Q x, shape (6,).
 
         The inverse covariance of a stationary second-order autoregression (Siddiqui, 1958, Annals of
         Mathematical Statistics 29, 585).

@@ -17,7 +17,6 @@ from itslive_core.gaussian_process.component import (
 )
 from itslive_core.gaussian_process.jumps import JUMP_FREEDOM, jump_squares
 from itslive_core.gaussian_process.model import KernelShape, kernel_priors
-from itslive_core.gaussian_process.shared_images import SharedImages
 from itslive_core.observations.time_grid import TimeGrid
 
 if TYPE_CHECKING:
@@ -55,7 +54,7 @@ class Judge:
     """
 
     def __init__(self, data: PixelData, components: list[Component], *, jumpy: bool = True) -> None:
-        self.images = SharedImages.of(data)
+        self.images = data.images
         self.data = data
         self.components = components
         self.jumpy = jumpy
@@ -63,12 +62,13 @@ class Judge:
 
     def solve(self, values: dict[str, float]) -> list[Posterior]:
         """Solve for both axes."""
-        found = [c.posterior(values, self.trust) for c in self.components]
+        weighed = self.components[0].weigh(values, self.trust)
+        found = [c.posterior(values, weighed) for c in self.components]
         self.posteriors = found
         self.enter(
             np.stack([p.residuals for p in found]),
             np.stack([p.fit_variance for p in found]),
-            self.components[0].noise(values),
+            weighed.noise,
         )
         return found
 
@@ -268,13 +268,11 @@ class Learning:
         part = self.theta[self.free]
         rest = float(credit @ weight_bound(u, c) - 0.5 * part @ part)
         values, found = self.values, []
-        jumps = [] if calm is None else [(calm, float(np.sum(weight_bound(calm, c, JUMP_FREEDOM))))]
-        for weights, cost in (*jumps, (None if calm is None else np.ones(len(calm)), 0.0)):
-            if weights is not None:
-                self.judge.calm(weights)
+        jumps = float(np.sum(weight_bound(calm, c, JUMP_FREEDOM)))
+        for weights, cost in ((calm, jumps), (np.ones(len(calm)), 0.0)):
+            self.judge.calm(weights)
             found.append(sum(p.log_evidence for p in self.judge.solve(values)) + cost)
-        if calm is not None:
-            self.judge.calm(calm)
+        self.judge.calm(calm)
         return max(found) + rest
 
 

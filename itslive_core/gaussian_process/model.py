@@ -74,14 +74,11 @@ class KernelShape:
         Has a trend.
     harmonics : int
         Number of harmonics J of the season; 0 is none.
-    shared : bool
-        Pairs of the same days share a noise.
     """
 
     interval: float
     trend: bool
     harmonics: int
-    shared: bool = True
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -92,7 +89,7 @@ class KernelShape:
             "roughness_scale",
             "roughness_time",
             "rounding_time",
-            *(("shared_noise",) if self.shared else ()),
+            "shared_noise",
         )
 
     @property
@@ -127,7 +124,7 @@ class KernelShape:
             mean = np.sinc(n * self.interval / DAYS_PER_YEAR)
             columns += [mean * np.cos(2 * np.pi * n * t), mean * np.sin(2 * np.pi * n * t)]
         loadings = np.stack(columns, axis=1) if columns else np.zeros((grid.size, 0))
-        return StateLayout.build(grid, loadings, self.spacing, reach, shared=self.shared)
+        return StateLayout.build(grid, loadings, self.spacing, reach)
 
     def latent(self, values: dict[str, float]) -> Latent:
         """Turn the hyperparameters of the kernel into those of the solver.
@@ -161,7 +158,7 @@ class KernelShape:
             transition=transition,
             precision=np.asarray(np.linalg.inv(noise), dtype=np.float64),
             log_noise=float(np.linalg.slogdet(noise)[1]),
-            shared=values.get("shared_noise", 0.0),
+            shared=values["shared_noise"],
         )
 
     def gradient(self, values: dict[str, float], posterior: Posterior) -> NDArray[np.float64]:
@@ -199,8 +196,7 @@ class KernelShape:
             out.append(_by_transition(posterior, k, change))
         out.append(layout.size - float(latent.coefficients @ m.forms))
         out += _by_decay(posterior)
-        if self.shared:
-            out.append(layout.size - m.shared / latent.shared**2)
+        out.append(layout.size - m.shared / latent.shared**2)
         return np.array(out)
 
 
@@ -223,7 +219,7 @@ def kernel_priors(shape: KernelShape) -> dict[str, Prior]:
         # White over cells: shorter cells have more of it.
         "shared_noise": Prior(0.2 * float(np.sqrt(12.0 / shape.interval)), 1.5),
     }
-    ratios = {"minor_ratio": Prior(0.3, 1.0), **({"minor_shared": Prior(1.0, 1.0)} if shape.shared else {})}
+    ratios = {"minor_ratio": Prior(0.3, 1.0), "minor_shared": Prior(1.0, 1.0)}
     return {**{name: priors[name] for name in shape.names}, **ratios}
 
 

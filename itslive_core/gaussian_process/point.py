@@ -96,9 +96,7 @@ def fit_gaussian_process(
     CancelledError
         If `cancelled` said so.
     """
-    *_, last = fit_gaussian_process_steps(
-        pairs, settings, selection=selection, inflation=inflation, cancelled=cancelled
-    )
+    *_, last = _steps(pairs, settings, selection, inflation, cancelled, quick=False)
     return last
 
 
@@ -130,6 +128,18 @@ def fit_gaussian_process_steps(
     CancelledError
         If `cancelled` said so.
     """
+    yield from _steps(pairs, settings, selection, inflation, cancelled, quick=True)
+
+
+def _steps(
+    pairs: ImagePairs,
+    settings: GaussianProcessSettings | None,
+    selection: PairSelection | None,
+    inflation: NDArray[np.float64] | None,
+    cancelled: Callable[[], bool] | None,
+    *,
+    quick: bool,
+) -> Iterator[xr.Dataset]:
     settings = GaussianProcessSettings() if settings is None else settings
     if settings.device == "cuda":
         raise SettingsError(
@@ -177,6 +187,7 @@ def fit_gaussian_process_steps(
         trend=settings.trend,
         harmonics=harmonics_of(settings),
         offsets=settings.offsets,
+        quick=quick,
         cancelled=cancelled,
     ):
         yield _result(fit, used, attributes)
@@ -221,15 +232,16 @@ def _dataset(
     for name in ("vx_std", "vy_std", "v_std"):
         ds[name].attrs["long_name"] = f"uncertainty of {name.removesuffix('_std')}: {_BAND}"
     mapping = {"grid_mapping": "mapping"} if "mapping" in ds else {}
+    more: dict[str, tuple[str, NDArray[Any], dict[str, str]]] = {}
     for name, words in PART_WORDS.items():
         if name in columns:
-            ds[name] = ("time", columns[name], {"long_name": words, "units": "m/yr", **mapping})
+            more[name] = "time", columns[name], {"long_name": words, "units": "m/yr", **mapping}
             std = {"long_name": f"uncertainty of {name}: {_BAND}", "units": "m/yr", **mapping}
-            ds[f"{name}_std"] = ("time", columns[f"{name}_std"], std)
+            more[f"{name}_std"] = "time", columns[f"{name}_std"], std
     if "vx_vy_cov" in columns:
         words_cov = {"long_name": "posterior covariance of vx and vy", "units": "m2/yr2", **mapping}
-        ds["vx_vy_cov"] = ("time", columns["vx_vy_cov"], words_cov)
-    return ds
+        more["vx_vy_cov"] = "time", columns["vx_vy_cov"], words_cov
+    return ds.assign(more)
 
 
 def _follow(pairs: ImagePairs, used: ImagePairs, inflation: NDArray[np.float64]) -> NDArray[np.float64]:

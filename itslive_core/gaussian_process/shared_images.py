@@ -17,8 +17,6 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from itslive_core.gaussian_process.data import PixelData
-
 __all__ = ["SharedImages"]
 
 _MINUTES_PER_DAY = 1440.0
@@ -41,14 +39,26 @@ class SharedImages:
     both: NDArray[np.int64]
 
     @classmethod
-    def of(cls, data: PixelData) -> SharedImages:
-        """Give numbers to the images of a pixel; two are one if mission and minute are the same."""
-        start, end = (np.round(t * _MINUTES_PER_DAY).astype(np.int64) for t in (data.start, data.end))
+    def of(
+        cls, start: NDArray[np.float64], end: NDArray[np.float64], mission: NDArray[np.int64]
+    ) -> SharedImages:
+        """Give numbers to the images of a pixel; two are one if mission and minute are the same.
 
-        def number(*keys: NDArray[np.int64]) -> NDArray[np.int64]:
-            return np.unique(np.stack(keys), axis=1, return_inverse=True)[1].reshape(-1).astype(np.int64)
+        Parameters
+        ----------
+        start, end : ndarray, shape (N,)
+            Spans [days since 1970-01-01].
+        mission : ndarray of int64, shape (N,)
+        """
+        begin, finish = (np.round(t * _MINUTES_PER_DAY).astype(np.int64) for t in (start, end))
 
-        return cls(number(start, data.mission), number(end, data.mission), number(start, end, data.mission))
+        def number(key: NDArray[np.int64], other: NDArray[np.int64]) -> NDArray[np.int64]:
+            """Give numbers to couples of two keys, the other from 0 on: one sort of whole numbers."""
+            both = key * (int(other.max(initial=0)) + 1) + other
+            return np.unique(both, return_inverse=True)[1].reshape(-1).astype(np.int64)
+
+        earlier, later = number(begin, mission), number(finish, mission)
+        return cls(earlier, later, number(earlier, later))
 
     def together(self, weights: NDArray[np.float64]) -> NDArray[np.float64]:
         """Sum weights of pairs of the same dates, shape (N,)."""

@@ -15,6 +15,7 @@ from itslive_core.bands.torch_assembly import SpanRows
 from itslive_core.bands.torch_band import BlockCholesky, block_rows
 from itslive_core.bands.torch_memory import device_lock, in_batches, memory_for, to_device
 from itslive_core.gaussian_process.arrowhead import NotPositiveError
+from itslive_core.gaussian_process.band_order import BandOrder
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -59,47 +60,43 @@ class BatchPosterior:
     Parameters
     ----------
     log_evidence : ndarray, shape (P,)
-    state : ndarray, shape (P, n)
-        Mean of (v, z).
-    state_variance : ndarray, shape (P, n)
-        Diagonal of P^-1: what the variance of the state is for a known border.
+    v, v_variance : ndarray, shape (P, M)
+        Mean of v; diagonal of P^-1: what its variance is for a known border.
     beta, beta_cov : ndarray, shape (P, r), (P, r, r)
-    sensitivity : ndarray, shape (P, r, n)
+    v_sensitivity : ndarray, shape (P, r, M)
     residuals, fit_variance : ndarray, shape (N,)
         Of all pixels, one after the other.
     """
 
     log_evidence: NDArray[np.float64]
-    state: NDArray[np.float64]
-    state_variance: NDArray[np.float64]
+    v: NDArray[np.float64]
+    v_variance: NDArray[np.float64]
     beta: NDArray[np.float64]
     beta_cov: NDArray[np.float64]
-    sensitivity: NDArray[np.float64]
+    v_sensitivity: NDArray[np.float64]
     residuals: NDArray[np.float64]
     fit_variance: NDArray[np.float64]
 
     @classmethod
-    def blank(cls, pixels: int, unknowns: int, border: int, pairs: int) -> BatchPosterior:
+    def blank(cls, pixels: int, cells: int, border: int, pairs: int) -> BatchPosterior:
         """Make the arrays that a solver fills."""
         return cls(
             log_evidence=np.empty(pixels),
-            state=np.empty((pixels, unknowns)),
-            state_variance=np.empty((pixels, unknowns)),
+            v=np.empty((pixels, cells)),
+            v_variance=np.empty((pixels, cells)),
             beta=np.empty((pixels, border)),
             beta_cov=np.empty((pixels, border, border)),
-            sensitivity=np.empty((pixels, border, unknowns)),
+            v_sensitivity=np.empty((pixels, border, cells)),
             residuals=np.empty(pairs),
             fit_variance=np.empty(pairs),
         )
 
-    def series(self, layout: StateLayout) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    def series(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Give mean and variance of level and cells, v plus the first coefficient: shape (P, M)."""
-        v = layout.rows[:, 0]
-        mean = self.state[:, v] + self.beta[:, :1]
-        sensitivity = self.sensitivity[:, :, v]
+        sensitivity = self.v_sensitivity.copy()
         sensitivity[:, 0] -= 1.0
-        variance = self.state_variance[:, v] + np.sum(sensitivity * (self.beta_cov @ sensitivity), axis=1)
-        return mean, variance
+        variance = self.v_variance + np.sum(sensitivity * (self.beta_cov @ sensitivity), axis=1)
+        return self.v + self.beta[:, :1], variance
 
 
 class TorchArrowhead:
@@ -138,22 +135,24 @@ class TorchArrowhead:
             If not even one pixel fits into the device's memory.
         """
         pixels, r = data.prior.shape
-        out = BatchPosterior.blank(pixels, layout.unknowns, r, len(data.y))
+        out = BatchPosterior.blank(pixels, layout.size, r, len(data.y))
         if pixels == 0:
             return out
-        needs = _bytes(layout, r, np.diff(data.offsets))
+        order = BandOrder.of(layout)
+        needs = _bytes(order, r, np.diff(data.offsets))
         with device_lock(self.device):
             memory = memory_for(self.device) if self.memory is None else self.memory
-            shared = _Shared.of(layout, latent, self.device)
+            shared = _Shared.of(order, latent, self.device)
             in_batches(needs, memory, lambda i, j, _: _solve(shared, data, weights, i, j, out), self.device)
         return out
 
 
-def _bytes(layout: StateLayout, border: int, pairs: NDArray[np.int64]) -> NDArray[np.int64]:
+def _bytes(order: BandOrder, border: int, pairs: NDArray[np.int64]) -> NDArray[np.int64]:
     """Estimate what each pixel takes [bytes]."""
-    n, wide = layout.unknowns, layout.width + 1
-    edge = block_rows(n, layout.width)
-    reach = max(1, layout.reach) + 1
+    layout = order.layout
+    n, wide = layout.unknowns, order.width + 1
+    edge = block_rows(n, order.width)
+    reach = layout.reach + 1
     fixed = (n + edge) * (2 * wide + 3 * edge + 4 * border) + (layout.size + reach) * reach * 5
     return np.asarray(8 * (fixed + (20 + 4 * border) * pairs), dtype=np.int64)
 
@@ -163,30 +162,30 @@ class _Shared:
     """What all pixels share, on the device: prior precision as a lower band, and places of cells in it."""
 
     layout: StateLayout
+    width: int
     log_prior: float
     band: Tensor
+    v: Tensor
     cells: Tensor
     places: Tensor
     known: Tensor
     device: str
 
     @classmethod
-    def of(cls, layout: StateLayout, latent: Latent, device: str) -> _Shared:
-        n, width, reach = layout.unknowns, layout.width, max(1, layout.reach)
-        upper = layout.prior_band(latent, layout.scale(latent.amplitudes))
-        lower = np.zeros((n, width + 1))
-        for o in range(min(width, n - 1) + 1):
-            lower[o:, width - o] = upper[: n - o, o]
-        # Entry (j, j - b + t) of the band of cells is entry (cells[j], cells[j - b + t]) of the joint one.
+    def of(cls, order: BandOrder, latent: Latent, device: str) -> _Shared:
+        layout, width, reach = order.layout, order.width, order.layout.reach
+        # Entry (j, j - b + t) of the band of cells is entry (t[j], t[j - b + t]) of the joint one.
         other = np.arange(layout.size)[:, None] - reach + np.arange(reach + 1)
         known = other >= 0
-        row = layout.cells[:, None]
-        places = row * (width + 1) + width - (row - layout.cells[np.maximum(other, 0)])
+        row = order.t[:, None]
+        places = row * (width + 1) + width - (row - order.t[np.maximum(other, 0)])
         return cls(
             layout=layout,
+            width=width,
             log_prior=layout.log_prior(latent),
-            band=to_device(lower, device),
-            cells=to_device(layout.cells.copy(), device),
+            band=to_device(order.lower_band(latent), device),
+            v=to_device(order.v, device),
+            cells=to_device(order.t, device),
             places=to_device(places[known], device),
             known=to_device(known, device),
             device=device,
@@ -246,7 +245,7 @@ def _solve(
     log_det = log_det - rows.total(w.log())
     pairs = rows.total(torch.ones_like(y))
     evidence = -0.5 * (square + log_det + pairs * np.log(2 * np.pi))
-    inverse = factor.selected_inverse(layout.width)
+    inverse = factor.selected_inverse(shared.width)
     del factor
     whole = means[:, 1:] + columns
     variance = _span_variances(rows, shared.cells_of(inverse))
@@ -254,11 +253,11 @@ def _solve(
         variance = variance + whole[:, k] * (beta_cov[rows.own, k] * whole).sum(dim=1)
     for target_array, values in (
         (out.log_evidence[i:j], evidence),
-        (out.state[i:j], state),
-        (out.state_variance[i:j], inverse[..., -1]),
+        (out.v[i:j], state[:, shared.v]),
+        (out.v_variance[i:j], inverse[:, shared.v, -1]),
         (out.beta[i:j], beta),
         (out.beta_cov[i:j], beta_cov),
-        (out.sensitivity[i:j], sensitivity.mT),
+        (out.v_sensitivity[i:j], sensitivity[:, shared.v].mT),
         (out.residuals[here], residuals),
         (out.fit_variance[here], variance),
     ):
@@ -278,7 +277,7 @@ def _upload(
     rows = SpanRows(
         to_device(sizes, device),
         shared.layout.size,
-        max(1, shared.layout.reach),
+        shared.layout.reach,
         *(to_device(x, device) for x in (own, *cells, *parts)),
     )
     columns = np.array(data.columns[:, here].T, order="C")

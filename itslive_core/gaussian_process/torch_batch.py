@@ -116,7 +116,7 @@ def solve_many(
     posteriors = solve(known)
     moments = []
     for k, posterior in enumerate(posteriors):
-        mean, variance = posterior.series(layout)
+        mean, variance = posterior.series()
         centre, scale = np.array([[both[k].centre, both[k].scale] for both in own]).T[..., None]
         moments.append((mean * scale + centre, np.sqrt(np.maximum(variance, 0.0)) * scale))
     cos, sin = np.array([data.axis for data in pixels]).T[..., None]

@@ -279,9 +279,10 @@ def point_dataset(
         attributes = {"recipe": recipe, **attributes}
     ds = xr.Dataset(attrs=with_warnings(attributes, warnings))
     ds = ds.assign_coords(time=("time", centres, dict(TIME_ATTRIBUTES)))
-    ds["time_bnds"] = (("time", "bnds"), bounds)
-    for name, values in columns.items():
-        ds[name] = ("time", values, {**VARIABLES[name]})
+    variables: dict[str, tuple[Any, NDArray, dict[str, Any]]] = {
+        name: ("time", values, {**VARIABLES[name]}) for name, values in columns.items()
+    }
+    ds = ds.assign({"time_bnds": (("time", "bnds"), bounds), **variables})  # at once: each takes 3 ms alone
     return add_place(ds, pairs, columns)
 
 

@@ -40,7 +40,6 @@ def problem(
     longest: float = 500.0,
     length: float = 1700.0,
     seed: int = 0,
-    shared: bool = True,
     **values: float,
 ) -> Problem:
     rng = np.random.default_rng(seed)
@@ -49,7 +48,7 @@ def problem(
     grid = TimeGrid.covering(start, end, h)
     mission = rng.integers(0, 4, n)
     columns = np.stack([np.ones(n), *(1.0 * (mission == m) for m in range(1, 4))])
-    shape = KernelShape(h, trend, harmonics, shared)
+    shape = KernelShape(h, trend, harmonics)
     chosen = {name: (VALUES | values)[name] for name in shape.names}
     y = np.sin(start / 58) + rng.normal(size=n)
     border = Border(columns, np.array([100.0, 0.04, 0.04, 0.09]))
@@ -93,8 +92,8 @@ CASES = [
     {"trend": False},
     {"harmonics": 0},
     {"trend": False, "harmonics": 0},
-    {"shared": False},
-    {"shared": False, "trend": False, "harmonics": 0},
+    {"shared_noise": 1e-3},
+    {"shared_noise": 3.0, "trend": False, "harmonics": 0},
     {"h": 5.0, "length": 1000.0},
     {"h": 40.0, "harmonics": 3},
     {"h": 365.0, "trend": False, "harmonics": 0, "length": 5000.0},
@@ -111,7 +110,7 @@ def test_evidence_mean_and_variances_equal_dense_algebra(changes: dict) -> None:
     case = problem(**changes)
     found = case.solve()
     k, a = prior_covariance(case), case.operator.to_dense()
-    shared = case.values.get("shared_noise", 0.0) ** 2
+    shared = case.values["shared_noise"] ** 2
     e, prior = case.border.columns, case.border.prior
     signal = a @ k @ a.T + shared * a @ a.T + e.T @ (prior[:, None] * e)
     total = signal + np.diag(1 / case.weights)
@@ -120,13 +119,10 @@ def test_evidence_mean_and_variances_equal_dense_algebra(changes: dict) -> None:
     cross = k @ a.T + prior[0] * np.outer(np.ones(case.grid.size), e[0])
     gain = np.linalg.solve(total, cross.T).T
     mean, variance = gain @ case.y, np.diag(k) + prior[0] - np.sum(gain * cross, axis=1)
-    cells = found.layout.rows[:, 0]
-    np.testing.assert_allclose(found.state[cells] + found.beta[0], mean, atol=1e-8 * np.abs(mean).max())
-    touched = found.sensitivity[:, cells] - np.eye(4)[:, :1]
+    np.testing.assert_allclose(found.mean.v + found.beta[0], mean, atol=1e-8 * np.abs(mean).max())
+    touched = found.sensitivity.v - np.eye(4)[:, :1]
     own = np.einsum("rm,rs,sm->m", touched, found.beta_cov, touched)
-    np.testing.assert_allclose(
-        np.sqrt(found.inverse[cells, found.layout.width] + own), np.sqrt(variance), rtol=1e-8
-    )
+    np.testing.assert_allclose(np.sqrt(found.known.rough[:, 0] + own), np.sqrt(variance), rtol=1e-8)
     fit = np.linalg.solve(total, signal).T
     np.testing.assert_allclose(found.residuals, case.y - fit @ case.y, atol=1e-8)
     np.testing.assert_allclose(found.fit_variance, np.diag(signal) - np.sum(fit * signal, axis=1), rtol=1e-8)
@@ -168,7 +164,7 @@ def integrated_evidence(
 
 
 def test_evidence_tends_to_that_of_the_integrated_kernel_with_the_square_of_the_interval() -> None:
-    values = {"roughness_scale": 0.6, "roughness_time": 0.3, "rounding_time": 0.12}
+    values = {"roughness_scale": 0.6, "roughness_time": 0.3, "rounding_time": 0.12, "shared_noise": 1e-3}
     intervals = (16.0, 8.0, 4.0, 2.0)
     errors = []
     for seed in range(6):
@@ -181,7 +177,7 @@ def test_evidence_tends_to_that_of_the_integrated_kernel_with_the_square_of_the_
             grid = TimeGrid.covering(start, end, h)
             border, shape = (
                 Border(np.ones((1, 120)), np.array([4.0])),
-                KernelShape(h, trend=False, harmonics=0, shared=False),
+                KernelShape(h, trend=False, harmonics=0),
             )
             case = Problem(grid, grid.operator(start, end), y, weights, border, shape, values)
             errors.append(case.solve().log_evidence - exact)
@@ -207,5 +203,7 @@ def test_a_border_of_one_column_and_no_variances() -> None:
     arguments = layout, latent, case.operator, case.y, case.weights, alone
     full, quick = solve_arrowhead(*arguments), solve_arrowhead(*arguments, variances=False)
     assert quick.log_evidence == full.log_evidence
-    np.testing.assert_array_equal(quick.state, full.state)
+    np.testing.assert_array_equal(quick.mean.v, full.mean.v)
     assert quick.fit_variance.size == 0
+    with pytest.raises(ValueError, match="without variances"):
+        _ = quick.known

@@ -317,10 +317,12 @@ def test_gradients_of_noise_and_kernel_equal_finite_differences(seed: int) -> No
         spreads = np.array([p.spread for p in component.priors.values()])
 
         def evidence(theta: np.ndarray, component=component) -> float:
-            return component.posterior(component.values(theta), trust).log_evidence
+            values = component.values(theta)
+            return component.posterior(values, component.weigh(values, trust)).log_evidence
 
         values = component.values(theta)
-        found = spreads * component.gradient(values, trust, component.posterior(values, trust))
+        weighed = component.weigh(values, trust)
+        found = spreads * component.gradient(values, weighed, component.posterior(values, weighed))
         step, expected = 3e-4, []
         for unit in np.eye(len(theta)):
             f = [evidence(theta + k * step * unit) for k in (-2, -1, 1, 2)]
