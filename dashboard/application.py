@@ -16,6 +16,7 @@ from panel.viewable import Viewer
 from dashboard.address import OWN_KEYS, Place, apply_query, place_in, query_of
 from dashboard.control.area import AreaControl
 from dashboard.control.diagnosis import DiagnosisControl
+from dashboard.control.lookup import box_of, footprint
 from dashboard.control.places import PlaceControl
 from dashboard.control.series import SeriesControl
 from dashboard.control.session import Session
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
     import panel_material_ui as pmui
 
+    from dashboard.views.figures import Bounds
     from itslive_core import Datacube, Glacier
 
 __all__ = ["Dashboard"]
@@ -82,7 +84,7 @@ class Dashboard(Viewer):
             self.series_view,
             lambda: DiagnosisView(self.session.settings, runner.later),
         )
-        self.places = PlaceControl(self.session, self._show_glacier, self._show_point)
+        self.places = PlaceControl(self.session, self._show_glacier, self._show_point, self._show_box)
         runner.on_drained = self.area.flush
         self.frame = Frame(
             Parts(
@@ -98,6 +100,7 @@ class Dashboard(Viewer):
         )
         selection = self.session.selection
         selection.param.watch(self._known_changed, "known")
+        selection.param.watch(self._cubes_changed, "cubes")
         selection.param.watch(self._glaciers_changed, "glaciers")
         selection.param.watch(lambda *_: runner.later("points", self._points_changed), ["points", "cube"])
         for state, fields in (
@@ -170,13 +173,12 @@ class Dashboard(Viewer):
 
         outlines = self._outlines
         if self._demo:
-            self.session.begin("Preparing the demo")
             self.session.runner.submit(
                 "open",
                 once(_open_demo),
                 self._demo_ready,
                 self.session.messages.error,
-                on_done=self.session.end,
+                on_done=self.session.begin("Preparing the demo", "open"),
             )
             return
         if isinstance(outlines, (str, Path)):
@@ -219,10 +221,12 @@ class Dashboard(Viewer):
     def _zoom_to(self, glaciers: list[Glacier], cubes: list[Datacube]) -> None:
         boxes = [glacier.outline.bounds for glacier in glaciers] or [cube.lonlat_bounds for cube in cubes]
         if boxes:
-            low = [min(box[i] for box in boxes) for i in (0, 1)]
-            high = [max(box[i] for box in boxes) for i in (2, 3)]
-            self.world.zoom((low[0], low[1], high[0], high[1]), margin=3.0)
-            self.world.refresh()
+            self._show_box(box_of(boxes), margin=3.0)
+
+    def _show_box(self, box: Bounds, margin: float = 0.35) -> None:
+        """Bring a box into view on the world map: west, south, east, north [degrees]."""
+        self.world.zoom(box, margin)
+        self.world.refresh()
 
     def _show_glacier(self, glacier: Glacier, cubes: list[Datacube]) -> None:
         outlines = [one.outline for one in self.session.selection.glaciers]
@@ -260,6 +264,9 @@ class Dashboard(Viewer):
         known = self.session.selection.known
         self.world.show_known([one.outline for one in known])
         self.frame.names_changed(known)
+
+    def _cubes_changed(self, *_: Any) -> None:
+        self.world.show_footprints([footprint(cube) for cube in self.session.selection.cubes])
 
     def _glaciers_changed(self, *_: Any) -> None:
         self.world.show_selected([one.outline for one in self.session.selection.glaciers])

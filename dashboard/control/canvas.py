@@ -16,6 +16,10 @@ __all__ = ["PER_PIXEL", "Canvas"]
 
 PER_PIXEL = ("mean_speed", "trend", "season_amplitude", "season_day")
 """Variables of the estimate with one value a pixel."""
+_ENOUGH = 10
+"""Pairs in a cell; more say hardly more of how well it is covered."""
+_SAMPLE = 2_000_000
+"""Values that a range of colours is taken from."""
 _MAX_STACK = 400_000_000
 
 
@@ -32,6 +36,8 @@ class Canvas:
     times: NDArray[np.datetime64] | None = field(default=None, init=False)
     before: Canvas | None = field(default=None, init=False)
     """The same with each pixel for itself, where neighbours were coupled."""
+    cover: NDArray[np.float64] | None = field(default=None, init=False)
+    """How well each cell is covered: used pairs that overlap it, ten of a pixel at most, over all pixels."""
     coupling: float = field(default=0.0, init=False)
     """How strongly they were, mu."""
 
@@ -76,6 +82,10 @@ class Canvas:
                 whole = self.facts.setdefault(name, np.full_like(self.mean, np.nan))
                 whole[where] = np.asarray(dataset[name].values, np.float32)[np.ix_(fits_y, fits_x)]
 
+        if self.cover is not None and "n_pairs" in dataset and len(dataset["time"]) == len(self.cover):
+            held = np.minimum(np.asarray(dataset["n_pairs"].values, float), _ENOUGH).sum(axis=(1, 2))
+            self.cover += held
+
     def put_before(self, x: Any, y: Any, times: Any, vx: Any, vy: Any) -> None:
         """Take in the velocity of a block's pixels as each is for itself, shape (time, y, x)."""
         if self.before is None:
@@ -94,9 +104,34 @@ class Canvas:
         if self.times is None and times.size * self.mean.nbytes <= _MAX_STACK:
             self.times = times
             self.stack = np.full((times.size, *self.mean.shape), np.nan, np.float32)
+            self.cover = np.zeros(times.size)
         if self.stack is not None and self.times is not None and len(times) == len(self.times):
             self.stack[(slice(None), *where)] = np.hypot(vx, vy)
 
     def speed(self, mode: str, index: int) -> NDArray[np.float32]:
         """Give the mean speed, or for mode ``date`` that of a cell, where it is kept."""
         return self.mean if mode != "date" or self.stack is None else self.stack[index]
+
+    @property
+    def count(self) -> int:
+        """Pixels that have an estimate."""
+        return int(np.isfinite(self.mean).sum())
+
+    def best_covered(self) -> int:
+        """Return the cell that most pairs hold, over all pixels; of equal ones the last."""
+        if self.stack is None:
+            return 0
+        held = self.cover if self.cover is not None and self.cover.any() else None
+        if held is None:
+            held = np.isfinite(self.stack).sum(axis=(1, 2)).astype(float)
+        return int(len(held) - 1 - np.argmax(held[::-1]))
+
+    def typical_speeds(self) -> NDArray[np.float32]:
+        """Return speeds of the better covered half of the cells: noise must not spread the colours."""
+        if self.stack is None:
+            return self.mean
+        chosen = np.arange(len(self.stack))
+        if self.cover is not None and self.cover.any():
+            chosen = np.flatnonzero(self.cover >= np.median(self.cover[self.cover > 0]))
+        step = max(1, int(chosen.size * self.mean.size / _SAMPLE))
+        return self.stack[chosen[::step]]

@@ -53,8 +53,8 @@ class SeriesControl:
         self._running: frozenset[int] = frozenset()
         session.selection.param.watch(self._points_changed, "points")
         session.settings.param.watch(self._settings_changed, list(session.settings.fit_fields))
-        session.filters.param.watch(self.refit, ["start", "end", "missions", "span"])
-        session.estimators.watch(self.refit)
+        session.filters.param.watch(self._changed, ["start", "end", "missions", "span"])
+        session.estimators.watch(self._changed)
 
     @property
     def fit(self) -> Fit | None:
@@ -92,13 +92,13 @@ class SeriesControl:
             yield fit_point(pairs, choices)
 
         self._stop_processes()
-        self._session.begin("Reading image pairs")
+        told = self._session.begin("Reading image pairs", "read")
         self._session.runner.submit(
             "read",
             work,
             lambda fit: self._arrived(point, fit, choices),
             self._session.messages.error,
-            on_done=self._read,
+            on_done=lambda stopped: self._read(stopped, told),
             policy=Policy.ALL if selection.compare else Policy.CANCEL,
             needs=FIRST_STAGES,
         )
@@ -118,12 +118,13 @@ class SeriesControl:
             for key, before in waiting:
                 yield key, fit_point(before.pairs, choices, before)
 
+        told = self._session.begin("Estimating", "fit")
         self._session.runner.submit(
             "fit",
             work,
             lambda result: self._refitted(*result),
             self._session.messages.error,
-            on_done=lambda _: self._fit_processes(),
+            on_done=lambda stopped: self._read(stopped, told),
             policy=Policy.CONFLATE,
             needs=FIRST_STAGES,
         )
@@ -132,11 +133,15 @@ class SeriesControl:
         # A slider that only follows the automatic choice asks for nothing new.
         if self._session.settings.auto_smoothing and all(event.name == "log_smoothing" for event in events):
             return
+        self._changed()
+
+    def _changed(self, *_: Any) -> None:
+        """Estimate anew what a person changed; what was told of the choices before no longer holds."""
+        self._session.messages.clear()
         self.refit()
 
-    def _read(self, _stopped: bool) -> None:
-        if not self._running:
-            self._session.end()
+    def _read(self, stopped: bool, told: Callable[[bool], None]) -> None:
+        told(stopped)
         self._fit_processes()
 
     def _arrived(self, point: Point, fit: Fit, choices: Choices) -> None:
@@ -198,7 +203,7 @@ class SeriesControl:
 
         self._running = frozenset(key for key, _ in wanted)
         estimator = estimator_of(choices.process)
-        self._session.begin(f"Fitting the {estimator.noun}")
+        self._session.begin(f"Fitting the {estimator.noun}", "process")
         self._session.runner.submit(
             "process",
             work,
@@ -215,7 +220,7 @@ class SeriesControl:
         self._session.runner.cancel("process", silent=True)
         if self._running:
             self._running = frozenset()
-            self._session.end()
+            self._session.end("process")
 
     def _process_arrived(self, key: int, process: Process) -> None:
         if key in self.fits:
@@ -232,7 +237,7 @@ class SeriesControl:
 
     def _processes_done(self, _stopped: bool) -> None:
         self._running = frozenset()
-        self._session.end()
+        self._session.end("process")
 
     def _points_changed(self, *_: Any) -> None:
         keys = {point.key for point in self._session.selection.points}

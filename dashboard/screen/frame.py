@@ -17,6 +17,7 @@ from dashboard.screen.panels import FiltersPanel, SelectionPanel
 from dashboard.screen.series_card import SeriesCard
 from dashboard.screen.sources import SourcesPanel
 from dashboard.screen.theme import PAGE_STYLE, THEME
+from dashboard.screen.theme_memory import ThemeMemory, remembered_theme
 from dashboard.views.parts import card, html, stylesheet
 from itslive_core.support.band_level import BAND_WORDS
 
@@ -91,7 +92,8 @@ class Frame:
         """Return the page of a server."""
         return pmui.Page(
             title=title,
-            header=[self.header.layout],
+            dark_theme=remembered_theme(),
+            header=[self.header.layout, ThemeMemory()],
             sidebar=[self.sidebar],
             main=[self.main],
             sidebar_width=_SIDE,

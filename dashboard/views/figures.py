@@ -109,8 +109,8 @@ class Limits:
         if (self._pending or drawn_anew) and self.bounds is not None:
             self.apply()
 
-    def apply(self) -> None:
-        """Write the limits into the figure."""
+    def apply(self, *, values_only: bool = False) -> None:
+        """Write the limits into the figure, or those of its y axis alone."""
         figure = self.figure
         if figure is None or self.bounds is None:
             return
@@ -119,7 +119,7 @@ class Limits:
             figure.tags = [list(self.bounds)]
             width, height = _inner_size(figure)
             x0, y0, x1, y1 = fit_box(self.bounds, width, height, margin=0.0)
-        if self.moves_x:
+        if self.moves_x and not values_only:
             figure.x_range.update(start=x0, end=x1, reset_start=x0, reset_end=x1)
         figure.y_range.update(start=y0, end=y1, reset_start=y0, reset_end=y1)
         self._pending = False

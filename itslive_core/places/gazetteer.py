@@ -121,7 +121,15 @@ def like(text: str, names: Iterable[str], most: int = 3) -> list[str]:
     for name in dict.fromkeys(names):
         known = folded(name)
         parts = [known, *(part for part in known.split() if len(part) > 3)]
-        score = max(SequenceMatcher(None, wanted, part).ratio() for part in parts)
+        score = max(_likeness(wanted, part) for part in parts)
         if score >= _ALIKE:
             scores.append((-score, name))
     return [name for _, name in sorted(scores)[:most]]
+
+
+def _likeness(one: str, other: str) -> float:
+    """Return how alike two names are, from 0 to 1; 0 where it is soon clear that they are not."""
+    matcher = SequenceMatcher(None, one, other)
+    if matcher.real_quick_ratio() < _ALIKE or matcher.quick_ratio() < _ALIKE:
+        return 0.0
+    return matcher.ratio()
