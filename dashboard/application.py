@@ -16,7 +16,8 @@ from panel.viewable import Viewer
 from dashboard.address import OWN_KEYS, Place, apply_query, place_in, query_of
 from dashboard.control.area import AreaControl
 from dashboard.control.diagnosis import DiagnosisControl
-from dashboard.control.lookup import box_of, footprint
+from dashboard.control.examples import available, example_of
+from dashboard.control.lookup import box_of, footprint, overlaps
 from dashboard.control.places import PlaceControl
 from dashboard.control.series import SeriesControl
 from dashboard.control.session import Session
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
     import panel_material_ui as pmui
 
+    from dashboard.control.examples import Example, Opened
     from dashboard.views.figures import Bounds
     from itslive_core import Datacube, Glacier
 
@@ -55,19 +57,34 @@ class Dashboard(Viewer):
     outlines : str, Path, Glacier, list of Glacier or None
         Outlines to begin with, or the file that holds them.
     demo : bool
-        Open the demo where no cube is given.
+        Open an example where no cube is given.
+    example : str or None
+        Which one: parlung, a real glacier, where it is there; synthetic. None opens the first that is there.
+    begin : {"series", "map"}
+        Begin with the series of the fastest well observed pixel of the only glacier, or of the example; or
+        with the map, and nothing selected.
 
     Examples
     --------
     >>> Dashboard("cube.zarr", outlines="outlines.gpkg")  # doctest: +SKIP
     """
 
-    def __init__(self, cube: Any = None, outlines: Any = None, *, demo: bool = True, **params: Any) -> None:
+    def __init__(
+        self,
+        cube: Any = None,
+        outlines: Any = None,
+        *,
+        demo: bool = True,
+        example: str | None = None,
+        begin: str = "series",
+        **params: Any,
+    ) -> None:
         super().__init__(**params)
         from itslive_core.places.catalog_refresh import load_catalog
 
         self._doc = pn.state.curdoc
         self._cube, self._outlines, self._demo = cube, outlines, demo and cube is None
+        self._example, self._begin = example, begin
         self._place = Place()
         self._started = False
         self._task: asyncio.Task[None] | None = None
@@ -76,7 +93,7 @@ class Dashboard(Viewer):
         self.world = WorldMapView(load_catalog().segments_mercator(), self._click_world)
         self.glacier_map = GlacierMapView(self._click_glacier)
         self.series_view = SeriesBoard()
-        self.area = AreaControl(self.session, self.glacier_map)
+        self.area = AreaControl(self.session, self.glacier_map, self._click_glacier)
         self.series = SeriesControl(self.session, self.series_view, self._series_changed)
         self.diagnosis = DiagnosisControl(
             self.session,
@@ -96,6 +113,7 @@ class Dashboard(Viewer):
                 self.world,
                 self.glacier_map,
                 self.series_view,
+                self._choose_example,
             )
         )
         selection = self.session.selection
@@ -128,6 +146,8 @@ class Dashboard(Viewer):
             query = dict(location.query_params)
             apply_query(self.session, query)
             self._place = place_in(query)
+            self._example = query.get("example", self._example)
+            self._begin = query.get("begin", self._begin)
         if pn.state.curdoc is not None and pn.state.curdoc.session_context is not None:
             pn.state.onload(self.start)
             pn.state.on_session_destroyed(lambda _: self.close())
@@ -173,13 +193,7 @@ class Dashboard(Viewer):
 
         outlines = self._outlines
         if self._demo:
-            self.session.runner.submit(
-                "open",
-                once(_open_demo),
-                self._demo_ready,
-                self.session.messages.error,
-                on_done=self.session.begin("Preparing the demo", "open"),
-            )
+            self.open_example(self._example)
             return
         if isinstance(outlines, (str, Path)):
             self.places.load_outlines(str(outlines))
@@ -195,28 +209,61 @@ class Dashboard(Viewer):
         else:
             self._go_to_place()
 
-    def _demo_ready(self, parts: tuple[list[Datacube], list[Glacier], list[Any]]) -> None:
-        cubes, glaciers, lines = parts
-        for cube in reversed(cubes):
+    def open_example(self, key: str | None) -> None:
+        """Open an example, and begin with it."""
+        example = example_of(key)
+        self._example = example.key
+        self.session.runner.submit(
+            "open",
+            once(example.read),
+            lambda opened: self._example_ready(example, opened),
+            self.session.messages.error,
+            on_done=self.session.begin(f"Opening {example.title}", "open"),
+        )
+
+    def _choose_example(self, key: str) -> None:
+        """Open an example that a person asked for, with its series."""
+        self._begin = "series"
+        self.session.selection.points = []
+        self.open_example(key)
+
+    def _example_ready(self, example: Example, opened: Opened) -> None:
+        for cube in reversed(opened.cubes):
             self.places.adopt(cube)
-        self.session.selection.learn(glaciers)
-        self.world.show_lines(lines)
-        self._zoom_to(glaciers, cubes)
-        self._go_to_place()
+        known = {one.rgi_id for one in self.session.selection.known}
+        self.session.selection.learn([one for one in opened.glaciers if one.rgi_id not in known])
+        self.world.show_lines(opened.lines)
+        self.frame.tell_source(example.words)
+        self._zoom_to(opened.glaciers, opened.cubes)
+        if not self._go_to_place():
+            self._begin_with(opened.glaciers[0], example.first)
+
+    def _begin_with(self, glacier: Glacier, first: tuple[float, float] | None = None) -> None:
+        """Select a glacier and its fastest well observed pixel: the first picture is a curve."""
+        if self._begin == "map":
+            return
+        self.area.first_wanted = first is None
+        self.places.select(glacier, first)
 
     def _cube_ready(self, cube: Datacube) -> None:
         self._zoom_to([], [cube])
-        self._go_to_place()
+        if self._go_to_place():
+            return
+        here = [one for one in self.session.selection.known if overlaps(cube, one)]
+        if len(here) == 1:
+            self._begin_with(here[0])
 
-    def _go_to_place(self) -> None:
+    def _go_to_place(self) -> bool:
+        """Go to where a link points; says whether it points anywhere."""
         place, self._place = self._place, Place()
         if place.lon is None or place.lat is None:
-            return
+            return False
         search = f"{place.lat}, {place.lon}"
         if place.cube:
             self.places.open_cube(place.cube, then=lambda _: self.places.search(search))
         else:
             self.places.search(search)
+        return True
 
     def _zoom_to(self, glaciers: list[Glacier], cubes: list[Datacube]) -> None:
         boxes = [glacier.outline.bounds for glacier in glaciers] or [cube.lonlat_bounds for cube in cubes]
@@ -283,16 +330,6 @@ class Dashboard(Viewer):
         location = pn.state.location
         if self.session.selection.points and location:
             foreign = {key: value for key, value in location.query_params.items() if key not in OWN_KEYS}
+            if self._example != available()[0].key and self._example is not None:
+                foreign["example"] = self._example
             location.search = "?" + urlencode({**foreign, **query_of(self.session)})
-
-
-def _open_demo() -> tuple[list[Datacube], list[Glacier], list[Any]]:
-    from itslive_core import Glacier, open_cube
-    from itslive_core.demo import demo_path
-
-    files = demo_path()
-    lines: list[Any] = []
-    glaciers = Glacier.list_from_file(files.outlines)
-    if glaciers:
-        lines = list(glaciers[0].centrelines(files.centreline).geometry)
-    return [open_cube(path) for path in files.cubes], glaciers, lines

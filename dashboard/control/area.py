@@ -16,6 +16,8 @@ from dashboard.state.progress import Progress
 from itslive_core.estimators import estimator_of
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from dashboard.control.session import Session
     from dashboard.state.pictures import Kind
     from dashboard.views.glacier_map import GlacierMapView
@@ -88,6 +90,8 @@ class AreaControl(param.Parameterized):
         State, worker and messages.
     view : GlacierMapView
         The map.
+    on_first : callable, optional
+        Told x and y of the fastest well observed pixel, once a glacier is read and somebody wants to know.
     """
 
     mode = param.Selector(default="median", objects=MODES, label="Map shows")
@@ -100,12 +104,19 @@ class AreaControl(param.Parameterized):
     times = param.Event(doc="The cells, or which of them is shown, changed without a person's doing.")
     note = param.String(default="", doc="What to beware of in what is shown.")
 
-    def __init__(self, session: Session, view: GlacierMapView, **params: Any) -> None:
+    def __init__(
+        self,
+        session: Session,
+        view: GlacierMapView,
+        on_first: Callable[[float, float], None] | None = None,
+        **params: Any,
+    ) -> None:
         super().__init__(progress=Progress(), **params)
         self._session = session
         self._view = view
         self.canvas: Canvas | None = None
         self.cubes: list[Datacube] = []
+        self._on_first, self.first_wanted = on_first, False
         self._dirty = False
         self._drawn = 0.0
         self._limits: dict[str, float] = {}
@@ -130,7 +141,7 @@ class AreaControl(param.Parameterized):
         canvas = self.canvas
 
         def take(block: Any) -> None:
-            canvas.put_median(block.x, block.y, block.v)
+            canvas.put_median(block.x, block.y, block.v, block.n_pairs)
             self._session.say(f"Reading the glacier: {block.done} of {block.total} blocks", "map")
             self._dirty = True
 
@@ -218,6 +229,11 @@ class AreaControl(param.Parameterized):
 
     def _done_reading(self, _stopped: bool) -> None:
         self._session.end("map")
+        wanted, self.first_wanted = self.first_wanted, False
+        if wanted and self.canvas is not None and self._on_first is not None:
+            fastest = self.canvas.fastest()
+            if fastest is not None and not self._session.selection.points:
+                self._on_first(*fastest)
         self._draw()
 
     def _stopped_by(self, message: str) -> None:

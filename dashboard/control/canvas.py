@@ -31,6 +31,7 @@ class Canvas:
     y: NDArray[np.float64]
     median: NDArray[np.float32] = field(init=False)
     mean: NDArray[np.float32] = field(init=False)
+    n_pairs: NDArray[np.int64] = field(init=False)
     stack: NDArray[np.float32] | None = field(default=None, init=False)
     facts: dict[str, NDArray[np.float32]] = field(default_factory=dict, init=False)
     times: NDArray[np.datetime64] | None = field(default=None, init=False)
@@ -44,6 +45,7 @@ class Canvas:
     def __post_init__(self) -> None:
         self.median = np.full((len(self.y), len(self.x)), np.nan, np.float32)
         self.mean = self.median.copy()
+        self.n_pairs = np.zeros(self.median.shape, np.int64)
 
     @classmethod
     def around(cls, cubes: list[Datacube], bounds: tuple[float, float, float, float]) -> Canvas:
@@ -66,11 +68,13 @@ class Canvas:
         fits_y = (rows >= 0) & (np.abs(self.y[np.maximum(rows, 0)] - y) < 2.0)
         return np.ix_(rows[fits_y], columns[fits_x]), fits_y, fits_x
 
-    def put_median(self, x: Any, y: Any, speed: Any) -> None:
-        """Take in the median speed of a block, shape (ny, nx)."""
+    def put_median(self, x: Any, y: Any, speed: Any, n_pairs: Any = None) -> None:
+        """Take in the median speed of a block, shape (ny, nx), and how many pairs each pixel has."""
         where, fits_y, fits_x = self.place(x, y)
         new = np.asarray(speed, np.float32)[np.ix_(fits_y, fits_x)]
         self.median[where] = np.where(np.isfinite(new), new, self.median[where])
+        if n_pairs is not None:
+            self.n_pairs[where] = np.asarray(n_pairs)[np.ix_(fits_y, fits_x)]
 
     def put_series(self, dataset: Any) -> None:
         """Take in the series of a block, dims (time, y, x), and what is known of its pixels, dims (y, x)."""
@@ -135,3 +139,12 @@ class Canvas:
             chosen = np.flatnonzero(self.cover >= np.median(self.cover[self.cover > 0]))
         step = max(1, int(chosen.size * self.mean.size / _SAMPLE))
         return self.stack[chosen[::step]]
+
+    def fastest(self) -> tuple[float, float] | None:
+        """Return x and y of the pixel of the fastest median that has half as many pairs as the best ones."""
+        known = np.isfinite(self.median) & (self.n_pairs > 0)
+        if not known.any():
+            return None
+        enough = known & (self.n_pairs >= 0.5 * np.percentile(self.n_pairs[known], 95.0))
+        row, column = np.unravel_index(np.argmax(np.where(enough, self.median, -1.0)), known.shape)
+        return float(self.x[column]), float(self.y[row])

@@ -146,9 +146,9 @@ class PlaceControl:
         else:
             self._find(lambda: (one, note), None, point=False)
 
-    def select(self, glacier: Glacier) -> None:
-        """Make a loaded glacier the active one."""
-        self._find(lambda: glacier, None, point=False)
+    def select(self, glacier: Glacier, point: tuple[float, float] | None = None) -> None:
+        """Make a loaded glacier the active one, and a pixel of it where longitude and latitude are given."""
+        self._find(lambda: glacier, point, point=point is not None)
 
     def open_cube(self, path: str, then: Callable[[Datacube], None] | None = None) -> None:
         """Open a datacube by its path or URL."""

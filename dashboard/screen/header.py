@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import panel as pn
 import panel_material_ui as pmui
+from panel.util import edit_readonly
 from panel.viewable import Viewer
 
 from dashboard.views.parts import html, stylesheet
@@ -73,6 +74,7 @@ class Header(Viewer):
         self._messages, self._progress = messages, progress
         self.search = pmui.AutocompleteInput(
             label="Search",
+            value="",
             placeholder="Glacier, RGI id, lat, lon, or path of a cube",
             restrict=False,
             min_characters=1,
@@ -84,7 +86,8 @@ class Header(Viewer):
             css_classes=["itslive-search"],
             sx=dict(_SEARCH_STYLE),
         )
-        self.search.param.watch(lambda event: on_search(event.new or ""), "value")
+        self._on_search = on_search
+        self.search.param.watch(self._searched, "value")
         self.offer([])
         self._activity = html(
             "<span class='idle'>Ready</span>", "itslive-activity", margin=(0, 12), align="center"
@@ -128,6 +131,13 @@ class Header(Viewer):
 
     def __panel__(self) -> pmui.Row:
         return self.layout
+
+    def _searched(self, event: Any) -> None:
+        """Search for what was typed, and keep it in the box, which would drop what it does not offer."""
+        if event.new:
+            with edit_readonly(self.search):
+                self.search.value_input = event.new
+            self._on_search(event.new)
 
     def offer(self, known: list[Glacier]) -> None:
         """Offer the names of the loaded outlines in the search box, beside those of the gazetteer."""
