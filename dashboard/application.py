@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
+import numpy as np
 import panel as pn
 from panel.io.document import unlocked
 from panel.io.state import set_curdoc
@@ -17,6 +18,7 @@ from dashboard.address import OWN_KEYS, Place, apply_query, place_in, query_of
 from dashboard.control.area import AreaControl
 from dashboard.control.diagnosis import DiagnosisControl
 from dashboard.control.examples import available, example_of
+from dashboard.control.headline import HeadlineControl
 from dashboard.control.lookup import box_of, footprint, overlaps
 from dashboard.control.places import PlaceControl
 from dashboard.control.series import SeriesControl
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
     import panel_material_ui as pmui
 
     from dashboard.control.examples import Example, Opened
+    from dashboard.state.headline import Fact
     from dashboard.views.figures import Bounds
     from itslive_core import Datacube, Glacier
 
@@ -92,7 +95,7 @@ class Dashboard(Viewer):
         self.session = Session(runner)
         self.world = WorldMapView(load_catalog().segments_mercator(), self._click_world)
         self.glacier_map = GlacierMapView(self._click_glacier)
-        self.series_view = SeriesBoard()
+        self.series_view = SeriesBoard(on_time=self._click_time)
         self.area = AreaControl(self.session, self.glacier_map, self._click_glacier)
         self.series = SeriesControl(self.session, self.series_view, self._series_changed)
         self.diagnosis = DiagnosisControl(
@@ -101,6 +104,7 @@ class Dashboard(Viewer):
             self.series_view,
             lambda: DiagnosisView(self.session.settings, runner.later),
         )
+        self.headline = HeadlineControl(self.session, self.series, self._tell_facts)
         self.places = PlaceControl(self.session, self._show_glacier, self._show_point, self._show_box)
         runner.on_drained = self.area.flush
         self.frame = Frame(
@@ -119,6 +123,7 @@ class Dashboard(Viewer):
         selection = self.session.selection
         selection.param.watch(self._known_changed, "known")
         selection.param.watch(self._cubes_changed, "cubes")
+        self.area.param.watch(self._moment_changed, "moment")
         selection.param.watch(self._glaciers_changed, "glaciers")
         selection.param.watch(lambda *_: runner.later("points", self._points_changed), ["points", "cube"])
         for state, fields in (
@@ -300,12 +305,25 @@ class Dashboard(Viewer):
         self.session.messages.clear()
         self.series.add((inside or cubes)[0], x=x, y=y)
 
+    def _click_time(self, milliseconds: float) -> None:
+        self.area.choose_time(np.datetime64(round(milliseconds), "ms").astype("datetime64[ns]"))
+
+    def _moment_changed(self, event: Any) -> None:
+        moment = event.new
+        self.series_view.show_time(
+            None if moment is None else float(moment.astype("datetime64[ms]").astype(np.int64))
+        )
+
     def _series_changed(self) -> None:
         fit = self.series.fit
         self.frame.series_changed(fit)
         if fit is not None and fit.series is not None and self.session.settings.auto_smoothing:
             self.frame.follow_smoothing(fit.series.attrs.get("smoothing_used"))
         self.diagnosis.update()
+        self.headline.update()
+
+    def _tell_facts(self, facts: list[Fact]) -> None:
+        self.frame.series.tell(facts)
 
     def _known_changed(self, *_: Any) -> None:
         known = self.session.selection.known

@@ -101,6 +101,7 @@ class AreaControl(param.Parameterized):
     comparable = param.Boolean(default=False, doc="What is shown can be compared with each pixel alone.")
     progress = param.Parameter(doc="How far the estimate of the glacier is.")
     action = param.Parameter(default=ACTIONS["inversion"], doc="What the button says, and what it does.")
+    moment = param.Parameter(doc="The time that is marked everywhere, datetime64; None for none.")
     times = param.Event(doc="The cells, or which of them is shown, changed without a person's doing.")
     note = param.String(default="", doc="What to beware of in what is shown.")
 
@@ -134,7 +135,7 @@ class AreaControl(param.Parameterized):
         outline = glacier.outline_in(cubes[0].crs)
         self.canvas = Canvas.around(cubes, outline.bounds)
         self._limits = {}
-        self.param.update(mode="median", side="after", comparable=False, dated=False)
+        self.param.update(mode="median", side="after", comparable=False, dated=False, moment=None)
         x0, y0, x1, y1 = outline.bounds
         pad = 0.06 * max(x1 - x0, y1 - y0, 1000.0)
         self._view.show_place((x0 - pad, y0 - pad, x1 + pad, y1 + pad), outline)
@@ -272,6 +273,19 @@ class AreaControl(param.Parameterized):
         coupled = _coupled_words(self.canvas.coupling) if self.comparable and self.canvas else ""
         self.note = NOTES.get(self.mode, coupled)
 
+    def choose_time(self, moment: np.datetime64) -> None:
+        """Mark a time, and show the speed of the glacier then, where it is known."""
+        canvas = self.canvas
+        self.moment = moment
+        if canvas is None or canvas.times is None or canvas.stack is None:
+            self._session.messages.tell(
+                f"The map follows the time once all of the glacier is estimated: press {self.action[0]}.",
+                "info",
+            )
+            return
+        self.choose_date(int(np.argmin(np.abs(canvas.times - moment))))
+        self.mode = "date"
+
     def choose_date(self, index: int) -> None:
         """Show another cell from now on, whatever is covered better."""
         self.param.update(date=index, dated=True)
@@ -316,6 +330,10 @@ class AreaControl(param.Parameterized):
                 values = alone
         smallest = 0.01 if self.mode == "trend" else 1.0
         limit = self._limits[scale] = nice_limit(sizes, self._limits.get(scale, 0.0), smallest)
+        if self.mode == "date" and canvas.times is not None:
+            self.moment = canvas.times[self._cell(canvas)]
+        elif canvas.times is not None:
+            self.moment = None  # the map shows no time
         self._view.show_raster(Raster(canvas.x, canvas.y, values, limit=limit, **shown._asdict()))
         self._dirty, self._drawn = False, time.monotonic()
 

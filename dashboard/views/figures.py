@@ -10,7 +10,7 @@ import panel as pn
 from bokeh.events import Tap
 from bokeh.models import CustomJS, Span
 
-from dashboard.colours import GROUP_COLOUR
+from dashboard.colours import GROUP_COLOUR, MARKER
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,6 +27,7 @@ __all__ = [
     "named",
     "on_tap",
     "pane_of",
+    "time_cursor",
     "zero_line",
 ]
 
@@ -181,6 +182,19 @@ def zero_line(figure: Any, dimension: str) -> None:
         line = Span(name="itslive-zero", location=0.0, dimension=dimension, level="underlay")
         line.line_color = GROUP_COLOUR
         figure.add_layout(line)
+
+
+def time_cursor(name: str) -> Span:
+    """Make the upright line that marks a time; hidden at first."""
+    return Span(
+        name=name,
+        location=0.0,
+        dimension="height",
+        line_color=MARKER,
+        line_width=1.5,
+        line_dash="dashed",
+        visible=False,
+    )
 
 
 def on_tap(act: Callable[[float, float], None]) -> Any:

@@ -49,11 +49,11 @@ def lead_with_estimate(legend: Legend, lines: list[Any], bands: list[Any]) -> No
         What draws the estimate, and its band.
     """
     own = {_ESTIMATE, _BAND}
-    others = [item for item in legend.items if item.label["value"] not in own]
+    others = [item for item in legend.items if item.label.value not in own]
     legend.items = [
         LegendItem(label=_ESTIMATE, renderers=lines),
         LegendItem(label=_BAND, renderers=bands),
-        *sorted(others, key=lambda item: item.label["value"] == REJECTED_LABEL),
+        *sorted(others, key=lambda item: item.label.value == REJECTED_LABEL),
     ]
 
 
@@ -61,7 +61,7 @@ def show_what_is_there(legend: Legend, *, of_two: bool = False) -> None:
     """Name only layers that hold something; of two estimates another legend tells."""
     for item in legend.items:
         item.visible = any(_holds_something(one.data_source.data) for one in item.renderers)
-        if of_two and item.label["value"] == _ESTIMATE:
+        if of_two and item.label.value == _ESTIMATE:
             item.visible = False
 
 

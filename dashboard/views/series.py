@@ -22,7 +22,17 @@ from dashboard.views.curves import (
     second_line,
     second_sources,
 )
-from dashboard.views.figures import AXIS_ROOM, Bounds, Limits, calm, live, named, pane_of
+from dashboard.views.figures import (
+    AXIS_ROOM,
+    Bounds,
+    Limits,
+    calm,
+    live,
+    named,
+    on_tap,
+    pane_of,
+    time_cursor,
+)
 from dashboard.views.layers import LiveLayers
 from dashboard.views.legends import (
     METHOD_NAMES,
@@ -46,7 +56,7 @@ from dashboard.views.pair_bars import (
 from dashboard.views.rejected import cross_columns, cross_hover, rejected_crosses
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     import pandas as pd
     import panel as pn
@@ -63,6 +73,7 @@ _TITLES = {
     "vy": "vy, along the grid's y axis [m/yr]",
 }
 _SHORT = {"v": "Speed [m/yr]", "vx": "vx [m/yr]", "vy": "vy [m/yr]"}
+_CURSOR = "itslive-time"
 _FLAT = 0.4
 """Share of the values' axis below which what is drawn there lies flat."""
 _FONTS = {"labels": "13px", "ticks": "12px", "legend": "12px"}
@@ -105,6 +116,8 @@ class SeriesView(Viewer):
         Fit the time axis to each new point.
     slim : bool
         Small: all missions in one layer, no legend, no other points, short titles.
+    on_time : callable, optional
+        Told the time of a click [milliseconds since 1970].
     """
 
     def __init__(
@@ -114,10 +127,13 @@ class SeriesView(Viewer):
         *,
         moves_time: bool = True,
         slim: bool = False,
+        on_time: Callable[[float], None] | None = None,
         **params: Any,
     ) -> None:
         super().__init__(**params)
         self.component = "v"
+        self._cursor = time_cursor(_CURSOR)
+        self._taps = [] if on_time is None else [on_tap(lambda x, _: on_time(float(x)))]
         self._title, self._time, self._slim = name, time, slim
         self._layers = (ALL,) if slim else LAYERS
         self._shown: tuple[int, int] = (0, 0)
@@ -243,6 +259,10 @@ class SeriesView(Viewer):
         if self._crosses.direct:
             self._name_axis()
 
+    def show_time(self, moment: float | None) -> None:
+        """Mark a time [milliseconds since 1970]; None for none."""
+        self._cursor.update(visible=moment is not None, **({} if moment is None else {"location": moment}))
+
     def set_component(self, component: str) -> None:
         """Switch between speed and components."""
         self.component = component
@@ -338,7 +358,7 @@ class SeriesView(Viewer):
                 legend_cols=len(LAYERS) + 2,  # the estimate and its band lead
                 fontsize=_FONTS,
                 active_tools=["pan", "wheel_zoom"],
-                hooks=[calm, named(self._title), self._dress],
+                hooks=[calm, named(self._title), self._dress, *self._taps],
                 show_title=False,
             )
         )
@@ -355,6 +375,8 @@ class SeriesView(Viewer):
             figure.min_border_left = AXIS_ROOM
             figure.toolbar_location = None
             figure.xaxis[0].ticker.desired_num_ticks = 4
+        if self._cursor not in figure.center:
+            figure.add_layout(self._cursor)
         for legend in self._missions_legends():
             calm_legend(legend)
             lead_with_estimate(
