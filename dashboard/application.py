@@ -123,6 +123,7 @@ class Dashboard(Viewer):
         selection = self.session.selection
         selection.param.watch(self._known_changed, "known")
         selection.param.watch(self._cubes_changed, "cubes")
+        selection.param.watch(lambda *_: self.frame.series.expect(), "points")
         self.area.param.watch(self._moment_changed, "moment")
         selection.param.watch(self._glaciers_changed, "glaciers")
         selection.param.watch(lambda *_: runner.later("points", self._points_changed), ["points", "cube"])

@@ -48,6 +48,8 @@ class SeriesControl:
         self._on_change = on_change
         self.on_fit: Callable[[], None] | None = None
         """Called at once when there is another fit: the place to start more work."""
+        self.trouble = ""
+        """Why the active point could not be read; empty where it could."""
         self.fits: dict[int, Fit] = {}
         self.processes: dict[int, Process] = {}
         self._running: frozenset[int] = frozenset()
@@ -92,12 +94,13 @@ class SeriesControl:
             yield fit_point(pairs, choices)
 
         self._stop_processes()
+        self.trouble = ""
         told = self._session.begin("Reading image pairs", "read")
         self._session.runner.submit(
             "read",
             work,
             lambda fit: self._arrived(point, fit, choices),
-            self._session.messages.error,
+            lambda message: self._unread(point, message),
             on_done=lambda stopped: self._read(stopped, told),
             policy=Policy.ALL if selection.compare else Policy.CANCEL,
             needs=FIRST_STAGES,
@@ -143,6 +146,12 @@ class SeriesControl:
     def _read(self, stopped: bool, told: Callable[[bool], None]) -> None:
         told(stopped)
         self._fit_processes()
+
+    def _unread(self, point: Point, message: str) -> None:
+        self._session.messages.error(message)
+        if point is self._session.selection.point:
+            self.trouble = message
+            self._session.runner.later("series", self._on_change)
 
     def _arrived(self, point: Point, fit: Fit, choices: Choices) -> None:
         if point not in self._session.selection.points:
@@ -240,6 +249,7 @@ class SeriesControl:
         self._session.end("process")
 
     def _points_changed(self, *_: Any) -> None:
+        self.trouble = ""
         keys = {point.key for point in self._session.selection.points}
         for known in (self.fits, self.processes):
             for key in set(known) - keys:

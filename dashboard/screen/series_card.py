@@ -122,6 +122,11 @@ class SeriesCard(Viewer):
             "No series yet", "Click a pixel of the glacier to see how fast it moved."
         )
 
+    def expect(self) -> None:
+        """Say that a series is on its way, where there is none yet."""
+        if self._selection.point is not None and self._hint.visible:
+            self._hint.object = hint_text("The series is on its way", "Its image pairs are being read.")
+
     def tell(self, facts: list[Fact]) -> None:
         """Say in one line what there is to say of the active point."""
         text = facts_html(facts)
@@ -130,7 +135,10 @@ class SeriesCard(Viewer):
     def show(self, fit: Fit | None) -> None:
         """Say what the series rests on, and offer its files."""
         point = self._selection.point
-        self._hint.visible = point is None or (fit is None and not self._summary.object)
+        trouble = self._series.trouble or (fit.problem if fit is not None and not len(fit.bars.pairs) else "")
+        if point is not None and trouble:  # what went wrong stands where the series would
+            self._hint.object = hint_text("No series here", escape(trouble))
+        self._hint.visible = point is None or bool(trouble) or (fit is None and not self._summary.object)
         process = self._series.process
         words = escape(summary_of(fit, process), quote=True) if fit else ""
         self._summary.object = f'<span title="{words}">{words}</span>' if words else ""

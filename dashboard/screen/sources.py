@@ -28,7 +28,7 @@ class SourcesPanel(Viewer):
         Opens what is named.
     on_imagery : callable
         Told whether satellite imagery shall be shown.
-    on_example : callable, optional
+    on_example : callable
         Told the key of an example that shall be opened.
     """
 
@@ -36,7 +36,7 @@ class SourcesPanel(Viewer):
         self,
         places: PlaceControl,
         on_imagery: Callable[[bool], None],
-        on_example: Callable[[str], None] | None = None,
+        on_example: Callable[[str], None],
         **params: Any,
     ) -> None:
         super().__init__(**params)
@@ -70,7 +70,7 @@ class SourcesPanel(Viewer):
         )
         imagery.param.watch(lambda event: on_imagery(event.new), "value")
         chips = pmui.FlexBox(margin=(0, 8), css_classes=["itslive-examples"])
-        for one in available() if on_example is not None else ():
+        for one in available():
             chip = pmui.Button(label=one.title, variant="outlined", size="small", icon="landscape", margin=2)
             chip.on_click(lambda _, key=one.key: on_example(key))
             chips.append(chip)

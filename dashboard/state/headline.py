@@ -56,7 +56,7 @@ def headline(season: xr.Dataset | None, series: xr.Dataset | None) -> list[Fact]
     """
     facts = []
     if season is not None:
-        values = {name: float(season[name].values) for name in season.data_vars if season[name].ndim == 0}
+        values = {str(name): float(one.values) for name, one in season.data_vars.items() if one.ndim == 0}
         facts += [one for one in (_mean(values), _trend(values), _season(values)) if one is not None]
     if series is not None and (observed := _observed(series)) is not None:
         facts.append(observed)
