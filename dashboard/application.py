@@ -297,14 +297,14 @@ class Dashboard(Viewer):
     def _click_world(self, lon: float, lat: float) -> None:
         self.places.click(lon, lat)
 
-    def _click_glacier(self, x: float, y: float) -> None:
+    def _click_glacier(self, x: float, y: float, keep: bool = False) -> None:
         cubes = self.area.cubes
         if not cubes:
             self.session.messages.tell("Choose a glacier first: click one on the world map.", "warning")
             return
         inside = [c for c in cubes if c.bounds[0] <= x <= c.bounds[2] and c.bounds[1] <= y <= c.bounds[3]]
         self.session.messages.clear()
-        self.series.add((inside or cubes)[0], x=x, y=y)
+        self.series.add((inside or cubes)[0], keep=keep, x=x, y=y)
 
     def _click_time(self, milliseconds: float) -> None:
         self.area.choose_time(np.datetime64(round(milliseconds), "ms").astype("datetime64[ns]"))

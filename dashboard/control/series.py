@@ -70,8 +70,16 @@ class SeriesControl:
         point = self._session.selection.point
         return self.processes.get(point.key) if point else None
 
-    def add(self, cube: Datacube, **position: float) -> Point | None:
-        """Select the pixel at a position (lon, lat or x, y) of a cube, and read and fit it."""
+    def add(self, cube: Datacube, *, keep: bool = False, **position: float) -> Point | None:
+        """Select the pixel at a position (lon, lat or x, y) of a cube, and read and fit it.
+
+        Parameters
+        ----------
+        cube : Datacube
+        keep : bool
+            Beside the points that are selected, also where a person has not asked for that once and for all.
+        **position : float
+        """
         from itslive_core.errors import ItsliveError
 
         choices = self._session.choices()
@@ -83,7 +91,8 @@ class SeriesControl:
             self._session.messages.error(str(error))
             return None
         selection = self._session.selection
-        point = selection.add_point(Point(pixel.lon, pixel.lat, pixel.x, pixel.y, cube.url))
+        keep = keep or selection.compare
+        point = selection.add_point(Point(pixel.lon, pixel.lat, pixel.x, pixel.y, cube.url), keep=keep)
         if point.key in self.fits:
             return point
 
@@ -102,7 +111,7 @@ class SeriesControl:
             lambda fit: self._arrived(point, fit, choices),
             lambda message: self._unread(point, message),
             on_done=lambda stopped: self._read(stopped, told),
-            policy=Policy.ALL if selection.compare else Policy.CANCEL,
+            policy=Policy.ALL if keep else Policy.CANCEL,
             needs=FIRST_STAGES,
         )
         return point

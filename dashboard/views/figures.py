@@ -197,15 +197,27 @@ def time_cursor(name: str) -> Span:
     )
 
 
-def on_tap(act: Callable[[float, float], None]) -> Any:
-    """Make a hook that tells a click in the figure's coordinates, at once (a stream would wait 50 ms)."""
+def on_tap(act: Callable[[float, float, bool], None]) -> Any:
+    """Make a hook that tells a click in the figure's coordinates, at once (a stream would wait 50 ms).
+
+    Parameters
+    ----------
+    act : callable
+        Told x, y and whether the shift key was held.
+    """
 
     def hook(plot: Any, _element: Any) -> None:
         figure = plot.handles["plot"]
         if "tap" not in figure._event_callbacks:  # noqa: SLF001 - Bokeh has no public way to ask
-            figure.on_event(Tap, lambda event: _in_turn(lambda: act(event.x, event.y)))
+            figure.on_event(Tap, lambda event: _in_turn(lambda: act(event.x, event.y, _shifted(event))))
 
     return hook
+
+
+def _shifted(event: Any) -> bool:
+    """Whether the shift key was held."""
+    held = event.modifiers
+    return bool(held.get("shift") if isinstance(held, dict) else getattr(held, "shift", False))
 
 
 def _in_turn(act: Callable[[], None]) -> None:
@@ -254,7 +266,7 @@ def map_pane(
     overlay: hv.Overlay,
     name: str,
     limits: Limits,
-    on_click: Callable[[float, float], None],
+    on_click: Callable[[float, float, bool], None],
     *hooks: Any,
     **options: Any,
 ) -> pn.pane.HoloViews:
@@ -268,7 +280,7 @@ def map_pane(
     limits : Limits
         What is in view.
     on_click : callable
-        Told x and y.
+        Told x, y and whether the shift key was held.
     *hooks
         More hooks of the figure.
     **options

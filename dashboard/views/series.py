@@ -133,7 +133,7 @@ class SeriesView(Viewer):
         super().__init__(**params)
         self.component = "v"
         self._cursor = time_cursor(_CURSOR)
-        self._taps = [] if on_time is None else [on_tap(lambda x, _: on_time(float(x)))]
+        self._taps = [] if on_time is None else [on_tap(lambda x, *_: on_time(float(x)))]
         self._title, self._time, self._slim = name, time, slim
         self._layers = (ALL,) if slim else LAYERS
         self._shown: tuple[int, int] = (0, 0)

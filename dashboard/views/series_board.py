@@ -75,7 +75,7 @@ class SeriesBoard(Viewer):
         self._views: dict[int, SeriesView] = {}
         self._laid_out: list[int] = []
         self._legend = html("", "itslive-legend-pane", margin=(0, 12), sizing_mode="stretch_width")
-        self._rows = pn.Column(sizing_mode="stretch_both", margin=0)
+        self._rows = pn.Column(sizing_mode="stretch_both", margin=0, scroll="y-auto")
         self._grid = pn.Column(self._legend, self._rows, sizing_mode="stretch_both", margin=0, visible=False)
         # A pane of HoloViews cannot be hidden once it is drawn; what it lies in can.
         self._over = pn.Column(self.overlay.pane, sizing_mode="stretch_both", margin=0)

@@ -198,7 +198,7 @@ class WorldMapView(Viewer):
             overlay,
             "itslive-world-map",
             self._limits,
-            lambda x, y: on_click(*to_lonlat(x, y)),
+            lambda x, y, _: on_click(*to_lonlat(x, y)),
             _draw_land,
             default_tools=["pan", "wheel_zoom", "reset"],
         )
