@@ -195,7 +195,7 @@ def test_land_is_there_offline():
     coast = (np.abs(x) <= EDGES[0]) & (np.abs(y) <= EDGES[1])  # as the browser draws it
     long = np.hypot(np.diff(x), np.diff(y)) > 1e6
     assert not (long & coast[1:] & coast[:-1]).any()  # none runs round the world or along the edge of the map
-    assert coast.mean() > 0.98
+    assert coast[np.isfinite(x)].mean() > 0.98
 
 
 def test_steps_lead_back_to_the_coordinates():
