@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
+import numpy as np
 import panel as pn
 from panel.io.document import unlocked
 from panel.io.state import set_curdoc
@@ -16,6 +17,9 @@ from panel.viewable import Viewer
 from dashboard.address import OWN_KEYS, Place, apply_query, place_in, query_in, query_of
 from dashboard.control.area import AreaControl
 from dashboard.control.diagnosis import DiagnosisControl
+from dashboard.control.examples import available, example_of
+from dashboard.control.headline import HeadlineControl
+from dashboard.control.lookup import box_of, footprint, overlaps
 from dashboard.control.places import PlaceControl
 from dashboard.control.series import SeriesControl
 from dashboard.control.session import Session
@@ -33,7 +37,10 @@ if TYPE_CHECKING:
 
     import panel_material_ui as pmui
 
+    from dashboard.control.examples import Example, Opened
     from dashboard.hosting.host import Host
+    from dashboard.state.headline import Fact
+    from dashboard.views.figures import Bounds
     from itslive_core import Datacube, Glacier
 
 __all__ = ["Dashboard"]
@@ -55,7 +62,12 @@ class Dashboard(Viewer):
     outlines : str, Path, Glacier, list of Glacier or None
         Outlines to begin with, or the file that holds them.
     demo : bool
-        Open the demo where no cube is given.
+        Open an example where no cube is given.
+    example : str or None
+        Which one: parlung, a real glacier, where it is there; synthetic. None opens the first that is there.
+    begin : {"series", "map"}
+        Begin with the series of the fastest well observed pixel of the only glacier, or of the example; or
+        with the map, and nothing selected.
     host : Host, optional
         What is shared with other sessions, and what visitors may do.
 
@@ -70,6 +82,8 @@ class Dashboard(Viewer):
         outlines: Any = None,
         *,
         demo: bool = True,
+        example: str | None = None,
+        begin: str = "series",
         host: Host | None = None,
         **params: Any,
     ) -> None:
@@ -78,6 +92,7 @@ class Dashboard(Viewer):
 
         self._doc = pn.state.curdoc
         self._cube, self._outlines, self._demo = cube, outlines, demo and cube is None
+        self._example, self._begin = example, begin
         self._place = Place()
         self._started = False
         self._task: asyncio.Task[None] | None = None
@@ -94,8 +109,8 @@ class Dashboard(Viewer):
         host.welcome(self)
         self.world = WorldMapView(load_catalog().segments_mercator(), self._click_world)
         self.glacier_map = GlacierMapView(self._click_glacier)
-        self.series_view = SeriesBoard()
-        self.area = AreaControl(self.session, self.glacier_map)
+        self.series_view = SeriesBoard(on_time=self._click_time)
+        self.area = AreaControl(self.session, self.glacier_map, self._click_glacier)
         self.series = SeriesControl(self.session, self.series_view, self._series_changed)
         self.diagnosis = DiagnosisControl(
             self.session,
@@ -103,7 +118,8 @@ class Dashboard(Viewer):
             self.series_view,
             lambda: DiagnosisView(self.session.settings, runner.later),
         )
-        self.places = PlaceControl(self.session, self._show_glacier, self._show_point)
+        self.headline = HeadlineControl(self.session, self.series, self._tell_facts)
+        self.places = PlaceControl(self.session, self._show_glacier, self._show_point, self._show_box)
         runner.on_drained = self.area.flush
         self.frame = Frame(
             Parts(
@@ -115,10 +131,14 @@ class Dashboard(Viewer):
                 self.world,
                 self.glacier_map,
                 self.series_view,
+                self._choose_example,
             )
         )
         selection = self.session.selection
         selection.param.watch(self._known_changed, "known")
+        selection.param.watch(self._cubes_changed, "cubes")
+        selection.param.watch(lambda *_: self.frame.series.expect(), "points")
+        self.area.param.watch(self._moment_changed, "moment")
         selection.param.watch(self._glaciers_changed, "glaciers")
         selection.param.watch(lambda *_: runner.later("points", self._points_changed), ["points", "cube"])
         for state, fields in (
@@ -146,6 +166,8 @@ class Dashboard(Viewer):
             query = query_in(location.search)
             apply_query(self.session, query)
             self._place = place_in(query)
+            self._example = query.get("example", self._example)
+            self._begin = query.get("begin", self._begin)
         if pn.state.curdoc is not None and pn.state.curdoc.session_context is not None:
             pn.state.onload(self.start)
             pn.state.on_session_destroyed(lambda _: self.close())
@@ -205,14 +227,7 @@ class Dashboard(Viewer):
 
         outlines = self._outlines
         if self._demo:
-            self.session.begin("Preparing the demo")
-            self.session.runner.submit(
-                "open",
-                once(_open_demo, self.session.host),
-                self._demo_ready,
-                self.session.messages.error,
-                on_done=self.session.end,
-            )
+            self.open_example(self._example)
             return
         if isinstance(outlines, (str, Path)):
             self.places.load_outlines(str(outlines), own=True)
@@ -228,36 +243,71 @@ class Dashboard(Viewer):
         else:
             self._go_to_place()
 
-    def _demo_ready(self, parts: tuple[list[Datacube], list[Glacier], list[Any]]) -> None:
-        cubes, glaciers, lines = parts
-        for cube in reversed(cubes):
+    def open_example(self, key: str | None) -> None:
+        """Open an example, and begin with it."""
+        example = example_of(key)
+        self._example = example.key
+        self.session.runner.submit(
+            "open",
+            once(example.read, self.session.host.open_cube),
+            lambda opened: self._example_ready(example, opened),
+            self.session.messages.error,
+            on_done=self.session.begin(f"Opening {example.title}", "open"),
+        )
+
+    def _choose_example(self, key: str) -> None:
+        """Open an example that a person asked for, with its series."""
+        self._begin = "series"
+        self.session.selection.points = []
+        self.open_example(key)
+
+    def _example_ready(self, example: Example, opened: Opened) -> None:
+        for cube in reversed(opened.cubes):
             self.places.adopt(cube)
-        self.session.selection.learn(glaciers)
-        self.world.show_lines(lines)
-        self._zoom_to(glaciers, cubes)
-        self._go_to_place()
+        known = {one.rgi_id for one in self.session.selection.known}
+        self.session.selection.learn([one for one in opened.glaciers if one.rgi_id not in known])
+        self.world.show_lines(opened.lines)
+        self.frame.tell_source(example.words)
+        self._zoom_to(opened.glaciers, opened.cubes)
+        if not self._go_to_place():
+            self._begin_with(opened.glaciers[0], example.first)
+
+    def _begin_with(self, glacier: Glacier, first: tuple[float, float] | None = None) -> None:
+        """Select a glacier and its fastest well observed pixel: the first picture is a curve."""
+        if self._begin == "map":
+            return
+        self.area.first_wanted = first is None
+        self.places.select(glacier, first)
 
     def _cube_ready(self, cube: Datacube) -> None:
         self._zoom_to([], [cube])
-        self._go_to_place()
+        if self._go_to_place():
+            return
+        here = [one for one in self.session.selection.known if overlaps(cube, one)]
+        if len(here) == 1:
+            self._begin_with(here[0])
 
-    def _go_to_place(self) -> None:
+    def _go_to_place(self) -> bool:
+        """Go to where a link points; says whether it points anywhere."""
         place, self._place = self._place, Place()
         if place.lon is None or place.lat is None:
-            return
+            return False
         search = f"{place.lat}, {place.lon}"
         if place.cube:
             self.places.open_cube(place.cube, then=lambda _: self.places.search(search))
         else:
             self.places.search(search)
+        return True
 
     def _zoom_to(self, glaciers: list[Glacier], cubes: list[Datacube]) -> None:
         boxes = [glacier.outline.bounds for glacier in glaciers] or [cube.lonlat_bounds for cube in cubes]
         if boxes:
-            low = [min(box[i] for box in boxes) for i in (0, 1)]
-            high = [max(box[i] for box in boxes) for i in (2, 3)]
-            self.world.zoom((low[0], low[1], high[0], high[1]), margin=3.0)
-            self.world.refresh()
+            self._show_box(box_of(boxes), margin=3.0)
+
+    def _show_box(self, box: Bounds, margin: float = 0.35) -> None:
+        """Bring a box into view on the world map: west, south, east, north [degrees]."""
+        self.world.zoom(box, margin)
+        self.world.refresh()
 
     def _show_glacier(self, glacier: Glacier, cubes: list[Datacube]) -> None:
         outlines = [one.outline for one in self.session.selection.glaciers]
@@ -275,14 +325,23 @@ class Dashboard(Viewer):
     def _click_world(self, lon: float, lat: float) -> None:
         self.places.click(lon, lat)
 
-    def _click_glacier(self, x: float, y: float) -> None:
+    def _click_glacier(self, x: float, y: float, keep: bool = False) -> None:
         cubes = self.area.cubes
         if not cubes:
             self.session.messages.tell("Choose a glacier first: click one on the world map.", "warning")
             return
         inside = [c for c in cubes if c.bounds[0] <= x <= c.bounds[2] and c.bounds[1] <= y <= c.bounds[3]]
         self.session.messages.clear()
-        self.series.add((inside or cubes)[0], x=x, y=y)
+        self.series.add((inside or cubes)[0], keep=keep, x=x, y=y)
+
+    def _click_time(self, milliseconds: float) -> None:
+        self.area.choose_time(np.datetime64(round(milliseconds), "ms").astype("datetime64[ns]"))
+
+    def _moment_changed(self, event: Any) -> None:
+        moment = event.new
+        self.series_view.show_time(
+            None if moment is None else float(moment.astype("datetime64[ms]").astype(np.int64))
+        )
 
     def _series_changed(self) -> None:
         fit = self.series.fit
@@ -290,11 +349,18 @@ class Dashboard(Viewer):
         if fit is not None and fit.series is not None and self.session.settings.auto_smoothing:
             self.frame.follow_smoothing(fit.series.attrs.get("smoothing_used"))
         self.diagnosis.update()
+        self.headline.update()
+
+    def _tell_facts(self, facts: list[Fact]) -> None:
+        self.frame.series.tell(facts)
 
     def _known_changed(self, *_: Any) -> None:
         known = self.session.selection.known
         self.world.show_known([one.outline for one in known])
         self.frame.names_changed(known)
+
+    def _cubes_changed(self, *_: Any) -> None:
+        self.world.show_footprints([footprint(cube) for cube in self.session.selection.cubes])
 
     def _glaciers_changed(self, *_: Any) -> None:
         self.world.show_selected([one.outline for one in self.session.selection.glaciers])
@@ -311,16 +377,6 @@ class Dashboard(Viewer):
         location = pn.state.location
         if self.session.selection.points and location:
             foreign = {key: v for key, v in query_in(location.search).items() if key not in OWN_KEYS}
+            if self._example != available()[0].key and self._example is not None:
+                foreign["example"] = self._example
             location.search = "?" + urlencode({**foreign, **query_of(self.session)})
-
-
-def _open_demo(host: Host) -> tuple[list[Datacube], list[Glacier], list[Any]]:
-    from itslive_core import Glacier
-    from itslive_core.demo import demo_path
-
-    files = demo_path()
-    lines: list[Any] = []
-    glaciers = Glacier.list_from_file(files.outlines)
-    if glaciers:
-        lines = list(glaciers[0].centrelines(files.centreline).geometry)
-    return [host.open_cube(path) for path in files.cubes], glaciers, lines

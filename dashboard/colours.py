@@ -51,7 +51,11 @@ MISSION_LABELS: Mapping[str, str] = MappingProxyType(
 )
 
 # The curves lie on top of the missions' bars: stronger hues, readable on white and on dark grey.
-POINT_COLOURS = ("#2F6BFF", "#D6336C", "#8E5BD9", "#A5673F", "#0FA3A3", "#E4572E")
+POINT_COLOURS = (
+    *("#2F6BFF", "#D6336C", "#8E5BD9", "#A5673F", "#0FA3A3", "#1B7F4B"),
+    *("#B8860B", "#4C4CB8", "#C45BAA", "#6A8D1F", "#7A8794", "#E4572E"),
+)
+"""Of as many points as can be compared; where colours are hard to tell apart, names in the list help."""
 
 ACCENT = "#0B6FA4"
 OUTLINE = "#E8590C"

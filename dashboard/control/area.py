@@ -90,26 +90,39 @@ class AreaControl(param.Parameterized):
         State, worker and messages.
     view : GlacierMapView
         The map.
+    on_first : callable, optional
+        Told x and y of the fastest well observed pixel, once a glacier is read and somebody wants to know.
     """
 
     mode = param.Selector(default="median", objects=MODES, label="Map shows")
     date = param.Integer(default=0, bounds=(0, None), doc="Index of the cell shown.")
+    dated = param.Boolean(default=False, doc="A person chose the date; else it is the best covered one.")
     side = param.Selector(default="after", objects=SIDES, label="Spatial smoothing")
     comparable = param.Boolean(default=False, doc="What is shown can be compared with each pixel alone.")
     progress = param.Parameter(doc="How far the estimate of the glacier is.")
     action = param.Parameter(default=ACTIONS["inversion"], doc="What the button says, and what it does.")
+    moment = param.Parameter(doc="The time that is marked everywhere, datetime64; None for none.")
+    times = param.Event(doc="The cells, or which of them is shown, changed without a person's doing.")
     note = param.String(default="", doc="What to beware of in what is shown.")
 
-    def __init__(self, session: Session, view: GlacierMapView, **params: Any) -> None:
+    def __init__(
+        self,
+        session: Session,
+        view: GlacierMapView,
+        on_first: Callable[[float, float], None] | None = None,
+        **params: Any,
+    ) -> None:
         super().__init__(progress=Progress(), **params)
         self._session = session
         self._view = view
         self.canvas: Canvas | None = None
         self.cubes: list[Datacube] = []
+        self._on_first, self.first_wanted = on_first, False
         self._dirty = False
         self._drawn = 0.0
         self._limits: dict[str, float] = {}
         self._failed: list[str] = []
+        session.messages.param.watch(self._forget_end, "activity")
         session.estimators.param.watch(lambda event: setattr(self, "action", ACTIONS[event.new]), "method")
 
     def show(self, glacier: Glacier, cubes: list[Datacube]) -> None:
@@ -122,18 +135,18 @@ class AreaControl(param.Parameterized):
         outline = glacier.outline_in(cubes[0].crs)
         self.canvas = Canvas.around(cubes, outline.bounds)
         self._limits = {}
-        self.param.update(mode="median", side="after", comparable=False)
+        self.param.update(mode="median", side="after", comparable=False, dated=False, moment=None)
         x0, y0, x1, y1 = outline.bounds
         pad = 0.06 * max(x1 - x0, y1 - y0, 1000.0)
         self._view.show_place((x0 - pad, y0 - pad, x1 + pad, y1 + pad), outline)
         canvas = self.canvas
 
         def take(block: Any) -> None:
-            canvas.put_median(block.x, block.y, block.v)
-            self._session.begin(f"Reading the glacier: {block.done} of {block.total} blocks")
+            canvas.put_median(block.x, block.y, block.v, block.n_pairs)
+            self._session.say(f"Reading the glacier: {block.done} of {block.total} blocks", "map")
             self._dirty = True
 
-        self._session.begin("Reading the glacier")
+        self._session.begin("Reading the glacier", "map")
         self._session.runner.submit(
             "map",
             lambda stop: read_glacier(cubes, glacier, should_stop=stop),
@@ -158,9 +171,10 @@ class AreaControl(param.Parameterized):
         canvas, cubes, host = Canvas(self.canvas.x, self.canvas.y), self.cubes, self._session.host
         canvas.median = self.canvas.median
         self.canvas = canvas
-        self.param.update(side="after", comparable=False)
+        self.param.update(side="after", comparable=False, dated=False)
         self._limits = {name: limit for name, limit in self._limits.items() if name == "median"}
         self._failed = []
+        self._session.messages.clear()
         self._session.runner.cancel("map")
         if self.mode == "median":
             self.mode = "mean"
@@ -213,16 +227,26 @@ class AreaControl(param.Parameterized):
 
     def stop(self) -> None:
         """Stop the inversion; what is there stays."""
+        self.progress.stop()
         self._session.runner.cancel("glacier")
-        self.progress.text = "Stopping …"
 
     def flush(self) -> None:
         """Draw what came since; called after every round of results."""
         if self._dirty and time.monotonic() - self._drawn >= _DRAW_EVERY:
             self._draw()
 
+    def _forget_end(self, event: Any) -> None:
+        """No longer say how the estimate ended, once something else is done."""
+        if event.new and not self.progress.running:
+            self.progress.text = ""
+
     def _done_reading(self, _stopped: bool) -> None:
-        self._session.end()
+        self._session.end("map")
+        wanted, self.first_wanted = self.first_wanted, False
+        if wanted and self.canvas is not None and self._on_first is not None:
+            fastest = self.canvas.fastest()
+            if fastest is not None and not self._session.selection.points:
+                self._on_first(*fastest)
         self._draw()
 
     def _stopped_by(self, message: str) -> None:
@@ -231,12 +255,13 @@ class AreaControl(param.Parameterized):
 
     def _done_inverting(self, stopped: bool) -> None:
         if self.progress.running:
+            count = self.canvas.count if self.canvas is not None else 0
+            pixels = f"{count:,} pixel{'s' if count != 1 else ''}"
             self.progress.finish(
-                f"Stopped at {self.progress.done} of {self.progress.total} blocks" if stopped else "Done"
+                f"Stopped: {pixels}, {self.progress.done} of {self.progress.total} blocks"
+                if stopped
+                else f"Done: {pixels} in {self.progress.spent}"
             )
-        if self.canvas is not None and self.canvas.stack is not None:
-            counts = np.isfinite(self.canvas.stack).sum(axis=(1, 2))
-            self.date = int(len(counts) - 1 - np.argmax(counts[::-1]))
         if self._failed:
             self._session.messages.error(
                 f"{len(self._failed)} of {self.progress.total} blocks failed, first: {self._failed[0]}"
@@ -260,9 +285,34 @@ class AreaControl(param.Parameterized):
         coupled = _coupled_words(self.canvas.coupling) if self.comparable and self.canvas else ""
         self.note = NOTES.get(self.mode, coupled)
 
+    def choose_time(self, moment: np.datetime64) -> None:
+        """Mark a time, and show the speed of the glacier then, where it is known."""
+        canvas = self.canvas
+        self.moment = moment
+        if canvas is None or canvas.times is None or canvas.stack is None:
+            self._session.messages.tell(
+                f"The map follows the time once all of the glacier is estimated: press {self.action[0]}.",
+                "info",
+            )
+            return
+        self.choose_date(int(np.argmin(np.abs(canvas.times - moment))))
+        self.mode = "date"
+
+    def choose_date(self, index: int) -> None:
+        """Show another cell from now on, whatever is covered better."""
+        self.param.update(date=index, dated=True)
+
     def _cell(self, canvas: Canvas) -> int:
-        """Index of the cell shown."""
-        return min(self.date, len(canvas.times) - 1) if canvas.times is not None else 0
+        """Index of the cell shown: the one that was chosen, else the best covered one."""
+        if canvas.times is None:
+            return 0
+        if not self.dated:
+            best = canvas.best_covered()
+            if best != self.date:
+                with param.parameterized.discard_events(self):
+                    self.date = best
+                self.param.trigger("times")
+        return min(self.date, len(canvas.times) - 1)
 
     @param.depends("mode", "date", "side", watch=True)
     def _draw(self) -> None:
@@ -276,8 +326,9 @@ class AreaControl(param.Parameterized):
             values = canvas.facts.get(self.mode, np.full_like(canvas.mean, np.nan))
             scale, sizes = self.mode, np.abs(values)
         elif self.mode == "date" and canvas.stack is not None and canvas.times is not None:
-            values, scale, sizes = canvas.stack[self._cell(canvas)], "mean", canvas.mean
-            day = np.datetime_as_string(canvas.times[self._cell(canvas)], "D")
+            cell = self._cell(canvas)
+            values, scale, sizes = canvas.stack[cell], "date", canvas.typical_speeds()
+            day = np.datetime_as_string(canvas.times[cell], "D")
             shown = shown._replace(title=f"Speed, {day} [m/yr]")
         else:
             scale = "median" if self.mode == "median" else "mean"
@@ -291,6 +342,10 @@ class AreaControl(param.Parameterized):
                 values = alone
         smallest = 0.01 if self.mode == "trend" else 1.0
         limit = self._limits[scale] = nice_limit(sizes, self._limits.get(scale, 0.0), smallest)
+        if self.mode == "date" and canvas.times is not None:
+            self.moment = canvas.times[self._cell(canvas)]
+        elif canvas.times is not None:
+            self.moment = None  # the map shows no time
         self._view.show_raster(Raster(canvas.x, canvas.y, values, limit=limit, **shown._asdict()))
         self._dirty, self._drawn = False, time.monotonic()
 

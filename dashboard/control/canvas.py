@@ -16,6 +16,10 @@ __all__ = ["PER_PIXEL", "Canvas"]
 
 PER_PIXEL = ("mean_speed", "trend", "season_amplitude", "season_day")
 """Variables of the estimate with one value a pixel."""
+_ENOUGH = 10
+"""Pairs in a cell; more say hardly more of how well it is covered."""
+_SAMPLE = 2_000_000
+"""Values that a range of colours is taken from."""
 _MAX_STACK = 400_000_000
 
 
@@ -27,17 +31,21 @@ class Canvas:
     y: NDArray[np.float64]
     median: NDArray[np.float32] = field(init=False)
     mean: NDArray[np.float32] = field(init=False)
+    n_pairs: NDArray[np.int64] = field(init=False)
     stack: NDArray[np.float32] | None = field(default=None, init=False)
     facts: dict[str, NDArray[np.float32]] = field(default_factory=dict, init=False)
     times: NDArray[np.datetime64] | None = field(default=None, init=False)
     before: Canvas | None = field(default=None, init=False)
     """The same with each pixel for itself, where neighbours were coupled."""
+    cover: NDArray[np.float64] | None = field(default=None, init=False)
+    """How well each cell is covered: used pairs that overlap it, ten of a pixel at most, over all pixels."""
     coupling: float = field(default=0.0, init=False)
     """How strongly they were, mu."""
 
     def __post_init__(self) -> None:
         self.median = np.full((len(self.y), len(self.x)), np.nan, np.float32)
         self.mean = self.median.copy()
+        self.n_pairs = np.zeros(self.median.shape, np.int64)
 
     @classmethod
     def around(cls, cubes: list[Datacube], bounds: tuple[float, float, float, float]) -> Canvas:
@@ -60,11 +68,13 @@ class Canvas:
         fits_y = (rows >= 0) & (np.abs(self.y[np.maximum(rows, 0)] - y) < 2.0)
         return np.ix_(rows[fits_y], columns[fits_x]), fits_y, fits_x
 
-    def put_median(self, x: Any, y: Any, speed: Any) -> None:
-        """Take in the median speed of a block, shape (ny, nx)."""
+    def put_median(self, x: Any, y: Any, speed: Any, n_pairs: Any = None) -> None:
+        """Take in the median speed of a block, shape (ny, nx), and how many pairs each pixel has."""
         where, fits_y, fits_x = self.place(x, y)
         new = np.asarray(speed, np.float32)[np.ix_(fits_y, fits_x)]
         self.median[where] = np.where(np.isfinite(new), new, self.median[where])
+        if n_pairs is not None:
+            self.n_pairs[where] = np.asarray(n_pairs)[np.ix_(fits_y, fits_x)]
 
     def put_series(self, dataset: Any) -> None:
         """Take in the series of a block, dims (time, y, x), and what is known of its pixels, dims (y, x)."""
@@ -75,6 +85,10 @@ class Canvas:
             if name in dataset:
                 whole = self.facts.setdefault(name, np.full_like(self.mean, np.nan))
                 whole[where] = np.asarray(dataset[name].values, np.float32)[np.ix_(fits_y, fits_x)]
+
+        if self.cover is not None and "n_pairs" in dataset and len(dataset["time"]) == len(self.cover):
+            held = np.minimum(np.asarray(dataset["n_pairs"].values, float), _ENOUGH).sum(axis=(1, 2))
+            self.cover += held
 
     def put_before(self, x: Any, y: Any, times: Any, vx: Any, vy: Any) -> None:
         """Take in the velocity of a block's pixels as each is for itself, shape (time, y, x)."""
@@ -94,9 +108,43 @@ class Canvas:
         if self.times is None and times.size * self.mean.nbytes <= _MAX_STACK:
             self.times = times
             self.stack = np.full((times.size, *self.mean.shape), np.nan, np.float32)
+            self.cover = np.zeros(times.size)
         if self.stack is not None and self.times is not None and len(times) == len(self.times):
             self.stack[(slice(None), *where)] = np.hypot(vx, vy)
 
     def speed(self, mode: str, index: int) -> NDArray[np.float32]:
         """Give the mean speed, or for mode ``date`` that of a cell, where it is kept."""
         return self.mean if mode != "date" or self.stack is None else self.stack[index]
+
+    @property
+    def count(self) -> int:
+        """Pixels that have an estimate."""
+        return int(np.isfinite(self.mean).sum())
+
+    def best_covered(self) -> int:
+        """Return the cell that most pairs hold, over all pixels; of equal ones the last."""
+        if self.stack is None:
+            return 0
+        held = self.cover if self.cover is not None and self.cover.any() else None
+        if held is None:
+            held = np.isfinite(self.stack).sum(axis=(1, 2)).astype(float)
+        return int(len(held) - 1 - np.argmax(held[::-1]))
+
+    def typical_speeds(self) -> NDArray[np.float32]:
+        """Return speeds of the better covered half of the cells: noise must not spread the colours."""
+        if self.stack is None:
+            return self.mean
+        chosen = np.arange(len(self.stack))
+        if self.cover is not None and self.cover.any():
+            chosen = np.flatnonzero(self.cover >= np.median(self.cover[self.cover > 0]))
+        step = max(1, int(chosen.size * self.mean.size / _SAMPLE))
+        return self.stack[chosen[::step]]
+
+    def fastest(self) -> tuple[float, float] | None:
+        """Return x and y of the pixel of the fastest median that has half as many pairs as the best ones."""
+        known = np.isfinite(self.median) & (self.n_pairs > 0)
+        if not known.any():
+            return None
+        enough = known & (self.n_pairs >= 0.5 * np.percentile(self.n_pairs[known], 95.0))
+        row, column = np.unravel_index(np.argmax(np.where(enough, self.median, -1.0)), known.shape)
+        return float(self.x[column]), float(self.y[row])

@@ -2,52 +2,27 @@
 
 from __future__ import annotations
 
-import math
-import re
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dashboard.control.lookup import box_of, cubes_for, glacier_or_area, inside, overlaps
 from dashboard.runner import Policy, once
+from itslive_core.places.catalog import describe
+from itslive_core.places.gazetteer import NamedPlace, gazetteer, like, ranked
+from itslive_core.places.positions import Position
+from itslive_core.places.queries import OUTLINE_SUFFIXES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from dashboard.control.session import Session
-    from dashboard.hosting.host import Host
     from itslive_core import Datacube, Glacier
 
-__all__ = ["PlaceControl", "parse_position"]
+__all__ = ["PlaceControl"]
 
-_POSITION = re.compile(
-    r"^\s*([-+]?\d+(?:\.\d+)?)\s*°?\s*([NSns]?)\s*[,; ]\s*([-+]?\d+(?:\.\d+)?)\s*°?\s*([EWew]?)\s*$"
-)
-_RGI = re.compile(r"^\s*RGI", re.IGNORECASE)
-_AREA_DEGREES = 0.03
-_SUFFIXES = {".geojson", ".json", ".gpkg", ".zip", ".shp", ".kml", ".fgb", ".parquet"}
-
-
-def parse_position(text: str) -> tuple[float, float] | None:
-    """Read "lat, lon" in degrees; return lon, lat, or None where the text is no position.
-
-    Raises
-    ------
-    itslive_core.errors.SelectionError
-        If it is a position that does not exist.
-    """
-    match = _POSITION.match(text)
-    if match is None:
-        return None
-    from itslive_core.errors import SelectionError
-
-    lat, lon = float(match[1]), float(match[3])
-    lat = -abs(lat) if match[2].upper() == "S" else lat
-    lon = -abs(lon) if match[4].upper() == "W" else lon
-    if not (-90.0 <= lat <= 90.0 and -180.0 <= lon <= 360.0):
-        raise SelectionError(
-            f"{text.strip()!r} is no place on Earth: write latitude (-90 to 90), then longitude"
-        )
-    return (lon - 360.0 if lon > 180.0 else lon), lat
+_GLIMS_NAMES = ("glims_id", "glimsid")
 
 
 class PlaceControl:
@@ -61,6 +36,8 @@ class PlaceControl:
         Told the glacier and the cubes to read it from, best first and on one lattice.
     on_position : callable
         Told a cube and lon, lat where a point should be selected.
+    on_view : callable
+        Told a box that should be in view: west, south, east, north [degrees].
     """
 
     def __init__(
@@ -68,51 +45,109 @@ class PlaceControl:
         session: Session,
         on_glacier: Callable[[Glacier, list[Datacube]], None],
         on_position: Callable[[Datacube, float, float], None],
+        on_view: Callable[[tuple[float, float, float, float]], None],
     ) -> None:
         self._session = session
         self._on_glacier = on_glacier
         self._on_position = on_position
+        self._on_view = on_view
 
     def click(self, lon: float, lat: float) -> None:
         """Select the glacier at a position of the world map, and its cube."""
         glacier = self._session.selection.glacier_at(lon, lat)
-        self._find(lambda: glacier or _glacier_or_area(lon, lat), (lon, lat), point=False)
+        self._find(lambda: glacier or glacier_or_area(lon, lat), (lon, lat), point=False)
 
     def search(self, text: str) -> None:
-        """Go to "lat, lon", an RGI id, or the name of a loaded outline."""
-        from itslive_core import Glacier
+        """Go to a position, an RGI or GLIMS id or a name, or open what a path or URL names."""
         from itslive_core.errors import ItsliveError
+        from itslive_core.places.queries import read_query
 
-        text = text.strip()
-        if not text:
-            return
         try:
-            position = parse_position(text)
+            query = read_query(text)
         except ItsliveError as error:
             self._session.messages.error(str(error))
             return
-        known = self._session.selection.known
-        if position is not None:
-            glacier = self._session.selection.glacier_at(*position)
-            self._find(lambda: glacier or _glacier_or_area(*position), position, point=True)
-            return
-        wanted = text.casefold()
-        exact = [one for one in known if wanted in {str(one.rgi_id).casefold(), str(one.label).casefold()}]
-        partly = [one for one in known if wanted in str(one.label).casefold()]
-        if exact or partly:
-            self.select((exact or partly)[0])
-        elif _RGI.match(text):
-            self._find(lambda: (Glacier.from_rgi_id(text), ""), None, point=False)
+        if query.kind == "cube":
+            self.open_cube(query.text)
+        elif query.kind == "outlines":
+            self.load_outlines(query.text)
+        elif query.kind in ("rgi", "glims"):
+            self._go_to_id(query.text, query.position)
+        elif query.position is not None:
+            self._go_to(query.position)
+        elif query.kind == "name":
+            self._go_to_name(query.text)
+
+    def _go_to_id(self, wanted: str, place: Position | None) -> None:
+        """Go to a loaded glacier with an id, else to what the inventory has; a GLIMS id holds its place."""
+        from itslive_core import Glacier
+
+        for glacier in self._session.selection.known:
+            ids = {glacier.rgi_id, *(glacier.attributes.get(name) for name in _GLIMS_NAMES)}
+            if wanted.casefold() in {str(one).strip().casefold() for one in ids if one}:
+                self.select(glacier)
+                return
+        if place is not None:
+            self._go_to(place, point=False)
         else:
+            self._find(lambda: (Glacier.from_rgi_id(wanted), ""), None, point=False)
+
+    def _go_to(self, position: Position, *, point: bool = True, name: str | None = None) -> None:
+        """Go to a position, and select its pixel where one is asked for."""
+        position = self._settled(position)
+        here = position.lon, position.lat
+        glacier = self._session.selection.glacier_at(*here)
+        self._find(lambda: glacier or glacier_or_area(*here, name), here, point=point, note=position.note)
+
+    def _settled(self, position: Position) -> Position:
+        """Take a position for longitude, latitude where only so there are data, and say so."""
+        other = position.swapped
+        if other is None or self._has_data(position) or not self._has_data(other):
+            return position
+        note = (
+            f"No data lie at {describe(position.lon, position.lat)}: this was read as longitude, latitude, "
+            f"{describe(other.lon, other.lat)}."
+        )
+        return replace(other, note=note)
+
+    def _has_data(self, position: Position) -> bool:
+        from itslive_core import cubes_at
+        from itslive_core.errors import ItsliveError
+
+        here = position.lon, position.lat
+        if any(cube.covers(*here) for cube in self._session.selection.cubes):
+            return True
+        try:
+            return bool(cubes_at(*here))
+        except ItsliveError:
+            return False
+
+    def _go_to_name(self, text: str) -> None:
+        """Go to the glacier of a name: of the loaded outlines first, then of the gazetteer."""
+        known = [(name, one) for one in self._session.selection.known for name in _names_of(one)]
+        places = [(name, one) for one in gazetteer() for name in (one.name, *one.aliases)]
+        found = sorted((*ranked(text, known), *ranked(text, places)), key=lambda one: one[0])
+        if not found:
+            meant = like(text, [name for name, _ in (*known, *places)])
+            ask = f" Did you mean {' or '.join(meant)}?" if meant else ""
             self._session.messages.tell(
-                f"Nothing called {text!r} is loaded: search for an RGI id or for latitude, longitude, "
-                "or load a file of outlines.",
+                f"Nothing called {text!r} is known here.{ask} Search for a name, an RGI or GLIMS id, or "
+                "latitude, longitude; or load a file of outlines.",
                 "warning",
             )
+            return
+        how, name, one = found[0]
+        others = [other for rank, other, _ in found[1:4] if rank == how and how > 0]
+        note = f"{text!r} is {name} here; there are also {', '.join(others)}." if others else ""
+        if isinstance(one, NamedPlace):
+            place = Position(one.lon, one.lat, note, ordered=True)
+            self._go_to(place, point=False, name=f"Around {one.name}")
+        else:
+            self._find(lambda: (one, note), None, point=False)
 
-    def select(self, glacier: Glacier) -> None:
-        """Make a loaded glacier the active one."""
-        self._find(lambda: glacier, None, point=False)
+    def select(self, glacier: Glacier, point: tuple[float, float] | None = None) -> None:
+        """Make a loaded glacier the active one, and a pixel of it where longitude and latitude are given."""
+        self._find(lambda: glacier, point, point=point is not None)
 
     def open_cube(
         self, path: str, then: Callable[[Datacube], None] | None = None, *, own: bool = False
@@ -141,8 +176,7 @@ class PlaceControl:
             self._session.messages.tell(
                 f"Opened {Path(cube.url).name}: {cube.n_pairs:,} image pairs.", "success"
             )
-            if then is not None:
-                then(cube)
+            (then or self._turn_to)(cube)
 
         self._run("open", f"Opening {path}", once(work), opened)
 
@@ -165,17 +199,41 @@ class PlaceControl:
                 rules.check_path()
             return Glacier.list_from_file(path)
 
-        def loaded(glaciers: list[Glacier]) -> None:
-            self._session.selection.learn(glaciers)
-            count = f"{len(glaciers)} outlines" if len(glaciers) != 1 else "One outline"
-            self._session.messages.tell(f"{count} loaded from {name or Path(path).name}.", "success")
+        self._run(
+            "outlines",
+            f"Loading {name or path}",
+            once(work),
+            lambda glaciers: self._learn(glaciers, name or Path(path).name),
+        )
 
-        self._run("outlines", f"Loading {name or path}", once(work), loaded)
+    def _learn(self, glaciers: list[Glacier], name: str) -> None:
+        """Take in outlines, and turn to them: to the only one, or to where all are."""
+        self._session.selection.learn(glaciers)
+        if glaciers:
+            self._on_view(box_of([glacier.outline.bounds for glacier in glaciers]))
+        if len(glaciers) == 1:
+            self.select(glaciers[0])
+            return
+        self._session.messages.tell(
+            f"{len(glaciers)} outlines loaded from {name}: click one on the map.", "success"
+        )
+
+    def _turn_to(self, cube: Datacube) -> None:
+        """Turn to a cube that was opened: to the selected or only glacier in it, else to itself."""
+        selection = self._session.selection
+        here = [one for one in selection.known if overlaps(cube, one)]
+        now = selection.glacier
+        if now is not None and overlaps(cube, now):
+            here = [now]
+        if len(here) == 1:
+            self.select(here[0])
+        else:
+            self._on_view(cube.lonlat_bounds)
 
     def upload(self, content: bytes, name: str) -> None:
         """Load outlines from the content of a file that a person chose in the browser."""
         suffix = Path(name).suffix.lower()
-        if suffix not in _SUFFIXES:
+        if suffix not in OUTLINE_SUFFIXES:
             self._session.messages.error(
                 f"{name!r} is no file of outlines: choose a GeoJSON, a GeoPackage or a zipped shapefile."
             )
@@ -193,21 +251,26 @@ class PlaceControl:
             rules.check_outlines([one.outline for one in (*known, *found)])
             yield found
 
-        def loaded(glaciers: list[Glacier]) -> None:
-            self._session.selection.learn(glaciers)
-            self._session.messages.tell(f"{len(glaciers)} outline(s) loaded from {name}.", "success")
+        self._run("outlines", f"Loading {name}", work, lambda glaciers: self._learn(glaciers, name))
 
-        self._run("outlines", f"Loading {name}", work, loaded)
-
-    def _find(self, glacier: Callable[[], Any], position: tuple[float, float] | None, *, point: bool) -> None:
+    def _find(
+        self,
+        glacier: Callable[[], Any],
+        position: tuple[float, float] | None,
+        *,
+        point: bool,
+        note: str = "",
+    ) -> None:
         """Look a glacier and its cubes up in the worker, then select them."""
-        open_ones, host = list(self._session.selection.cubes), self._session.host
+        said, host = note, self._session.host
+        open_ones = list(self._session.selection.cubes)
 
         def work(_should_stop: Callable[[], bool]) -> Iterator[Any]:
             found = glacier()
             found, note = found if isinstance(found, tuple) else (found, "")
-            here = position or _inside(found)
-            yield found, _cubes_for(found, here, open_ones, host), here, note
+            here = position or inside(found)
+            cubes = cubes_for(found, here, open_ones, host.open_cube)
+            yield found, cubes, here, " ".join(filter(None, (said, note)))
 
         def done(result: tuple[Glacier, list[Datacube], tuple[float, float], str]) -> None:
             found, cubes, here, note = result
@@ -225,59 +288,18 @@ class PlaceControl:
 
     def _run(self, lane: str, activity: str, work: Any, on_result: Callable[[Any], None]) -> None:
         self._session.messages.clear()
-        self._session.begin(activity)
+        told = self._session.begin(activity, lane)
         self._session.runner.submit(
             lane,
             work,
             on_result,
             self._session.messages.error,
-            on_done=self._session.end,
+            on_done=told,
             policy=Policy.CANCEL if lane == "lookup" else Policy.ALL,
         )
 
 
-def _inside(glacier: Glacier) -> tuple[float, float]:
-    here = glacier.outline.representative_point()
-    return float(here.x), float(here.y)
-
-
-def _cubes_for(
-    glacier: Glacier, here: tuple[float, float], open_ones: list[Datacube], host: Host
-) -> list[Datacube]:
-    """Return open cubes of the place or the glacier, else those of the catalog; all on one lattice."""
-    covering = [cube for cube in reversed(open_ones) if cube.covers(*here)]
-    overlapping = [cube for cube in reversed(open_ones) if _overlaps(cube, glacier)]
-    if not covering and not overlapping:
-        records = glacier.cubes()
-        return [host.open_cube(record.url) for record in records if record.epsg == records[0].epsg]
-    first = (covering or overlapping)[0]
-    return [first] + [
-        cube
-        for cube in overlapping
-        if cube.url != first.url and cube.epsg == first.epsg and cube not in covering
-    ]
-
-
-def _overlaps(cube: Datacube, glacier: Glacier) -> bool:
-    x0, y0, x1, y1 = glacier.outline_in(cube.crs).bounds
-    west, south, east, north = cube.bounds
-    return west < x1 and east > x0 and south < y1 and north > y0
-
-
-def _glacier_or_area(lon: float, lat: float) -> tuple[Glacier, str]:
-    """Ask GLIMS for the glacier at a position; where it cannot tell, take the surroundings."""
-    import shapely
-
-    from itslive_core import Glacier, cubes_at
-    from itslive_core.errors import OutlineError, ServiceError
-
-    try:
-        return Glacier.at(lon, lat), ""
-    except (ServiceError, OutlineError) as error:
-        cubes_at(lon, lat)  # raises the clear message where there is no data at all
-        wide = _AREA_DEGREES / max(0.05, math.cos(math.radians(lat)))
-        box = shapely.box(lon - wide, lat - _AREA_DEGREES, lon + wide, lat + _AREA_DEGREES)
-        return (
-            Glacier(box, rgi_id=None, name=f"Area around {lat:.3f}, {lon:.3f}", area_km2=None, attributes={}),
-            f"{error} Showing the surroundings of the click instead.",
-        )
+def _names_of(glacier: Glacier) -> list[str]:
+    """Return what a loaded glacier may be called."""
+    glims = (glacier.attributes.get(name) for name in _GLIMS_NAMES)
+    return [str(one) for one in (glacier.label, glacier.name, glacier.rgi_id, *glims) if one]

@@ -48,13 +48,15 @@ class SeriesControl:
         self._on_change = on_change
         self.on_fit: Callable[[], None] | None = None
         """Called at once when there is another fit: the place to start more work."""
+        self.trouble = ""
+        """Why the active point could not be read; empty where it could."""
         self.fits: dict[int, Fit] = {}
         self.processes: dict[int, Process] = {}
         self._running: frozenset[int] = frozenset()
         session.selection.param.watch(self._points_changed, "points")
         session.settings.param.watch(self._settings_changed, list(session.settings.fit_fields))
-        session.filters.param.watch(self.refit, ["start", "end", "missions", "span"])
-        session.estimators.watch(self.refit)
+        session.filters.param.watch(self._changed, ["start", "end", "missions", "span"])
+        session.estimators.watch(self._changed)
 
     @property
     def fit(self) -> Fit | None:
@@ -68,8 +70,16 @@ class SeriesControl:
         point = self._session.selection.point
         return self.processes.get(point.key) if point else None
 
-    def add(self, cube: Datacube, **position: float) -> Point | None:
-        """Select the pixel at a position (lon, lat or x, y) of a cube, and read and fit it."""
+    def add(self, cube: Datacube, *, keep: bool = False, **position: float) -> Point | None:
+        """Select the pixel at a position (lon, lat or x, y) of a cube, and read and fit it.
+
+        Parameters
+        ----------
+        cube : Datacube
+        keep : bool
+            Beside the points that are selected, also where a person has not asked for that once and for all.
+        **position : float
+        """
         from itslive_core.errors import ItsliveError
 
         choices = self._session.choices()
@@ -81,7 +91,8 @@ class SeriesControl:
             self._session.messages.error(str(error))
             return None
         selection = self._session.selection
-        point = selection.add_point(Point(pixel.lon, pixel.lat, pixel.x, pixel.y, cube.url))
+        keep = keep or selection.compare
+        point = selection.add_point(Point(pixel.lon, pixel.lat, pixel.x, pixel.y, cube.url), keep=keep)
         if point.key in self.fits:
             return point
 
@@ -92,14 +103,15 @@ class SeriesControl:
             yield fit_point(pairs, choices)
 
         self._stop_processes()
-        self._session.begin("Reading image pairs")
+        self.trouble = ""
+        told = self._session.begin("Reading image pairs", "read")
         self._session.runner.submit(
             "read",
             work,
             lambda fit: self._arrived(point, fit, choices),
-            self._session.messages.error,
-            on_done=self._read,
-            policy=Policy.ALL if selection.compare else Policy.CANCEL,
+            lambda message: self._unread(point, message),
+            on_done=lambda stopped: self._read(stopped, told),
+            policy=Policy.ALL if keep else Policy.CANCEL,
             needs=FIRST_STAGES,
         )
         return point
@@ -118,12 +130,13 @@ class SeriesControl:
             for key, before in waiting:
                 yield key, fit_point(before.pairs, choices, before)
 
+        told = self._session.begin("Estimating", "fit")
         self._session.runner.submit(
             "fit",
             work,
             lambda result: self._refitted(*result),
             self._session.messages.error,
-            on_done=lambda _: self._fit_processes(),
+            on_done=lambda stopped: self._read(stopped, told),
             policy=Policy.CONFLATE,
             needs=FIRST_STAGES,
         )
@@ -132,12 +145,22 @@ class SeriesControl:
         # A slider that only follows the automatic choice asks for nothing new.
         if self._session.settings.auto_smoothing and all(event.name == "log_smoothing" for event in events):
             return
+        self._changed()
+
+    def _changed(self, *_: Any) -> None:
+        """Estimate anew what a person changed; what was told of the choices before no longer holds."""
+        self._session.messages.clear()
         self.refit()
 
-    def _read(self, _stopped: bool) -> None:
-        if not self._running:
-            self._session.end()
+    def _read(self, stopped: bool, told: Callable[[bool], None]) -> None:
+        told(stopped)
         self._fit_processes()
+
+    def _unread(self, point: Point, message: str) -> None:
+        self._session.messages.error(message)
+        if point is self._session.selection.point:
+            self.trouble = message
+            self._session.runner.later("series", self._on_change)
 
     def _arrived(self, point: Point, fit: Fit, choices: Choices) -> None:
         if point not in self._session.selection.points:
@@ -198,7 +221,7 @@ class SeriesControl:
 
         self._running = frozenset(key for key, _ in wanted)
         estimator = estimator_of(choices.process)
-        self._session.begin(f"Fitting the {estimator.noun}")
+        self._session.begin(f"Fitting the {estimator.noun}", "process")
         self._session.runner.submit(
             "process",
             work,
@@ -215,7 +238,7 @@ class SeriesControl:
         self._session.runner.cancel("process", silent=True)
         if self._running:
             self._running = frozenset()
-            self._session.end()
+            self._session.end("process")
 
     def _process_arrived(self, key: int, process: Process) -> None:
         if key in self.fits:
@@ -232,9 +255,10 @@ class SeriesControl:
 
     def _processes_done(self, _stopped: bool) -> None:
         self._running = frozenset()
-        self._session.end()
+        self._session.end("process")
 
     def _points_changed(self, *_: Any) -> None:
+        self.trouble = ""
         keys = {point.key for point in self._session.selection.points}
         for known in (self.fits, self.processes):
             for key in set(known) - keys:

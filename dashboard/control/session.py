@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import param
 
@@ -16,6 +16,8 @@ from dashboard.state.selection import Selection
 from dashboard.state.settings import Settings
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from dashboard.runner import JobRunner
 
 __all__ = ["Messages", "Session"]
@@ -67,6 +69,8 @@ class Session:
     settings: Settings = field(default_factory=Settings)
     estimators: Estimators = field(default_factory=Estimators)
     messages: Messages = field(default_factory=Messages)
+    _doing: dict[str, str] = field(default_factory=dict, init=False, repr=False)
+    _tickets: dict[str, int] = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self) -> None:
         """Say when work waits for kernels."""
@@ -90,10 +94,30 @@ class Session:
             self.messages.error(str(error))
             return None
 
-    def begin(self, what: str) -> None:
-        """Say what is being done."""
-        self.messages.activity = hidden(what)
+    def begin(self, what: str, lane: str) -> Callable[[bool], None]:
+        """Say what is being done in a lane; several may work at once, and the newest is told.
 
-    def end(self, *_: Any) -> None:
-        """Say that it is done."""
-        self.messages.activity = ""
+        Returns
+        -------
+        callable
+            Says that it is done, unless something newer has begun in the lane: for `JobRunner.submit`.
+        """
+        ticket = self._tickets[lane] = self._tickets.get(lane, 0) + 1
+        self._doing.pop(lane, None)
+        self._doing[lane] = what
+        self._tell_activity()
+        return lambda _stopped: self.end(lane) if self._tickets[lane] == ticket else None
+
+    def say(self, what: str, lane: str) -> None:
+        """Say how far it is."""
+        if lane in self._doing:
+            self._doing[lane] = what
+            self._tell_activity()
+
+    def end(self, lane: str) -> None:
+        """Say that nothing is being done in a lane any more."""
+        self._doing.pop(lane, None)
+        self._tell_activity()
+
+    def _tell_activity(self) -> None:
+        self.messages.activity = hidden(next(reversed(self._doing.values()), ""))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from html import escape
 from typing import TYPE_CHECKING, Any
 
 import panel as pn
@@ -17,10 +18,13 @@ from dashboard.screen.panels import FiltersPanel, SelectionPanel
 from dashboard.screen.series_card import SeriesCard
 from dashboard.screen.sources import SourcesPanel
 from dashboard.screen.theme import PAGE_STYLE, THEME
+from dashboard.screen.theme_memory import ThemeMemory, remembered_theme
 from dashboard.views.parts import card, html, stylesheet
 from itslive_core.support.band_level import BAND_WORDS
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from dashboard.control.area import AreaControl
     from dashboard.control.diagnosis import DiagnosisControl
     from dashboard.control.places import PlaceControl
@@ -56,6 +60,8 @@ class Parts:
         What acts in it.
     world, glacier_map, board
         What is seen.
+    open_example : callable
+        Opens an example by its key.
     """
 
     session: Session
@@ -66,6 +72,7 @@ class Parts:
     world: WorldMapView
     glacier_map: GlacierMapView
     board: SeriesBoard
+    open_example: Callable[[str], None]
 
 
 class Frame:
@@ -81,6 +88,7 @@ class Frame:
         self._parts = parts
         self._counted: Any = None
         self.header = Header(session.messages, area.progress, parts.places.search, area.stop)
+        self.source = html("", "itslive-source", sizing_mode="stretch_width", margin=(6, 14))
         self.filters = FiltersPanel(session.filters)
         self.glacier = GlacierCard(area, parts.glacier_map)
         self.series = SeriesCard(session, parts.series, parts.diagnosis, parts.board)
@@ -91,7 +99,8 @@ class Frame:
         """Return the page of a server."""
         return pmui.Page(
             title=title,
-            header=[self.header.layout],
+            dark_theme=remembered_theme(),
+            header=[self.header.layout, ThemeMemory()],
             sidebar=[self.sidebar],
             main=[self.main],
             sidebar_width=_SIDE,
@@ -127,6 +136,10 @@ class Frame:
         self.glacier.show(glacier)
         self.series.glacier_chosen()
 
+    def tell_source(self, words: str) -> None:
+        """Say where the data that are shown come from."""
+        self.source.object = f"<p>{escape(words)}</p>"
+
     def names_changed(self, known: list[Glacier]) -> None:
         """Offer the names of the loaded outlines in the search box."""
         self.header.offer(known)
@@ -154,7 +167,12 @@ class Frame:
             ("Data", self.filters),
             (
                 "Open",
-                SourcesPanel(parts.places, parts.world.show_imagery, paths=not session.host.rules.public),
+                SourcesPanel(
+                    parts.places,
+                    parts.world.show_imagery,
+                    parts.open_example,
+                    paths=not session.host.rules.public,
+                ),
             ),
             active=[0, 1],
             sizing_mode="stretch_width",
@@ -167,7 +185,7 @@ class Frame:
         about = html(
             f"<footer>{CITATION}</footer>", "itslive-about", sizing_mode="stretch_width", margin=(12, 16)
         )
-        return pmui.Column(accordion, about, sizing_mode="stretch_width", margin=0)
+        return pmui.Column(self.source, accordion, about, sizing_mode="stretch_width", margin=0)
 
     def _build_main(self) -> pmui.Column:
         top = pn.Row(

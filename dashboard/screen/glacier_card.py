@@ -83,8 +83,9 @@ class GlacierCard(Viewer):
             show_value=False,
             css_classes=["itslive-date"],
         )
-        self._date.param.watch(lambda event: setattr(area, "date", event.new), "value")
-        area.param.watch(self._dates_changed, ["mode", "date"])
+        self._date.param.watch(self._slid, "value")
+        self._following = False
+        area.param.watch(self._dates_changed, ["mode", "date", "times"])
         self.layout = card(
             title_row(self._title, mode, self._invert),
             self.figure.layout,
@@ -121,4 +122,13 @@ class GlacierCard(Viewer):
         if shown and times is not None:
             index = min(self._area.date, len(times) - 1)
             values.update(value=index, end=len(times) - 1, label=f"Date: {str(times[index])[:10]}")
-        self._date.param.update(**values)
+        self._following = True
+        try:
+            self._date.param.update(**values)
+        finally:
+            self._following = False
+
+    def _slid(self, event: Any) -> None:
+        """Show the cell that a person moved the slider to; one that only follows asks for nothing."""
+        if not self._following:
+            self._area.choose_date(event.new)

@@ -2,35 +2,51 @@
 
 from __future__ import annotations
 
-import re
 from html import escape
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import panel as pn
 import panel_material_ui as pmui
+from panel.util import edit_readonly
 from panel.viewable import Viewer
 
 from dashboard.views.parts import html, stylesheet
+from itslive_core.places.gazetteer import gazetteer
 from itslive_core.support.compiled import COMPILING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from dashboard.control.session import Messages
     from dashboard.state.progress import Progress
     from itslive_core import Glacier
 
-__all__ = ["Header", "MessageBar", "as_it_is"]
+__all__ = ["Header", "MessageBar"]
 
 _MOST_NAMES = 5000
-
-
-def as_it_is(text: str) -> str:
-    """Write a text so that it reads the same when it is taken for Markdown.
-
-    Names in messages come from links and files: none of them becomes a picture, a link or a heading.
-    """
-    return re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", " ".join(text.split()))
+_SEARCH_STYLE: Mapping[str, Any] = MappingProxyType(
+    {
+        # The bar is dark in light and in dark; the box on it is light in both.
+        "& .MuiInputBase-root": {"backgroundColor": "#FFFFFF", "color": "#17212B", "borderRadius": "8px"},
+        "& .MuiInputBase-input::placeholder": {"color": "#51606B", "opacity": "1 !important"},
+        # With a label, the placeholder would wait for the focus.
+        "& label[data-shrink=false] + .MuiInputBase-formControl .MuiInputBase-input::placeholder": {
+            "opacity": "1 !important"
+        },
+        "& .MuiAutocomplete-endAdornment .MuiSvgIcon-root": {"color": "#51606B"},
+        # The label is for readers of the screen: it takes no room.
+        "& .MuiInputLabel-root": {
+            "position": "absolute",
+            "width": "1px",
+            "height": "1px",
+            "overflow": "hidden",
+            "clipPath": "inset(50%)",
+        },
+        "& .MuiOutlinedInput-notchedOutline": {"top": 0},
+        "& .MuiOutlinedInput-notchedOutline legend": {"display": "none"},
+    }
+)
 
 
 class Header(Viewer):
@@ -57,8 +73,9 @@ class Header(Viewer):
         super().__init__(**params)
         self._messages, self._progress = messages, progress
         self.search = pmui.AutocompleteInput(
-            label="",
-            placeholder="Glacier, RGI id, or lat, lon",
+            label="Search",
+            value="",
+            placeholder="Glacier, RGI id, lat, lon, or path of a cube",
             restrict=False,
             min_characters=1,
             size="small",
@@ -67,9 +84,11 @@ class Header(Viewer):
             width=330,
             margin=(4, 16),
             css_classes=["itslive-search"],
-            sx={"& .MuiInputBase-root": {"backgroundColor": "background.paper", "borderRadius": "8px"}},
+            sx=dict(_SEARCH_STYLE),
         )
-        self.search.param.watch(lambda event: on_search(event.new or ""), "value")
+        self._on_search = on_search
+        self.search.param.watch(self._searched, "value")
+        self.offer([])
         self._activity = html(
             "<span class='idle'>Ready</span>", "itslive-activity", margin=(0, 12), align="center"
         )
@@ -96,7 +115,7 @@ class Header(Viewer):
         )
         self._stop.on_click(lambda _: on_stop())
         messages.param.watch(self._tell, ["activity", "waiting"])
-        progress.param.watch(self._tell, ["running", "share", "text"])
+        progress.param.watch(self._tell, ["running", "stopping", "share", "text"])
         self.layout = pmui.Row(
             self.search,
             pn.layout.HSpacer(),
@@ -113,22 +132,37 @@ class Header(Viewer):
     def __panel__(self) -> pmui.Row:
         return self.layout
 
+    def _searched(self, event: Any) -> None:
+        """Search for what was typed, and keep it in the box, which would drop what it does not offer."""
+        if event.new:
+            with edit_readonly(self.search):
+                self.search.value_input = event.new
+            self._on_search(event.new)
+
     def offer(self, known: list[Glacier]) -> None:
-        """Offer the names of the loaded outlines in the search box."""
+        """Offer the names of the loaded outlines in the search box, beside those of the gazetteer."""
         names = {str(one.label) for one in known} | {str(one.rgi_id) for one in known if one.rgi_id}
-        self.search.options = sorted(names)[:_MOST_NAMES]
+        famous = {name for one in gazetteer() for name in (one.name, *one.aliases)}
+        self.search.options = sorted(names)[:_MOST_NAMES] + sorted(famous - names)
 
     def _tell(self, *_: Any) -> None:
         progress = self._progress
         text = progress.text if progress.running else self._messages.activity
         if self._messages.waiting:
             text = f"{COMPILING} …"
-        self._activity.object = f"<span class='{'busy' if text else 'idle'}'>{escape(text) or 'Ready'}</span>"
+        idle = escape(progress.text or "Ready")  # how the long job ended stays until something else begins
+        self._activity.object = (
+            f"<span class='busy'>{escape(text)}</span>" if text else f"<span class='idle'>{idle}</span>"
+        )
         self._bar.param.update(
             visible=progress.running,
             value=round(100 * progress.share),
         )
-        self._stop.visible = progress.running
+        self._stop.param.update(
+            visible=progress.running,
+            disabled=progress.stopping,
+            label="Stopping" if progress.stopping else "Stop",
+        )
 
 
 class MessageBar(Viewer):
@@ -147,6 +181,9 @@ class MessageBar(Viewer):
             severity="info",
             closeable=True,
             visible=False,
+            variant="filled",
+            # Its text is the title: that is shown as it is, where the object would be taken for markup.
+            sx={"& .MuiAlertTitle-root": {"margin": 0, "fontSize": "0.875rem", "lineHeight": 1.45}},
             css_classes=["itslive-message"],
             margin=0,
             stylesheets=[stylesheet()],
@@ -160,8 +197,5 @@ class MessageBar(Viewer):
     def _show(self, *_: Any) -> None:
         messages = self._messages
         self.alert.param.update(
-            object=as_it_is(messages.text),
-            severity=messages.severity,
-            visible=bool(messages.text),
-            closed=False,
+            title=messages.text, severity=messages.severity, visible=bool(messages.text), closed=False
         )

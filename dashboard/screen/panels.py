@@ -126,7 +126,7 @@ class SelectionPanel(Viewer):
         self.layout = pmui.Column(sizing_mode="stretch_width", css_classes=["itslive-selected"])
         self._compare = pmui.Switch.from_param(
             selection.param.compare,
-            label="Keep points when another is clicked",
+            label="Keep points when another is clicked (or hold shift)",
             size="small",
             css_classes=["itslive-compare"],
             **_WIDE,

@@ -14,7 +14,7 @@ from panel.viewable import Viewer
 
 from dashboard.state.estimators import OTHERS
 from dashboard.state.fit import cautions_of, saved_series, summary_of
-from dashboard.views.cautions import cautions_html
+from dashboard.views.cautions import cautions_html, facts_html
 from dashboard.views.decomposition import DecompositionView
 from dashboard.views.parts import Figure, card, hint, hint_text, html, stylesheet, title_row
 from dashboard.views.series import COMPONENTS
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from dashboard.control.series import SeriesControl
     from dashboard.control.session import Session
     from dashboard.state.fit import Fit
+    from dashboard.state.headline import Fact
     from dashboard.views.series_board import SeriesBoard
 
 __all__ = ["SeriesCard"]
@@ -93,6 +94,7 @@ class SeriesCard(Viewer):
         self._summary = html(
             "", "itslive-summary", margin=(0, 12), sizing_mode="stretch_width", align="center"
         )
+        self._facts = html("", "itslive-facts", margin=(0, 16), sizing_mode="stretch_width", visible=False)
         self._cautions = html(
             "", "itslive-cautions", margin=(0, 16), sizing_mode="stretch_width", visible=False
         )
@@ -103,6 +105,7 @@ class SeriesCard(Viewer):
             title_row(
                 self.tabs, self._component, self._arrangement, self._crosses, self._summary, *self._downloads
             ),
+            self._facts,
             self._cautions,
             self.figure.layout,
             *self._inside.values(),
@@ -119,10 +122,23 @@ class SeriesCard(Viewer):
             "No series yet", "Click a pixel of the glacier to see how fast it moved."
         )
 
+    def expect(self) -> None:
+        """Say that a series is on its way, where there is none yet."""
+        if self._selection.point is not None and self._hint.visible:
+            self._hint.object = hint_text("The series is on its way", "Its image pairs are being read.")
+
+    def tell(self, facts: list[Fact]) -> None:
+        """Say in one line what there is to say of the active point."""
+        text = facts_html(facts)
+        self._facts.param.update(object=text, visible=bool(text))
+
     def show(self, fit: Fit | None) -> None:
         """Say what the series rests on, and offer its files."""
         point = self._selection.point
-        self._hint.visible = point is None or (fit is None and not self._summary.object)
+        trouble = self._series.trouble or (fit.problem if fit is not None and not len(fit.bars.pairs) else "")
+        if point is not None and trouble:  # what went wrong stands where the series would
+            self._hint.object = hint_text("No series here", escape(trouble))
+        self._hint.visible = point is None or bool(trouble) or (fit is None and not self._summary.object)
         process = self._series.process
         words = escape(summary_of(fit, process), quote=True) if fit else ""
         self._summary.object = f'<span title="{words}">{words}</span>' if words else ""

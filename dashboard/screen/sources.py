@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 import panel_material_ui as pmui
 from panel.viewable import Viewer
 
+from dashboard.control.examples import available
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -26,6 +28,8 @@ class SourcesPanel(Viewer):
         Opens what is named.
     on_imagery : callable
         Told whether satellite imagery shall be shown.
+    on_example : callable
+        Told the key of an example that shall be opened.
     paths : bool
         Offer paths of the server: its visitors are at home there.
     """
@@ -34,6 +38,7 @@ class SourcesPanel(Viewer):
         self,
         places: PlaceControl,
         on_imagery: Callable[[bool], None],
+        on_example: Callable[[str], None],
         *,
         paths: bool = True,
         **params: Any,
@@ -69,7 +74,12 @@ class SourcesPanel(Viewer):
             lambda event: places.upload(event.new, upload.filename or "") if event.new else None, "value"
         )
         imagery.param.watch(lambda event: on_imagery(event.new), "value")
-        self.layout = pmui.Column(cube, outlines, upload, imagery, sizing_mode="stretch_width")
+        chips = pmui.FlexBox(margin=(0, 8), css_classes=["itslive-examples"])
+        for one in available():
+            chip = pmui.Button(label=one.title, variant="outlined", size="small", icon="landscape", margin=2)
+            chip.on_click(lambda _, key=one.key: on_example(key))
+            chips.append(chip)
+        self.layout = pmui.Column(chips, cube, outlines, upload, imagery, sizing_mode="stretch_width")
 
     def __panel__(self) -> pmui.Column:
         return self.layout

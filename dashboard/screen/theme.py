@@ -25,7 +25,11 @@ _SHARED: Mapping[str, Any] = MappingProxyType(
         # nor be as narrow as its own button.
         "components": {
             "MuiTooltip": {
-                "defaultProps": {"disableInteractive": True},
+                # Beside its button a tip would cover the one to the left of it, or what is below that.
+                "defaultProps": {
+                    "disableInteractive": True,
+                    "slotProps": {"popper": {"placement": "bottom"}},
+                },
                 "styleOverrides": {"tooltip": {"width": "max-content", "maxWidth": "240px"}},
             }
         },

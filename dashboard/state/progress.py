@@ -18,6 +18,7 @@ class Progress(param.Parameterized):
     """How far the inversion of a glacier is."""
 
     running = param.Boolean(default=False)
+    stopping = param.Boolean(default=False, doc="A person has asked it to stop, and it has not yet.")
     done = param.Integer(default=0, bounds=(0, None))
     total = param.Integer(default=0, bounds=(0, None))
     share = param.Magnitude(default=0.0, doc="Of the work that is done.")
@@ -26,7 +27,7 @@ class Progress(param.Parameterized):
     def start(self) -> None:
         """Begin to count."""
         self._since = time.monotonic()
-        self.param.update(running=True, done=0, total=0, share=0.0, text="Starting …")
+        self.param.update(running=True, stopping=False, done=0, total=0, share=0.0, text="Starting …")
 
     def step(self, done: int, total: int, previews: int = 0) -> None:
         """Count blocks, and those that were shown before they are done; estimate the time left."""
@@ -35,8 +36,19 @@ class Progress(param.Parameterized):
         if previews:
             share = min(_OF_PREVIEW * (previews / total) + (1.0 - _OF_PREVIEW) * share, 1.0)
         left = clock(spent / share * (1.0 - share)) if share else "--:--"
-        self.param.update(done=done, total=total, share=share, text=f"{round(100 * share)} % · {left} left")
+        text = self.text if self.stopping else f"{round(100 * share)} % · {left} left"
+        self.param.update(done=done, total=total, share=share, text=text)
+
+    def stop(self) -> None:
+        """Say that it shall stop; what is under way is finished first."""
+        if self.running:
+            self.param.update(stopping=True, text="Stopping …")
 
     def finish(self, text: str) -> None:
-        """Stop counting."""
-        self.param.update(running=False, text=text)
+        """Stop counting; the text stays until something else is done."""
+        self.param.update(running=False, stopping=False, text=text)
+
+    @property
+    def spent(self) -> str:
+        """Time since it began, as on a clock."""
+        return clock(time.monotonic() - self._since)

@@ -101,21 +101,28 @@ class Selection(param.Parameterized):
         """Add outlines to those that are loaded."""
         self.known = [*self.known, *glaciers]
 
-    def add_point(self, point: Point) -> Point:
+    def add_point(self, point: Point, *, keep: bool = False) -> Point:
         """Select a point: beside the others when comparing, else in place of them.
+
+        Parameters
+        ----------
+        point : Point
+        keep : bool
+            Keep the others also where points are not compared.
 
         Returns
         -------
         Point
             The point with its colour and key. Where it was selected already, that one, now active.
         """
+        keep = keep or self.compare
         same = next((one for one in self.points if one == replace(point, slot=one.slot)), None)
         if same is not None:
             rest = [one for one in self.points if one is not same]
-            if self.compare and rest:
+            if keep and rest:
                 self.points = [*rest, same]
                 return same
-        kept = self.points[-(MAX_POINTS - 1) :] if self.compare else []
+        kept = self.points[-(MAX_POINTS - 1) :] if keep else []
         used = {one.slot for one in kept}
         slot = next(index for index in range(MAX_POINTS) if index not in used)
         new = replace(point, slot=slot, key=next(self._keys))

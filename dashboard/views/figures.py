@@ -11,7 +11,7 @@ import panel as pn
 from bokeh.events import Tap
 from bokeh.models import CustomJS, Span
 
-from dashboard.colours import GROUP_COLOUR
+from dashboard.colours import GROUP_COLOUR, MARKER
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,6 +29,7 @@ __all__ = [
     "named",
     "on_tap",
     "pane_of",
+    "time_cursor",
     "weakly",
     "zero_line",
 ]
@@ -95,13 +96,13 @@ class Limits:
     moves_x : bool
         False leaves the x axis to somebody else.
     on_click : callable, optional
-        Told x and y of a click in the figure.
+        Told x and y of a click in the figure, and whether the shift key was held.
     """
 
     bounds: Bounds | None = None
     equal: bool = False
     moves_x: bool = True
-    on_click: Callable[[float, float], None] | None = field(default=None, repr=False)
+    on_click: Callable[[float, float, bool], None] | None = field(default=None, repr=False)
     figure: Any = field(default=None, repr=False)
     _pending: bool = True
 
@@ -120,8 +121,8 @@ class Limits:
         if self.on_click is not None:
             on_tap(plot, self.on_click)
 
-    def apply(self) -> None:
-        """Write the limits into the figure."""
+    def apply(self, *, values_only: bool = False) -> None:
+        """Write the limits into the figure, or those of its y axis alone."""
         figure = self.figure
         if figure is None or self.bounds is None:
             return
@@ -130,7 +131,7 @@ class Limits:
             figure.tags = [list(self.bounds)]
             width, height = _inner_size(figure)
             x0, y0, x1, y1 = fit_box(self.bounds, width, height, margin=0.0)
-        if self.moves_x:
+        if self.moves_x and not values_only:
             figure.x_range.update(start=x0, end=x1, reset_start=x0, reset_end=x1)
         figure.y_range.update(start=y0, end=y1, reset_start=y0, reset_end=y1)
         self._pending = False
@@ -217,11 +218,37 @@ def weakly(method: Any, *first: Any) -> Hook:
     return hook
 
 
-def on_tap(plot: Any, act: Callable[[float, float], None]) -> None:
-    """Tell a click in the figure's coordinates, at once (a stream would wait 50 ms)."""
+def time_cursor(name: str) -> Span:
+    """Make the upright line that marks a time; hidden at first."""
+    return Span(
+        name=name,
+        location=0.0,
+        dimension="height",
+        line_color=MARKER,
+        line_width=1.5,
+        line_dash="dashed",
+        visible=False,
+    )
+
+
+def on_tap(plot: Any, act: Callable[[float, float, bool], None]) -> None:
+    """Tell a click in the figure's coordinates, at once (a stream would wait 50 ms).
+
+    Parameters
+    ----------
+    plot : HoloViews plot
+    act : callable
+        Told x, y and whether the shift key was held.
+    """
     figure = plot.handles["plot"]
     if "tap" not in figure._event_callbacks:  # noqa: SLF001 - Bokeh has no public way to ask
-        figure.on_event(Tap, lambda event: _in_turn(lambda: act(event.x, event.y)))
+        figure.on_event(Tap, lambda event: _in_turn(lambda: act(event.x, event.y, _shifted(event))))
+
+
+def _shifted(event: Any) -> bool:
+    """Whether the shift key was held."""
+    held = event.modifiers
+    return bool(held.get("shift") if isinstance(held, dict) else getattr(held, "shift", False))
 
 
 def _in_turn(act: Callable[[], None]) -> None:
@@ -270,7 +297,7 @@ def map_pane(
     overlay: hv.Overlay,
     name: str,
     limits: Limits,
-    on_click: Callable[[float, float], None],
+    on_click: Callable[[float, float, bool], None],
     *hooks: Any,
     **options: Any,
 ) -> pn.pane.HoloViews:
@@ -284,7 +311,7 @@ def map_pane(
     limits : Limits
         What is in view.
     on_click : callable
-        Told x and y.
+        Told x, y and whether the shift key was held.
     *hooks
         More hooks of the figure.
     **options

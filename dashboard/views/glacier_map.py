@@ -98,10 +98,10 @@ class GlacierMapView(Viewer):
     Parameters
     ----------
     on_click : callable
-        Told the x, y of a click [m, cube's CRS].
+        Told the x, y of a click [m, cube's CRS], and whether the shift key was held.
     """
 
-    def __init__(self, on_click: Callable[[float, float], None], **params: Any) -> None:
+    def __init__(self, on_click: Callable[[float, float, bool], None], **params: Any) -> None:
         super().__init__(**params)
         self._limits = Limits(bounds=(0.0, 0.0, 1.0, 1.0), equal=True)
         self.raster: Raster | None = None

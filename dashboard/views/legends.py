@@ -4,11 +4,24 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 from bokeh.core.properties import field
 from bokeh.models import Legend, LegendItem
 
-__all__ = ["METHOD_NAMES", "calm_legend", "lines_legend", "reasons_legend", "show_what_is_there"]
+from dashboard.colours import REJECTED_LABEL
+from itslive_core.support.band_level import BAND_WORDS
 
+__all__ = [
+    "METHOD_NAMES",
+    "calm_legend",
+    "lead_with_estimate",
+    "lines_legend",
+    "reasons_legend",
+    "show_what_is_there",
+]
+
+_ESTIMATE = "Estimate"
+_BAND = f"{BAND_WORDS} band"
 METHOD_NAMES = ("Inversion", "Gaussian process")
 """Names of the main and the second curve of a point."""
 
@@ -25,10 +38,37 @@ def calm_legend(legend: Legend) -> None:
     legend.update(click_policy="hide", spacing=12, padding=2, **_STYLE)
 
 
-def show_what_is_there(legend: Legend, column: str) -> None:
-    """Name only layers that hold something in a column of their source."""
+def lead_with_estimate(legend: Legend, lines: list[Any], bands: list[Any]) -> None:
+    """Put the estimate and its band first in the legend of the missions, and what was rejected last.
+
+    Parameters
+    ----------
+    legend : Legend
+        Of the missions.
+    lines, bands : list of GlyphRenderer
+        What draws the estimate, and its band.
+    """
+    own = {_ESTIMATE, _BAND}
+    others = [item for item in legend.items if item.label.value not in own]
+    legend.items = [
+        LegendItem(label=_ESTIMATE, renderers=lines),
+        LegendItem(label=_BAND, renderers=bands),
+        *sorted(others, key=lambda item: item.label.value == REJECTED_LABEL),
+    ]
+
+
+def show_what_is_there(legend: Legend, *, of_two: bool = False) -> None:
+    """Name only layers that hold something; of two estimates another legend tells."""
     for item in legend.items:
-        item.visible = any(len(one.data_source.data.get(column, ())) for one in item.renderers)
+        item.visible = any(_holds_something(one.data_source.data) for one in item.renderers)
+        if of_two and item.label.value == _ESTIMATE:
+            item.visible = False
+
+
+def _holds_something(columns: Any) -> bool:
+    """Whether a source has a value to draw."""
+    values = columns.get("value", columns.get("y", ()))
+    return len(values) > 0 and bool(np.isfinite(np.asarray(values, dtype=float)).any())
 
 
 def reasons_legend(crosses: Any) -> Legend:

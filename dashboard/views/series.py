@@ -22,11 +22,23 @@ from dashboard.views.curves import (
     second_line,
     second_sources,
 )
-from dashboard.views.figures import AXIS_ROOM, Bounds, Limits, calm, live, named, pane_of, weakly
+from dashboard.views.figures import (
+    AXIS_ROOM,
+    Bounds,
+    Limits,
+    calm,
+    live,
+    named,
+    on_tap,
+    pane_of,
+    time_cursor,
+    weakly,
+)
 from dashboard.views.layers import LiveLayers
 from dashboard.views.legends import (
     METHOD_NAMES,
     calm_legend,
+    lead_with_estimate,
     lines_legend,
     reasons_legend,
     show_what_is_there,
@@ -45,7 +57,7 @@ from dashboard.views.pair_bars import (
 from dashboard.views.rejected import cross_columns, cross_hover, rejected_crosses
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     import pandas as pd
     import panel as pn
@@ -62,6 +74,9 @@ _TITLES = {
     "vy": "vy, along the grid's y axis [m/yr]",
 }
 _SHORT = {"v": "Speed [m/yr]", "vx": "vx [m/yr]", "vy": "vy [m/yr]"}
+_CURSOR = "itslive-time"
+_FLAT = 0.4
+"""Share of the values' axis below which what is drawn there lies flat."""
 _FONTS = {"labels": "13px", "ticks": "12px", "legend": "12px"}
 
 
@@ -102,6 +117,8 @@ class SeriesView(Viewer):
         Fit the time axis to each new point.
     slim : bool
         Small: all missions in one layer, no legend, no other points, short titles.
+    on_time : callable, optional
+        Told the time of a click [milliseconds since 1970].
     """
 
     def __init__(
@@ -111,10 +128,13 @@ class SeriesView(Viewer):
         *,
         moves_time: bool = True,
         slim: bool = False,
+        on_time: Callable[[float], None] | None = None,
         **params: Any,
     ) -> None:
         super().__init__(**params)
         self.component = "v"
+        self._cursor = time_cursor(_CURSOR)
+        self._on_time = on_time
         self._title, self._time, self._slim = name, time, slim
         self._layers = (ALL,) if slim else LAYERS
         self._shown: tuple[int, int] = (0, 0)
@@ -164,24 +184,39 @@ class SeriesView(Viewer):
         self.show_others(list(others))
         version = (key, id(bars) if bars is not None else 0)
         if version == self._shown:
-            if self._first.data is None and active is not None:
-                self._make_room(active)
+            self._make_room(active)
             self.show_curve(active)
         else:
             moved = key != self._shown[0]
             self._shown = version
             self.show(bars, active, refit_axes=moved)
+            if not moved:
+                self._make_room(active)
         self.show_second(second)
 
-    def _make_room(self, active: Curve) -> None:
-        """Widen the axes for the first estimate of a point that comes after its pairs, if it needs room."""
+    def _make_room(self, active: Curve | None) -> None:
+        """Fit the values' axis to a new estimate of the same point, where that is cut off or lies flat.
+
+        What fits stays as it is, and so does an axis that a person has moved.
+        """
         bars, now = self._bars, self._limits.bounds
-        if bars is None or now is None or not len(bars.pairs):
+        if bars is None or now is None or active is None or not len(bars.pairs) or self._moved_by_hand(now):
             return
-        wanted = limits_of(bars, self.component, [active])
-        if wanted[1] < now[1] or wanted[3] > now[3]:
-            self._limits.set(wanted)
-            self._limits.apply()
+        low, high = limits_of(bars, self.component, [active])[1::2]
+        flat = high - low < _FLAT * (now[3] - now[1])
+        if low < now[1] or high > now[3] or flat:
+            if not flat:
+                low, high = min(low, now[1]), max(high, now[3])
+            self._limits.set((now[0], low, now[2], high))
+            self._limits.apply(values_only=True)
+
+    def _moved_by_hand(self, now: Bounds) -> bool:
+        """Whether a person has moved the values' axis."""
+        figure = self._limits.figure
+        if figure is None or not isinstance(figure.y_range.start, (int, float)):
+            return False
+        shown = np.array([figure.y_range.start, figure.y_range.end], dtype=float)
+        return not np.allclose(shown, [now[1], now[3]], atol=1e-6 * max(now[3] - now[1], 1.0))
 
     def show(self, bars: Bars | None, active: Curve | None, *, refit_axes: bool = True) -> None:
         """Send another point: its pairs and its estimate; the axes follow only if asked."""
@@ -198,6 +233,8 @@ class SeriesView(Viewer):
     def show_curve(self, active: Curve | None) -> None:
         """Send the estimate of the active point: the only thing that moves on a refit."""
         self._first.send(active)
+        if self._first.direct:
+            self._name_axis()
 
     def show_second(self, second: Curve | None) -> None:
         """Send another estimate of the active point; None for none."""
@@ -206,6 +243,7 @@ class SeriesView(Viewer):
         self._second.send(second)
         if self._lines is not None:
             self._lines.visible = second is not None
+            self._name_axis()
 
     def show_others(self, others: list[Curve]) -> None:
         """Send the estimates of the other points; a small figure shows none."""
@@ -221,6 +259,10 @@ class SeriesView(Viewer):
         self._crosses.send(pairs)
         if self._crosses.direct:
             self._name_axis()
+
+    def show_time(self, moment: float | None) -> None:
+        """Mark a time [milliseconds since 1970]; None for none."""
+        self._cursor.update(visible=moment is not None, **({} if moment is None else {"location": moment}))
 
     def set_component(self, component: str) -> None:
         """Switch between speed and components."""
@@ -314,7 +356,7 @@ class SeriesView(Viewer):
                 ylabel="",
                 show_legend=not self._slim,
                 legend_position="top",
-                legend_cols=len(LAYERS),
+                legend_cols=len(LAYERS) + 2,  # the estimate and its band lead
                 fontsize=_FONTS,
                 active_tools=["pan", "wheel_zoom"],
                 hooks=[calm, named(self._title), weakly(self._dress)],
@@ -328,14 +370,23 @@ class SeriesView(Viewer):
             plot.handles["plot"].x_range = self._time
 
     def _dress(self, plot: Any, _element: Any) -> None:
-        """Keep the legend small, and name the axis; a hook."""
+        """Keep the legend small, name the axis, and listen to clicks; a hook."""
         self._figure = figure = plot.handles["plot"]
+        if self._on_time is not None:
+            on_tap(plot, self._click)
         if self._slim:
             figure.min_border_left = AXIS_ROOM
             figure.toolbar_location = None
             figure.xaxis[0].ticker.desired_num_ticks = 4
+        if self._cursor not in figure.center:
+            figure.add_layout(self._cursor)
         for legend in self._missions_legends():
             calm_legend(legend)
+            lead_with_estimate(
+                legend,
+                [_drawn_by(self._first, name) for name in ("held", "curve", "gap")],
+                [_drawn_by(self._first, f"band {grade}") for grade in reversed(GRADES)],
+            )
         if self._reasons is None or self._reasons not in figure.center:
             self._reasons = reasons_legend(_drawn_by(self._crosses, "rejected"))
             figure.add_layout(self._reasons)
@@ -349,6 +400,11 @@ class SeriesView(Viewer):
         ]
         self._name_axis()
 
+    def _click(self, x: float, _y: float, _shift: bool) -> None:
+        """Tell the time of a click."""
+        if self._on_time is not None:
+            self._on_time(float(x))
+
     def _missions_legends(self) -> list[Legend]:
         return [legend for legend in self._figure.above if legend is not self._lines]
 
@@ -356,7 +412,7 @@ class SeriesView(Viewer):
         """Say on the axis what is shown, and in the legend only what is there."""
         self._figure.yaxis[0].axis_label = (_SHORT if self._slim else _TITLES)[self.component]
         for legend in self._missions_legends():
-            show_what_is_there(legend, "start")
+            show_what_is_there(legend, of_two=self._second.data is not None)
         if self._reasons is not None:
             self._reasons.visible = self._rejected is not None
 

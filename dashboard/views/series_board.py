@@ -15,6 +15,8 @@ from dashboard.views.parts import html, stylesheet
 from dashboard.views.series import SeriesView
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import pandas as pd
 
     from dashboard.state.pictures import PointSeries
@@ -52,11 +54,18 @@ class SeriesBoard(Viewer):
     ----------
     overlay : SeriesView, optional
         The figure of all points.
+    on_time : callable, optional
+        Told the time of a click in that figure [milliseconds since 1970].
     """
 
-    def __init__(self, overlay: SeriesView | None = None, **params: Any) -> None:
+    def __init__(
+        self,
+        overlay: SeriesView | None = None,
+        on_time: Callable[[float], None] | None = None,
+        **params: Any,
+    ) -> None:
         super().__init__(**params)
-        self.overlay = overlay or SeriesView()
+        self.overlay = overlay or SeriesView(on_time=on_time)
         self.mirror: SeriesView | None = None
         """Another figure that shows the active point, while somebody looks at it."""
         self._arrangement = "overlay"
@@ -66,7 +75,7 @@ class SeriesBoard(Viewer):
         self._views: dict[int, SeriesView] = {}
         self._laid_out: list[int] = []
         self._legend = html("", "itslive-legend-pane", margin=(0, 12), sizing_mode="stretch_width")
-        self._rows = pn.Column(sizing_mode="stretch_both", margin=0)
+        self._rows = pn.Column(sizing_mode="stretch_both", margin=0, scroll="y-auto")
         self._grid = pn.Column(self._legend, self._rows, sizing_mode="stretch_both", margin=0, visible=False)
         # A pane of HoloViews cannot be hidden once it is drawn; what it lies in can.
         self._over = pn.Column(self.overlay.pane, sizing_mode="stretch_both", margin=0)
@@ -109,6 +118,12 @@ class SeriesBoard(Viewer):
         for view in (self.overlay, self.mirror, *self._views.values()):
             if view is not None:
                 view.set_component(component)
+
+    def show_time(self, moment: float | None) -> None:
+        """Mark a time in all figures [milliseconds since 1970]; None for none."""
+        for view in (self.overlay, self.mirror, *self._views.values()):
+            if view is not None:
+                view.show_time(moment)
 
     def show_rejected(self, pairs: pd.DataFrame | None) -> None:
         """Cross out the pairs of the active point that are not used; None for no crosses."""

@@ -13,7 +13,6 @@ import shapely
 from bokeh.models import ColumnDataSource, CustomJSTransform, TileRenderer, WMTSTileSource
 from bokeh.transform import transform
 from panel.viewable import Viewer
-from pyproj import Transformer
 
 from dashboard.colours import ACCENT, COAST, LAND, OUTLINE
 from dashboard.resources import asset
@@ -42,6 +41,7 @@ __all__ = [
 
 MERCATOR = ccrs.GOOGLE_MERCATOR
 _LIMIT = 20037508.342789244
+_NEAR_EDGE = 0.97 * _LIMIT
 EDGES = (20.036e6, 19.971e6)
 """Where the map ends in x and in y, less a little: what runs there is no coast [m]."""
 GAP = -(2**31)
@@ -63,21 +63,19 @@ _IMAGERY = "https://server.arcgisonline.com/ArcGIS/rest/services/World_Imagery/M
 _CREDIT = "Imagery: Esri, Maxar, Earthstar Geographics"
 
 
-@lru_cache(maxsize=2)
-def _transformer(*, inverse: bool) -> Transformer:
-    pair = (3857, 4326) if inverse else (4326, 3857)
-    return Transformer.from_crs(*pair, always_xy=True)
-
-
 def to_mercator(lon: Any, lat: Any) -> tuple[Any, Any]:
-    """Longitude and latitude [degrees] -> Web Mercator x, y [m]; the poles are cut at 85.06 degrees."""
-    return _transformer(inverse=False).transform(lon, np.clip(lat, -85.06, 85.06))
+    """Longitude and latitude [degrees] -> Web Mercator x, y [m]; the poles are cut at 85.06 degrees.
+
+    Longitudes run on past 180 degrees: what crosses there stays in one piece.
+    """
+    lat = np.radians(np.clip(lat, -85.06, 85.06))
+    return np.asarray(lon) / 180.0 * _LIMIT, np.arctanh(np.sin(lat)) / np.pi * _LIMIT
 
 
 def to_lonlat(x: float, y: float) -> tuple[float, float]:
     """Web Mercator [m] -> longitude, latitude [degrees]; copies of the world beside it count as the world."""
-    lon, lat = _transformer(inverse=True).transform(x, y)
-    return float((lon + 180.0) % 360.0 - 180.0), float(lat)
+    lat = np.degrees(np.arcsin(np.tanh(y / _LIMIT * np.pi)))
+    return float((x / _LIMIT * 180.0 + 180.0) % 360.0 - 180.0), float(lat)
 
 
 def _mercator_geometry(geometry: Any) -> Any:
@@ -170,14 +168,26 @@ def geometry_path(geometries: list[Any]) -> hv.Curve:
         polygons = shapely.get_type_id(shape) in {3, 6}
         parts = shapely.get_rings(shapely.get_parts(shape)) if polygons else shapely.get_parts(shape)
         for part in parts:
-            pieces += [shapely.get_coordinates(part), gap]
+            xy = shapely.get_coordinates(part)
+            pieces += [xy, gap]
+            # What crosses 180 degrees is seen at both edges of the map.
+            beyond = float(np.max(np.abs(xy[:, 0]), initial=0.0)) > _LIMIT
+            if beyond:
+                turn = -2.0 * _LIMIT if xy[:, 0].max() > _LIMIT else 2.0 * _LIMIT
+                pieces += [xy + np.array([turn, 0.0]), gap]
     return hv.Curve(np.concatenate([*pieces, gap]), "x", "y")
 
 
 def marks(points: list[Point]) -> gv.Points:
     """Draw the selected points in the colours of their curves."""
     # Bokeh must always find the columns of colour and size, so an empty layer holds one point of no size.
-    rows = [(*to_mercator(p.lon, p.lat), p.colour, 10) for p in points] or [(0.0, 0.0, ACCENT, 0)]
+    rows = []
+    for point in points:
+        x, y = (float(value) for value in to_mercator(point.lon, point.lat))
+        rows.append((x, y, point.colour, 10))
+        if abs(x) > _NEAR_EDGE:  # a glacier across 180 degrees is shown beyond the edge, too
+            rows.append((x - np.sign(x) * 2.0 * _LIMIT, y, point.colour, 10))
+    rows = rows or [(0.0, 0.0, ACCENT, 0)]
     return gv.Points(rows, ["x", "y"], ["colour", "size"], crs=MERCATOR)
 
 
@@ -196,6 +206,7 @@ class WorldMapView(Viewer):
         super().__init__(**params)
         self._limits = Limits(bounds=_START, equal=True)
         self._tiles: TileRenderer | None = None
+        self._footprints_pipe = hv.streams.Pipe(data=[])
         self._known_pipe = hv.streams.Pipe(data=[])
         self._selected_pipe = hv.streams.Pipe(data=[])
         self._lines_pipe = hv.streams.Pipe(data=[])
@@ -207,7 +218,8 @@ class WorldMapView(Viewer):
             )
 
         overlay = (
-            paths(self._known_pipe, color=OUTLINE, line_width=1.1, alpha=0.7)
+            paths(self._footprints_pipe, color=ACCENT, line_width=1.8, alpha=0.9)
+            * paths(self._known_pipe, color=OUTLINE, line_width=1.1, alpha=0.7)
             * paths(self._lines_pipe, color=ACCENT, line_width=1.2, line_dash="dashed")
             * paths(self._selected_pipe, color=OUTLINE, line_width=2.4)
             * live(marks, self._points_pipe).opts(
@@ -220,7 +232,7 @@ class WorldMapView(Viewer):
             overlay,
             "itslive-world-map",
             self._limits,
-            lambda x, y: on_click(*to_lonlat(x, y)),
+            lambda x, y, _: on_click(*to_lonlat(x, y)),
             background(edges),
             default_tools=["pan", "wheel_zoom", "reset"],
         )
@@ -231,6 +243,10 @@ class WorldMapView(Viewer):
     def show_known(self, geometries: list[Any]) -> None:
         """Send the outlines that are loaded [degrees]."""
         self._known_pipe.send(geometries)
+
+    def show_footprints(self, geometries: list[Any]) -> None:
+        """Send the edges of the cubes that are open [degrees]."""
+        self._footprints_pipe.send(geometries)
 
     def show_lines(self, geometries: list[Any]) -> None:
         """Send centrelines [degrees]."""
@@ -251,7 +267,9 @@ class WorldMapView(Viewer):
         if box is None:
             self._limits.set(_START)
             return
-        x, y = to_mercator(np.array(box[0::2]), np.array(box[1::2]))
+        west, south, east, north = box
+        east = east + 360.0 if east < west else east
+        x, y = to_mercator(np.array([west, east]), np.array([south, north]))
         pad = margin * max(x[1] - x[0], y[1] - y[0], 2000.0)
         self._limits.set((x[0] - pad, y[0] - pad, x[1] + pad, y[1] + pad))
 

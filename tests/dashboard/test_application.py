@@ -19,7 +19,7 @@ def test_whole_way_without_a_browser():
     """Demo, glacier, pixel, refit: driven by hand, as in a script without an event loop."""
     import time
 
-    app = Dashboard()
+    app = Dashboard(example="synthetic", begin="map")
     app.start()
 
     def until(condition):

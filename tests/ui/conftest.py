@@ -145,10 +145,12 @@ def browser():
 
 @pytest.fixture
 def open_screen(browser, server):
-    """Open one more browser session on the server."""
+    """Open one more browser session on the server: on the synthetic glacier, where nothing else is said."""
     contexts = []
 
     def make(query: str = "") -> Screen:
+        if "example=" not in query:
+            query = (query or "?") + "&example=synthetic&begin=map"
         context = browser.new_context(viewport={"width": 1440, "height": 900}, accept_downloads=True)
         context.set_default_timeout(milliseconds(30))
         contexts.append(context)

@@ -29,6 +29,7 @@ window.itsliveMarker = () => {
 }
 window.itsliveLine = (name, column) => {
   const figure = itsliveFigure(name)
+  if (figure == null) { return [] }
   const lines = figure.renderers.filter((one) => one.glyph && one.glyph.type == "Line")
   const data = lines[lines.length - 1].data_source.data
   return Array.from(data[column] || [])

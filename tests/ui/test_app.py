@@ -103,7 +103,12 @@ def test_glacier_is_inverted_live_and_can_be_stopped(open_screen, glaciers):
     progress = re.compile(r"\d+ % · \d+:\d+ left")
     screen.wait(lambda: progress.search(screen.text(".itslive-activity")), what="progress")
     stop.click()
+    screen.wait(
+        lambda: re.search("Stopping|Stopped", screen.text(".itslive-activity, .itslive-stop")),
+        what="the click is acknowledged",
+    )
     screen.wait(lambda: not stop.is_visible(), what="it stops")
+    screen.wait(lambda: "Stopped:" in screen.text(".itslive-activity"), what="it says where it stopped")
     invert.click()
     stop.wait_for()
     screen.wait(lambda: not stop.is_visible(), usual=120, what="it ends")
@@ -125,7 +130,7 @@ BAD_INPUTS = {
     "not a cube": (".itslive-cube", __file__, "test_app.py"),
     "missing outlines": (".itslive-outlines-path", "/nowhere/outlines.gpkg", "nowhere"),
     "not outlines": (".itslive-outlines-path", __file__, "test_app.py"),
-    "no such place": (".itslive-search", "95, 10", "95, 10"),
+    "no such place": (".itslive-search", "95, 100", "95, 100"),
     "no data there": (".itslive-search", "0, -30", "no"),
     "unknown name": (".itslive-search", "Nosuchglacier", "Nosuchglacier"),
 }

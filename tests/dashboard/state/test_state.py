@@ -90,6 +90,7 @@ def test_points_replace_each_other_unless_compared():
     selection.add_point(point(2))
     assert [one.x for one in selection.points] == [2]
     selection.compare = True
+    assert MAX_POINTS >= 11
     for x in range(3, 3 + MAX_POINTS):
         selection.add_point(point(x))
     assert len(selection.points) == MAX_POINTS
@@ -211,3 +212,13 @@ def test_limits_of_rejections_may_be_empty_and_stay_within_bounds():
     settings.limit("max_error", None)
     settings.limit("max_angle", None)
     assert settings.to_core() == InversionSettings()
+
+
+def test_a_point_may_be_kept_once_without_comparing():
+    selection = Selection()
+    selection.add_point(point(1))
+    selection.add_point(point(2), keep=True)
+    assert [one.x for one in selection.points] == [1, 2]
+    assert len({one.colour for one in selection.points}) == 2
+    selection.add_point(point(3))
+    assert [one.x for one in selection.points] == [3]

@@ -145,7 +145,7 @@ def test_band_of_the_second_parts_gaps_from_the_rest(process):
     assert len(empty["x"]) == len(empty["y"]) == 0
 
 
-def test_axes_make_room_for_an_estimate_that_comes_after_its_pairs(pairs, process):
+def test_axes_follow_an_estimate_that_comes_after_its_pairs(pairs, process):
     view = SeriesView()
     figure = hv.renderer("bokeh").get_plot(view.pane.object).state
     bars = Bars(pairs, np.ones(len(pairs), dtype=bool))
@@ -160,7 +160,7 @@ def test_axes_make_room_for_an_estimate_that_comes_after_its_pairs(pairs, proces
     assert figure.y_range.end > float(tall["v"].max())
     raised = figure.y_range.end
     view.present(2, bars, Curve(process, "#123456"))
-    assert figure.y_range.end == raised, "only the first one may"
+    assert figure.y_range.end < raised, "what would lie flat is fitted again"
 
 
 def test_legend_of_small_figures_names_both_lines(pairs, inversion, process):
