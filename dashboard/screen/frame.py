@@ -87,7 +87,8 @@ class Frame:
         session, area = parts.session, parts.area
         self._parts = parts
         self._counted: Any = None
-        self.header = Header(session.messages, area.progress, parts.places.search, area.stop)
+        paths = not session.host.rules.public
+        self.header = Header(session.messages, area.progress, parts.places.search, area.stop, paths=paths)
         self.source = html("", "itslive-source", sizing_mode="stretch_width", margin=(6, 14))
         self.filters = FiltersPanel(session.filters)
         self.glacier = GlacierCard(area, parts.glacier_map)

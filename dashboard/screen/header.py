@@ -60,6 +60,8 @@ class Header(Viewer):
         Told the text that was searched for.
     on_stop : callable
         Called when the long job shall stop.
+    paths : bool
+        Offer paths of the server: its visitors are at home there.
     """
 
     def __init__(
@@ -68,6 +70,8 @@ class Header(Viewer):
         progress: Progress,
         on_search: Callable[[str], None],
         on_stop: Callable[[], None],
+        *,
+        paths: bool = True,
         **params: Any,
     ) -> None:
         super().__init__(**params)
@@ -75,7 +79,7 @@ class Header(Viewer):
         self.search = pmui.AutocompleteInput(
             label="Search",
             value="",
-            placeholder="Glacier, RGI id, lat, lon, or path of a cube",
+            placeholder=f"Glacier, RGI id, lat, lon, or {'path' if paths else 'address'} of a cube",
             restrict=False,
             min_characters=1,
             size="small",

@@ -9,7 +9,7 @@ import pytest
 
 from dashboard.control import examples
 from dashboard.control.canvas import Canvas
-from itslive_core import read_glacier
+from itslive_core import open_cube, read_glacier
 
 MOST_BYTES = 12_000_000
 
@@ -44,7 +44,7 @@ def test_the_real_glacier_is_small_enough_to_keep(parlung):
 
 
 def test_it_begins_with_its_fastest_well_observed_pixel(parlung):
-    opened = parlung.read()
+    opened = parlung.read(open_cube)
     (cube,), (glacier,) = opened.cubes, opened.glaciers
     assert cube.n_pairs == 47_892
     canvas = Canvas.around([cube], glacier.outline_in(cube.crs).bounds)
