@@ -13,7 +13,7 @@ from numcodecs import Blosc
 
 from itslive_core.errors import OutputError
 from itslive_core.estimators import estimator_of
-from itslive_core.jobs.scratch import remove_folder
+from itslive_core.jobs.scratch import remove_folder, unbroken
 from itslive_core.jobs.store_lock import StoreLock
 from itslive_core.season.pixels import AREA_VARIABLES
 from itslive_core.series import TIME_ATTRIBUTES, VARIABLES, grid_mapping
@@ -105,7 +105,7 @@ class AreaStore:
             remove_folder(partial)
             of_pixels = {**estimator_of(settings).pixel_variables, **(AREA_VARIABLES if season else {})}
             try:
-                _create(partial, plan, grid, attributes, job, of_pixels)
+                unbroken(lambda: _create(partial, plan, grid, attributes, job, of_pixels))
                 if path.is_dir():
                     path.rmdir()
                 partial.rename(path)
@@ -141,7 +141,7 @@ class AreaStore:
         whole = {"job": self._group.attrs["job"], **attributes}
         consolidated = self.path / ".zmetadata"
         try:
-            self._group.attrs.put(whole)
+            unbroken(lambda: self._group.attrs.put(whole))
             # Not consolidated anew: Zarr would stumble over the journal, and nothing else has changed.
             known = json.loads(consolidated.read_text(encoding="utf-8"))
             known["metadata"][".zattrs"] = whole
@@ -186,9 +186,13 @@ class AreaStore:
         """
         rows = slice(task.row, task.row + task.block.shape[0])
         cols = slice(task.col, task.col + task.block.shape[1])
-        try:
+
+        def put() -> None:
             for name, values in arrays.items():
                 self._group[name][..., rows, cols] = values  # type: ignore[index]
+
+        try:
+            unbroken(put)
             with (self.path / _JOURNAL).open("a", encoding="utf-8") as journal:
                 journal.write(task.name + "\n")
                 journal.flush()

@@ -37,12 +37,12 @@ class Simulated:
         self.pairs = ImagePairs.from_arrays(
             start,
             end,
-            number.astype(float),  # what is given twice would count once
+            np.zeros(total),
             np.zeros(total),
             vx_error=np.full(total, 20.0),
             vy_error=np.full(total, 20.0),
             satellite_1=np.where(number % 3, "2A", "8"),
-            satellite_2=np.where(number % 3, "2B", "8"),
+            satellite_2=np.where(number % 3, "2A", "8"),  # 2B flies since 2017 only
         )
         self.speed = np.where(np.arange(SIDE * SIDE) % SIDE < 2, SLOW, FAST)
         pair, vx, vy, counts = [], [], [], []

@@ -8,6 +8,7 @@ import platform
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ import xarray as xr
 import itslive_core as itslive
 from itslive_core.errors import OutputError
 from itslive_core.jobs import store_lock
+from itslive_core.jobs.scratch import unbroken
 from itslive_core.jobs.store_lock import StoreLock
 from tests.tiny_cube import write_cube
 from tests.waiting import until
@@ -136,6 +138,29 @@ def test_many_that_start_at_once_leave_one_good_store(tmp_path):
     with xr.open_zarr(tmp_path / "out.zarr") as ds, xr.open_zarr(expected) as alone:
         xr.testing.assert_equal(ds.load(), alone.load())
     assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")]
+
+
+def test_what_must_not_be_broken_off_is_done_before_the_end():
+    class EndedError(Exception):
+        pass
+
+    def end(*_: object) -> None:
+        told.set()
+        raise EndedError
+
+    def work() -> None:
+        signal.pthread_kill(threading.main_thread().ident, signal.SIGUSR1)
+        assert told.wait(60)
+        done.append(True)
+
+    told, done = threading.Event(), []
+    before = signal.signal(signal.SIGUSR1, end)
+    try:
+        with pytest.raises(EndedError):
+            unbroken(work)
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    assert done
 
 
 @pytest.mark.parametrize("name", ["out.nc", "out.zarr", "points.nc"])
