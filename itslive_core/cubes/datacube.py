@@ -37,8 +37,8 @@ if TYPE_CHECKING:
 __all__ = ["Datacube", "PairTable", "Pixel", "open_cube"]
 
 _VELOCITIES = ("vx", "vy")
-_BLOCKS_LEARNT = 64
-"""Blocks of which what was learnt is kept: some ten kilobytes each."""
+_BLOCKS_LEARNT = 16
+"""Blocks of which what was learnt is kept, with the pairs that passed the filters: some megabytes each."""
 
 CACHE_BYTES = 256e6
 """Memory for blocks that were read, by default [bytes]."""
