@@ -29,7 +29,7 @@ Examples:
 \b
   itslive season demo.zarr --lon -50.1245 --lat 69.3143
   itslive season demo.zarr --lon -50.1245 --lat 69.3143 --start 2015-01-01 --mission S1,S2 -o season.csv
-  itslive season demo.zarr --points demo_points.csv -o seasons.csv
+  itslive season demo.zarr demo_east.zarr --points demo_points.csv -o seasons.csv
 """
 )
 @click.argument("cube", nargs=-1, required=True, metavar="CUBE...")

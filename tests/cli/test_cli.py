@@ -67,6 +67,9 @@ def test_examples_of_the_help_run(folder, capfd, arguments):
     if arguments[0] == "demo":
         for path in folder.iterdir():
             path.unlink()
+    for series in {"trunk.nc", "first.nc"} & set(arguments[1:2]):  # which another example made
+        succeed("invert", "demo.zarr", *POINT, "--smoothing", "30", "-o", series)
+        capfd.readouterr()
     succeed(*arguments)
     stdout, stderr = capfd.readouterr()
     assert "Error" not in stderr

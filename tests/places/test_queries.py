@@ -48,7 +48,7 @@ def test_a_glims_id_holds_its_place():
     assert (west.lon, west.lat) == pytest.approx((-58.0, -72.0))
 
 
-@pytest.mark.parametrize("text", ["RGI60-77.00001", "RGI2000-v7.0-C-11-00001", "RGI"])
+@pytest.mark.parametrize("text", ["RGI60-77.00001", "RGI2000-v7.0-X-11-00001", "RGI"])
 def test_ids_that_are_none_are_told(text):
     with pytest.raises(SettingsError, match="no RGI glacier id"):
         read_query(text)
