@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from inspect import ismethod
 from typing import TYPE_CHECKING, Any, TypeAlias
 from weakref import WeakMethod
 
@@ -203,12 +204,13 @@ def weakly(method: Any, *first: Any) -> Hook:
 
     Parameters
     ----------
-    method : bound method
-        Takes a plot and an element; its owner outlives the figure.
+    method : callable
+        Takes a plot and an element. The owner of a bound method outlives the figure; a function has none, and
+        is kept.
     *first
         What it takes before these.
     """
-    known = WeakMethod(method)
+    known = WeakMethod(method) if ismethod(method) else lambda: method
 
     def hook(plot: Any, element: Any) -> None:
         act = known()

@@ -80,14 +80,16 @@ def create_netcdf(
                 options |= {"zlib": True, "complevel": 2, "shuffle": True, "chunksizes": variable.chunks}
             if variable.missing:
                 options["fill_value"] = np.nan
-            dtype = (
-                "f8" if np.dtype(variable.dtype if variable.dtype is not str else "O").kind == "M" else None
-            )
-            made = file.createVariable(name, dtype or variable.dtype, variable.dimensions, **options)
+            dated, dtype = False, variable.dtype
+            if dtype is not str:
+                dated = np.dtype(dtype).kind == "M"
+                # In the byte order of this machine: the library warns of any other.
+                dtype = np.dtype("f8" if dated else dtype).newbyteorder("=")
+            made = file.createVariable(name, dtype, variable.dimensions, **options)
             known = netcdf_attributes(variable.attributes)
             if "flag_masks" in known:  # CF, section 3.5: the masks are of the same type
                 known["flag_masks"] = np.asarray(known["flag_masks"], dtype=variable.dtype)
-            made.setncatts({**known, **(_DAYS if dtype else {})})
+            made.setncatts({**known, **(_DAYS if dated else {})})
         file.setncatts(netcdf_attributes(attributes))
     except RuntimeError as error:  # how the NetCDF library tells of a full disk
         raise OSError(str(error)) from error

@@ -204,7 +204,8 @@ def fit_season(
         **filter_attributes(used.history, n),
     }
     if sigma is None and inflation is None:
-        ds.attrs["recipe"] = recipe_of_pixel("season", used, ds.attrs)
+        recipe = recipe_of_pixel("season", used, ds.attrs)
+        ds.attrs = ds.attrs if recipe is None else {"recipe": recipe, **ds.attrs}
     return add_place(ds, pairs, [str(name) for name in ds.data_vars])
 
 

@@ -61,7 +61,6 @@ def test_click_zooms_into_the_glacier_and_keeps_proportions(screen, glaciers):
 
 def test_click_draws_a_curve_that_follows_lambda(screen, glaciers, place):
     first = show_series(screen, glaciers[0], place)
-    low, high = screen.ranges("itslive-series")[2:]
     used = re.compile(r"[\d,]+ of [\d,]+ image pairs used")
     screen.wait(lambda: used.search(screen.text(".itslive-summary")), what="says what was used")
     screen.page.locator(".itslive-auto input").click()
@@ -69,7 +68,6 @@ def test_click_draws_a_curve_that_follows_lambda(screen, glaciers, place):
     slider.focus()
     slider.press("End")
     screen.wait(lambda: screen.curve() != first, what="the curve moves")
-    assert screen.ranges("itslive-series")[2:] == [low, high], "the axes must not move on a refit"
     assert len(screen.curve()) == len(first)
     assert screen.errors == []
     screen.wait(lambda: "lambda=" in screen.page.url, what="the address follows")
