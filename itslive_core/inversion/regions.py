@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from itslive_core.inversion.learning.motion import Companion, Motion
-from itslive_core.inversion.learning.region import NOBODY
 from itslive_core.inversion.learning.solver import learn_region
 from itslive_core.inversion.prepare import batch_of, filter_block, solve_options, solve_pixels
 from itslive_core.inversion.solver import NO_FREEDOM, SOLVED, Course, observations_of
 from itslive_core.observations.batches import Observations
+from itslive_core.observations.blocks import median_velocity
 from itslive_core.observations.shared_pairs import SharedPairs
 from itslive_core.observations.surroundings import FEW, choose_companions, choose_samples
 from itslive_core.observations.time_grid import TimeGrid
@@ -80,25 +80,22 @@ def solve_together(
     if region is None or not len(few) or not settings.uncertainty:
         return result
     whole = pixels.whole
-    companions = {int(p): choose_companions(whole, int(p)) for p in few}
+    velocity = median_velocity(whole)
+    companions = {int(p): choose_companions(whole, int(p), velocity) for p in few}
     wanted = np.unique(np.concatenate([found.numbers for found in companions.values()]))
     at_hand = {int(p): result.series_of(int(p)) for p in wanted if counts[p] >= FEW}
     others = [int(p) for p in wanted if counts[p] == 0]  # outside the area
     series = at_hand | _solve_some(shared, whole, others, settings, region)
-    courses: dict[int, Course] = {}
-    kept: list[int] = []
     for p in few.tolist():
         motion = _motion(shared, companions[p], series)
-        if motion is not None:
-            courses[len(kept)] = Course(motion, _weights_of(result, used.pixel(p)))
-            kept.append(p)
-    if kept:
-        rows = observations_of(used.offsets, np.array(kept))
-        sizes = np.concatenate([[0], np.cumsum(counts[kept])])
-        some = Observations(sizes, used.pair[rows], used.vx[rows], used.vy[rows])
-        # None of them is a sample: those have many pairs.
-        again = solve_pixels(shared, some, settings, region, number=NOBODY, courses=courses)
-        result.put(np.array(kept), rows, again)
+        if motion is None:
+            continue
+        rows = observations_of(used.offsets, np.array([p]))
+        own = Observations(np.array([0, len(rows)]), used.pair[rows], used.vx[rows], used.vy[rows])
+        course = Course(motion, _weights_of(result, used.pixel(p)))
+        # Each by its number: where all pixels have few pairs, one of them may be a sample.
+        again = solve_pixels(shared, own, settings, region, number=p, courses={0: course})
+        result.put(np.array([p]), rows, again)
     return result
 
 
@@ -202,5 +199,5 @@ def _motion(
 def _weights_of(result: BatchResult, own: slice) -> NDArray[np.float64]:
     learnt = result.learnt
     assert learnt is not None
-    weights: NDArray[np.float64] = (result.robust_weights * learnt.credit)[own] / learnt.sigma[own] ** 2
+    weights: NDArray[np.float64] = result.robust_weights[own] * learnt.credit[own] / learnt.sigma[own] ** 2
     return weights

@@ -82,7 +82,9 @@ class Companions(NamedTuple):
     nearness: NDArray[np.float64]
 
 
-def choose_companions(pixels: PixelBlock, number: int) -> Companions:
+def choose_companions(
+    pixels: PixelBlock, number: int, velocity: NDArray[np.float64] | None = None
+) -> Companions:
     """Choose pixels with many pairs that are near a pixel and flow about as fast; maybe none.
 
     Parameters
@@ -91,8 +93,10 @@ def choose_companions(pixels: PixelBlock, number: int) -> Companions:
         Pairs that passed the filters on metadata.
     number : int
         Of the pixel that has few pairs.
+    velocity : ndarray, shape (P, 2), optional
+        `median_velocity` of the block, where it is known.
     """
-    velocity = median_velocity(pixels)
+    velocity = median_velocity(pixels) if velocity is None else velocity
     speed = np.hypot(*velocity.T)
     row, col = np.divmod(np.arange(len(speed)), pixels.block.shape[1])
     away = np.hypot(row - row[number], col - col[number])

@@ -37,10 +37,8 @@ if TYPE_CHECKING:
 
     from itslive_core.inversion.learning.observed import ObservedPairs, Typical
 
-__all__ = ["NOBODY", "Borrowed", "Expected", "Region", "Sample"]
+__all__ = ["Borrowed", "Expected", "Region", "Sample"]
 
-NOBODY = -(10**6)
-"""Number of a pixel that is no sample."""
 _USUAL_SCATTER, _SCATTER_FREEDOM = 1.0, 2.0
 """b_0 and nu, in logarithms of a precision or of a variance."""
 _WIDE = 3.0
