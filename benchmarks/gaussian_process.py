@@ -17,17 +17,14 @@ for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
     os.environ[_name] = "1"
 
 import argparse
-import json
 import resource
-import subprocess
-import tempfile
 import time
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import truths
+from peers.celerite import run_celerite
 from peers.itslive_tool import best_smoothing, invert_dense
 from peers.sklearn_gp import fit_predict
 from scipy.special import gammaln
@@ -152,18 +149,8 @@ def one_evaluation(pairs: itslive.ImagePairs) -> float:
 
 def celerite_seconds(python: str, found: Fit) -> float:
     along = found.components[0]
-    with tempfile.TemporaryDirectory() as folder:
-        rows = Path(folder) / "rows.npz"
-        np.savez(
-            rows,
-            t=0.5 * (found.data.start + found.data.end) / YEAR,
-            y=along.y,
-            error=np.sqrt(along.error2),
-            grid=found.grid.centres / YEAR,
-        )
-        worker = Path(__file__).parent / "peers" / "celerite_worker.py"
-        run = subprocess.run([python, worker, rows], capture_output=True, text=True, check=True)
-    return float(json.loads(run.stdout)["seconds"])
+    mid = 0.5 * (found.data.start + found.data.end)
+    return run_celerite(mid, along.y, np.sqrt(along.error2), found.grid.centres, python).seconds
 
 
 # Truth ------------------------------------------------------------------------------------------------------
