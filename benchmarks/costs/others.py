@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import importlib.util
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
-from peers.celerite import CeleriteError, CeleriteRun, run_celerite
+from peers.celerite import CeleriteError, celerite_seconds
 from peers.sklearn_gp import fit_predict
 from peers.ticoi import TicoiError, run_ticoi
 
@@ -39,23 +40,10 @@ def _cells(pairs: itslive.ImagePairs) -> TimeGrid:
     return TimeGrid.covering(pairs.start, pairs.end, INTERVAL)
 
 
-class _Celerite:
-    """A fit, and what its prediction alone took: with hyperparameters given."""
-
-    def __init__(self) -> None:
-        self._last: CeleriteRun | None = None
-
-    def learnt(self, pairs: itslive.ImagePairs) -> float:
-        """Fit and predict vx."""
-        spread = pairs.vx.std()
-        values = (pairs.vx - pairs.vx.mean()) / spread
-        self._last = run_celerite(pairs.mid, values, pairs.vx_error / spread, _cells(pairs).centres)
-        return self._last.seconds
-
-    def given(self, _: itslive.ImagePairs) -> float:
-        """Give what the prediction took in the fit before."""
-        assert self._last is not None
-        return self._last.predict_seconds
+def _celerite(pairs: itslive.ImagePairs, *, learn: bool) -> float:
+    spread = pairs.vx.std()
+    values = (pairs.vx - pairs.vx.mean()) / spread
+    return celerite_seconds(pairs.mid, values, pairs.vx_error / spread, _cells(pairs).centres, learn=learn)
 
 
 def _scikit_learn(pairs: itslive.ImagePairs) -> float:
@@ -79,11 +67,10 @@ def peers() -> tuple[dict[str, Callable[[itslive.ImagePairs], float]], list[str]
     found: dict[str, Callable[[itslive.ImagePairs], float]] = {}
     missing = []
     few = synthetic_pairs(_FEWEST)
-    celerite = _Celerite()
     try:
-        celerite.learnt(few)
-        found["celerite2, one component, mid-dates, learnt"] = celerite.learnt
-        found["celerite2, one component, mid-dates, given"] = celerite.given
+        _celerite(few, learn=True)
+        found["celerite2, one component, mid-dates, learnt"] = partial(_celerite, learn=True)
+        found["celerite2, one component, mid-dates, given"] = partial(_celerite, learn=False)
     except CeleriteError as error:
         missing.append(f"celerite2 was not run: {error}.")
     if importlib.util.find_spec("sklearn") is None:

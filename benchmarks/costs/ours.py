@@ -86,9 +86,7 @@ OURS: dict[str, Callable[[itslive.ImagePairs], object]] = {
     "inversion, λ given, with std, algebra alone": lambda pairs: solve_pixels(*_arranged(pairs), _WITH_STD),
     "inversion, every default": lambda pairs: itslive.invert(pairs, _DEFAULTS),
     "Gaussian process, given, with std": lambda pairs: _posterior(_data_of(pairs), pairs),
-    "Gaussian process, given, with std, algebra alone": lambda pairs: _process_given(
-        pairs, _learnt(pairs).data
-    ),
+    "Gaussian process, given, with std, algebra alone": lambda pairs: _posterior(_learnt(pairs).data, pairs),
     "Gaussian process, learnt": lambda pairs: itslive.fit_gaussian_process(pairs, _PROCESS),
     "moving median": lambda pairs: itslive.fit_moving_median(pairs, _MEDIAN),
     "season": itslive.fit_season,

@@ -8,7 +8,6 @@ import os
 import subprocess
 import sys
 import tempfile
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,7 +16,7 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["CeleriteError", "CeleriteRun", "run_celerite"]
+__all__ = ["CeleriteError", "celerite_seconds"]
 
 _YEAR = 365.25
 
@@ -26,33 +25,16 @@ class CeleriteError(RuntimeError):
     """celerite2 is not there, or does not work."""
 
 
-@dataclass(frozen=True)
-class CeleriteRun:
-    """What a fit took.
-
-    Parameters
-    ----------
-    seconds : float
-        CPU seconds of the fit and of mean and variance on the grid.
-    predict_seconds : float
-        CPU seconds of the last of that: with the hyperparameters that were found.
-    evaluations : int
-        Of the likelihood.
-    """
-
-    seconds: float
-    predict_seconds: float
-    evaluations: int
-
-
-def run_celerite(
+def celerite_seconds(
     time: NDArray[np.float64],
     values: NDArray[np.float64],
     error: NDArray[np.float64],
     grid: NDArray[np.float64],
     python: str | None = None,
-) -> CeleriteRun:
-    """Fit one component and predict it.
+    *,
+    learn: bool = True,
+) -> float:
+    """Fit one component and predict its mean and variance; returns the CPU seconds.
 
     Parameters
     ----------
@@ -64,6 +46,8 @@ def run_celerite(
         Where to predict [days].
     python : str, optional
         Interpreter that has celerite2; default: the environment variable CELERITE_PYTHON, or this one.
+    learn : bool
+        Learn hyperparameters first; else they are what the search would start from.
 
     Raises
     ------
@@ -81,12 +65,11 @@ def run_celerite(
         np.savez(rows, t=time / _YEAR, y=values, error=error, grid=grid / _YEAR)
         worker = Path(__file__).with_name("celerite_worker.py")
         try:
-            run = subprocess.run(
-                [chosen or sys.executable, worker, rows], capture_output=True, text=True, check=False
-            )
+            command = [chosen or sys.executable, worker, rows, *([] if learn else ["--given"])]
+            run = subprocess.run(command, capture_output=True, text=True, check=False)
         except OSError as problem:
             raise CeleriteError(f"{chosen} cannot be run ({problem.strerror})") from problem
     if run.returncode:
         last = (run.stderr.strip().splitlines() or ["no message"])[-1]
         raise CeleriteError(f"it failed with {chosen or 'this interpreter'}: {last}")
-    return CeleriteRun(**json.loads(run.stdout))
+    return float(json.loads(run.stdout)["seconds"])
