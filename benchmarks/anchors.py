@@ -96,8 +96,8 @@ def workers(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def area(options: argparse.Namespace) -> dict[str, Any]:
-    """Run jobs of many pixels over four cubes: cheap ones, and default ones of a twentieth of the pixels."""
-    most = {"cheap": options.pixels, "every default": options.pixels // 20}
+    """Run jobs of many pixels over four cubes: cheap ones, and default ones of a fiftieth of the pixels."""
+    most = {"cheap": options.pixels, "every default": options.pixels // 50}
     return {"jobs": {name: jobs.area([n // 4, n // 2, n], name) for name, n in most.items()}}
 
 

@@ -87,7 +87,8 @@ def workers(rounds: int) -> dict[str, dict[str, list[list[float]]]]:
     Returns
     -------
     dict
-        By name of the job and number of workers: wall and CPU seconds of each round.
+        By name of the job and number of workers, for each round: wall seconds, CPU seconds, and wall seconds
+        without those in which a worker was ready and had no core, the mean of the workers.
     """
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "cube.zarr"
@@ -97,14 +98,35 @@ def workers(rounds: int) -> dict[str, dict[str, list[list[float]]]]:
             _run([path], JOBS[name], 2)  # loads the kernels
             for _ in range(rounds):
                 for count, rows in taken.items():
-                    wall, cpu = time.perf_counter(), time.process_time()
-                    _run([path], JOBS[name], int(count))
-                    rows.append([time.perf_counter() - wall, time.process_time() - cpu])
+                    rows.append(_in_threads(path, JOBS[name], int(count)))
             for count, rows in taken.items():
-                print(
-                    f"{name}, {count} workers: wall and CPU s {np.median(rows, axis=0).round(2)}", flush=True
-                )
+                print(f"{name}, {count}: wall, CPU, free {np.median(rows, axis=0).round(2)}", flush=True)
         return found
+
+
+def _in_threads(path: Path, settings: Settings, workers: int) -> list[float]:
+    """Run a job and watch its threads; returns seconds as `workers` describes them."""
+    wall, cpu = time.perf_counter(), time.process_time()
+    before = _threads()
+    after = before
+    for _ in itslive.run_glacier([itslive.open_cube(path)], None, settings, whole=True, workers=workers):
+        after = _threads()  # the threads end with the job
+    wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+    took = sorted((ran - before.get(name, (0, 0))[0], waited) for name, (ran, waited) in after.items())
+    new = [waited for _, waited in took[-workers:]]
+    return [wall, cpu, wall - float(np.mean(new)) * 1e-9]
+
+
+def _threads() -> dict[str, tuple[int, int]]:
+    """Give by thread how long it ran, and how long it was ready and waited for a core [ns]; Linux only."""
+    found = {}
+    for path in Path("/proc/self/task").glob("*/schedstat"):
+        try:
+            ran, waited, _ = path.read_text("ascii").split()
+        except OSError:
+            continue  # it ended meanwhile
+        found[path.parent.name] = int(ran), int(waited)
+    return found
 
 
 def _area(paths: Sequence[Path], settings: Settings, store: Path) -> Callable[[], dict[str, Any]]:

@@ -89,20 +89,17 @@ def _memory(figures: Figures) -> Table:
 def _workers(figures: Figures) -> Table:
     rows = []
     for name in SPEED_UP_JOBS:
-        one, two = (np.array(figures["jobs"][name][count]) for count in ("1", "2"))
-        ratio = one[:, 0] / two[:, 0]
-        cores = two[:, 1] / two[:, 0]
-        (wall_1, cpu_1), (wall_2, cpu_2) = np.median(one, axis=0), np.median(two, axis=0)
-        rows.append(
-            [
-                name,
-                f"{wall_1:.2f} s ({cpu_1:.2f} CPU s)",
-                f"{wall_2:.2f} s ({cpu_2:.2f} CPU s)",
-                f"{np.median(ratio):.2f} ({ratio.min():.2f} - {ratio.max():.2f})",
-                f"{np.median(cores):.2f}",
-            ]
-        )
-    header = ["job", "one worker", "two workers", "one over two (least - most)", "cores that two had"]
+        one, two = (np.array(figures["jobs"][name][count]).T for count in ("1", "2"))
+        cells = [f"{np.median(wall):.2f} s ({np.median(cpu):.2f} CPU s)" for wall, cpu, _ in (one, two)]
+        ratios = [
+            f"{np.median(ratio):.2f} ({ratio.min():.2f} - {ratio.max():.2f})"
+            for ratio in (one[0] / two[0], one[2] / two[2])
+        ]
+        rows.append([name, *cells, *ratios, f"{np.median(two[1] / two[0]):.2f}"])
+    header = [
+        "job", "one worker", "two workers", "one over two", "the same, waiting for a core left out",
+        "cores that two had",
+    ]  # fmt: skip
     return Table(header, rows, figures["when"])
 
 
