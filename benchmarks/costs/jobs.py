@@ -35,11 +35,10 @@ JOBS: dict[str, Settings] = {
     "moving median": itslive.MovingMedianSettings(),
 }
 """Settings of jobs, by name; cells of 12 days."""
-SPEED_UP_JOBS = ("inversion, λ given, with std", "inversion, every default")
+SPEED_UP_JOBS = {"inversion, λ given, with std": 128, "inversion, every default": 16}
+"""Jobs for two workers, and their blocks, of 8 x 8 pixels: some seconds of work."""
 
 _LAYERS, _YEARS = 1000, 10.0
-_BLOCKS = 16
-"""Blocks of the cube for two workers; each of 8 x 8 pixels."""
 
 AREA_SETTINGS: dict[str, Settings] = {
     "cheap": replace(_PLAIN, interval=48.0),
@@ -91,10 +90,10 @@ def workers(rounds: int) -> dict[str, dict[str, list[list[float]]]]:
         without those in which a worker was ready and had no core, the mean of the workers.
     """
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "cube.zarr"
-        write_cube(path, (8, 8 * _BLOCKS), _LAYERS, years=_YEARS, chunk=(8, 8))
         found: dict[str, dict[str, list[list[float]]]] = {name: {"1": [], "2": []} for name in SPEED_UP_JOBS}
         for name, taken in found.items():
+            path = Path(folder) / f"{SPEED_UP_JOBS[name]}.zarr"
+            write_cube(path, (8, 8 * SPEED_UP_JOBS[name]), _LAYERS, years=_YEARS, chunk=(8, 8))
             _run([path], JOBS[name], 2)  # loads the kernels
             for _ in range(rounds):
                 for count, rows in taken.items():
