@@ -65,19 +65,25 @@ def grow(
     rounds : int
         At each size.
     patience : float
-        A contestant whose run took t seconds is not tried at k times the size if k t is more than this [s].
+        A contestant that took t seconds at the last size is not tried at k times that if k t is more [s].
     """
     costs: Costs = {name: {} for name in contestants}
     for size in sizes:
         able = {
-            name: make(size)
-            for name, make in contestants.items()
-            if all(size / smaller * np.median(took) <= patience for smaller, took in costs[name].items())
+            name: make(size) for name, make in contestants.items() if _expected(costs[name], size) <= patience
         }
         for name, took in take_turns(able, rounds).items():
             costs[name][size] = took
             print(f"{size:9,d}  {name}: {1e3 * np.median(took):,.1f} ms", flush=True)
     return costs
+
+
+def _expected(took: Mapping[int, Sequence[float]], size: int) -> float:
+    """Expect a cost that is linear from the last size that was run on; 0 before any was."""
+    if not took:
+        return 0.0
+    last = max(took)
+    return float(np.median(took[last])) * size / last
 
 
 def exponent(sizes: Sequence[float], seconds: Sequence[float]) -> float:
