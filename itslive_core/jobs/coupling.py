@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from itslive_core.cubes.datacube import Datacube
     from itslive_core.inversion.settings import InversionSettings
     from itslive_core.inversion.solver import BatchResult
-    from itslive_core.jobs.plan import BlockTask
+    from itslive_core.jobs.tasks import BlockTask
     from itslive_core.observations.blocks import PixelBlock
     from itslive_core.observations.shared_pairs import SharedPairs
 
