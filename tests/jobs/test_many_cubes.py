@@ -6,10 +6,13 @@ import json
 
 import numpy as np
 import pytest
+import rasterio
 import xarray as xr
+import zarr
 
 import itslive_core as itslive
 from itslive_core.errors import OutputError, SettingsError
+from itslive_core.export import write_area
 from itslive_core.jobs.lattices import Onto
 from itslive_core.jobs.plan import plan_area
 from tests.joined_cubes import Field, box_between, write_cut
@@ -208,8 +211,6 @@ def test_a_shifted_lattice_of_the_same_zone_is_another_lattice(tmp_path, single)
 
 def test_pixels_of_other_sizes_are_refused(tmp_path, zones):
     coarse = write_cut(tmp_path / "coarse.zarr", Field(), 32647, (-2, 16))
-    import zarr
-
     group = zarr.open_group(coarse, mode="r+")
     for name in ("x", "y"):
         axis = group[name][...]
@@ -263,6 +264,44 @@ def test_medians_of_two_zones_are_on_one_grid(zones):
     assert len(speeds["both"]) == plan.mask.sum()
     off = [abs(speeds["both"][at] - speeds["one"][at]) for at in speeds["one"]]
     assert max(off) < 2.0
+
+
+@pytest.fixture
+def stored(zones, tmp_path):
+    run([zones["east"], zones["west"]], store=tmp_path / "a.zarr")
+    return tmp_path / "a.zarr"
+
+
+def test_a_netcdf_keeps_the_source(stored, tmp_path):
+    write_area(stored, tmp_path / "a.nc")
+    with xr.open_dataset(tmp_path / "a.nc") as ds, xr.open_zarr(stored) as area:
+        np.testing.assert_array_equal(ds["source"], area["source"])
+        np.testing.assert_array_equal(ds["source_distance"], area["source_distance"])
+        assert ds["source"].attrs["flag_values"].dtype == ds["source"].dtype == np.int16
+        assert ds["source"].attrs["flag_meanings"] == "none east west"
+        assert ds.attrs["cube_choice"] == area.attrs["cube_choice"]
+
+
+def test_a_geotiff_keeps_the_source_as_its_last_band(stored, tmp_path):
+    for variable in ("v", "source"):
+        write_area(stored, tmp_path / f"{variable}.tif", variable=variable)
+    with xr.open_zarr(stored) as area, rasterio.open(tmp_path / "v.tif") as file:
+        assert file.count == area.sizes["time"] + 1
+        assert file.descriptions[-1] == "source"
+        source = area["source"].values
+        np.testing.assert_array_equal(file.read(file.count), np.where(source > 0, source, np.nan))
+        np.testing.assert_array_equal(file.read(1), area["v"][0])
+        assert file.tags(file.count)["flag_meanings"] == "none east west"
+        assert file.tags()["cube_choice"] == area.attrs["cube_choice"]
+        with rasterio.open(tmp_path / "source.tif") as alone:
+            assert alone.descriptions == ("source",)
+
+
+def test_a_joined_area_is_made_again_from_its_recipe(stored, tmp_path):
+    itslive.rerun(stored, tmp_path / "again.nc")
+    with xr.open_dataset(tmp_path / "again.nc") as again, xr.open_zarr(stored) as area:
+        for name in ("vx", "vy_std", "azimuth", "source"):
+            np.testing.assert_array_equal(again[name], area[name], err_msg=name)
 
 
 def test_turning_a_block_turns_vectors_and_their_errors():
