@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Field", "box_between", "write_cut"]
 
-MIDDLE = 96.0, 30.7
-"""Longitude and latitude of the middle of the field, on the border of the zones 46 and 47 [degrees]."""
+MIDDLE = 96.0, 26.15
+"""Longitude and latitude of the middle of the field, where those of zones 46 and 47 meet [degrees]."""
 _STEP = 120.0
 _WAVE = 2500.0  # m
 
