@@ -7,7 +7,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dashboard.control.lookup import box_of, cubes_for, glacier_or_area, inside, overlaps
+from dashboard.control.lookup import (
+    box_of,
+    cubes_for,
+    glacier_or_area,
+    inside,
+    overlaps,
+    words_of_cubes,
+)
 from dashboard.runner import Policy, once
 from itslive_core.places.catalog import describe
 from itslive_core.places.gazetteer import NamedPlace, gazetteer, like, ranked
@@ -33,7 +40,7 @@ class PlaceControl:
     session : Session
         State, worker and messages.
     on_glacier : callable
-        Told the glacier and the cubes to read it from, best first and on one lattice.
+        Told the glacier and the cubes to read it from, those first on whose map it is shown.
     on_position : callable
         Told a cube and lon, lat where a point should be selected.
     on_view : callable
@@ -278,11 +285,14 @@ class PlaceControl:
             for cube in reversed(cubes):
                 self.adopt(cube)
             selection.select_glacier(found)
-            if note:
-                self._session.messages.tell(note, "warning")
+            several = words_of_cubes(cubes)
+            if note or several:
+                told = " ".join(filter(None, (note, several)))
+                self._session.messages.tell(told, "warning" if note else "info")
             self._on_glacier(found, cubes)
             if point:
-                self._on_position(cubes[0], *here)
+                covering = [cube for cube in cubes if cube.covers(*here)]
+                self._on_position((covering or cubes)[0], *here)
 
         self._run("lookup", "Looking the glacier up", work, done)
 

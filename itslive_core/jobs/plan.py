@@ -31,6 +31,7 @@ __all__ = [
     "AreaPlan",
     "as_glacier",
     "available_workers",
+    "on_one_map",
     "plan_area",
     "recipe_of_area",
     "selected_pairs",
@@ -260,6 +261,28 @@ def _assembled(
         distance=distance,
         doubled=doubled,
     )
+
+
+def on_one_map(cubes: Sequence[Datacube], outline: Any) -> tuple[Datacube, ...]:
+    """Put those cubes first on whose lattice the result of an area is; the order is kept else.
+
+    Parameters
+    ----------
+    cubes : sequence of Datacube
+    outline : Glacier, shapely geometry in lon/lat, or path
+
+    Raises
+    ------
+    CoverageError, SettingsError
+        As `plan_area`.
+    """
+    lattices = lattices_of(cubes)
+    if len(lattices) == 1:
+        return tuple(cubes)
+    plan = plan_area(cubes, outline)
+    frame = plan.cubes[plan.frame]
+    [own] = [group for group in lattices if any(cubes[number] is frame for number in group)]
+    return tuple(cubes[number] for number in (*own, *(n for n in range(len(cubes)) if n not in own)))
 
 
 def recipe_of_area(
