@@ -253,6 +253,7 @@ def estimate_points(task: Task[Any]) -> int:
                 stations=stations,
                 grid=grid,
                 recipe=recipe_of_stations("series", cubes, stations, task.settings, task.selection),
+                cubes=cubes,
             ),
         )
 

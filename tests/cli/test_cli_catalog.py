@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import numpy as np
+import pandas as pd
 import pytest
 import shapely
 import xarray as xr
@@ -87,3 +88,23 @@ def test_cubes_of_another_zone_only_where_they_add(folder):
     assert [record.epsg for record in inside.records] == [32646]
     wide = cubes_needed(box_polygon((95.9, 26.1, 98.0, 26.15)))
     assert 0.4 < wide.share < 0.7, "no cube of this catalog lies in the east"
+
+
+def test_many_points_of_two_zones_name_their_cubes(folder):
+    lon, lat = MIDDLE
+    (folder / "points.csv").write_text(f"name,lon,lat\nW,{lon - 0.005},{lat}\nE,{lon + 0.01},{lat}\n")
+    points = ["west.zarr", "east.zarr", "--points", "points.csv", "--quiet"]
+    for out in ("s.csv", "s.nc"):
+        assert run(["invert", *points, "-o", out, *QUICK]) == 0
+    urls = {name: str(folder / f"{one}.zarr") for name, one in (("W", "west"), ("E", "east"))}
+    table = pd.read_csv("s.csv")
+    assert table.columns[-1] == "cube_url"
+    assert dict(zip(table["name"], table["cube_url"], strict=True)) == urls
+    assert dict(zip(table["name"], table["epsg"], strict=True)) == {"W": 32646, "E": 32647}
+    with xr.open_dataset("s.nc") as found:
+        assert found["cube_url"].values.tolist() == list(urls.values())
+    assert run(["pairs", *points, "-o", "pairs.csv"]) == 0
+    table = pd.read_csv("pairs.csv")
+    assert dict(zip(table["name"], table["cube_url"], strict=True)) == urls
+    assert run(["rerun", "s.csv", "-o", "again.csv", "--quiet"]) == 0
+    assert (folder / "again.csv").read_text() == (folder / "s.csv").read_text()
