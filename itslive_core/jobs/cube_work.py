@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from itslive_core.cubes.datacube import Datacube
     from itslive_core.estimator import Estimator, PixelEstimates
     from itslive_core.jobs.coupling import CoupledBlocks
+    from itslive_core.jobs.joined_cube import JoinedCube
     from itslive_core.jobs.tasks import BlockTask
     from itslive_core.neighbours.patches import PixelFits
     from itslive_core.observations.batches import Observations
@@ -71,7 +72,7 @@ class CubeWork:
 
     Parameters
     ----------
-    cube : Datacube
+    cube : Datacube or JoinedCube
     selection : PairSelection
     grid : TimeGrid
     settings : Settings
@@ -84,7 +85,7 @@ class CubeWork:
         Asked at each pixel; once true, what is being worked on is given up.
     """
 
-    cube: Datacube
+    cube: Datacube | JoinedCube
     selection: PairSelection
     grid: TimeGrid
     settings: Settings

@@ -18,6 +18,7 @@ from itslive_core.inversion.settings import InversionSettings
 from itslive_core.jobs.area_store import AreaStore
 from itslive_core.jobs.coupling import CoupledBlocks, apply_choice, choose_for_job
 from itslive_core.jobs.cube_work import CubeWork, Solved
+from itslive_core.jobs.joined_cube import JoinedCube, join_cubes
 from itslive_core.jobs.plan import (
     AreaPlan,
     as_glacier,
@@ -207,7 +208,11 @@ def run_glacier(
     if store is not None:
         target = AreaStore.open(store, plan, grid, attributes, settings, season=season)
         season = target.season
-    works = [CubeWork(cube, selection, grid, settings, season=season) for cube in plan.cubes]
+    cubes_of_tasks: list[Datacube | JoinedCube] = list(plan.cubes)
+    if estimator.couples(settings):  # neighbours know no border between cubes
+        cubes_of_tasks, tasks = join_cubes(plan.cubes, plan.tasks)
+        plan = replace(plan, tasks=tasks)
+    works = [CubeWork(cube, selection, grid, settings, season=season) for cube in cubes_of_tasks]
     if estimator.couples(settings):
         for number, work in enumerate(works):
             own = [task for task in plan.tasks if task.cube == number]

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import pickle
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,6 +16,7 @@ import zarr
 import itslive_core as itslive
 from itslive_core.errors import OutputError, SettingsError
 from itslive_core.export import write_area
+from itslive_core.jobs.joined_cube import join_cubes
 from itslive_core.jobs.lattices import Onto
 from itslive_core.jobs.plan import plan_area
 from tests.joined_cubes import Field, box_between, write_cut
@@ -90,6 +94,64 @@ def test_two_cubes_of_one_lattice_are_one_to_the_last_digit(tmp_path, cut):
     assert "source_distance" not in both
     assert set(np.unique(both["source"])) == {0, 1, 2}
     assert "source" not in one
+
+
+COUPLED = itslive.InversionSettings(
+    smoothing=10.0, interval=48.0, robust=False, outliers="none", learn="pixel", spatial_smoothing=1.0
+)
+
+
+@pytest.mark.parametrize("cut", [0, 5])
+def test_neighbours_help_each_other_across_the_border_of_cubes(tmp_path, cut):
+    whole, parts = halves(tmp_path, Field(noise=10.0), cut)
+    both, one = on_one_grid(
+        run(parts, COUPLED, tmp_path / "2.zarr"), run([whole], COUPLED, tmp_path / "1.zarr")
+    )
+    estimated = one["n_pairs_used"] > 0
+    for name in ("vx", "vy", "v_std"):
+        np.testing.assert_allclose(
+            both[name].where(estimated), one[name].where(estimated), rtol=1e-5, atol=1e-4, err_msg=name
+        )
+
+
+def test_joined_cubes_read_as_one(tmp_path):
+    field = Field(noise=10.0)
+    paths = [write_cut(tmp_path / f"{cols[0]}.zarr", field, 32646, cols) for cols in ((-4, 2), (2, 9))]
+    cubes = [itslive.open_cube(path) for path in paths]
+    whole = itslive.open_cube(write_cut(tmp_path / "whole.zarr", field, 32646, (-4, 9)))
+    plan = plan_area(cubes, whole=True)
+    [joined], tasks = join_cubes(plan.cubes, plan.tasks)
+    assert joined.shape == whole.shape
+    np.testing.assert_allclose(joined.x, whole.x)
+    assert len(joined.pair_table) == 2 * field.n
+    for task in tasks:
+        found, block = joined.read_block(task.block), task.block
+        for number, (row, col) in enumerate(np.ndindex(*block.shape)):
+            own = slice(*found.offsets[number : number + 2])
+            pairs = whole.pairs_at(x=whole.x[block.col0 + col], y=whole.y[block.row0 + row])
+            np.testing.assert_array_equal(np.sort(found.vx[own]), np.sort(pairs.vx).astype("f4"))
+            np.testing.assert_array_equal(np.sort(joined.pair_table.start[found.pair[own]]), pairs.start)
+    there = pickle.loads(pickle.dumps(joined))
+    assert "pair_table" not in vars(there)
+    np.testing.assert_array_equal(there.pair_table.end, joined.pair_table.end)
+
+
+def test_cubes_of_which_two_have_the_same_block_stay_apart(tmp_path):
+    field = Field()
+    paths = [
+        write_cut(tmp_path / "newer.zarr", field, 32646, (-12, -8), updated="2024-01-01"),
+        write_cut(tmp_path / "older.zarr", field, 32646, (-12, 12), updated="2023-01-01"),
+    ]
+    plan = plan_area([itslive.open_cube(path) for path in paths], whole=True)
+    cubes, tasks = join_cubes(plan.cubes, plan.tasks)
+    [joined] = cubes
+    assert joined.shape == (12, 24), "blocks that overlap in part are different ones"
+    same = write_cut(tmp_path / "same.zarr", field, 32646, (-12, 12), updated="2022-01-01")
+    overlapping = [itslive.open_cube(path) for path in (paths[1], same)]
+    half = replace(plan.tasks[-1], cube=0)
+    cubes, tasks = join_cubes(overlapping, [half, replace(half, cube=1)])
+    assert cubes == overlapping
+    assert [task.cube for task in tasks] == [0, 1]
 
 
 def test_cubes_of_one_lattice_that_overlap_in_part_keep_what_both_give(tmp_path):
@@ -232,6 +294,18 @@ def test_a_job_over_two_zones_goes_on_where_it_stopped(zones, joined, tmp_path):
         xr.testing.assert_identical(ds.load().drop_attrs(), joined.drop_attrs())
     with pytest.raises(OutputError, match="other cubes"):
         list(itslive.run_glacier(opened[1:], OUTLINE, QUICK, store, season=True))
+
+
+def test_processes_elsewhere_do_the_same(zones, joined, tmp_path):
+    """What a cluster is sent is a copy, made of bytes."""
+
+    class Elsewhere(ThreadPoolExecutor):
+        def submit(self, work, /, *arguments):
+            return super().submit(*pickle.loads(pickle.dumps((work, *arguments))))
+
+    with Elsewhere(2) as executor:
+        again = run([zones["west"], zones["east"]], store=tmp_path / "a.zarr", season=True, executor=executor)
+    xr.testing.assert_identical(again.drop_attrs(), joined.drop_attrs())
 
 
 def test_blocks_say_which_pixels_are_theirs(zones, joined):
