@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from itslive_core.cubes.datacube import Datacube
 
-__all__ = ["Nearest", "Onto", "lattices_of", "nearest_pixels", "turn_between"]
+__all__ = ["Nearest", "Onto", "lattices_of", "nearest_pixels", "turn_between", "turned"]
 
 _LINED_UP = 0.01
 """Share of a pixel by which the pixels of two cubes of one lattice may miss each other."""
@@ -87,9 +87,7 @@ class Onto:
     def place(self, arrays: Mapping[str, NDArray]) -> dict[str, NDArray]:
         """Bring the estimates of a block to the rectangle.
 
-        ``vx`` and ``vy`` are turned, and with them the covariance of their errors, taken as independent of
-        each other; ``vx_std`` and ``vy_std`` are the roots of its diagonal. All else, such as the speed, its
-        standard deviation and limits, and the azimuth from true north, does not change when axes turn.
+        Vectors are turned, see `turned`.
 
         Parameters
         ----------
@@ -102,19 +100,42 @@ class Onto:
             On those of the rectangle, of the same types; outside `mask` NaN, of whole numbers 0.
         """
         taken = {name: values[..., self.from_rows, self.from_cols] for name, values in arrays.items()}
-        cos, sin = np.cos(np.radians(self.turn)), np.sin(np.radians(self.turn))
-        if "vx" in taken and "vy" in taken:
-            x, y = (taken[name].astype(np.float64) for name in ("vx", "vy"))
-            taken |= {"vx": cos * x + sin * y, "vy": cos * y - sin * x}
-        if "vx_std" in taken and "vy_std" in taken:
-            x, y = (taken[name].astype(np.float64) for name in ("vx_std", "vy_std"))
-            taken |= {"vx_std": np.hypot(cos * x, sin * y), "vy_std": np.hypot(cos * y, sin * x)}
+        taken |= turned(taken, self.turn)
         out = {}
         for name, values in arrays.items():
             missing = np.nan if values.dtype.kind == "f" else 0
             out[name] = np.full((*values.shape[:-2], *self.shape), missing, dtype=values.dtype)
             out[name][..., self.rows, self.cols] = taken[name]
         return out
+
+
+def turned(arrays: Mapping[str, NDArray], turn: NDArray[np.float64] | float) -> dict[str, NDArray]:
+    """Turn vectors, and the covariance of their errors, taken as independent of each other.
+
+    All else, such as the speed, its standard deviation and limits, and the azimuth from true north, does not
+    change when axes turn.
+
+    Parameters
+    ----------
+    arrays : mapping of ndarray
+        Of these ``vx``, ``vy``, ``vx_std`` and ``vy_std`` are looked at.
+    turn : ndarray or float
+        From `turn_between` [degree].
+
+    Returns
+    -------
+    dict of ndarray of float64
+        Those of them that come in twos; standard deviations are the roots of the diagonal.
+    """
+    cos, sin = np.cos(np.radians(turn)), np.sin(np.radians(turn))
+    out: dict[str, NDArray] = {}
+    if "vx" in arrays and "vy" in arrays:
+        x, y = (arrays[name].astype(np.float64) for name in ("vx", "vy"))
+        out |= {"vx": cos * x + sin * y, "vy": cos * y - sin * x}
+    if "vx_std" in arrays and "vy_std" in arrays:
+        x, y = (arrays[name].astype(np.float64) for name in ("vx_std", "vy_std"))
+        out |= {"vx_std": np.hypot(cos * x, sin * y), "vy_std": np.hypot(cos * y, sin * x)}
+    return out
 
 
 def lattices_of(cubes: Sequence[Datacube]) -> list[list[int]]:

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 import rasterio
 import xarray as xr
@@ -15,11 +16,11 @@ import zarr
 
 import itslive_core as itslive
 from itslive_core.errors import OutputError, SettingsError
-from itslive_core.export import write_area
+from itslive_core.export import write_area, write_profile
 from itslive_core.jobs.joined_cube import join_cubes
 from itslive_core.jobs.lattices import Onto
 from itslive_core.jobs.plan import plan_area
-from tests.joined_cubes import Field, box_between, write_cut
+from tests.joined_cubes import MIDDLE, Field, box_between, write_cut
 
 QUICK = itslive.InversionSettings(smoothing=10.0, interval=24.0, robust=False, outliers="none", learn="pixel")
 OUTLINE = box_between((-11.2, 10.3), (-5.1, 5.2))
@@ -376,6 +377,26 @@ def test_a_joined_area_is_made_again_from_its_recipe(stored, tmp_path):
     with xr.open_dataset(tmp_path / "again.nc") as again, xr.open_zarr(stored) as area:
         for name in ("vx", "vy_std", "azimuth", "source"):
             np.testing.assert_array_equal(again[name], area[name], err_msg=name)
+
+
+def test_a_line_over_two_zones_is_on_one_map(zones, tmp_path):
+    cubes = [itslive.open_cube(zones[name]) for name in ("east", "west")]
+    line = [(MIDDLE[0] - 0.013, MIDDLE[1]), (MIDDLE[0] + 0.004, MIDDLE[1])]
+    found = itslive.profile(cubes, line, QUICK, spacing=120.0)
+    whole = itslive.profile(itslive.open_cube(zones["one"]), line, QUICK, spacing=120.0)
+    assert found["mapping"].attrs["spatial_epsg"] == 32646
+    assert set(found["cube_url"].values) == {str(zones["east"]), str(zones["west"])}
+    assert "cube_url" not in whole
+    for name in ("vx", "vy"):
+        np.testing.assert_allclose(found[name], whole[name], atol=120.0 * Field.steepest)
+    assert float(np.hypot(found["x"] - whole["x"], found["y"] - whole["y"]).max()) < 125.0
+    for ending in ("nc", "csv"):
+        write_profile(found, tmp_path / f"line.{ending}")
+    with xr.open_dataset(tmp_path / "line.nc") as file:
+        assert file["cube_url"].values.tolist() == found["cube_url"].values.tolist()
+    table = pd.read_csv(tmp_path / "line.csv")
+    assert set(table["cube_url"]) == {str(zones["east"]), str(zones["west"])}
+    assert set(table["epsg"]) == {32646}
 
 
 def test_turning_a_block_turns_vectors_and_their_errors():
