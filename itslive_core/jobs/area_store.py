@@ -193,7 +193,7 @@ class AreaStore:
         def put() -> None:
             for name, values in arrays.items():
                 array = cast("zarr.Array", self._group[name])
-                if self._several:
+                if self._several and not own.all():
                     there = np.asarray(array[..., rows, cols])
                     values = np.where(own, values, there)
                 array[..., rows, cols] = values

@@ -92,12 +92,12 @@ class AreaPlan:
         said = []
         if self.distance is not None:
             frame = self.cubes[self.frame]
-            taken = self.distance[self.distance > 0]
+            far = [task.onto.distance for task in self.tasks if task.onto is not None]
             rest = (
-                f"{taken.size:,} others have the series of the nearest pixel of a cube of another lattice"
-                " (the one updated last, then that of more image pairs, then by name), at most"
-                f" {taken.max():.0f} m away, with vectors turned to the axes of this one"
-                if taken.size
+                f"{sum(map(len, far)):,} others have the series of the nearest pixel of a cube of another"
+                " lattice (the one updated last, then that of more image pairs, then by name), at most"
+                f" {max(map(max, far)):.0f} m away, with vectors turned to the axes of this one"
+                if far
                 else "cubes of other lattices are not needed"
             )
             said.append(

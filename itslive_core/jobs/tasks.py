@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from itslive_core.errors import SettingsError
 from itslive_core.jobs.lattices import Onto, nearest_pixels, turn_between
 from itslive_core.places.geodesy import transformer
 
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
     from itslive_core.observations.blocks import Block
 
 __all__ = ["BlockTask", "group_tasks", "tasks_of_lattice", "tasks_of_others"]
+
+_MOST_PIXELS = 5e7
+"""Pixels of a grid that cubes of several lattices may span, wanted or not: 850 km on a side."""
+_TOO_FAR = "{} is too far from {} to be on one map with it: work on those of one projection at a time"
 
 
 @dataclass(frozen=True, eq=False)
@@ -161,6 +166,11 @@ def tasks_of_others(
     -------
     list of BlockTask
         Their places count as those of `own`.
+
+    Raises
+    ------
+    SettingsError
+        If the cubes are too far apart for one map.
     """
     first = cubes[frame]
     origin, steps = np.array([first.y[0], first.x[0]]), np.array(first.pixel_size)[::-1]
@@ -169,8 +179,13 @@ def tasks_of_others(
         r, c = np.nonzero(mask)
         if r.size:
             x, y = transformer(cubes[number].crs, first.crs).transform(cubes[number].x[c], cubes[number].y[r])
-            at = (np.stack([y, x], axis=1)[np.isfinite(x)] - origin) / steps
+            at = (np.stack([y, x], axis=1) - origin) / steps
+            if not np.isfinite(at).all():
+                raise SettingsError(_TOO_FAR.format(cubes[number].url, first.url))
             ends.append(np.array([np.floor(at.min(axis=0)), np.ceil(at.max(axis=0)) + 1]).astype(int))
+            low, high = np.min([e[0] for e in ends], axis=0), np.max([e[1] for e in ends], axis=0)
+            if np.prod(high - low, dtype=float) > _MOST_PIXELS:
+                raise SettingsError(_TOO_FAR.format(cubes[number].url, first.url))
     low, high = np.min([e[0] for e in ends], axis=0), np.max([e[1] for e in ends], axis=0)
     ys, xs = (origin[k] + steps[k] * np.arange(low[k], high[k]) for k in (0, 1))
     mask = wanted(xs, ys)

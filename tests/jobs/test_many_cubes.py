@@ -283,6 +283,31 @@ def test_pixels_of_other_sizes_are_refused(tmp_path, zones):
         plan_area(cubes, OUTLINE)
 
 
+def test_cubes_that_no_map_holds_together_are_refused(tmp_path, zones):
+    far = write_cut(tmp_path / "far.zarr", Field(), 32647, (-2, 16))
+    group = zarr.open_group(far, mode="r+")
+    group["x"][...] += 1_500_000.0
+    group["y"][...] += 3_000_000.0
+    with pytest.raises(SettingsError, match=r"is too far from .* to be on one map"):
+        plan_area([itslive.open_cube(zones["west"]), itslive.open_cube(far)], whole=True)
+
+
+def test_a_flipped_cube_is_another_lattice_at_no_distance(tmp_path, single):
+    field = Field()
+    west = write_cut(tmp_path / "west.zarr", field, 32646, (-12, 4))
+    east = write_cut(tmp_path / "east.zarr", field, 32646, (4, 12))
+    group = zarr.open_group(east, mode="r+")
+    for name in ("vx", "vy"):
+        group[name][...] = group[name][...][:, ::-1]
+    group["y"][...] = group["y"][...][::-1]
+    both, one = on_one_grid(run([west, east], store=tmp_path / "a.zarr"), single)
+    estimated = one["n_pairs_used"] > 0
+    for name in ("vx", "vx_std", "n_pairs"):
+        np.testing.assert_allclose(both[name].where(estimated), one[name].where(estimated), rtol=1e-6)
+    assert "others have the series of the nearest pixel" in both.attrs["cube_choice"]
+    assert float(both["source_distance"].max()) == pytest.approx(0.0, abs=1e-6)
+
+
 def test_a_job_over_two_zones_goes_on_where_it_stopped(zones, joined, tmp_path):
     opened = [itslive.open_cube(zones[name]) for name in ("east", "west")]
     store = tmp_path / "a.zarr"
