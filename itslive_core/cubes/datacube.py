@@ -388,7 +388,7 @@ class Datacube:
             From `blocks`.
         """
         if self._shards is not None:
-            self._shards.expect(blocks)
+            self._shards.expect(block for block in blocks if self._cache.get(self._key(block)) is None)
 
     def read_block(self, block: Block, *, cache: bool = True) -> PixelBlock:
         """Read the observations of a chunk-aligned block.

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
@@ -64,6 +65,11 @@ _NO_ZARR = (
     NotImplementedError,
 )
 """What Zarr raises for metadata that are damaged, or of another kind."""
+_RELEASE_2 = re.compile(r"/v0?2(?!\.?\d)")
+"""Folders of the releases of ITS_LIVE that are in format 2, such as ``v2-updated-october2024``."""
+
+_Metadata = tuple[Any, dict[str, bytes | None], bool]
+"""The format, the metadata documents found, and whether these are all that there are."""
 
 
 class _CubeStore(WrapperStore["Store"]):
@@ -307,8 +313,20 @@ def _is_folder(root: str) -> bool:
         return False
 
 
-def _metadata(files: Files) -> tuple[Any, dict[str, bytes | None], bool]:
-    """Fetch what says which format this is: the format, the documents found, and whether these are all."""
+def _metadata(files: Files) -> _Metadata:
+    """Fetch what says which format this is; a wrong guess costs a distant reader a round."""
+    if _RELEASE_2.search(files.url):
+        found = _format_2(files) or _format_3(files)
+    else:
+        found = _format_3(files) or _format_2(files)
+    if found is not None:
+        return found
+    if files.local:
+        raise refused_folder(Path(files.root), files.url)
+    raise CubeError(f"there is no Zarr datacube at {files.url}: check the address")
+
+
+def _format_2(files: Files) -> _Metadata | None:
     found = files.read(".zmetadata")
     if found is not None:
         if is_references(found):
@@ -323,17 +341,17 @@ def _metadata(files: Files) -> tuple[Any, dict[str, bytes | None], bool]:
         if any(key.endswith(".zarray") for key in documents):
             documents.setdefault(".zgroup", b'{"zarr_format": 2}')
             return 2, documents, True
-    found = files.read("zarr.json")
-    if found is not None:
-        group = json.loads(found)
-        check_codecs(group, files.url)
-        return 3, {"zarr.json": found}, bool(group.get("consolidated_metadata"))
     found = files.read(".zgroup")
-    if found is not None:
-        return 2, {".zgroup": found}, False
-    if files.local:
-        raise refused_folder(Path(files.root), files.url)
-    raise CubeError(f"there is no Zarr datacube at {files.url}: check the address")
+    return None if found is None else (2, {".zgroup": found}, False)
+
+
+def _format_3(files: Files) -> _Metadata | None:
+    found = files.read("zarr.json")
+    if found is None:
+        return None
+    group = json.loads(found)
+    check_codecs(group, files.url)
+    return 3, {"zarr.json": found}, bool(group.get("consolidated_metadata"))
 
 
 def _options(url: str, given: Mapping[str, Any] | None, patience: float = USUAL_PATIENCE) -> dict[str, Any]:

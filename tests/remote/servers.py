@@ -193,7 +193,7 @@ def folder(root: Path) -> Callable[[str, str, Mapping[str, str]], Answer]:
         if not wanted.startswith("bytes="):
             return 200, {"Accept-Ranges": "bytes"}, body
         first, _, last = wanted.removeprefix("bytes=").partition("-")
-        start = int(first) if first else len(body) - int(last)
+        start = int(first) if first else max(0, len(body) - int(last))
         stop = min(int(last) + 1, len(body)) if first and last else len(body)
         return 206, {"Content-Range": f"bytes {start}-{stop - 1}/{len(body)}"}, body[start:stop]
 
