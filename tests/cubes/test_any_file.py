@@ -223,6 +223,14 @@ CASES: dict[str, Read | Refused] = {
     "a Landsat 5 image of 2019": Read(
         with_array("satellite_img1", np.array(["8", "8", "5", "8", "8", "8"])), vx=VX[BACK, 2, 1], says=UNREAL
     ),
+    "a NISAR image before it flew": Read(
+        of_two(
+            replaced("satellite_img1", np.array(["8", "8", "A", "8", "8", "8"])),
+            replaced("satellite_img2", np.array(["8", "8", "A", "8", "8", "8"])),
+        ),
+        vx=VX[BACK, 2, 1],
+        says=UNREAL,
+    ),
     "only images of 2079": Refused(dates(START + PAST_2079, START + PAST_2079 + 9), "holds no possible date"),
     "dates not written yet": Read(
         dates(np.where(BACK, START, START), np.where(np.arange(N) < 4, START + 16, np.nan)), vx=VX[:4, 2, 1]
