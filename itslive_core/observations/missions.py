@@ -217,7 +217,7 @@ def parse_missions(names: str | Iterable[str]) -> tuple[str, ...]:
 
 
 def parse_satellites(names: str | Iterable[str]) -> tuple[str, ...]:
-    """Bring names of satellites (``2A``, ``s2a``, ``L8``, ``NISAR``) to the spelling of `normalise_satellites`.
+    """Bring satellite names (``2A``, ``s2a``, ``L8``, ``NISAR``) to the spelling of `normalise_satellites`.
 
     Parameters
     ----------
