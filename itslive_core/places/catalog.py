@@ -110,20 +110,23 @@ class Catalog:
         if not hits:
             raise CoverageError(self._nothing_at(lon, lat))
         if outline is None:
-            depths = {record: _depth(record, inside, lon, lat) for record, inside in hits}
-            hits.sort(
-                key=lambda hit: (depths[hit[0]] < DEEP, _rank(hit[0].epsg, lon), -depths[hit[0]], -hit[1])
-            )
+
+            def order(hit: tuple[CubeRecord, float]) -> tuple[bool, int, float, int, float]:
+                record, inside = hit
+                depth = round(_depth(record, inside, lon, lat), 3)
+                return depth < DEEP, _rank(record.epsg, lon), -depth, record.side, -inside
+
+            hits.sort(key=order)
             return [replace(record, reason=_reason(record, lon, inside)) for record, inside in hits]
         shapes = {epsg: project(_shape(outline), epsg) for epsg in {record.epsg for record, _ in hits}}
         shares = [_share(shapes[record.epsg], record) for record, _ in hits]
-        order = sorted(
+        best = sorted(
             zip(hits, shares),
             key=lambda hit: (-round(hit[1], 2), _rank(hit[0][0].epsg, lon), -hit[0][1]),
         )
         return [
             replace(record, reason=f"{_holds(share)}; {_reason(record, lon, depth)}")
-            for (record, depth), share in order
+            for (record, depth), share in best
         ]
 
     def cubes_over(self, outline: BaseGeometry) -> list[CubeRecord]:
