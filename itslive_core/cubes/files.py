@@ -207,7 +207,7 @@ class Files:
             If there is one.
         """
         chunks = [key for key in dict.fromkeys(keys) if key.rpartition("/")[2] not in METADATA_NAMES]
-        if not chunks or not self.url.startswith("s3://"):
+        if not chunks or not hasattr(self.filesystem, "_call_s3"):
             return
         from fsspec.asyn import sync
 

@@ -60,12 +60,6 @@ def opened_file(path: Path, url: str) -> Any:
 
 def refused_folder(folder: Path, url: str) -> CubeError:
     """Make the error for a folder without Zarr metadata, and say what it is if that can be told."""
-    if (folder / "snapshots").is_dir() and ((folder / "refs").is_dir() or (folder / "repo").exists()):
-        return CubeError(
-            f'{url} is an icechunk repository, which is not read: convert it with python -c "import icechunk,'
-            f" xarray; s = icechunk.Repository.open(icechunk.local_filesystem_storage('{folder.name}'))"
-            ".readonly_session('main'); xarray.open_zarr(s.store, consolidated=False).to_zarr('cube.zarr')\""
-        )
     inside = sorted(one for one in folder.iterdir() if one.suffix == ".zarr") if folder.is_dir() else []
     if inside:
         return CubeError(f"{url} is a folder of datacubes: name one of them, such as {inside[0].name}")

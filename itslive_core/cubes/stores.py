@@ -38,6 +38,13 @@ from itslive_core.cubes.foreign_files import (
     refused_folder,
     refused_references,
 )
+from itslive_core.cubes.icechunk_files import (
+    IcechunkFiles,
+    Version,
+    is_repository,
+    open_repository,
+    split_version,
+)
 from itslive_core.cubes.unpacking import Packed, check_chunk, packed_of
 from itslive_core.errors import CubeError
 from itslive_core.support.reach import HostError, check_url, guarded
@@ -186,6 +193,8 @@ class OpenStore:
         As they were given, to open the store again elsewhere.
     store : _CubeStore
         What the group reads through.
+    written : str, optional
+        When the snapshot of a repository was made.
     """
 
     url: str
@@ -194,6 +203,7 @@ class OpenStore:
     storage_options: Mapping[str, Any]
     patience: float
     store: _CubeStore
+    written: str | None = None
 
     def fetch_ahead(self, arrays: Iterable[zarr.Array]) -> None:
         """Fetch all chunks of some small arrays in one round: each will be read once, as a whole.
@@ -249,8 +259,9 @@ def open_store(
     ----------
     path_or_url : str or path
         A folder (``file://`` too), a zip archive of one, a NetCDF file, or an address: ``https://``,
-        ``s3://``, ``http://``. Protocols that read other things on the way (references, archives, caches) are
-        refused: what they read is up to the cube.
+        ``s3://``, ``http://``; an icechunk repository perhaps with ``#branch=``, ``#tag=`` or ``#snapshot=``.
+        Protocols that read other things on the way (references, archives, caches) are refused: what they read
+        is up to the cube.
     storage_options : mapping, optional
         Passed to fsspec; for ``s3://`` the default is anonymous access in us-west-2.
     patience : float, optional
@@ -266,7 +277,7 @@ def open_store(
     CubeError
         If there is nothing, no Zarr group, or no way to reach it.
     """
-    url = os.fspath(path_or_url).rstrip("/")
+    url, version = split_version(os.fspath(path_or_url).rstrip("/"))
     if not url or f"{url}//" in _PROTOCOLS:
         raise CubeError("no datacube was named: give a path or a URL")
     if "::" in url or ("://" in url and not url.startswith(_PROTOCOLS)):
@@ -293,17 +304,27 @@ def open_store(
     files = Files(url, filesystem, root, patience)
     if files.local and not _is_folder(root):
         files = Files(url, opened_file(Path(root), url), "", patience)
+    snapshot: IcechunkFiles | None = None
     # Never asked: all that is read is read through the files above.
     base: Store = MemoryStore(read_only=True)
     try:
-        zarr_format, documents, complete = _metadata(files)
+        found = None if version else _metadata(files)
+        if found is None and is_repository(files):
+            snapshot = open_repository(files, url, version, options)
+            url = f"{url}#snapshot={snapshot.snapshot}"
+            files = Files(url, snapshot, "", patience)
+            found = _metadata(files)
+        if found is None:
+            raise _no_cube(files, version)
+        zarr_format, documents, complete = found
         store = _CubeStore(base, files, documents, complete)
         group = zarr.open_group(
             store, mode="r", zarr_format=zarr_format, use_consolidated=None if zarr_format == 3 else False
         )
     except _NO_ZARR as error:
         raise CubeError(f"{url} is not a readable Zarr datacube: {first_line(error)}") from error
-    return OpenStore(url, group, files, dict(storage_options or {}), patience, store)
+    written = None if snapshot is None else snapshot.written
+    return OpenStore(url, group, files, dict(storage_options or {}), patience, store, written)
 
 
 def _is_folder(root: str) -> bool:
@@ -313,17 +334,22 @@ def _is_folder(root: str) -> bool:
         return False
 
 
-def _metadata(files: Files) -> _Metadata:
+def _metadata(files: Files) -> _Metadata | None:
     """Fetch what says which format this is; a wrong guess costs a distant reader a round."""
     if _RELEASE_2.search(files.url):
-        found = _format_2(files) or _format_3(files)
-    else:
-        found = _format_3(files) or _format_2(files)
-    if found is not None:
-        return found
-    if files.local:
-        raise refused_folder(Path(files.root), files.url)
-    raise CubeError(f"there is no Zarr datacube at {files.url}: check the address")
+        return _format_2(files) or _format_3(files)
+    return _format_3(files) or _format_2(files)
+
+
+def _no_cube(files: Files, version: Version | None) -> CubeError:
+    if version is not None:
+        return CubeError(
+            f"{files.url} is no icechunk repository: leave out #{version.kind}={version.name}, or check the"
+            " address"
+        )
+    if files.local and files.root:
+        return refused_folder(Path(files.root), files.url)
+    return CubeError(f"there is no Zarr datacube at {files.url}: check the address")
 
 
 def _format_2(files: Files) -> _Metadata | None:
