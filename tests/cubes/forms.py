@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import warnings
-from typing import Any
+import zipfile
+from typing import TYPE_CHECKING, Any
 
 import numcodecs
+import xarray as xr
 import zarr
 
-__all__ = ["NEEDED", "copy_arrays"]
+if TYPE_CHECKING:
+    from pathlib import Path
 
+__all__ = ["FORMS", "NEEDED", "copy_arrays", "write_form"]
+
+FORMS = ("format 2", "format 3", "shards", "netcdf", "zip", "icechunk")
 NEEDED = (
     *("vx", "vy", "vx_error", "vy_error", "satellite_img1", "satellite_img2", "x", "y", "mapping"),
     *("acquisition_date_img1", "acquisition_date_img2"),
@@ -32,7 +38,7 @@ def copy_arrays(source: zarr.Group, target: zarr.Group, *, where: Any = ..., sha
         Put vx and vy into shards (format 3).
     """
     target.attrs.update(dict(source.attrs))
-    parts = {"mid_date": where[0], "y": where[1], "x": where[2]} if where is not ... else {}
+    parts = {} if where is ... else dict(zip(("mid_date", "y", "x"), where))
     for name in NEEDED:
         array = source[name]
         attributes = dict(array.attrs)
@@ -62,3 +68,32 @@ def copy_arrays(source: zarr.Group, target: zarr.Group, *, where: Any = ..., sha
                 name, shape=values.shape, dtype=values.dtype, attributes=attributes, **more
             )
         array[...] = values
+
+
+def write_form(form: str, source: zarr.Group, folder: Path, *, where: Any = ...) -> str:
+    """Write a cube in one of `FORMS` below a folder; gives what to open."""
+    if form == "icechunk":
+        import icechunk
+
+        repository = icechunk.Repository.create(icechunk.local_filesystem_storage(str(folder / "repository")))
+        session = repository.writable_session("main")
+        copy_arrays(source, zarr.open_group(session.store, mode="w"), where=where, sharded=True)
+        session.commit("a cube")
+        return str(folder / "repository")
+    path = folder / "cube.zarr"
+    zarr_format = 3 if form in ("format 3", "shards") else 2
+    group = zarr.open_group(path, mode="w", zarr_format=zarr_format)
+    copy_arrays(source, group, where=where, sharded=form == "shards")
+    if form == "netcdf":
+        with xr.open_zarr(path, consolidated=False, decode_cf=False) as stored:
+            sizes = [min(n, size) for n, size in zip(CHUNKS, stored["vx"].shape)]
+            stored.to_netcdf(
+                folder / "cube.nc", encoding={name: {"chunksizes": sizes} for name in ("vx", "vy")}
+            )
+        return str(folder / "cube.nc")
+    if form == "zip":
+        with zipfile.ZipFile(folder / "cube.zip", "w") as archive:
+            for file in sorted(one for one in path.rglob("*") if one.is_file()):
+                archive.write(file, f"cube.zarr/{file.relative_to(path)}")
+        return str(folder / "cube.zip")
+    return str(path)
