@@ -32,6 +32,7 @@ __all__ = [
     "Part",
     "default_patience",
     "first_line",
+    "words_of_damage",
 ]
 
 VARIABLE = "ITSLIVE_PATIENCE"
@@ -256,3 +257,13 @@ def first_line(error: BaseException) -> str:
     """Say what an error says, in one line."""
     lines = str(error).strip().splitlines()
     return (lines[0] if lines else type(error).__name__)[:160]
+
+
+def words_of_damage(error: BaseException) -> str:
+    """Say what is wrong with metadata, in words rather than in those of Python."""
+    if isinstance(error, (AttributeError, IndexError, KeyError, RecursionError, TypeError)):
+        own = str(error)
+        python = ("object", "operand", "indices", "argument", "recursion")
+        if isinstance(error, (IndexError, KeyError, RecursionError)) or any(word in own for word in python):
+            return "its metadata are damaged"
+    return first_line(error)

@@ -20,6 +20,7 @@ import zarr
 from fsspec.core import url_to_fs
 from fsspec.implementations.local import LocalFileSystem
 from zarr.abc.store import OffsetByteRequest, RangeByteRequest, SuffixByteRequest
+from zarr.errors import ContainsArrayError
 from zarr.storage import MemoryStore, WrapperStore
 
 from itslive_core.cubes.codecs import check_codecs
@@ -30,6 +31,7 @@ from itslive_core.cubes.files import (
     Files,
     default_patience,
     first_line,
+    words_of_damage,
 )
 from itslive_core.cubes.foreign_files import (
     is_references,
@@ -322,7 +324,9 @@ def open_store(
             store, mode="r", zarr_format=zarr_format, use_consolidated=None if zarr_format == 3 else False
         )
     except _NO_ZARR as error:
-        raise CubeError(f"{url} is not a readable Zarr datacube: {first_line(error)}") from error
+        if isinstance(error, ContainsArrayError):
+            raise CubeError(f"{url} is a single Zarr array: name the folder that holds vx and vy") from error
+        raise CubeError(f"{url} is not a readable Zarr datacube: {words_of_damage(error)}") from error
     written = None if snapshot is None else snapshot.written
     return OpenStore(url, group, files, dict(storage_options or {}), patience, store, written)
 
@@ -338,7 +342,19 @@ def _metadata(files: Files) -> _Metadata | None:
     """Fetch what says which format this is; a wrong guess costs a distant reader a round."""
     if _RELEASE_2.search(files.url):
         return _format_2(files) or _format_3(files)
-    return _format_3(files) or _format_2(files)
+    found = _format_3(files)
+    if found is None or _has_velocity(found):
+        return found or _format_2(files)
+    # What another program left in a cube of format 2 may look like an empty group of format 3.
+    return _format_2(files) or found
+
+
+def _has_velocity(found: _Metadata) -> bool:
+    _, documents, complete = found
+    if not complete:
+        return documents.get("vx/zarr.json") is not None
+    members = json.loads(documents["zarr.json"] or b"{}").get("consolidated_metadata", {}).get("metadata", {})
+    return "vx" in members
 
 
 def _no_cube(files: Files, version: Version | None) -> CubeError:
@@ -377,7 +393,13 @@ def _format_3(files: Files) -> _Metadata | None:
         return None
     group = json.loads(found)
     check_codecs(group, files.url)
-    return 3, {"zarr.json": found}, bool(group.get("consolidated_metadata"))
+    documents: dict[str, bytes | None] = {"zarr.json": found}
+    complete = isinstance(group, dict) and bool(group.get("consolidated_metadata"))
+    if not complete:
+        documents["vx/zarr.json"] = velocity = files.read("vx/zarr.json")
+        if velocity is not None:
+            _check_document(velocity, files.url)
+    return 3, documents, complete
 
 
 def _options(url: str, given: Mapping[str, Any] | None, patience: float = USUAL_PATIENCE) -> dict[str, Any]:

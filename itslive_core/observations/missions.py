@@ -42,6 +42,9 @@ _LEAST_FOR_OFFSET = 5.0
 
 _LANDSAT = {"4": "L4_5", "5": "L4_5", "7": "L7", "8": "L8_9", "9": "L8_9"}
 _LANDSAT_GROUPS = ("L4_5", "L7", "L8_9")
+_SENTINEL = re.compile(r"(?:S|SENTINEL[ _-]?)([12][A-Z]?)")
+_LANDSAT_NAME = re.compile(r"(?:L|LANDSAT[ _-]?|L[COTEM]0?)([45789])")
+"""How people write what production writes as ``1A`` and ``8``."""
 _NISAR = "A"
 _NAMES_OF_NISAR = ("NI", "NISAR", "NISAR-A", "NISARA", "NSR")
 
@@ -50,7 +53,11 @@ def _normalise(code: str) -> str:
     text = code.replace("\x00", "").strip().upper()
     if text.endswith(".0"):
         text = text[:-2]
-    return text.rstrip(".")
+    text = text.rstrip(".")
+    if match := _SENTINEL.fullmatch(text):
+        return match[1] if len(match[1]) > 1 else f"S{match[1]}"
+    match = _LANDSAT_NAME.fullmatch(text)
+    return match[1] if match else text
 
 
 def normalise_satellites(codes: NDArray, missions: NDArray | None = None) -> NDArray[np.str_]:
@@ -235,7 +242,7 @@ def parse_satellites(names: str | Iterable[str]) -> tuple[str, ...]:
     """
     from itslive_core.errors import SettingsError
 
-    wanted = [re.sub(r"^(S(?=[12][A-Z])|L[A-Z]?0?(?=\d$))", "", _normalise(name)) for name in _split(names)]
+    wanted = [_normalise(name) for name in _split(names)]
     codes = set(normalise_satellites(np.array(wanted, dtype=str)).tolist()) - {""}
     if not codes:
         raise SettingsError("no satellite was named: give codes such as 2A,2B or 8,9")

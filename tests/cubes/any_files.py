@@ -198,6 +198,17 @@ def document(file: str, content: str) -> Callable[[Path], Path]:
     return make
 
 
+def spoilt(name: str, content: bytes) -> Callable[[Path], Path]:
+    """A cube of which a chunk has another content."""
+
+    def make(path: Path) -> Path:
+        cube(path)
+        next(one for one in (path / name).iterdir() if not one.name.startswith(".")).write_bytes(content)
+        return path
+
+    return make
+
+
 def granule(path: Path) -> Path:
     file = path.with_suffix(".nc")
     ds = own().isel(mid_date=0)[["vx", "vy", "spatial_ref"]]

@@ -146,3 +146,21 @@ def test_long_names_are_not_cut():
 def test_missions_of_the_future_keep_their_names(monkeypatch):
     monkeypatch.setattr(missions, "_LANDSAT", {"8": "Landsat 8"})
     assert mission_of_pairs(np.array(["8"]), np.array(["8"])).tolist() == ["Landsat 8"]
+
+
+@pytest.mark.parametrize(
+    ("written", "code"),
+    [
+        ("S2A", "2A"),
+        ("Sentinel-1B", "1B"),
+        ("SENTINEL_2", "S2"),
+        ("LC08", "8"),
+        ("LANDSAT_9", "9"),
+        ("Landsat 7", "7"),
+        ("LT05", "5"),
+        ("L8", "8"),
+        ("TerraSAR", "TERRASAR"),
+    ],
+)
+def test_satellites_as_people_write_them(written, code):
+    assert normalise_satellites(np.array([written])).tolist() == [code]
