@@ -185,7 +185,7 @@ class Files:
                 content: bytes = await self.filesystem._cat_file(  # noqa: SLF001 - the name that fsspec gives it
                     f"{self.root}/{key}", start=start, end=end
                 )
-            return content
+            return _cut(content, start, end)
 
         tasks = [asyncio.ensure_future(one(part)) for part in parts]
         pending: set[asyncio.Future[bytes]] = set(tasks)
@@ -234,6 +234,15 @@ class Files:
         looks = [asyncio.wait_for(look(key), silence) for key in keys]
         answers = await asyncio.gather(*looks, return_exceptions=True)
         return [answer for answer in answers if isinstance(answer, str)]
+
+
+def _cut(content: bytes, start: int | None, end: int | None) -> bytes:
+    """Give the range that was asked for, also where a server knows no ranges and sends all of a file."""
+    if start is not None and start < 0:
+        return content[start:] if len(content) > -start else content
+    if start is not None and end is not None and len(content) > end - start:
+        return content[start:end]
+    return content
 
 
 def _network_errors(url: str) -> tuple[type[BaseException], ...]:

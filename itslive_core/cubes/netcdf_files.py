@@ -17,6 +17,7 @@ import numpy as np
 from itslive_core.errors import CubeError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -59,12 +60,15 @@ class NetcdfFiles:
             self._dataset = netCDF4.Dataset(path)
             self._dataset.set_auto_maskandscale(False)
             self._dataset.set_auto_chartostring(False)
+            self._variables = _variables(self._dataset)
             self._arrays: dict[str, NDArray] = {}
             self._chunks: dict[str, tuple[int, ...]] = {}
             self._patches: OrderedDict[tuple[str, tuple[int, ...]], NDArray] = OrderedDict()
             metadata = self._metadata(netCDF4.default_fillvals)
         except (OSError, RuntimeError, ValueError, UnicodeError, MemoryError) as error:
             raise CubeError(f"{url} cannot be read as NetCDF ({error}): use another copy") from error
+        if not self._chunks:
+            raise CubeError(f"{url} is a NetCDF file without variables that could be read: use another one")
         self._document = json.dumps({"metadata": metadata, "zarr_consolidated_format": 1}).encode()
 
     def cat_file(self, path: str, start: int | None = None, end: int | None = None) -> bytes:
@@ -119,12 +123,12 @@ class NetcdfFiles:
             return self._read(name, where)
 
     def _read(self, name: str, where: tuple[slice, ...]) -> NDArray:
-        values = np.asarray(self._dataset.variables[name][where or ...])
+        values = np.asarray(self._variables[name][where or ...])
         return values.astype(values.dtype.newbyteorder("<"), copy=False)
 
     def _metadata(self, default_fill: dict[str, Any]) -> dict[str, Any]:
         metadata: dict[str, Any] = {".zgroup": {"zarr_format": 2}, ".zattrs": _attributes(self._dataset)}
-        for name, variable in self._dataset.variables.items():
+        for name, variable in self._variables.items():
             if "/" in name or name.startswith("."):
                 continue
             dims, shape, dtype, fill = list(variable.dimensions), variable.shape, variable.dtype, None
@@ -168,6 +172,22 @@ class NetcdfFiles:
             return np.asarray(joined).astype(f"<U{width}")
         text = values.astype(str)
         return text if 0 < text.dtype.itemsize <= 4 * _LONGEST_TEXT else None
+
+
+def _variables(dataset: Any) -> dict[str, Any]:
+    """Give the variables of a file, and those of a group if velocities are only there."""
+    found = dict(dataset.variables)
+    if "vx" not in found:
+        groups = [one for one in _groups(dataset) if {"vx", "vy"} <= set(one.variables)]
+        if len(groups) == 1:
+            found.update(groups[0].variables)
+    return found
+
+
+def _groups(holder: Any) -> Iterator[Any]:
+    for group in holder.groups.values():
+        yield group
+        yield from _groups(group)
 
 
 def _chunks_of(variable: Any, dims: list[str], shape: tuple[int, ...]) -> tuple[int, ...]:

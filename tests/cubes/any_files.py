@@ -129,11 +129,11 @@ def own(dims: tuple[str, ...] = ("mid_date", "y", "x"), **changes: Any) -> xr.Da
     return ds.assign(**changes)
 
 
-def netcdf(*, format: Any = "NETCDF4", **how: Any) -> Callable[[Path], Path]:  # noqa: A002 - xarray's name
+def netcdf(*, format: Any = "NETCDF4", encoding: Any = None, **how: Any) -> Callable[[Path], Path]:  # noqa: A002 - xarray's name
     def make(path: Path) -> Path:
         file = path.with_suffix(".nc")
-        encoding = {name: {"dtype": "i2", "scale_factor": 0.5, "_FillValue": HOLE} for name in ("vx", "vy")}
-        own(**how).to_netcdf(file, format=format, encoding=encoding)
+        packed = {"dtype": "i2", "scale_factor": 0.5, "_FillValue": HOLE, **(encoding or {})}
+        own(**how).to_netcdf(file, format=format, encoding=dict.fromkeys(("vx", "vy"), packed))
         return file
 
     return make

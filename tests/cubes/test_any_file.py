@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 import pytest
+import xarray as xr
 from pyproj import CRS
 
 from itslive_core.cli import run
@@ -37,6 +38,7 @@ from tests.cubes.any_files import (
     moved,
     netcdf,
     of_two,
+    own,
     own_zarr,
     projected,
     replaced,
@@ -52,6 +54,12 @@ from tests.cubes.any_files import (
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+
+def cut_netcdf(path: Path) -> Path:
+    file = netcdf()(path)
+    file.write_bytes(file.read_bytes()[:-200])
+    return file
 
 
 @dataclass
@@ -371,6 +379,22 @@ CASES: dict[str, Read | Refused] = {
     "a zipped cube": Read(zipped("")),
     "a zipped folder": Read(zipped("cube.zarr/")),
     "a zipped folder in a folder": Read(zipped("some/where/cube.zarr/")),
+    "a cube zipped on Windows": Read(zipped("cube.zarr\\")),
+    "a zip that begins at the root": Read(zipped("/cube.zarr/")),
+    "an empty archive": Refused(text("none.zip", b"PK\x05\x06" + b"\0" * 18), "archive with no Zarr store"),
+    "an archive of another kind": Refused(
+        text("cube.tar.gz", b"\x1f\x8b" + b"0" * 99), "unpack it, or use zip"
+    ),
+    "NetCDF with the data in a group": Read(
+        lambda p: own().to_netcdf(p.with_suffix(".nc"), group="data") or p.with_suffix(".nc")
+    ),
+    "NetCDF with compressed layers": Read(
+        netcdf(encoding={"zlib": True, "chunksizes": (1, NY, NX)}),
+    ),
+    "NetCDF without variables": Refused(
+        lambda p: xr.Dataset().to_netcdf(p.with_suffix(".nc")) or p.with_suffix(".nc"), "without variables"
+    ),
+    "a cut NetCDF": Refused(cut_netcdf, "cannot be read as NetCDF"),
     "two zipped cubes": Refused(zipped("a/", "b/"), "is an archive with several Zarr stores"),
     "an archive without a cube": Refused(
         lambda p: zipfile.ZipFile(p.with_suffix(".zip"), "w").writestr("a.txt", "a") or p.with_suffix(".zip"),
@@ -385,6 +409,7 @@ CASES: dict[str, Read | Refused] = {
         folder("refs", "snapshots", "manifests"), "icechunk repository.*(pip install|doesn't exist)"
     ),
     "a folder of cubes": Refused(folder("a.zarr", "b.zarr"), r"a folder of datacubes: name one .* a\.zarr"),
+    "a folder in a folder": Refused(lambda p: cube(p / "inside").parent, "name one of them, such as inside"),
     "an empty folder": Refused(folder(), "it has no Zarr metadata"),
     "a GeoTIFF": Refused(text("v.tif", b"II*\x00" + b"0" * 99), "is a GeoTIFF"),
     "a letter": Refused(text("letter.txt", "Dear glacier,"), "is a file, not a Zarr datacube"),

@@ -6,7 +6,7 @@ import shutil
 from collections import Counter
 from dataclasses import replace
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -20,7 +20,7 @@ from tests.remote.servers import LocalServer, folder
 from tests.tiny_cube import CubeOptions, write_cube
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from tests.tiny_cube import TinyCube
@@ -128,6 +128,18 @@ def test_small_shards_are_kept_up_to_a_limit(truth, monkeypatch):
         kept = [one.content for one in cube._shards._shards.values() if one is not None and one.content]
         assert sum(map(len, kept)) <= 50_000
     assert_reads(cube, truth)
+
+
+def test_a_server_that_knows_no_ranges(truth, size):
+    ranged = folder(truth.path.parent)
+
+    def whole(method: str, path: str, headers: Mapping[str, str]) -> Any:
+        return ranged(method, path, {name: value for name, value in headers.items() if name != "Range"})
+
+    with LocalServer(whole) as server:
+        assert_pixel(
+            itslive.open_cube(f"{server.url}/c.zarr").pairs_at(x=truth.x[40], y=truth.y[33]), truth, 33, 40
+        )
 
 
 def test_the_same_from_the_disk_as_through_zarr(truth, size, monkeypatch):
