@@ -8,6 +8,7 @@ network is waited for, a silent one is not.
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import random
 import time
@@ -28,6 +29,7 @@ __all__ = [
     "METADATA_NAMES",
     "USUAL_PATIENCE",
     "VARIABLE",
+    "DeniedError",
     "Files",
     "Part",
     "default_patience",
@@ -65,6 +67,10 @@ def default_patience() -> float:
     if not 0.0 < seconds <= 3600.0:
         raise SettingsError(f"{VARIABLE} is {text!r}: give a number of seconds, such as 45")
     return seconds
+
+
+class DeniedError(CubeError):
+    """A server denies access: also to what is not there, where its files may not be listed."""
 
 
 @dataclass(eq=False)
@@ -148,7 +154,7 @@ class Files:
             raise CubeError(str(error)) from error
         status = getattr(error, "status", None)
         if isinstance(error, PermissionError) or status in (401, 403):
-            raise CubeError(
+            raise DeniedError(
                 f"access to {self.url} was denied: check the address and your permissions"
             ) from error
         if not isinstance(error, passing):
@@ -270,6 +276,8 @@ def first_line(error: BaseException) -> str:
 
 def words_of_damage(error: BaseException) -> str:
     """Say what is wrong with metadata, in words rather than in those of Python."""
+    if isinstance(error, json.JSONDecodeError):
+        return "its metadata are no JSON"
     if isinstance(error, (AttributeError, IndexError, KeyError, RecursionError, TypeError)):
         own = str(error)
         python = ("object", "operand", "indices", "argument", "recursion")

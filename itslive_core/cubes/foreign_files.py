@@ -68,7 +68,7 @@ def refused_folder(folder: Path, url: str) -> CubeError:
     """Make the error for a folder without Zarr metadata, and say what it is if that can be told."""
     try:
         members = sorted(folder.iterdir()) if folder.is_dir() else []
-        inside = [one for one in members if one.suffix in (".zarr", ".nc") or _is_zarr(one)]
+        inside = [one for one in members if one.suffix == ".zarr" or _is_zarr(one)]
     except OSError as error:
         return CubeError(f"{url} cannot be read ({error.strerror}): check the path of the datacube")
     if inside:

@@ -149,6 +149,8 @@ def axis(group: zarr.Group, name: str, velocity: zarr.Array, size: int, *, role:
         raise CubeError(
             f"the {name} axis of the datacube has {len(centres)} values for {size} pixels: mend the axis"
         )
+    if size and not np.isfinite(centres).any():
+        raise CubeError(f"the {name} axis of the datacube holds no values: check that it is complete")
     if not np.isfinite(centres).all():
         raise CubeError(f"the {name} axis of the datacube is not regular: it cannot be used")
     if size and np.abs(centres).max() > _OFF_THE_EARTH:

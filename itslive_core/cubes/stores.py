@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import re
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
@@ -23,7 +22,6 @@ from zarr.abc.store import OffsetByteRequest, RangeByteRequest, SuffixByteReques
 from zarr.errors import ContainsArrayError
 from zarr.storage import MemoryStore, WrapperStore
 
-from itslive_core.cubes.codecs import check_codecs
 from itslive_core.cubes.files import (
     CONNECTIONS,
     METADATA_NAMES,
@@ -34,12 +32,11 @@ from itslive_core.cubes.files import (
     words_of_damage,
 )
 from itslive_core.cubes.foreign_files import (
-    is_references,
     opened_file,
     refuse_remote_file,
     refused_folder,
-    refused_references,
 )
+from itslive_core.cubes.formats import check_document, find_metadata
 from itslive_core.cubes.icechunk_files import (
     IcechunkFiles,
     Version,
@@ -74,11 +71,6 @@ _NO_ZARR = (
     NotImplementedError,
 )
 """What Zarr raises for metadata that are damaged, or of another kind."""
-_RELEASE_2 = re.compile(r"/v0?2(?!\.?\d)")
-"""Folders of the releases of ITS_LIVE that are in format 2, such as ``v2-updated-october2024``."""
-
-_Metadata = tuple[Any, dict[str, bytes | None], bool]
-"""The format, the metadata documents found, and whether these are all that there are."""
 
 
 class _CubeStore(WrapperStore["Store"]):
@@ -151,21 +143,12 @@ class _CubeStore(WrapperStore["Store"]):
             )
             if is_metadata:
                 if content is not None:
-                    _check_document(content, self._files.url)
+                    check_document(content, self._files.url)
                     self._note(key, content)
                 self._documents[key] = content
             elif content is not None:
                 self._check(key, content, whole=byte_range is None)
         return None if content is None else prototype.buffer.from_bytes(content)
-
-
-def _check_document(content: bytes, url: str) -> None:
-    """Look at the codecs of metadata before Zarr does."""
-    try:
-        metadata = json.loads(content)
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"its metadata are damaged ({first_line(error)})") from error
-    check_codecs(metadata, url)
 
 
 def _limits(byte_range: ByteRequest | None) -> tuple[int | None, int | None]:
@@ -310,12 +293,12 @@ def open_store(
     # Never asked: all that is read is read through the files above.
     base: Store = MemoryStore(read_only=True)
     try:
-        found = None if version else _metadata(files)
+        found = None if version else find_metadata(files)
         if found is None and is_repository(files):
             snapshot = open_repository(files, url, version, options)
             url = f"{url}#snapshot={snapshot.snapshot}"
             files = Files(url, snapshot, "", patience)
-            found = _metadata(files)
+            found = find_metadata(files)
         if found is None:
             raise _no_cube(files, version)
         zarr_format, documents, complete = found
@@ -338,25 +321,6 @@ def _is_folder(root: str) -> bool:
         return False
 
 
-def _metadata(files: Files) -> _Metadata | None:
-    """Fetch what says which format this is; a wrong guess costs a distant reader a round."""
-    if _RELEASE_2.search(files.url):
-        return _format_2(files) or _format_3(files)
-    found = _format_3(files)
-    if found is None or _has_velocity(found):
-        return found or _format_2(files)
-    # What another program left in a cube of format 2 may look like an empty group of format 3.
-    return _format_2(files) or found
-
-
-def _has_velocity(found: _Metadata) -> bool:
-    _, documents, complete = found
-    if not complete:
-        return documents.get("vx/zarr.json") is not None
-    members = json.loads(documents["zarr.json"] or b"{}").get("consolidated_metadata", {}).get("metadata", {})
-    return "vx" in members
-
-
 def _no_cube(files: Files, version: Version | None) -> CubeError:
     if version is not None:
         return CubeError(
@@ -366,40 +330,6 @@ def _no_cube(files: Files, version: Version | None) -> CubeError:
     if files.local and files.root:
         return refused_folder(Path(files.root), files.url)
     return CubeError(f"there is no Zarr datacube at {files.url}: check the address")
-
-
-def _format_2(files: Files) -> _Metadata | None:
-    found = files.read(".zmetadata")
-    if found is not None:
-        if is_references(found):
-            raise refused_references(files.url)
-        metadata = json.loads(found)["metadata"]
-        for key, value in metadata.items():
-            if key.endswith(".zarray"):
-                check_codecs(value, files.url)
-        documents: dict[str, bytes | None] = {
-            key: json.dumps(value).encode() for key, value in metadata.items()
-        }
-        if any(key.endswith(".zarray") for key in documents):
-            documents.setdefault(".zgroup", b'{"zarr_format": 2}')
-            return 2, documents, True
-    found = files.read(".zgroup")
-    return None if found is None else (2, {".zgroup": found}, False)
-
-
-def _format_3(files: Files) -> _Metadata | None:
-    found = files.read("zarr.json")
-    if found is None:
-        return None
-    group = json.loads(found)
-    check_codecs(group, files.url)
-    documents: dict[str, bytes | None] = {"zarr.json": found}
-    complete = isinstance(group, dict) and bool(group.get("consolidated_metadata"))
-    if not complete:
-        documents["vx/zarr.json"] = velocity = files.read("vx/zarr.json")
-        if velocity is not None:
-            _check_document(velocity, files.url)
-    return 3, documents, complete
 
 
 def _options(url: str, given: Mapping[str, Any] | None, patience: float = USUAL_PATIENCE) -> dict[str, Any]:

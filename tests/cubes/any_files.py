@@ -13,6 +13,7 @@ import xarray as xr
 import zarr
 from pyproj import CRS
 
+from itslive_core.cli import run
 from tests.reading import write_arrays
 
 if TYPE_CHECKING:
@@ -238,3 +239,7 @@ def characters(path: Path) -> Path:
 
 def rise(shape: int) -> str:
     return "[" * shape + "]" * shape
+
+
+def pixel(path: Any, out: Path) -> int:
+    return run(["pairs", str(path), "--x", str(X[1] + 3.0), "--y", str(Y[2] - 3.0), "-o", str(out)])
