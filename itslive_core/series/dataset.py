@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from itslive_core.observations.selection import FilterStep
 
 __all__ = [
+    "REFERENCES",
     "DERIVED",
     "VARIABLES",
     "add_place",
@@ -96,10 +97,11 @@ VARIABLES: dict[str, dict[str, Any]] = {
 DERIVED: tuple[str, ...] = ("v_lower", "v_upper", "azimuth", "azimuth_std")
 """Variables that follow from the others and the place: `derived_columns`."""
 
-_REFERENCES = (
+REFERENCES = (
     "ITS_LIVE: Gardner, A., M. Fahnestock, and T. Scambos (2025), MEaSUREs ITS_LIVE, NASA NSIDC DAAC; "
     "Gardner et al. (2025), The Cryosphere 19, 3517, doi:10.5194/tc-19-3517-2025"
 )
+"""What is cited with the data."""
 
 
 class Cells(Protocol):
@@ -241,7 +243,7 @@ def common_attributes(
         "history": f"estimated by itslive_core {__version__}",
         "title": "Glacier velocity on regular time cells, estimated from ITS_LIVE image pairs",
         "source": f"ITS_LIVE image pairs; itslive_core {__version__}",
-        "references": _REFERENCES,
+        "references": REFERENCES,
         **plain,
         "settings": json.dumps(dict(settings)),
         "selection": json.dumps(dict(selection)),
