@@ -12,6 +12,7 @@ import panel as pn
 import panel_material_ui as pmui
 from panel.viewable import Viewer
 
+from dashboard.screen.code_dialog import CodeDialog
 from dashboard.state.estimators import OTHERS
 from dashboard.state.fit import cautions_of, saved_series, summary_of
 from dashboard.views.cautions import cautions_html, facts_html
@@ -99,16 +100,24 @@ class SeriesCard(Viewer):
             "", "itslive-cautions", margin=(0, 16), sizing_mode="stretch_width", visible=False
         )
         self._downloads = [self._download("csv", "CSV"), self._download("nc", "NetCDF")]
+        self._code = CodeDialog(lambda: saved_series(series.fit, series.process))
         session.estimators.param.watch(self._explain_files, "method")
         self._explain_files()
         self.layout = card(
             title_row(
-                self.tabs, self._component, self._arrangement, self._crosses, self._summary, *self._downloads
+                self.tabs,
+                self._component,
+                self._arrangement,
+                self._crosses,
+                self._summary,
+                *self._downloads,
+                self._code,
             ),
             self._facts,
             self._cautions,
             self.figure.layout,
             *self._inside.values(),
+            self._code.dialog,
             margin=(10, 0, 0, 0),
         )
         self._offer()
@@ -150,6 +159,7 @@ class SeriesCard(Viewer):
         for button in self._downloads:
             suffix = button.filename.rsplit(".", 1)[1]
             button.param.update(disabled=not ready, filename=f"{stem}.{suffix}")
+        self._code.offer(ready)
         self._offer()
         self._show_parts()
 
