@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dashboard.control.lookup import box_of, cubes_for, glacier_or_area, inside, overlaps
+from dashboard.control.lookup import box_of, cubes_for, glacier_or_area, inside, overlaps, words_of_open_cubes
 from dashboard.runner import Policy, once
 from itslive_core.places.catalog import describe
 from itslive_core.places.gazetteer import NamedPlace, gazetteer, like, ranked
@@ -278,8 +278,10 @@ class PlaceControl:
             for cube in reversed(cubes):
                 self.adopt(cube)
             selection.select_glacier(found)
-            if note:
-                self._session.messages.tell(note, "warning")
+            choice = words_of_open_cubes(cubes[0], here, open_ones)
+            if note or choice:
+                kind = "warning" if note else "info"
+                self._session.messages.tell(" ".join(filter(None, (note, choice))), kind)
             self._on_glacier(found, cubes)
             if point:
                 self._on_position(cubes[0], *here)

@@ -129,11 +129,11 @@ def own(dims: tuple[str, ...] = ("mid_date", "y", "x"), **changes: Any) -> xr.Da
     return ds.assign(**changes)
 
 
-def netcdf(*, format: Any = "NETCDF4", **how: Any) -> Callable[[Path], Path]:  # noqa: A002 - xarray's name
+def netcdf(*, format: Any = "NETCDF4", encoding: Any = None, **how: Any) -> Callable[[Path], Path]:  # noqa: A002 - xarray's name
     def make(path: Path) -> Path:
         file = path.with_suffix(".nc")
-        encoding = {name: {"dtype": "i2", "scale_factor": 0.5, "_FillValue": HOLE} for name in ("vx", "vy")}
-        own(**how).to_netcdf(file, format=format, encoding=encoding)
+        packed = {"dtype": "i2", "scale_factor": 0.5, "_FillValue": HOLE, **(encoding or {})}
+        own(**how).to_netcdf(file, format=format, encoding=dict.fromkeys(("vx", "vy"), packed))
         return file
 
     return make
@@ -193,6 +193,17 @@ def metadata(file: str, **changes: Any) -> Callable[[Path], Path]:
 def document(file: str, content: str) -> Callable[[Path], Path]:
     def make(path: Path) -> Path:
         (cube(path) / file).write_text(content)
+        return path
+
+    return make
+
+
+def spoilt(name: str, content: bytes) -> Callable[[Path], Path]:
+    """A cube of which a chunk has another content."""
+
+    def make(path: Path) -> Path:
+        cube(path)
+        next(one for one in (path / name).iterdir() if not one.name.startswith(".")).write_bytes(content)
         return path
 
     return make
