@@ -91,7 +91,7 @@ def test_component_and_filters(screen, glaciers, place):
 
 
 def test_glacier_is_inverted_live_and_can_be_stopped(open_screen, glaciers):
-    screen = open_screen("?h=60")
+    screen = open_screen("?h=60&noise=formal&offsets=none&smoothing_in_time=constant")
     screen.select_glacier(glaciers[0])
     screen.wait(lambda: "Ready" in screen.text(".itslive-activity"), what="the overview is read")
     invert = screen.page.get_by_role("button", name="Invert glacier")
