@@ -88,8 +88,7 @@ class Visitor:
         found = re.search(r'"token":"([^"]+)"', answer.body.decode())
         assert found, "the page has no session"
         await self.connect(found[1])
-        document = await self.ask("PULL-DOC-REQ", {})
-        self._learn(document)
+        self._learn(await self.ask("PULL-DOC-REQ", {}), {})
         await self.tell(
             {
                 "kind": "MessageSent",
@@ -229,7 +228,7 @@ class Visitor:
 
     def _take(self, content: str, buffers: dict[str, bytes]) -> None:
         if self.learning:
-            self._learn(json.loads(content))
+            self._learn(json.loads(content), buffers)
         events = None
         for layer, number in list(self.sources.items()):
             if f'"{number}"' not in content:
@@ -237,9 +236,7 @@ class Visitor:
             events = events or json.loads(content)["events"]
             for event in events:
                 if event.get("model", {}).get("id") == number and event.get("attr") == "data":
-                    data = event["data"] if "data" in event else event["new"]
-                    new = {name: _array(value, buffers) for name, value in data.get("entries", [])}
-                    self._last[layer] = {**self._last.get(layer, {}), **new}
+                    self._keep(layer, event["data"] if "data" in event else event["new"], buffers)
                     for future in self._values.pop(layer, []):
                         if not future.done():
                             future.set_result(time.monotonic())
@@ -249,7 +246,12 @@ class Visitor:
                 if event.get("model", {}).get("id") == message and event.get("attr") == "title":
                     self.told += [str(event["new"])] if event["new"] else []
 
-    def _learn(self, tree: Any) -> None:
+    def _keep(self, layer: str, data: Any, buffers: dict[str, bytes]) -> None:
+        """Take in columns of a layer: all of them, or those that changed."""
+        new = {name: _array(value, buffers) for name, value in data.get("entries", [])}
+        self._last[layer] = {**self._last.get(layer, {}), **new}
+
+    def _learn(self, tree: Any, buffers: dict[str, bytes]) -> None:
         for model in _models(tree):
             attributes = model.get("attributes", {})
             number = model.get("id", "")
@@ -259,7 +261,10 @@ class Visitor:
                     self.widgets[name] = data["id"] if isinstance(data, dict) and "id" in data else number
                     self.widgets[name + "!"] = number
             if model.get("name") == "GlyphRenderer" and attributes.get("name"):
-                self.sources[attributes["name"]] = attributes["data_source"]["id"]
+                source = attributes["data_source"]
+                self.sources[attributes["name"]] = source["id"]
+                if data := source.get("attributes", {}).get("data"):
+                    self._keep(attributes["name"], data, buffers)
 
 
 def _models(tree: Any) -> Iterator[dict[str, Any]]:
@@ -283,5 +288,7 @@ def _array(value: Any, buffers: dict[str, bytes]) -> NDArray[Any]:
     if isinstance(held, list):
         return np.array([np.nan if isinstance(one, dict) else one for one in held], dtype=object)
     data = held["data"]
+    if isinstance(data, dict) and data["id"] not in buffers:
+        return np.zeros(0)  # of the first document, which has nothing to show
     raw = buffers[data["id"]] if isinstance(data, dict) else base64.b64decode(data)
     return np.frombuffer(raw, value["dtype"]).reshape(value["shape"])
