@@ -12,6 +12,7 @@ import itertools
 import json
 import re
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -119,10 +120,11 @@ class Visitor:
 
     async def close(self) -> None:
         """Leave."""
-        if self._reading is not None:
-            self._reading.cancel()
         if self._socket is not None:
             self._socket.close()
+        if self._reading is not None:
+            with suppress(ConnectionError, TimeoutError):
+                await asyncio.wait_for(self._reading, 30.0)  # until the server has said goodbye
 
     async def ask(self, kind: str, content: Any) -> dict[str, Any]:
         """Send a message, and wait for the answer."""
