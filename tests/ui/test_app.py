@@ -222,6 +222,4 @@ def test_link_leads_back_to_the_series(open_screen, glaciers, place):
     query = "?" + first.page.url.split("?", 1)[1]
     second = open_screen(query.replace("lambda=auto", "lambda=1000") + "&h=24&robust=0&k=7")
     second.wait(lambda: drawn(second), what="the series of the link is drawn")
-    assert second.page.locator(".itslive-lambda").inner_text().count("1,000") or "1e+03" in second.text(
-        ".itslive-lambda"
-    )
+    assert "1,000" in second.text(".itslive-lambda")
