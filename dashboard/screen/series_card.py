@@ -12,6 +12,7 @@ import panel as pn
 import panel_material_ui as pmui
 from panel.viewable import Viewer
 
+from dashboard.hosting.secrets import without_folders
 from dashboard.screen.code_dialog import CodeDialog
 from dashboard.state.estimators import OTHERS
 from dashboard.state.fit import cautions_of, saved_series, summary_of
@@ -100,7 +101,7 @@ class SeriesCard(Viewer):
             "", "itslive-cautions", margin=(0, 16), sizing_mode="stretch_width", visible=False
         )
         self._downloads = [self._download("csv", "CSV"), self._download("nc", "NetCDF")]
-        self._code = CodeDialog(lambda: saved_series(series.fit, series.process))
+        self._code = CodeDialog(self._saved)
         session.estimators.param.watch(self._explain_files, "method")
         self._explain_files()
         self.layout = card(
@@ -235,10 +236,17 @@ class SeriesCard(Viewer):
             css_classes=[f"itslive-download-{suffix}"],
         )
 
+    def _saved(self) -> xr.Dataset | None:
+        """Return the series that files and code are made of, as its visitor may have it."""
+        saved = saved_series(self._series.fit, self._series.process)
+        if saved is None or not self._session.host.rules.public:
+            return saved
+        return saved.assign_attrs(without_folders(saved.attrs))
+
     def _file(self, suffix: str) -> io.BytesIO:
         from itslive_core.export import write_series
 
-        saved = saved_series(self._series.fit, self._series.process)
+        saved = self._saved()
         if saved is None:
             return io.BytesIO()
         with tempfile.TemporaryDirectory() as folder:
