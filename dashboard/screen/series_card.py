@@ -24,6 +24,8 @@ from dashboard.views.series_board import ARRANGEMENTS
 from itslive_core.estimators import estimator_of
 
 if TYPE_CHECKING:
+    import xarray as xr
+
     from dashboard.control.diagnosis import DiagnosisControl
     from dashboard.control.series import SeriesControl
     from dashboard.control.session import Session
