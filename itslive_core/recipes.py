@@ -198,12 +198,12 @@ def _points(
     again = recipe_of_stations(recipe.task, cubes, stations, settings, selection)
     written: StationsWritten
     if recipe.task == "pairs":
-        written = write_station_pairs(results, out, recipe=again)
+        written = write_station_pairs(results, out, recipe=again, cubes=cubes)
     elif recipe.task == "season":
-        written = write_station_seasons(results, out, recipe=again)
+        written = write_station_seasons(results, out, recipe=again, cubes=cubes)
     else:
         grid = time_axis(cubes, selection, cast("Settings", settings).interval)
-        written = write_station_series(results, out, stations=stations, grid=grid, recipe=again)
+        written = write_station_series(results, out, stations=stations, grid=grid, recipe=again, cubes=cubes)
     return written.path
 
 

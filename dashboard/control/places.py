@@ -7,7 +7,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dashboard.control.lookup import box_of, cubes_for, glacier_or_area, inside, overlaps, words_of_open_cubes
+from dashboard.control.lookup import (
+    box_of,
+    cubes_for,
+    glacier_or_area,
+    inside,
+    overlaps,
+    words_of_cubes,
+    words_of_open_cubes,
+)
 from dashboard.runner import Policy, once
 from itslive_core.places.catalog import describe
 from itslive_core.places.gazetteer import NamedPlace, gazetteer, like, ranked
@@ -33,7 +41,7 @@ class PlaceControl:
     session : Session
         State, worker and messages.
     on_glacier : callable
-        Told the glacier and the cubes to read it from, best first and on one lattice.
+        Told the glacier and the cubes to read it from, those first on whose map it is shown.
     on_position : callable
         Told a cube and lon, lat where a point should be selected.
     on_view : callable
@@ -278,13 +286,14 @@ class PlaceControl:
             for cube in reversed(cubes):
                 self.adopt(cube)
             selection.select_glacier(found)
-            choice = words_of_open_cubes(cubes[0], here, open_ones)
-            if note or choice:
-                kind = "warning" if note else "info"
-                self._session.messages.tell(" ".join(filter(None, (note, choice))), kind)
+            used = next((cube for cube in cubes if cube.covers(*here)), cubes[0])
+            choice = words_of_open_cubes(used, here, open_ones)
+            told = " ".join(filter(None, (note, words_of_cubes(cubes), choice)))
+            if told:
+                self._session.messages.tell(told, "warning" if note else "info")
             self._on_glacier(found, cubes)
             if point:
-                self._on_position(cubes[0], *here)
+                self._on_position(used, *here)
 
         self._run("lookup", "Looking the glacier up", work, done)
 

@@ -296,7 +296,9 @@ def _told(
                 f"{station}: {first}" if known else f"{station}: unexpected {type(error).__name__}: {first}"
             )
         empty = isinstance(error, SelectionError)
-        yield StationResult(station, number, _lonlat(visit.cube, station), visit.pixel, value, words, empty)
+        place = _lonlat(visit.cube, station), visit.pixel
+        [cube] = cube_facts((visit.cube,))
+        yield StationResult(station, number, *place, value, words, empty, cube.url)
 
 
 def _lonlat(cube: Datacube, station: Station) -> tuple[float, float]:

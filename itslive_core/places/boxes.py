@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from itslive_core.errors import SettingsError
 from itslive_core.places.geodesy import LONLAT, transformer
 
-__all__ = ["BOX", "TILE", "TILE_ORIGIN", "box_polygons", "check_box", "continuous_lonlat", "inside_box"]
+if TYPE_CHECKING:
+    from shapely import Polygon
+
+__all__ = [
+    "BOX",
+    "TILE",
+    "TILE_ORIGIN",
+    "box_polygon",
+    "box_polygons",
+    "check_box",
+    "continuous_lonlat",
+    "inside_box",
+]
 
 BOX = 100_000
 """Side of a cube's box [m]."""
@@ -107,6 +121,16 @@ def check_box(box: tuple[float, float, float, float]) -> tuple[float, float, flo
     if west == east:
         raise SettingsError(f"the box {words} has no width: give west south east north in degrees")
     return west, south, east, north
+
+
+def box_polygon(box: tuple[float, float, float, float]) -> Polygon:
+    """Give a box as a polygon in lon/lat, whose longitudes may run on past 180; see `check_box`."""
+    import shapely
+
+    west, south, east, north = check_box(box)
+    if east - west >= 360.0:
+        return shapely.box(-180.0, south, 180.0, north)
+    return shapely.box(west, south, west + (east - west) % 360.0, north)
 
 
 def inside_box(box: tuple[float, float, float, float], lon: np.ndarray, lat: np.ndarray) -> np.ndarray:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from itslive_core.errors import CoverageError
 from itslive_core.places.boxes import BOX
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from itslive_core.places.cube_record import CubeRecord
 
-__all__ = ["Catalog"]
+__all__ = ["Catalog", "CubesNeeded"]
 
 NORTH, SOUTH = 3413, 3031
 POLAR_FROM = 50.0  # degrees of latitude; polar cubes begin at 53.9 N and 55.1 S
@@ -35,6 +35,21 @@ UTM_UNTIL = 84.0  # degrees of latitude, the end of UTM; its cubes end at 56
 BOTH_HEMISPHERES = 2.0  # degrees: near the equator a box of either hemisphere's zone may reach over it
 DEEP = 5_000.0  # m; a glacier round a point this far inside a cube is likely to be in it as a whole
 WHOLE = 0.9995  # share of an outline's area that counts as all of it
+
+
+class CubesNeeded(NamedTuple):
+    """The cubes that an outline needs.
+
+    Attributes
+    ----------
+    records
+        Those of one coordinate system, which hold most of it, then those of others that add to them.
+    share
+        What they hold of it, 0 to 1.
+    """
+
+    records: tuple[CubeRecord, ...]
+    share: float
 
 
 @dataclass(frozen=True)
@@ -152,6 +167,25 @@ class Catalog:
             for total, _, pieces in found
             for record, share in pieces
         ]
+
+    def cubes_needed(self, outline: BaseGeometry) -> CubesNeeded:
+        """All cubes of one coordinate system, and what others must add; see `lookup.cubes_needed`."""
+        import shapely
+
+        records = self.cubes_over(outline)
+        epsg = records[0].epsg
+        whole = left = project(_shape(outline), epsg)
+        size = "area" if whole.area > 0.0 else "length"
+        total = max(float(getattr(whole, size)), 1e-9)
+        chosen = []
+        for record in records:
+            box = shapely.box(*record.bounds) if record.epsg == epsg else project(record.footprint, epsg)
+            rest = shapely.difference(left, box) if shapely.is_valid(box) else left
+            gain = (getattr(left, size) - getattr(rest, size)) / total
+            if record.epsg == epsg or gain > 1.0 - WHOLE:
+                chosen.append(record)
+                left = rest
+        return CubesNeeded(tuple(chosen), min(1.0, 1.0 - float(getattr(left, size)) / total))
 
     def _hits(self, lon: float, lat: float) -> list[tuple[CubeRecord, float]]:
         """Cubes that cover a place, with its distance [m] from their edges."""
