@@ -17,17 +17,14 @@ for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
     os.environ[_name] = "1"
 
 import argparse
-import json
 import resource
-import subprocess
-import tempfile
 import time
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import truths
+from peers.celerite import celerite_seconds
 from peers.itslive_tool import best_smoothing, invert_dense
 from peers.sklearn_gp import fit_predict
 from scipy.special import gammaln
@@ -132,7 +129,7 @@ def speed(pairs: itslive.ImagePairs, celerite: str | None, *, full: bool) -> Non
             line += f"; scikit-learn {theirs:8.1f} s (EXTRAPOLATED: one evaluation x {count:.0f})"
             line += f" = {2 * theirs / ours:.0f}x"
         if celerite:
-            line += f"; celerite2, one component {celerite_seconds(celerite, found):.2f} s"
+            line += f"; celerite2, one component {seconds_of_celerite(celerite, found):.2f} s"
         print(line, flush=True)
     print(f"peak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MB, peers included")
 
@@ -150,20 +147,10 @@ def one_evaluation(pairs: itslive.ImagePairs) -> float:
     return time.process_time() - begin
 
 
-def celerite_seconds(python: str, found: Fit) -> float:
+def seconds_of_celerite(python: str, found: Fit) -> float:
     along = found.components[0]
-    with tempfile.TemporaryDirectory() as folder:
-        rows = Path(folder) / "rows.npz"
-        np.savez(
-            rows,
-            t=0.5 * (found.data.start + found.data.end) / YEAR,
-            y=along.y,
-            error=np.sqrt(along.error2),
-            grid=found.grid.centres / YEAR,
-        )
-        worker = Path(__file__).parent / "peers" / "celerite_worker.py"
-        run = subprocess.run([python, worker, rows], capture_output=True, text=True, check=True)
-    return float(json.loads(run.stdout)["seconds"])
+    mid = 0.5 * (found.data.start + found.data.end)
+    return celerite_seconds(mid, along.y, np.sqrt(along.error2), found.grid.centres, python)
 
 
 # Truth ------------------------------------------------------------------------------------------------------

@@ -96,7 +96,6 @@ class Dashboard(Viewer):
         self._place = Place()
         self._started = False
         self._task: asyncio.Task[None] | None = None
-        self._page: pmui.Page | None = None
         host = host or shared_host()
         runner = JobRunner(
             self._applying,
@@ -174,8 +173,9 @@ class Dashboard(Viewer):
             reopen_when_lost(pn.state.curdoc)
         else:
             self.start()
-        self._page = self.frame.page(_TITLE)
-        return self._page
+        page = self.frame.page(_TITLE)
+        let_go(page)
+        return page
 
     def servable(self, title: str = _TITLE) -> pmui.Page:
         """Make this what `panel serve` serves."""
@@ -208,10 +208,8 @@ class Dashboard(Viewer):
         return self.session.runner.working
 
     def close(self) -> None:
-        """Stop all work of this session, and let go of what all sessions share."""
+        """Stop all work of this session."""
         self.session.runner.close()
-        if self._page is not None:
-            let_go(self._page)
 
     @contextmanager
     def _applying(self) -> Iterator[None]:

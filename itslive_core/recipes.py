@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from itslive_core._version import __version__
 from itslive_core.cubes.datacube import Datacube, open_cube
+from itslive_core.cubes.icechunk_files import split_version
 from itslive_core.errors import CubeError, ItsliveError, OutputError, SettingsError
 from itslive_core.estimators import ESTIMATORS, estimator
 from itslive_core.export import (
@@ -121,6 +122,9 @@ def differences(recipe: Recipe, cubes: Sequence[Datacube]) -> list[str]:
         if then.date_updated != (now.date_updated or ""):
             was, is_ = then.date_updated or "no date", now.date_updated or "no date"
             found.append(f"{now.url} was updated: {was} then, {is_} now")
+        snapshot = split_version(then.url)[1]
+        if snapshot is not None and snapshot.name != now.snapshot:
+            found.append(f"{now.url} is not the snapshot {snapshot.name}")
         if then.n_pairs != now.n_pairs:
             found.append(f"{now.url} had {then.n_pairs:,} image pairs, and has {now.n_pairs:,}")
     return found
@@ -145,11 +149,12 @@ def _open(
 
 def _where(url: str, path: Path) -> str:
     """Give the address of a cube; one that is gone from its folder may be beside the file."""
-    if "://" in url or Path(url).exists():
+    address, version = split_version(url)
+    if "://" in url or Path(address).exists():
         return url
-    beside = path.absolute().parent / Path(url).name
+    beside = path.absolute().parent / Path(address).name
     if beside.exists():
-        return str(beside)
+        return str(beside) if version is None else f"{beside}#{version.kind}={version.name}"
     raise CubeError(f"the datacube {url} is gone: name where it is now")
 
 

@@ -1,9 +1,11 @@
 """Validate the estimates, and write the page that tells of it.
 
     python -m benchmarks.validation CUBE [--page docs/how-we-know-it-is-right.md] [--truths 2] [--only rock]
+        [--keep FOLDER]
 
 With TICOI's interpreter in TICOI_PYTHON (see benchmarks/peers/README.md) it is run beside; without, the page
-says that it was not.
+says that it was not. With --keep a run that was broken off goes on where it was, and parts may be made one
+by one.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ from multiprocessing import get_context
 from pathlib import Path
 
 import itslive_core as itslive
-from benchmarks.validation.page import write_page
+from benchmarks.validation.page import KeptTables, write_page
 from benchmarks.validation.parts import PARTS, Site, run_part
 from benchmarks.validation.pixels import choose_pixels
 
@@ -34,6 +36,7 @@ def main() -> None:
         "--only", help=f"parts, with commas; the page is then not written: {', '.join(PARTS)}"
     )
     parser.add_argument("--jobs", type=int, default=2, help="parts at once")
+    parser.add_argument("--keep", type=Path, help="folder of tables that were made; they are not made again")
     options = parser.parse_args()
     names = list(PARTS) if options.only is None else options.only.split(",")
     unknown = [name for name in names if name not in PARTS]
@@ -42,7 +45,9 @@ def main() -> None:
     begin = time.monotonic()
     pixels = choose_pixels(itslive.open_cube(options.cube))
     site = Site(options.cube, pixels, options.truths)
-    tables = {}
+    kept = KeptTables(options.keep)
+    tables = {table: made for name in names for table, made in kept.load(name).items()}
+    names = [name for name in names if not kept.load(name)]
     with ProcessPoolExecutor(options.jobs, mp_context=get_context("spawn")) as pool:
         running = {pool.submit(run_part, name, site): name for name in names}
         for done in as_completed(running):
@@ -50,6 +55,7 @@ def main() -> None:
             for table in done.result().values():
                 print(table.markdown(), end="\n\n", flush=True)
             tables.update(done.result())
+            kept.save(running[done], done.result())
     if options.only is not None:
         return
     recent = site.recent

@@ -127,6 +127,7 @@ class AreaControl(param.Parameterized):
         self._drawn = 0.0
         self._limits: dict[str, float] = {}
         self._failed: list[str] = []
+        self._choice = ""
         session.messages.param.watch(self._forget_end, "activity")
         session.estimators.param.watch(lambda event: setattr(self, "action", ACTIONS[event.new]), "method")
 
@@ -136,7 +137,7 @@ class AreaControl(param.Parameterized):
 
         self._session.runner.cancel("glacier", silent=True)
         self.progress.finish("")
-        self.cubes = cubes
+        self.cubes, self._choice = cubes, ""
         outline = glacier.outline_in(cubes[0].crs)
         self.canvas = Canvas.around(cubes, outline.bounds)
         self._limits = {}
@@ -214,7 +215,7 @@ class AreaControl(param.Parameterized):
         self.canvas = canvas
         self.param.update(side="after", comparable=False, dated=False)
         self._limits = {name: limit for name, limit in self._limits.items() if name == "median"}
-        self._failed = []
+        self._failed, self._choice = [], ""
         self._session.messages.clear()
         self._session.runner.cancel("map")
         if self.mode == "median":
@@ -235,6 +236,7 @@ class AreaControl(param.Parameterized):
                 self._failed.append(str(block.error))
             elif block.dataset is not None:
                 canvas.put_series(block.dataset)
+                self._choice = str(block.attributes.get("cube_choice", ""))
                 if block.before:
                     canvas.put_before(
                         block.x, block.y, block.times[0], block.before["vx"], block.before["vy"]
@@ -325,7 +327,8 @@ class AreaControl(param.Parameterized):
 
     def _note(self) -> None:
         coupled = _coupled_words(self.canvas.coupling) if self.comparable and self.canvas else ""
-        self.note = NOTES.get(self.mode, coupled)
+        chosen = f"{self._choice}." if self._choice and self.mode != "median" else ""
+        self.note = " ".join(filter(None, (NOTES.get(self.mode, coupled), chosen)))
 
     def choose_time(self, moment: np.datetime64) -> None:
         """Mark a time, and show the speed of the glacier then, where it is known."""

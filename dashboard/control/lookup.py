@@ -114,6 +114,22 @@ def words_of_cubes(cubes: list[Datacube]) -> str:
     )
 
 
+def words_of_open_cubes(used: Datacube, here: tuple[float, float], open_ones: list[Datacube]) -> str:
+    """Say which of several open cubes of a place is used; empty where there is no choice.
+
+    Parameters
+    ----------
+    used : Datacube
+        The one that `cubes_for` gives first.
+    here : tuple of float
+        Longitude and latitude of the place [degrees].
+    open_ones : list of Datacube
+        Those that are open.
+    """
+    count = sum(cube.covers(*here) for cube in open_ones)
+    return f"{count} open datacubes hold this place: {used.url} is used, opened last." if count > 1 else ""
+
+
 def overlaps(cube: Datacube, glacier: Glacier) -> bool:
     """Whether the boxes of a cube and of a glacier have a part in common."""
     x0, y0, x1, y1 = glacier.outline_in(cube.crs).bounds

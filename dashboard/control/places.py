@@ -14,6 +14,7 @@ from dashboard.control.lookup import (
     inside,
     overlaps,
     words_of_cubes,
+    words_of_open_cubes,
 )
 from dashboard.runner import Policy, once
 from itslive_core.places.catalog import describe
@@ -285,14 +286,14 @@ class PlaceControl:
             for cube in reversed(cubes):
                 self.adopt(cube)
             selection.select_glacier(found)
-            several = words_of_cubes(cubes)
-            if note or several:
-                told = " ".join(filter(None, (note, several)))
+            used = next((cube for cube in cubes if cube.covers(*here)), cubes[0])
+            choice = words_of_open_cubes(used, here, open_ones)
+            told = " ".join(filter(None, (note, words_of_cubes(cubes), choice)))
+            if told:
                 self._session.messages.tell(told, "warning" if note else "info")
             self._on_glacier(found, cubes)
             if point:
-                covering = [cube for cube in cubes if cube.covers(*here)]
-                self._on_position((covering or cubes)[0], *here)
+                self._on_position(used, *here)
 
         self._run("lookup", "Looking the glacier up", work, done)
 

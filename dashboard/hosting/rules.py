@@ -7,6 +7,7 @@ import zipfile
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from itslive_core.cubes.icechunk_files import split_version
 from itslive_core.errors import CubeError, OutlineError, SelectionError
 from itslive_core.support.reach import check_url
 
@@ -75,6 +76,7 @@ class Rules:
                 "this public server opens datacubes by https:// or s3:// only:"
                 " give such an address, or use your own installation"
             )
+        url, _ = split_version(url)
         if "?" in url or "#" in url:
             raise CubeError(
                 "this public server opens datacubes without a query in their address: leave it out"

@@ -204,7 +204,8 @@ class SeriesView(Viewer):
             return
         low, high = limits_of(bars, self.component, [active])[1::2]
         flat = high - low < _FLAT * (now[3] - now[1])
-        if low < now[1] or high > now[3] or flat:
+        drawn = active.dataset[self.component].values
+        if flat or (drawn < now[1]).any() or (drawn > now[3]).any():
             if not flat:
                 low, high = min(low, now[1]), max(high, now[3])
             self._limits.set((now[0], low, now[2], high))

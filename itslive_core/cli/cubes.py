@@ -189,6 +189,7 @@ def _describe(cube: Datacube) -> dict[str, Any]:
         "columns": columns,
         "block": list(cube.block_shape),
         "date_updated": cube.date_updated,
+        **({} if cube.snapshot is None else {"snapshot": cube.snapshot}),
         "n_pairs": cube.n_pairs,
         "first_image": first,
         "last_image": last,

@@ -28,6 +28,7 @@ class GaussianProcess(Estimator):
     name = "gaussian_process"
     noun = "Gaussian process"
     command = "gp"
+    function = "fit_gaussian_process"
     help = """Fit a Gaussian process to the image pairs of CUBE: trend, season, and what is left.
 
     CUBE is a local Zarr folder, or an https:// or s3:// URL; of several, the newest that covers a point is

@@ -28,6 +28,7 @@ class Inversion(Estimator):
     name = "inversion"
     noun = "inversion"
     command = "invert"
+    function = "invert"
     help = """Estimate a regular velocity series from the image pairs of CUBE.
 
     CUBE is a local Zarr folder, or an https:// or s3:// URL; of several, the newest that covers a point is

@@ -264,6 +264,8 @@ def _plan(
     for key in sorted(visits):
         visit = visits[key]
         blocks.setdefault((key[0], visit.cube.block_of(*key[1:])), []).append(visit)
+    for which, cube in enumerate(cubes):
+        cube.expect(block for number, block in blocks if number == which)
     return [((cubes[which], block), own) for (which, block), own in blocks.items()], lost
 
 

@@ -27,6 +27,7 @@ class MovingMedian(Estimator):
     name = "moving_median"
     noun = "moving median"
     command = "median"
+    function = "fit_moving_median"
     help = """Take the weighted median of the image pairs of CUBE in a moving window.
 
     CUBE is a local Zarr folder, or an https:// or s3:// URL; of several, the newest that covers a point is

@@ -20,6 +20,8 @@ from itslive_core.observations.pair_columns import PairColumns
 from itslive_core.support.compiled import kernel
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from numpy.typing import NDArray
 
 __all__ = ["Twins", "canonical_order"]
@@ -81,7 +83,8 @@ class Twins(NamedTuple):
             return cls(group, rank, 0)
         rows, start, end = index[of_equal_dates], start[of_equal_dates], end[of_equal_dates]
         error_x, error_y = pairs.vx_error[rows], pairs.vy_error[rows]
-        same = (start, end, pairs.satellite_1[rows], pairs.satellite_2[rows], pairs.mission[rows])
+        codes = (pairs.satellite_1[rows], pairs.satellite_2[rows], pairs.mission[rows])
+        same = (start, end, *_telling(codes))
         preference = (error_x**2 + error_y**2, error_x, error_y, pairs.start[rows], pairs.end[rows])
         order = np.lexsort((*same, *preference)[::-1])
         rows, keys = rows[order], [key[order] for key in same]
@@ -181,13 +184,19 @@ def canonical_order(pairs: MeasuredPairs) -> NDArray[np.intp]:
             pairs.start, pairs.end, pairs.mission, pairs.satellite_1, pairs.satellite_2, pairs.vx_error,
             pairs.vy_error, pairs.vx, pairs.vy,
         )  # fmt: skip
-        order[tied] = rows[np.lexsort([column[rows] for column in columns[::-1]])]
+        order[tied] = rows[np.lexsort(_telling([column[rows] for column in columns])[::-1])]
     return order
 
 
 def _minutes(days: NDArray[np.float64]) -> NDArray[np.int64]:
     """Give the minute in which each date lies, once the noise of float days is rounded away."""
     return np.rint(days * _MILLISECONDS).astype(np.int64) // _PER_MINUTE
+
+
+def _telling(columns: Iterable[NDArray]) -> list[NDArray]:
+    """Leave out columns of one value, of text perhaps, which is slow to sort; the last one stays."""
+    *some, last = columns
+    return [*(column for column in some if np.any(column != column[0])), last]
 
 
 def _tied(first: NDArray, second: NDArray) -> NDArray[np.bool_]:

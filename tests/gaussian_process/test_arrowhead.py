@@ -134,7 +134,7 @@ def test_evidence_mean_and_variances_equal_dense_algebra(changes: dict) -> None:
 def test_gradients_equal_finite_differences(changes: dict) -> None:
     case = problem(**changes)
     found = case.shape.gradient(case.values, case.solve())
-    step, expected = 2e-4, []
+    step, expected = 2e-3, []  # the evidence has 12 digits: a shorter step meets their rounding
     for name in case.shape.names:
         f = [
             case.solve({**case.values, name: case.values[name] * np.exp(k * step)}).log_evidence

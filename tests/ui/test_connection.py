@@ -36,7 +36,7 @@ def visit(browser, public_server):
 
 def test_the_page_comes_back_as_it_was(visit, public_server):
     here = Glacier.list_from_file(demo_path().outlines)[0].outline.representative_point()
-    screen = visit(f"?lambda=30&h=24&lon={here.x:.5f}&lat={here.y:.5f}")
+    screen = visit(f"?example=synthetic&lambda=30&h=24&lon={here.x:.5f}&lat={here.y:.5f}")
 
     def shows_the_series() -> bool:
         return screen.has_figure("itslive-series") and len(screen.curve()) > 10

@@ -78,9 +78,11 @@ def find_witnesses(
     candidates = np.flatnonzero((u < _DISTRUSTED) & (span <= longest))
     trusted = np.flatnonzero(u > _TRUSTED)
     candidates = candidates[np.argsort(middle[candidates], kind="stable")]
+    trusted = trusted[np.argsort(start[trusted], kind="stable")]
+    longest_trusted = float(span[trusted].max(initial=0.0))
     label, leaders = np.full((2, len(candidates)), -1, dtype=np.int64)
     look = _Look(start, end, middle, residual, variance)
-    for number in range(_group(look, candidates, trusted, label, leaders)):
+    for number in range(_group(look, candidates, trusted, longest_trusted, label, leaders)):
         group = candidates[label == number]
         size = float(np.hypot(*residual[:, leaders[number]]))
         yield Witnesses(group, float(start[group].min()), float(end[group].max()), size)
@@ -98,15 +100,24 @@ class _Look(NamedTuple):
 
 @kernel(error_model="numpy")
 def _group(
-    look: _Look, candidates: NDArray, trusted: NDArray, label: NDArray, leaders: NDArray
+    look: _Look,
+    candidates: NDArray,
+    trusted: NDArray,
+    longest: float,
+    label: NDArray,
+    leaders: NDArray,
 ) -> int:  # pragma: no cover - compiled
-    """Find the groups and give their number; candidates are sorted by their middles.
+    """Find the groups and give their number.
+
+    Candidates are sorted by their middles, trusted pairs by their start; none of these is longer than
+    ``longest``.
 
     ``label`` receives the number of the group of each candidate, from 0; what belongs to none keeps -1.
     ``leaders`` receives the pair that the others of each group agree with.
     """
     start, end, middle, residual, variance = look
     found, count = 0, len(candidates)
+    begins = start[trusted]
     group, size = np.empty(count, dtype=np.int64), 0
     low = 0
     for first in range(count):
@@ -139,10 +150,12 @@ def _group(
         # What trusted pairs would be off if the series moved by as much in these weeks, against what these
         # are.
         against = 0.0
-        for i in range(len(trusted)):
+        for i in range(np.searchsorted(begins, begin - longest), np.searchsorted(begins, finish)):
             j = trusted[i]
             share = max(min(end[j], finish) - max(start[j], begin), 0.0) / (end[j] - start[j])
             against += share * share / variance[j]
+            if against >= weight:
+                break
         if against >= weight:
             continue
         for i in range(size):
