@@ -23,13 +23,16 @@ import numpy as np
 from itslive_core.bands.algebra import (
     Band,
     Inverse,
+    backward_many,
     blank_band,
     blank_inverse,
     factorise,
+    forward_many,
     log_determinant,
     selected_inverse,
     solve,
     solve_many,
+    solve_upper,
 )
 from itslive_core.bands.assembly import assemble
 from itslive_core.bands.changes import (
@@ -331,10 +334,18 @@ class Evidence:
                 if not factorise(work):
                     return out
             right = known.right(axis)
-            solve_many(work, right)
-            value += log_determinant(work) + close(known, prior, axis, right, out)
+            forward_many(work, right)
+            # U'U = N, and U'R = (g, A'WB): products of R are those with N^-1.
+            inner = right[:, 1:].T @ right
+            value += log_determinant(work) - float(right[:, 0] @ right[:, 0])
+            value += close(known, prior, axis, inner, out)
             if both:
+                backward_many(work, right)
                 out.columns[axis] = right[:, 1:]
+            series = right @ np.concatenate(([1.0], -out.border[axis]))
+            if not both:
+                solve_upper(work, series)
+            out.series[axis] = series
         out.value = value if math.isfinite(value) else math.inf
         return out
 
@@ -402,31 +413,28 @@ class Evidence:
         return out
 
 
-def close(known: Known, prior: Prior, axis: int, right: NDArray[np.float64], out: Posterior) -> float:
-    """Find what stands beside the series of an axis, and the series with it.
+def close(known: Known, prior: Prior, axis: int, inner: NDArray[np.float64], out: Posterior) -> float:
+    """Find what stands beside the series of an axis.
 
     Parameters
     ----------
     known : Known
     prior : Prior
     axis : int
-    right : ndarray, shape (M, 1 + K)
-        N^-1 g and H.
+    inner : ndarray, shape (K, 1 + K)
+        (A'WB)'N^-1 (g, A'WB).
     out : Posterior
-        Receives series, border and covariance.
+        Receives border and covariance.
 
     Returns
     -------
     float
-        What -2 log p has of it beside log |N| and d'Wd.
+        What -2 log p has of it.
     """
-    value = -float(known.rhs[axis] @ right[:, 0])
-    out.series[axis] = right[:, 0]
     count = len(prior.border)
     if not count:
-        return value
+        return 0.0
     diagonal = np.arange(count)
-    inner = known.columns.T @ right
     schur = known.border - inner[:, 1:]
     schur[diagonal, diagonal] += 1.0 / prior.border
     rest = known.product[axis] - inner[:, 0]
@@ -434,9 +442,8 @@ def close(known: Known, prior: Prior, axis: int, right: NDArray[np.float64], out
     inverse = np.linalg.inv(root)
     covariance = inverse.T @ inverse
     b = covariance @ rest
-    value += 2.0 * float(np.log(np.diag(root)).sum()) + float(np.log(prior.border).sum())
-    out.series[axis] = right @ np.concatenate(([1.0], -b))
     out.border[axis], out.covariance[axis] = b, covariance
+    value = 2.0 * float(np.log(np.diag(root)).sum()) + float(np.log(prior.border).sum())
     return value - float(rest @ b)
 
 

@@ -108,10 +108,11 @@ def _posterior(axes: Axes, right: Sequence[NDArray[np.float64]]) -> Posterior:
     out = Posterior.blank(len(right[0]), len(axes.prior.border), both=True)
     for a in range(2):
         try:
-            close(axes.known, axes.prior, a, right[a], out)
+            close(axes.known, axes.prior, a, axes.known.columns.T @ right[a], out)
         except np.linalg.LinAlgError:
-            out.series[a] = np.nan
+            out.border[a] = np.nan
         out.columns[a] = right[a][:, 1:]
+        out.series[a] = right[a] @ np.concatenate(([1.0], -out.border[a]))
     return out
 
 
