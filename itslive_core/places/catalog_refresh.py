@@ -7,6 +7,7 @@ import hashlib
 import io
 import json
 import logging
+import math
 import os
 import re
 import threading
@@ -249,12 +250,12 @@ def _from_feature(feature: Any) -> CubeRecord | None:
     entries = {str(key).lower(): value for key, value in given.items()}
     if entries.get("datacube_exist", entries.get("datacube_e", 1)) in (0, "0", False):
         return None
-    url = _public(next((one for one in _addresses(entries) if not PRODUCTS.search(one)), ""))
-    if not url and any(PRODUCTS.search(one) for one in entries.values() if isinstance(one, str)):
+    url = _public(next((one for one in _addresses(entries) if not _is_product(one)), ""))
+    if not url and any(_is_product(one) for one in entries.values() if isinstance(one, str)):
         return None  # a composite or a mosaic
     name = url or str(entries.get("cube_id") or "")
     place = _of_side(_from_box(entries), TILE) or _from_name(name) or _of_side(_from_box(entries), BOX)
-    if place is None:
+    if place is None or not _exists(place.epsg):
         return None
     release = RELEASE.search(url)
     record = replace(place, version=release.group(1) if release else VERSION)
@@ -266,6 +267,24 @@ def _addresses(entries: Mapping[str, Any]) -> Iterator[str]:
     for value in [*preferred, *entries.values()]:
         if isinstance(value, str) and value.rstrip("/").endswith(".zarr"):
             yield value.rstrip("/")
+
+
+@lru_cache(maxsize=256)
+def _exists(epsg: int) -> bool:
+    """Tell whether a coordinate system is one."""
+    from pyproj import CRS
+    from pyproj.exceptions import CRSError
+
+    try:
+        CRS.from_epsg(epsg)
+    except CRSError:
+        return False
+    return True
+
+
+def _is_product(address: str) -> bool:
+    """Tell whether an address is one of what was made of cubes; the name of its host does not matter."""
+    return PRODUCTS.search(address.partition("://")[2].partition("/")[2] or address) is not None
 
 
 def _public(url: str) -> str:
@@ -281,16 +300,25 @@ def _from_name(url: str) -> CubeRecord | None:
     name = url.rpartition("/")[2]
     if match := NAME.search(name):
         epsg, cx, cy = map(int, match.groups())
-        return CubeRecord(epsg, cx, cy) if _is_box(cx, cy) else None
+        if _is_box(cx, cy):
+            return CubeRecord(epsg, cx, cy)
+        corner = _corner(cx - TILE / 2, cy - TILE / 2)
+        near = max(abs(corner[0] + TILE / 2 - cx), abs(corner[1] + TILE / 2 - cy)) < 2 * TILE_ORIGIN[1]
+        return _tile(epsg, corner) if near else None
     match = TILE_NAME.search(name)
     if match is None or int(match[2]) != TILE:
         return None
-    # Names hold whole metres, of corners that lie on halves.
-    corner = [
-        round((int(text) - origin) / TILE) * TILE + origin
-        for text, origin in zip(match.groups()[2:], TILE_ORIGIN)
-    ]
-    return CubeRecord(int(match[1]), corner[0] + TILE / 2, corner[1] + TILE / 2, side=TILE)
+    return _tile(int(match[1]), _corner(int(match[3]), int(match[4])))
+
+
+def _corner(x: float, y: float) -> tuple[float, float]:
+    """Give the lower left corner of a tile that is next: names hold whole metres, corners lie on halves."""
+    near = [round((value - begin) / TILE) * TILE + begin for value, begin in zip((x, y), TILE_ORIGIN)]
+    return near[0], near[1]
+
+
+def _tile(epsg: int, corner: tuple[float, float]) -> CubeRecord:
+    return CubeRecord(epsg, corner[0] + TILE / 2, corner[1] + TILE / 2, side=TILE)
 
 
 def _is_box(cx: float, cy: float) -> bool:
@@ -299,7 +327,8 @@ def _is_box(cx: float, cy: float) -> bool:
 
 def _from_box(entries: Mapping[str, Any]) -> tuple[int, float, float, float, float] | None:
     """EPSG, centre and sides of the box in projected coordinates; None where an entry has none."""
-    epsg = re.search(r"(\d{4,5})$", str(entries.get("epsg", entries.get("data_epsg", ""))).strip())
+    code = str(entries.get("epsg", entries.get("data_epsg", ""))).strip().removesuffix(".0")
+    epsg = re.search(r"(\d{4,5})$", code)
     box = entries.get("geometry_epsg", entries.get("geometry_e"))
     if isinstance(box, str):
         try:
@@ -310,7 +339,9 @@ def _from_box(entries: Mapping[str, Any]) -> tuple[int, float, float, float, flo
     if epsg is None or not points:
         return None
     (xmin, ymin), (xmax, ymax) = map(min, zip(*points)), map(max, zip(*points))
-    if not points >= set(product((xmin, xmax), (ymin, ymax))):
+    if not all(map(math.isfinite, (xmin, ymin, xmax, ymax))) or not points >= set(
+        product((xmin, xmax), (ymin, ymax))
+    ):
         return None
     return int(epsg[1]), (xmin + xmax) / 2, (ymin + ymax) / 2, xmax - xmin, ymax - ymin
 

@@ -32,8 +32,9 @@ def old() -> Catalog:
 def entry(epsg: int, xmin: float, ymin: float, side: float = TILE, **more: object) -> dict[str, object]:
     """Write an entry as production does: the corners of a tile, and a name after the lower left one."""
     ring = [[xmin, ymin], [xmin + side, ymin], [xmin + side, ymin + side], [xmin, ymin + side], [xmin, ymin]]
+    corner = "" if abs(xmin) > 1e9 else f"X{int(xmin)}_Y{int(ymin)}"
     properties = {
-        "cube_id": f"ITS_LIVE_velocity_EPSG{epsg}_{TILE}m_X{int(xmin)}_Y{int(ymin)}",
+        "cube_id": f"ITS_LIVE_velocity_EPSG{epsg}_{TILE}m_{corner}",
         "roi_percent_coverage": 1.0,
         "epsg": epsg,
         "geometry_epsg": {"type": "Polygon", "coordinates": [ring]},
@@ -120,6 +121,43 @@ def test_a_tile_is_read_from_its_box_or_its_name(xmin, ymin):
     assert back == (record,)
 
 
+def test_a_tile_that_is_named_after_its_centre():
+    name = f"ITS_LIVE_vel_EPSG32646_G0120_X{9 * TILE + 30_712}_Y{54 * TILE + 30_727}.zarr"
+    (record,) = parsed({"properties": {"zarr_url": f"{HTTPS}datacubes/v3/N30E090/{name}"}}).records
+    assert (record.side, record.bounds[0], record.bounds[1]) == (TILE, 9 * TILE - 7.5, 54 * TILE + 7.5)
+    assert record.url.endswith(name)
+
+
+def test_codes_may_be_numbers_with_a_point():
+    one = entry(3413, -7.5, 7.5)
+    one["properties"]["epsg"] = 3413.0
+    assert parsed(one).records[0].epsg == 3413
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        entry(32646, float("inf"), 0.0, cube_id=None),
+        entry(32646, 1e300, 0.0, cube_id=None),
+        entry(99_999, 0.0, 0.0),
+        {
+            "properties": {
+                "epsg": 32646,
+                "geometry_epsg": {"coordinates": [[[0, 0], [TILE, 0], [TILE, TILE]]]},
+            }
+        },
+        {"properties": {"epsg": 32646, "geometry_epsg": {"coordinates": True}}},
+        {"properties": {"cube_id": "ITS_LIVE_velocity_EPSG32646_1000m_X0_Y0", "epsg": 32646}},
+        {"properties": {"zarr_url": f"{HTTPS}ITS_LIVE_vel_EPSG32646_G0120_X583000_Y3348487.zarr"}},
+    ],
+)
+def test_entries_that_name_no_tile_are_passed_over(wrong):
+    good = entry(32646, 9 * TILE - 7.5, 54 * TILE + 7.5)
+    assert len(parsed(wrong, good)) == 1
+    with pytest.raises(ValueError, match="it lists no cube"):
+        parsed(wrong)
+
+
 def test_tables_of_before_are_still_read():
     (record,) = catalog_refresh.parse(
         b"epsg,cx,cy,version,location\n3413,50000,-150000,v2,\n", "cache"
@@ -162,6 +200,11 @@ def test_composites_are_no_cubes():
     assert found.records == (cube,)
     assert found.records[0].url == cube.url
     assert found.records[0].version == VERSION
+
+
+def test_a_host_may_be_called_anything():
+    address = "https://composites.example.org/cubes/ITS_LIVE_vel_EPSG32646_G0120_X750000_Y3350000.zarr"
+    assert parsed(box(32646, 750_000, 3_350_000, zarr_url=address)).records[0].url == address
 
 
 @pytest.mark.parametrize("address", [COMPOSITE, MOSAIC])
