@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
     from itslive_core.series.recipe import Recipe
     from itslive_core.settings import Settings
 
-__all__ = ["differences", "rerun", "version_note"]
+__all__ = ["differences", "located", "rerun", "version_note"]
 
 _TASKS = ("series", "pairs", "season")
 
@@ -137,13 +138,42 @@ def version_note(recipe: Recipe) -> str:
     return f"Made by version {recipe.version}, this is {__version__}: numbers may differ"
 
 
+def located(recipe: Recipe, path: Path, cubes: Sequence[str] | None = None) -> Recipe:
+    """Name the datacubes of a recipe where they are now.
+
+    Parameters
+    ----------
+    recipe : Recipe
+    path : Path
+        Its file: a cube that is gone from its folder may be beside it.
+    cubes : sequence of str, optional
+        Where they are, in the order of the recipe.
+
+    Raises
+    ------
+    SettingsError
+        If another number of cubes is given.
+    CubeError
+        If none is given, and one is gone.
+    """
+    if cubes is not None and len(cubes) != len(recipe.cubes):
+        raise SettingsError(_other_number(recipe, len(cubes)))
+    urls = [_where(facts.url, path) for facts in recipe.cubes] if cubes is None else cubes
+    facts = (replace(one, url=url) for one, url in zip(recipe.cubes, urls, strict=True))
+    return replace(recipe, cubes=tuple(facts))
+
+
+def _other_number(recipe: Recipe, given: int) -> str:
+    return f"the recipe has {len(recipe.cubes)} datacubes, {given} are given"
+
+
 def _open(
     recipe: Recipe, path: Path, cubes: Sequence[str | os.PathLike[str] | Datacube] | None
 ) -> list[Datacube]:
     if cubes is None:
         return [open_cube(_where(facts.url, path)) for facts in recipe.cubes]
     if len(cubes) != len(recipe.cubes):
-        raise SettingsError(f"the recipe has {len(recipe.cubes)} datacubes, {len(cubes)} are given")
+        raise SettingsError(_other_number(recipe, len(cubes)))
     return [one if isinstance(one, Datacube) else open_cube(one) for one in cubes]
 
 

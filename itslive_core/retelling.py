@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["WAYS", "as_command", "as_notebook", "as_python"]
 
+_PLACE = ("x", "y", "lon", "lat")
 _NOT_TOLD = "device"
 """The machine of whoever runs it is another one."""
 
@@ -44,7 +45,8 @@ def as_command(recipe: Recipe, out: str = "series.csv") -> str:
     one, changed, chosen = _read(recipe)
     place = recipe.place["point"]
     words = ["itslive", one.command, recipe.cubes[0].url, "--x", repr(place["x"]), "--y", repr(place["y"])]
-    for name, value in {**changed, **chosen, **recipe.options}.items():
+    means = {"means": recipe.options["means"]} if "means" in recipe.options else {}
+    for name, value in {**changed, **chosen, **means}.items():
         option = name.replace("_", "-")
         if isinstance(value, bool):
             words.append(f"--{option}" if value else f"--no-{option}")
@@ -91,6 +93,10 @@ def _read(recipe: Recipe) -> tuple[Estimator, dict[str, Any], dict[str, Any]]:
         raise ItsliveError("its pairs were chosen by hand in Python, which its recipe cannot repeat")
     if recipe.task != "series" or "point" not in recipe.place or recipe.estimator not in ESTIMATORS:
         raise ItsliveError("only the series of a point can be told as code: make others again with rerun")
+    place = recipe.place["point"]
+    numbers = isinstance(place, dict) and all(isinstance(place.get(k), (int, float)) for k in _PLACE)
+    if not numbers or len(recipe.cubes) != 1 or not isinstance(recipe.options.get("means", ""), str):
+        raise ItsliveError("the recipe is damaged: nothing can be told of it")
     one = estimator(recipe.estimator)
     settings, usual = one.settings.from_dict(recipe.settings), one.settings()
     changed = {

@@ -86,3 +86,28 @@ def test_what_cannot_be_told_is_refused(folder):
     for other in (replace(recipe, task="pairs"), replace(recipe, place={"area": {}})):
         with pytest.raises(ItsliveError, match="only the series of a point"):
             as_command(other)
+    point = recipe.place["point"]
+    for damaged in (
+        replace(recipe, cubes=()),
+        replace(recipe, place={"point": None}),
+        replace(recipe, place={"point": {**point, "lat": None}}),
+        replace(recipe, options={"means": 3}),
+    ):
+        for tell in WAYS.values():
+            with pytest.raises(ItsliveError, match="damaged"):
+                tell(damaged)
+
+
+def test_the_shell_names_moved_cubes_and_overwrites_nothing(folder, capsys):
+    make("median --x {x} --y {y} --window 200 --least-pairs 1")
+    Path("cube.zarr").rename("moved.zarr")
+    assert run(["rerun", "first.csv", "--as", "python", "-o", "-", "--cube", "moved.zarr"]) == 0
+    assert "open_cube('moved.zarr')" in capsys.readouterr().out
+    recipe = Path("first.csv.recipe.json")
+    before = recipe.read_bytes()
+    tell = ["rerun", str(recipe), "--cube", "moved.zarr", "--as", "python"]
+    assert run([*tell, "-o", str(recipe)]) == 1
+    assert recipe.read_bytes() == before
+    assert run([*tell, "-o", "nowhere/first.py"]) == 1
+    assert "its folder 'nowhere' is missing" in capsys.readouterr().err
+    assert run([*tell, "-o", "first.py", "--anyway"]) == 2

@@ -327,7 +327,8 @@ class AreaControl(param.Parameterized):
 
     def _note(self) -> None:
         coupled = _coupled_words(self.canvas.coupling) if self.comparable and self.canvas else ""
-        chosen = f"{self._choice}." if self._choice and self.mode != "median" else ""
+        choice = self._session.host.rules.shown(self._choice, self.cubes)
+        chosen = f"{choice}." if choice and self.mode != "median" else ""
         self.note = " ".join(filter(None, (NOTES.get(self.mode, coupled), chosen)))
 
     def choose_time(self, moment: np.datetime64) -> None:

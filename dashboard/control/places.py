@@ -290,6 +290,7 @@ class PlaceControl:
             choice = words_of_open_cubes(used, here, open_ones)
             told = " ".join(filter(None, (note, words_of_cubes(cubes), choice)))
             if told:
+                told = host.rules.shown(told, [*cubes, *open_ones])
                 self._session.messages.tell(told, "warning" if note else "info")
             self._on_glacier(found, cubes)
             if point:

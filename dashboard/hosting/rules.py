@@ -7,12 +7,15 @@ import zipfile
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from dashboard.hosting.secrets import nameless
 from itslive_core.cubes.icechunk_files import split_version
 from itslive_core.errors import CubeError, OutlineError, SelectionError
 from itslive_core.support.reach import check_url
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
+
+    from itslive_core.cubes.datacube import Datacube
 
 __all__ = ["HOME", "PUBLIC", "Rules"]
 
@@ -82,6 +85,10 @@ class Rules:
                 "this public server opens datacubes without a query in their address: leave it out"
             )
         check_url(url)
+
+    def shown(self, text: str, cubes: Iterable[Datacube]) -> str:
+        """Return a text as visitors may read it: strangers learn no folder of some datacubes."""
+        return nameless(text, [cube.url for cube in cubes]) if self.public else text
 
     def check_path(self) -> None:
         """Refuse to read outlines from a path where visitors are strangers.

@@ -8,9 +8,9 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
-__all__ = ["has_secret", "hidden", "without_folders"]
+__all__ = ["has_secret", "hidden", "nameless", "without_folders"]
 
 _USER = re.compile(r"(?<=://)[^/\s@]*@")
 _KEYS = re.compile(
@@ -48,5 +48,13 @@ def without_folders(attributes: Mapping[str, Any]) -> dict[str, Any]:
     return out
 
 
+def nameless(text: str, addresses: Iterable[str]) -> str:
+    """Return a text in which datacubes on this machine, of some addresses, go by their names alone."""
+    for address in sorted(addresses, key=len, reverse=True):
+        text = text.replace(address, _name_of(address))
+    return text
+
+
 def _name_of(address: str) -> str:
-    return address if "://" in address else PurePath(address).name
+    path = address.removeprefix("file://")
+    return path if "://" in path else PurePath(path).name

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import panel_material_ui as pmui
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["CodeDialog"]
 
 _WAYS = {"Python": "python", "Shell": "command"}
+_ELSEWHERE = "# The datacube lies on the server of this page: name a copy of your own.\n"
 _NO_RECIPE = "This series carries no recipe: its pairs came from no datacube."
 _COPY = """
 const text = area.data.value
@@ -72,10 +74,10 @@ class CodeDialog(Viewer):
         )
         copy = pmui.Button(label="Copy", size="small", margin=6, css_classes=["itslive-code-copy"])
         copy.js_on_click(args={"area": self._text}, code=_COPY)
-        notebook = pmui.FileDownload(
+        self._notebook = pmui.FileDownload(
             label="Notebook",
             filename="series.ipynb",
-            callback=self._notebook,
+            callback=lambda: io.StringIO(self._told("notebook")[0]),
             embed=False,
             auto=True,
             size="small",
@@ -86,7 +88,7 @@ class CodeDialog(Viewer):
         self.dialog = pmui.Dialog(
             self._way,
             self._text,
-            pmui.Row(copy, notebook, margin=0),
+            pmui.Row(copy, self._notebook, margin=0),
             title="This series as code",
             open=False,
             show_close_button=True,
@@ -98,26 +100,29 @@ class CodeDialog(Viewer):
     def __panel__(self) -> pmui.Button:
         return self.button
 
-    def offer(self, ready: bool) -> None:
-        """Say whether there is a series."""
+    def offer(self, ready: bool, stem: str) -> None:
+        """Say whether there is a series, and what its files are called without their endings."""
         self.button.disabled = not ready
+        self._notebook.filename = f"{stem}.ipynb"
 
     def _open(self, *_: Any) -> None:
         self._tell()
         self.dialog.open = True
 
     def _tell(self, *_: Any) -> None:
-        self._text.value = self._told(self._way.value)
+        self._text.value, done = self._told(self._way.value)
+        self._notebook.disabled = not done
 
-    def _notebook(self) -> io.StringIO:
-        return io.StringIO(self._told("notebook"))
-
-    def _told(self, way: str) -> str:
+    def _told(self, way: str) -> tuple[str, bool]:
+        """Tell the series, and whether that could be done; else why not."""
         series = self._series()
-        recipe = None if series is None else series.attrs.get("recipe")
-        if recipe is None:
-            return _NO_RECIPE
+        text = None if series is None else series.attrs.get("recipe")
+        if text is None:
+            return _NO_RECIPE, False
         try:
-            return WAYS[way](Recipe.from_json(recipe)).rstrip() + "\n"
+            recipe = Recipe.from_json(text)
+            words = WAYS[way](recipe).rstrip() + "\n"
         except ItsliveError as error:
-            return f"{error}\n"
+            return f"{error}\n", False
+        known = all("://" in cube.url or Path(cube.url).is_absolute() for cube in recipe.cubes)
+        return (words if known or way == "notebook" else _ELSEWHERE + words), True

@@ -162,7 +162,7 @@ class SeriesCard(Viewer):
         for button in self._downloads:
             suffix = button.filename.rsplit(".", 1)[1]
             button.param.update(disabled=not ready, filename=f"{stem}.{suffix}")
-        self._code.offer(ready)
+        self._code.offer(ready, stem)
         self._offer()
         self._show_parts()
 

@@ -6,11 +6,13 @@ from pathlib import Path
 
 import click
 
-from itslive_core.cli.arguments import destination
+from itslive_core.cli.arguments import STDOUT
 from itslive_core.cli.options import output_option, quiet_option
 from itslive_core.cli.reporting import Reporter
 
 __all__ = ["rerun"]
+
+_ENDINGS = {"python": ".py", "command": ".sh", "notebook": ".ipynb"}
 
 
 @click.command(
@@ -56,9 +58,11 @@ def rerun(
     the recipe itself. The arrays come out the same. Where a datacube has changed since, nothing is made, and
     what differs is said.
     """
+    from itslive_core.export import check_output
+    from itslive_core.export.files import replacing
     from itslive_core.export.recipes import read_recipe
+    from itslive_core.recipes import located, version_note
     from itslive_core.recipes import rerun as make_again
-    from itslive_core.recipes import version_note
     from itslive_core.retelling import WAYS
 
     report = Reporter(quiet=quiet)
@@ -67,8 +71,15 @@ def rerun(
     if note:
         report.say(note)
     if way is not None:
-        with destination(output) as path:
-            path.write_text(WAYS[way](recipe).rstrip() + "\n", encoding="utf-8")
+        if anyway or workers is not None:
+            raise click.UsageError("--as makes nothing: leave out --anyway and --workers")
+        text = WAYS[way](located(recipe, file, cube or None)).rstrip() + "\n"
+        if str(output) == STDOUT:
+            click.echo(text, nl=False)
+            return
+        with replacing(check_output(output, (_ENDINGS[way],))) as path:
+            path.write_text(text, encoding="utf-8")
+        report.say(f"Wrote {output}")
         return
     with report.compiling():
         written = make_again(file, output, cubes=cube or None, anyway=anyway, workers=workers)

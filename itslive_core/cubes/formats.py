@@ -39,9 +39,7 @@ def find_metadata(files: Files) -> Metadata | None:
         try:
             found = read(files)
         except (DeniedError, ValueError, RecursionError) as error:
-            if read is not _format_3:
-                raise
-            failed = error  # some servers have a page for what is not there, or deny it
+            failed = failed or error  # some servers have a page for what is not there, or deny it
             continue
         if found is not None and (found[0] == 2 or _has_velocity(found)):
             return found

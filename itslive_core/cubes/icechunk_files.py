@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
 from urllib.parse import unquote, urlsplit
 
-from itslive_core.errors import CubeError
+from itslive_core.errors import CubeError, SettingsError
 from itslive_core.support.reach import HostError, any_host, check_url
 
 if TYPE_CHECKING:
@@ -280,8 +280,13 @@ def _s3(options: Mapping[str, Any], region: str | None = None) -> dict[str, Any]
 
 
 def _keys(options: Mapping[str, Any]) -> dict[str, Any]:
+    if options.get("profile"):
+        raise SettingsError(
+            "icechunk knows no profiles: give key and secret, or anon=False with AWS_ACCESS_KEY_ID and"
+            " AWS_SECRET_ACCESS_KEY in the environment"
+        )
     if not options.get("key"):
-        return {"anonymous": True}
+        return {"from_env": True} if options.get("anon") is False else {"anonymous": True}
     names = {"access_key_id": "key", "secret_access_key": "secret", "session_token": "token"}
     return {name: options.get(own) for name, own in names.items()}
 

@@ -137,9 +137,12 @@ def source_words(cubes: Sequence[Datacube]) -> dict[str, Any]:
     """Give the attributes of the variable that says which cube gave a pixel (CF, section 3.5)."""
     stems = [cube.url.rstrip("/").rpartition("/")[2].partition(".")[0] for cube in cubes]
     plain = ["".join(c if c.isalnum() or c in "_-.+@" else "_" for c in stem) or "cube" for stem in stems]
-    names = [
-        f"{name}_{number}" if plain.count(name) > 1 else name for number, name in enumerate(plain, start=1)
-    ]
+    names: list[str] = []
+    for number, name in enumerate(plain, start=1):
+        own = f"{name}_{number}" if plain.count(name) > 1 else name
+        while own in names or (own != name and own in plain):
+            own += "_"
+        names.append(own)
     return {
         "long_name": "datacube that gave the pixel, in the order of cube_url",
         "flag_values": np.arange(len(cubes) + 1, dtype=np.int16),

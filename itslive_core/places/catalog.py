@@ -35,6 +35,7 @@ UTM_UNTIL = 84.0  # degrees of latitude, the end of UTM; its cubes end at 56
 BOTH_HEMISPHERES = 2.0  # degrees: near the equator a box of either hemisphere's zone may reach over it
 DEEP = 5_000.0  # m; a glacier round a point this far inside a cube is likely to be in it as a whole
 WHOLE = 0.9995  # share of an outline's area that counts as all of it
+_NOTHING = 1e-6  # share of it that counts as none
 
 
 class CubesNeeded(NamedTuple):
@@ -182,7 +183,8 @@ class Catalog:
             box = shapely.box(*record.bounds) if record.epsg == epsg else project(record.footprint, epsg)
             rest = shapely.difference(left, box) if shapely.is_valid(box) else left
             gain = (getattr(left, size) - getattr(rest, size)) / total
-            if record.epsg == epsg or gain > 1.0 - WHOLE:
+            # Boxes of an older generation add nothing where there are tiles.
+            if gain > (_NOTHING if record.epsg == epsg else 1.0 - WHOLE):
                 chosen.append(record)
                 left = rest
         return CubesNeeded(tuple(chosen), min(1.0, 1.0 - float(getattr(left, size)) / total))

@@ -136,7 +136,6 @@ TIME_ATTRIBUTES = {
 
 
 @lru_cache(maxsize=64)
-@lru_cache(maxsize=32)
 def _cf_of(crs: int | str) -> Mapping[str, Any]:
     """Describe a CRS as CF does; looked up once, which takes longer than the rest of a series."""
     from pyproj import CRS
@@ -147,7 +146,9 @@ def _cf_of(crs: int | str) -> Mapping[str, Any]:
 @lru_cache(maxsize=256)
 def _north_at(crs: int | str | None, x: float, y: float) -> NDArray[np.float64]:
     """Return `north_of_map` of one place: each thread would make a transformer of its own for it."""
-    return north_of_map(crs, x, y)
+    north = north_of_map(crs, x, y)
+    north.flags.writeable = False  # all who ask get the same one
+    return north
 
 
 def grid_mapping(crs: int | str) -> dict[str, Any]:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import re
+from types import SimpleNamespace
 
 import pytest
 
+from itslive_core.cubes.files import DeniedError
+from itslive_core.cubes.formats import find_metadata
 from tests.cubes.any_files import pixel
 
 ADDRESSES = {
@@ -34,3 +38,30 @@ def test_addresses_that_lead_nowhere(address, tmp_path, capfd, monkeypatch):
     words = capfd.readouterr().err
     assert "unexpected" not in words
     assert re.search(ADDRESSES[address], words), words
+
+
+@pytest.mark.parametrize(
+    "missing", [DeniedError("denied"), b"<html>no such page</html>"], ids=["denied", "page"]
+)
+@pytest.mark.parametrize("address", ["https://example.invalid/ice", "https://example.invalid/v3/ice"])
+def test_a_cube_is_found_where_servers_say_odd_things_of_what_is_missing(address, missing):
+    group = {"zarr_format": 3, "node_type": "group", "consolidated_metadata": {"metadata": {"vx": {}}}}
+
+    def read(key: str) -> bytes:
+        if key == "zarr.json":
+            return json.dumps(group).encode()
+        if isinstance(missing, Exception):
+            raise missing
+        return missing
+
+    found = find_metadata(SimpleNamespace(url=address, local=False, read=read))
+    assert found is not None
+    assert found[0] == 3
+
+
+def test_where_all_is_denied_that_is_said():
+    def read(key: str) -> bytes:
+        raise DeniedError(key)
+
+    with pytest.raises(DeniedError, match="zmetadata"):
+        find_metadata(SimpleNamespace(url="https://example.invalid/ice", local=False, read=read))

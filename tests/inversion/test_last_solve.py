@@ -58,6 +58,21 @@ def test_a_device_ends_as_the_cpu_does(simulated, monkeypatch, changes, memory):
     np.testing.assert_allclose(found.learnt.offset_std, expected.learnt.offset_std, rtol=1e-5)
 
 
+def test_a_short_record_takes_nothing_from_the_means_of_others(simulated, monkeypatch):
+    pytest.importorskip("torch")
+    from itslive_core.inversion.torch.last_solve import TorchFinisher
+
+    monkeypatch.setattr("itslive_core.inversion.prepare.require_cuda", lambda: None)
+    monkeypatch.setattr("itslive_core.inversion.prepare.TorchFinisher", lambda: TorchFinisher("cpu"))
+    early = simulated.pairs.end[simulated.block.pair] < simulated.pairs.start.min() + 130.0
+    first = np.arange(len(early)) < simulated.block.offsets[1]
+    short = SimulatedBlock()
+    short.block = simulated.block.keep_observations(early | ~first)
+    expected = solved(short, InversionSettings(interval=365.0))
+    found = solved(short, InversionSettings(interval=365.0, device="cuda"))
+    np.testing.assert_allclose(found.std, expected.std, rtol=1e-4)
+
+
 @pytest.mark.parametrize(("size", "width"), [(1, 0), (5, 4), (9, 3)])
 def test_a_band_is_read_by_rows(size, width):
     rng = np.random.default_rng(size)

@@ -96,6 +96,15 @@ def test_a_glacier_over_several_tiles_takes_those_of_one_system(old, new):
     assert "hold the whole outline" in leading[0].reason
 
 
+def test_a_glacier_needs_no_boxes_where_there_are_tiles(old, new):
+    lon, lat = transformer(32646, LONLAT).transform(
+        [738_000, 812_000, 812_000, 738_000], [3_335_000, 3_335_000, 3_345_000, 3_345_000]
+    )
+    needed = Catalog(old.records + new.records).cubes_needed(shapely.Polygon(zip(lon, lat)))
+    assert {one.side for one in needed.records} == {TILE}
+    assert needed.share > 0.99
+
+
 @pytest.mark.parametrize(
     ("xmin", "ymin"), [(9 * TILE - 7.5, 54 * TILE + 7.5), (-7.5, 7.5), (-3 * TILE - 7.5, -TILE + 7.5)]
 )

@@ -79,7 +79,7 @@ def _finish(equations: Sequence[LastEquations], reach: int, device: str) -> list
     of_told = [one.told for one in equations]
     factor = BlockCholesky.of(_bands(of_told, device))
     right = _solved(factor, [[axes.known.right(a) for a in range(2)] for axes in of_told])
-    width = min(reach, of_told[0].bands.shape[2] - 1)
+    width = min(reach, max(one.bands.shape[2] for one in of_told) - 1)
     inverse = factor.selected_inverse(width).cpu().numpy().reshape(len(equations), 2, -1, width + 1)
     fine: NDArray[np.bool_] = np.all((good & factor.good).cpu().numpy().reshape(-1, 2), axis=1)
     found: list[LastSolution | None] = []
