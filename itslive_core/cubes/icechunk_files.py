@@ -331,12 +331,13 @@ def _is_below(folder: Path, root: Path) -> bool:
 
 
 def _no_version(repository: Any, address: str, version: Version) -> str:
+    name = version.name[:60]
     if version.kind == "snapshot":
-        return f"{address} has no snapshot {version.name!r}: name another, or a branch such as #branch=main"
+        return f"{address} has no snapshot {name!r}: name another, or a branch such as #branch=main"
     known = sorted(repository.list_branches() if version.kind == "branch" else repository.list_tags())
     shown = ", ".join(known[:6]) + (" ..." if len(known) > 6 else "") or "none"
     plural = "branches" if version.kind == "branch" else "tags"
-    return f"{address} has no {version.kind} {version.name!r}: its {plural} are {shown}"
+    return f"{address} has no {version.kind} {name!r}: its {plural} are {shown}"
 
 
 def _within(seconds: float, address: str, action: Callable[[], _T]) -> _T:
@@ -344,7 +345,11 @@ def _within(seconds: float, address: str, action: Callable[[], _T]) -> _T:
     pool = ThreadPoolExecutor(1)
     try:
         return pool.submit(action).result(timeout=seconds)
-    except TimeoutError as error:
+    except BaseException as error:
+        if type(error).__name__ == "PanicException":  # of a library in Rust that met damage: no Exception
+            raise CubeError(f"{address} is damaged: use another copy") from error
+        if not isinstance(error, TimeoutError):
+            raise
         raise CubeError(
             f"cannot reach {address} (no answer within {seconds:.0f} s): check the network, then try again"
         ) from error
