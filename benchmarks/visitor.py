@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import gzip
 import itertools
 import json
 import re
@@ -161,7 +162,7 @@ class Visitor:
         for status in ("initializing", "upload_event", "finished"):
             data = [["type", "status"], ["status", status]]
             if status == "upload_event":
-                packed = {"type": "bytes", "data": base64.b64encode(content).decode()}
+                packed = {"type": "bytes", "data": base64.b64encode(gzip.compress(content, 1)).decode()}
                 data += [["chunk", 1], ["data", packed], ["name", name]]
                 data += [["total_chunks", parts], ["mime_type", "application/octet-stream"]]
             await self._happen("data_event", widget, [["data", {"type": "map", "entries": data}]])

@@ -35,9 +35,9 @@ class _Upload(pmui.FileInput):
             self._buffer.clear()
         parts = self._file_buffer.get(name, {}).get("chunks", {})
         # A number would become as many zeros.
-        if not isinstance(data, bytes) or len(parts) >= _MOST_PARTS:
+        if not isinstance(data, (bytes, bytearray, memoryview)) or len(parts) >= _MOST_PARTS:
             return
-        if sum(map(len, parts.values())) + len(data) > self._most:
+        if sum(map(len, parts.values())) + memoryview(data).nbytes > self._most:
             self._file_buffer.clear()
             self._on_too_large(name)
             return
