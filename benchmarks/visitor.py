@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import gzip
 import itertools
 import json
 import re
@@ -153,24 +154,23 @@ class Visitor:
 
     async def press(self, widget: str) -> None:
         """Press a button."""
-        await self.tell(
-            {
-                "kind": "MessageSent",
-                "msg_type": "bokeh_event",
-                "msg_data": {
-                    "type": "event",
-                    "name": "dom_event",
-                    "values": {
-                        "type": "map",
-                        "entries": [
-                            ["model", {"id": self.widgets[widget + "!"]}],
-                            ["node", "click"],
-                            ["data", {"type": "map", "entries": [["type", "click"]]}],
-                        ],
-                    },
-                },
-            }
-        )
+        data = {"type": "map", "entries": [["type", "click"]]}
+        await self._happen("dom_event", widget, [["node", "click"], ["data", data]])
+
+    async def upload(self, widget: str, name: str, content: bytes, *, parts: int = 1) -> None:
+        """Send the content of a file, of which more parts are announced than come where that is asked."""
+        for status in ("initializing", "upload_event", "finished"):
+            data = [["type", "status"], ["status", status]]
+            if status == "upload_event":
+                packed = {"type": "bytes", "data": base64.b64encode(gzip.compress(content, 1)).decode()}
+                data += [["chunk", 1], ["data", packed], ["name", name]]
+                data += [["total_chunks", parts], ["mime_type", "application/octet-stream"]]
+            await self._happen("data_event", widget, [["data", {"type": "map", "entries": data}]])
+
+    async def _happen(self, event: str, widget: str, values: list[Any]) -> None:
+        entries = [["model", {"id": self.widgets[widget + "!"]}], *values]
+        said = {"type": "event", "name": event, "values": {"type": "map", "entries": entries}}
+        await self.tell({"kind": "MessageSent", "msg_type": "bokeh_event", "msg_data": said})
 
     def column(self, layer: str, column: str) -> NDArray[Any]:
         """Return the last column of a layer that was sent; empty where there was none."""

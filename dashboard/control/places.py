@@ -238,6 +238,15 @@ class PlaceControl:
         else:
             self._on_view(cube.lonlat_bounds)
 
+    @property
+    def most_upload(self) -> int:
+        """Bytes that an uploaded file may have."""
+        return self._session.host.rules.upload
+
+    def too_large(self, name: str) -> None:
+        """Say that a file that is on its way is too large."""
+        self._session.messages.error(self._session.host.rules.too_large(name))
+
     def upload(self, content: bytes, name: str) -> None:
         """Load outlines from the content of a file that a person chose in the browser."""
         suffix = Path(name).suffix.lower()

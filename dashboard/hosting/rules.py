@@ -100,6 +100,11 @@ class Rules:
         if self.public:
             raise OutlineError("this public server reads no paths: upload the file instead")
 
+    def too_large(self, name: str) -> str:
+        """Say that a file is too large."""
+        instead = "leave out what is not needed" if self.public else "give its path instead"
+        return f"{name!r} is larger than {self.upload / 1e6:.0f} MB: {instead}"
+
     def check_upload(self, content: bytes, name: str) -> None:
         """Refuse a file that is too large, or would be when it is unpacked.
 
@@ -108,10 +113,7 @@ class Rules:
         OutlineError
         """
         if len(content) > self.upload:
-            raise OutlineError(
-                f"{name!r} is larger than {self.upload / 1e6:.0f} MB: "
-                + ("leave out what is not needed" if self.public else "give its path instead")
-            )
+            raise OutlineError(self.too_large(name))
         if not content.startswith(b"PK\x03\x04"):
             return
         try:

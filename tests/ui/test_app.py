@@ -223,3 +223,10 @@ def test_link_leads_back_to_the_series(open_screen, glaciers, place):
     second = open_screen(query.replace("lambda=auto", "lambda=1000") + "&h=24&robust=0&k=7")
     second.wait(lambda: drawn(second), what="the series of the link is drawn")
     assert "1,000" in second.text(".itslive-lambda")
+
+
+def test_an_upload_is_read(screen):
+    screen.open_section("Open")
+    file = {"name": "own.geojson", "mimeType": "application/json", "buffer": b"42"}
+    screen.page.locator(".itslive-upload input[type=file]").set_input_files(file)
+    screen.wait(lambda: "some other JSON" in screen.message(), what="what is wrong with the file is said")
