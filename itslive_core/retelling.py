@@ -62,6 +62,7 @@ def as_python(recipe: Recipe, out: str = "series.csv") -> str:
 
 def as_notebook(recipe: Recipe, out: str = "series.csv") -> str:
     """Tell a recipe as a notebook, the text of an .ipynb; parameters and errors as for `as_command`."""
+    read, estimate, write = _cells(recipe, out)
     place, cube = recipe.place["point"], recipe.cubes[0]
     where = f"{place['lat']:.5f}, {place['lon']:.5f}"
     words = (
@@ -69,7 +70,6 @@ def as_notebook(recipe: Recipe, out: str = "series.csv") -> str:
         f"Datacube {cube.url}, of {cube.date_updated or 'no date'}, with {cube.n_pairs:,} image pairs; made"
         f" with itslive-dashboard {recipe.version}. Data: {REFERENCES}"
     )
-    read, estimate, write = _cells(recipe, out)
     plot = f'{estimate}\n\nimport hvplot.xarray\n\nseries["v"].hvplot(ylabel="speed [m/yr]")'
     cells = [
         {"cell_type": "markdown", "metadata": {}, "source": words},

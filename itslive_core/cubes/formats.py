@@ -35,17 +35,20 @@ def find_metadata(files: Files) -> Metadata | None:
         ways = [_format_3, _consolidated_2, _single_2]
     left: Metadata | None = None
     failed: Exception | None = None
+    sound = True
     for read in ways:
         try:
             found = read(files)
         except (DeniedError, ValueError, RecursionError) as error:
             failed = failed or error  # some servers have a page for what is not there, or deny it
+            sound = sound and read is _format_3
             continue
-        if found is not None and (found[0] == 2 or _has_velocity(found)):
+        # Where documents of format 2 are damaged, others of that format do not stand for them.
+        if found is not None and (sound if found[0] == 2 else _has_velocity(found)):
             return found
         # What another program left in a cube of format 2 may look like an empty group of format 3.
         left = left or found
-    if left is None and failed is not None:
+    if failed is not None and (left is None or not sound):
         raise failed
     return left
 
