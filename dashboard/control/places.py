@@ -259,12 +259,16 @@ class PlaceControl:
 
         def work(_should_stop: Callable[[], bool]) -> Iterator[Any]:
             from itslive_core import Glacier
+            from itslive_core.errors import OutlineError
 
             rules.check_upload(content, name)
             with tempfile.TemporaryDirectory() as folder:
                 path = Path(folder) / f"outlines{suffix}"
                 path.write_bytes(content)
-                found = Glacier.list_from_file(path)
+                try:
+                    found = Glacier.list_from_file(path)
+                except OutlineError as error:  # where it lay is nobody's business
+                    raise OutlineError(str(error).replace(str(path), name)) from error
             rules.check_outlines([one.outline for one in (*known, *found)])
             yield found
 
