@@ -98,7 +98,9 @@ class SourcesPanel(Viewer):
         cube.param.watch(lambda event: places.open_cube(event.new), "value")
         outlines.param.watch(lambda event: places.load_outlines(event.new), "value")
         upload.param.watch(
-            lambda event: places.upload(event.new, upload.filename or "") if event.new else None, "value"
+            lambda event: places.upload(event.new, upload.filename or "") if event.new else None,
+            "value",
+            onlychanged=False,  # the same content again, perhaps under another name
         )
         imagery.param.watch(lambda event: on_imagery(event.new), "value")
         chips = pmui.FlexBox(margin=(0, 8), css_classes=["itslive-examples"])
