@@ -17,10 +17,10 @@ SERVE_STAMP := $(VENV)/.installed-serve
 TEST_STAMP  := $(VENV)/.installed-test
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test lint format bench validate clean
+.PHONY: help serve test test-oldest lint format bench validate clean
 
 help: ## show what there is
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/:/' | awk -F: '{printf "make %-8s%s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/:/' | awk -F: '{printf "make %-12s%s\n", $$1, $$2}'
 
 $(BIN)/python:
 	@echo "Creating the virtual environment $(VENV) ..."
@@ -53,6 +53,18 @@ test: $(TEST_STAMP) ## linter, type checker and all tests (PYTEST_ARGS='-k catal
 	$(BIN)/python -m pytest -n auto --dist loadfile $(PYTEST_ARGS) || status=$$?; \
 	exit $$status
 
+# What protects a server, and the core. Old versions warn of other things than those that all tests are run with.
+OLDEST ?= .venv-oldest
+OLDEST_TESTS ?= tests/dashboard/hosting tests/dashboard/control/test_public_places.py tests/support tests/cubes \
+	tests/places tests/observations tests/series tests/export tests/inversion/test_inversion.py \
+	tests/season/test_season.py tests/jobs/test_jobs.py tests/cli/test_cli.py tests/moving_median
+
+test-oldest: ## security and core on the oldest versions allowed, in an environment of their own
+	@test -x $(OLDEST)/bin/python || $(PYTHON) -m venv $(OLDEST)
+	@$(OLDEST)/bin/python -m pip install --disable-pip-version-check --quiet -c constraints-oldest.txt $(PIP_ARGS) \
+		-e . 'boto3' 'hypothesis' 'moto[server]' 'psutil' 'pytest' 'pytest-xdist'
+	@$(OLDEST)/bin/python -m pytest -n auto --dist loadfile -o filterwarnings=default $(OLDEST_TESTS) $(PYTEST_ARGS)
+
 lint: $(TEST_STAMP) ## linter and type checker only
 	@$(BIN)/ruff check . && $(BIN)/mypy
 
@@ -71,5 +83,5 @@ validate: $(TEST_STAMP) ## write docs/how-we-know-it-is-right.md anew (CUBE=cube
 	$(BIN)/python -m benchmarks.validation "$(CUBE)" $(VALIDATE_ARGS)
 
 clean: ## remove the environment and every cache in the clone
-	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(OLDEST) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -30,7 +30,8 @@ import itslive_core as itslive
 from itslive_core import Glacier, ImagePairs, InversionSettings
 from itslive_core.demo import demo_path
 from itslive_core.jobs.coupling import CoupledBlocks, choose_for_job, halo_for
-from itslive_core.jobs.plan import BlockTask, group_tasks, plan_area
+from itslive_core.jobs.plan import plan_area
+from itslive_core.jobs.tasks import BlockTask, group_tasks
 from itslive_core.neighbours.patches import Patch, couple
 from itslive_core.observations.blocks import Block, PixelBlock
 from itslive_core.observations.shared_pairs import SharedPairs

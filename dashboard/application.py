@@ -96,7 +96,6 @@ class Dashboard(Viewer):
         self._place = Place()
         self._started = False
         self._task: asyncio.Task[None] | None = None
-        self._page: pmui.Page | None = None
         host = host or shared_host()
         runner = JobRunner(
             self._applying,
@@ -174,8 +173,9 @@ class Dashboard(Viewer):
             reopen_when_lost(pn.state.curdoc)
         else:
             self.start()
-        self._page = self.frame.page(_TITLE)
-        return self._page
+        page = self.frame.page(_TITLE)
+        let_go(page)
+        return page
 
     def servable(self, title: str = _TITLE) -> pmui.Page:
         """Make this what `panel serve` serves."""
@@ -208,10 +208,8 @@ class Dashboard(Viewer):
         return self.session.runner.working
 
     def close(self) -> None:
-        """Stop all work of this session, and let go of what all sessions share."""
+        """Stop all work of this session."""
         self.session.runner.close()
-        if self._page is not None:
-            let_go(self._page)
 
     @contextmanager
     def _applying(self) -> Iterator[None]:
@@ -326,13 +324,13 @@ class Dashboard(Viewer):
         self.places.click(lon, lat)
 
     def _click_glacier(self, x: float, y: float, keep: bool = False) -> None:
-        cubes = self.area.cubes
-        if not cubes:
+        found = self.area.cube_at(x, y)
+        if found is None:
             self.session.messages.tell("Choose a glacier first: click one on the world map.", "warning")
             return
-        inside = [c for c in cubes if c.bounds[0] <= x <= c.bounds[2] and c.bounds[1] <= y <= c.bounds[3]]
+        cube, position = found
         self.session.messages.clear()
-        self.series.add((inside or cubes)[0], keep=keep, x=x, y=y)
+        self.series.add(cube, keep=keep, **position)
 
     def _click_time(self, milliseconds: float) -> None:
         self.area.choose_time(np.datetime64(round(milliseconds), "ms").astype("datetime64[ns]"))
@@ -368,8 +366,7 @@ class Dashboard(Viewer):
     def _points_changed(self, *_: Any) -> None:
         points = self.session.selection.points
         self.world.show_points(points)
-        urls = {cube.url for cube in self.area.cubes}
-        self.glacier_map.show_points([point for point in points if point.cube_url in urls])
+        self.glacier_map.show_points(self.area.on_map(points))
         self._write_address()
 
     def _write_address(self) -> None:

@@ -35,6 +35,7 @@ MISSION_COLOURS: Mapping[str, str] = MappingProxyType(
         "L4_5": "#CC79A7",
         "L7": "#D55E00",
         "L8_9": "#009E73",
+        "NISAR": "#9DBF63",
         "other": "#6B5B95",
     }
 )
@@ -46,6 +47,7 @@ MISSION_LABELS: Mapping[str, str] = MappingProxyType(
         "L4_5": "Landsat 4/5",
         "L7": "Landsat 7",
         "L8_9": "Landsat 8/9",
+        "NISAR": "NISAR",
         "other": "Other",
     }
 )

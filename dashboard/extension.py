@@ -7,6 +7,7 @@ from typing import Any
 
 import holoviews as hv
 import panel as pn
+from panel.util import edit_readonly
 
 from dashboard.hosting.host import Host
 from itslive_core.warming import KernelStages
@@ -56,13 +57,17 @@ def _host() -> Host:
 
 
 def let_go(page: Any) -> None:
-    """Take a page off the state that all sessions share, so that it can be forgotten.
+    """Take a page off the state that all sessions share.
 
-    Each page follows `pn.state.busy`, and is never taken off the list of those that do.
+    Each page follows `pn.state.busy`: whatever is done in one session would be told to the pages of all,
+    which costs a walk through all models of each, and no page could be forgotten. Ours says itself what it is
+    doing.
     """
     watchers = pn.state.param.watchers.get("busy", {}).get("value", [])
     for watcher in [one for one in watchers if _owner(one.fn) is page]:
         pn.state.param.unwatch(watcher)
+    with edit_readonly(page):
+        page.busy = False
 
 
 def _owner(function: Any) -> Any:

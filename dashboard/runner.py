@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
+import time
 from collections import deque
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, field
@@ -20,7 +21,7 @@ from itslive_core.errors import ItsliveError
 from itslive_core.support.stopping import StoppedError, stoppable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 __all__ = ["Job", "JobRunner", "Kernels", "Policy", "explain", "once"]
 
@@ -196,6 +197,7 @@ class JobRunner:
         self._queue: SimpleQueue[tuple[Job, str, Any]] = SimpleQueue()
         self._lanes: dict[str, _Lane] = {}
         self._later: dict[str, Callable[[], None]] = {}
+        self._due: dict[str, tuple[float, Callable[[], None]]] = {}
         self._wake: Callable[[], None] | None = None
         self._closed = False
 
@@ -265,9 +267,37 @@ class JobRunner:
         if self._wake is not None:
             self._wake()
 
+    def after(self, seconds: float, name: str, act: Callable[[], None] | None) -> None:
+        """Do something in the session in so many seconds, whatever is at work; of one name only the last.
+
+        Parameters
+        ----------
+        seconds : float
+        name : str
+        act : callable or None
+            None takes back what was to be done.
+        """
+        if act is None:
+            self._due.pop(name, None)
+            return
+        self._due[name] = (time.monotonic() + seconds, act)
+        if self._wake is not None:
+            self._wake()
+
     def catch_up(self) -> None:
         """Do what was left for later."""
         acts, self._later = self._later, {}
+        self._do_all(acts)
+
+    def _do_due(self) -> float | None:
+        """Do what is due, and return how long it is until something else is [s]."""
+        now = time.monotonic()
+        self._do_all(
+            {name: self._due.pop(name)[1] for name, (when, _) in list(self._due.items()) if when <= now}
+        )
+        return max(0.0, min(when for when, _ in self._due.values()) - now) if self._due else None
+
+    def _do_all(self, acts: Mapping[str, Callable[[], None]]) -> None:
         if acts and not self._closed:
             with self._applying():
                 for name, act in acts.items():
@@ -297,14 +327,18 @@ class JobRunner:
         while not self._closed:
             self.drain()
             await asyncio.sleep(pause)
+            patience = self._do_due()
             if self._queue.empty() and self._later:
                 if any(self.busy(lane) for lane in self._urgent):
                     with suppress(TimeoutError):
-                        await asyncio.wait_for(arrived.wait(), 0.25)
+                        await asyncio.wait_for(
+                            arrived.wait(), 0.25 if patience is None else min(0.25, patience)
+                        )
                 else:
                     self.catch_up()
             elif self._queue.empty():
-                await arrived.wait()
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(arrived.wait(), patience)
             arrived.clear()
 
     def _post(self, job: Job, kind: str, value: Any) -> None:

@@ -107,9 +107,11 @@ def make_app(options: argparse.Namespace, host: Host | None = None) -> Callable[
 
 
 def _problem(options: argparse.Namespace) -> str | None:
+    from itslive_core.cubes.icechunk_files import split_version
+
     for name in ("cube", "outlines"):
         value = getattr(options, name)
-        if value and "://" not in value and not Path(value).exists():
+        if value and "://" not in value and not Path(split_version(value)[0]).exists():
             return f"there is no {value}: give --{name} an existing path" + (
                 " or a URL" if name == "cube" else ""
             )

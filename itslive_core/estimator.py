@@ -64,6 +64,8 @@ class Estimator(ABC):
     """Its name in a sentence."""
     command: ClassVar[str]
     """Its name in the shell."""
+    function: ClassVar[str]
+    """Name of its public function for one pixel."""
     help: ClassVar[str]
     """What it does, for the help of the command."""
     examples: ClassVar[tuple[str, ...]]

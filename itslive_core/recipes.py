@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from itslive_core._version import __version__
 from itslive_core.cubes.datacube import Datacube, open_cube
+from itslive_core.cubes.icechunk_files import split_version
 from itslive_core.errors import CubeError, ItsliveError, OutputError, SettingsError
 from itslive_core.estimators import ESTIMATORS, estimator
 from itslive_core.export import (
@@ -42,7 +44,7 @@ if TYPE_CHECKING:
     from itslive_core.series.recipe import Recipe
     from itslive_core.settings import Settings
 
-__all__ = ["differences", "rerun", "version_note"]
+__all__ = ["differences", "located", "rerun", "version_note"]
 
 _TASKS = ("series", "pairs", "season")
 
@@ -121,6 +123,9 @@ def differences(recipe: Recipe, cubes: Sequence[Datacube]) -> list[str]:
         if then.date_updated != (now.date_updated or ""):
             was, is_ = then.date_updated or "no date", now.date_updated or "no date"
             found.append(f"{now.url} was updated: {was} then, {is_} now")
+        snapshot = split_version(then.url)[1]
+        if snapshot is not None and snapshot.name != now.snapshot:
+            found.append(f"{now.url} is not the snapshot {snapshot.name}")
         if then.n_pairs != now.n_pairs:
             found.append(f"{now.url} had {then.n_pairs:,} image pairs, and has {now.n_pairs:,}")
     return found
@@ -133,23 +138,53 @@ def version_note(recipe: Recipe) -> str:
     return f"Made by version {recipe.version}, this is {__version__}: numbers may differ"
 
 
+def located(recipe: Recipe, path: Path, cubes: Sequence[str] | None = None) -> Recipe:
+    """Name the datacubes of a recipe where they are now.
+
+    Parameters
+    ----------
+    recipe : Recipe
+    path : Path
+        Its file: a cube that is gone from its folder may be beside it.
+    cubes : sequence of str, optional
+        Where they are, in the order of the recipe.
+
+    Raises
+    ------
+    SettingsError
+        If another number of cubes is given.
+    CubeError
+        If none is given, and one is gone.
+    """
+    if cubes is not None and len(cubes) != len(recipe.cubes):
+        raise SettingsError(_other_number(recipe, len(cubes)))
+    urls = [_where(facts.url, path) for facts in recipe.cubes] if cubes is None else cubes
+    facts = (replace(one, url=url) for one, url in zip(recipe.cubes, urls, strict=True))
+    return replace(recipe, cubes=tuple(facts))
+
+
+def _other_number(recipe: Recipe, given: int) -> str:
+    return f"the recipe has {len(recipe.cubes)} datacubes, {given} are given"
+
+
 def _open(
     recipe: Recipe, path: Path, cubes: Sequence[str | os.PathLike[str] | Datacube] | None
 ) -> list[Datacube]:
     if cubes is None:
         return [open_cube(_where(facts.url, path)) for facts in recipe.cubes]
     if len(cubes) != len(recipe.cubes):
-        raise SettingsError(f"the recipe has {len(recipe.cubes)} datacubes, {len(cubes)} are given")
+        raise SettingsError(_other_number(recipe, len(cubes)))
     return [one if isinstance(one, Datacube) else open_cube(one) for one in cubes]
 
 
 def _where(url: str, path: Path) -> str:
     """Give the address of a cube; one that is gone from its folder may be beside the file."""
-    if "://" in url or Path(url).exists():
+    address, version = split_version(url)
+    if "://" in url or Path(address).exists():
         return url
-    beside = path.absolute().parent / Path(url).name
+    beside = path.absolute().parent / Path(address).name
     if beside.exists():
-        return str(beside)
+        return str(beside) if version is None else f"{beside}#{version.kind}={version.name}"
     raise CubeError(f"the datacube {url} is gone: name where it is now")
 
 
@@ -193,12 +228,12 @@ def _points(
     again = recipe_of_stations(recipe.task, cubes, stations, settings, selection)
     written: StationsWritten
     if recipe.task == "pairs":
-        written = write_station_pairs(results, out, recipe=again)
+        written = write_station_pairs(results, out, recipe=again, cubes=cubes)
     elif recipe.task == "season":
-        written = write_station_seasons(results, out, recipe=again)
+        written = write_station_seasons(results, out, recipe=again, cubes=cubes)
     else:
         grid = time_axis(cubes, selection, cast("Settings", settings).interval)
-        written = write_station_series(results, out, stations=stations, grid=grid, recipe=again)
+        written = write_station_series(results, out, stations=stations, grid=grid, recipe=again, cubes=cubes)
     return written.path
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from itslive_core import ImagePairs, InversionSettings
 from itslive_core.jobs.coupling import CoupledBlocks
-from itslive_core.jobs.plan import BlockTask
+from itslive_core.jobs.tasks import BlockTask
 from itslive_core.observations.blocks import Block, PixelBlock
 from itslive_core.observations.shared_pairs import SharedPairs
 from itslive_core.observations.time_grid import TimeGrid

@@ -153,7 +153,7 @@ LEVELS: tuple[tuple[str, ...], ...] = (
     ("gaussian_process", "moving_median", "season", "neighbours", "comparison"),
     ("estimators",),
     ("jobs", "export", "warming", "synthetic"),
-    ("demo", "recipes"),
+    ("demo", "recipes", "retelling"),
     ("itslive_core",),
     ("cli",),
 )

@@ -318,7 +318,7 @@ def _pairs(
     end = start + step * count + np.round(rng.uniform(-9.0, 9.0, o.n_pairs)) / 86_400.0
     names = [np.array([k[i] for k in kinds], dtype="<U2")[pick] for i in (0, 1)]
     mission = np.array([k[2] for k in kinds], dtype="<U5")[pick]
-    names[0][: o.unknown], names[1][: o.unknown], mission[: o.unknown] = "A", "A", "other"
+    names[0][: o.unknown], names[1][: o.unknown], mission[: o.unknown] = "Q", "Q", "other"
     repeats = int(o.repeated * o.n_pairs)
     if repeats:
         source = rng.integers(0, o.n_pairs - repeats, repeats)

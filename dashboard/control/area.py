@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -13,13 +14,17 @@ from dashboard.runner import Policy
 from dashboard.state.estimators import OTHERS
 from dashboard.state.pictures import Raster, nice_limit
 from dashboard.state.progress import Progress
+from itslive_core.cubes.preference import in_order_of_preference
 from itslive_core.estimators import estimator_of
+from itslive_core.jobs.lattices import lattices_of
+from itslive_core.places.geodesy import transformer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from dashboard.control.session import Session
     from dashboard.state.pictures import Kind
+    from dashboard.state.selection import Point
     from dashboard.views.glacier_map import GlacierMapView
     from itslive_core import Datacube, Glacier, PairSelection
 
@@ -122,16 +127,17 @@ class AreaControl(param.Parameterized):
         self._drawn = 0.0
         self._limits: dict[str, float] = {}
         self._failed: list[str] = []
+        self._choice = ""
         session.messages.param.watch(self._forget_end, "activity")
         session.estimators.param.watch(lambda event: setattr(self, "action", ACTIONS[event.new]), "method")
 
     def show(self, glacier: Glacier, cubes: list[Datacube]) -> None:
-        """Turn to a glacier and read its pairs block by block."""
+        """Turn to a glacier and read its pairs block by block; it is shown on the map of the first cube."""
         from itslive_core import read_glacier
 
         self._session.runner.cancel("glacier", silent=True)
         self.progress.finish("")
-        self.cubes = cubes
+        self.cubes, self._choice = cubes, ""
         outline = glacier.outline_in(cubes[0].crs)
         self.canvas = Canvas.around(cubes, outline.bounds)
         self._limits = {}
@@ -157,6 +163,42 @@ class AreaControl(param.Parameterized):
             needs=("reading",),
         )
 
+    def cube_at(self, x: float, y: float) -> tuple[Datacube, dict[str, float]] | None:
+        """Find the cube that gives the pixel at a place of the map, and where that is on the cube.
+
+        Returns
+        -------
+        cube : Datacube
+        position : dict
+            As `Datacube.locate` takes it. None before a glacier is shown.
+        """
+        if not self.cubes:
+            return None
+        own, *others = lattices_of(self.cubes)
+        for cube in in_order_of_preference(self.cubes[number] for number in own):
+            west, south, east, north = cube.bounds
+            if west <= x <= east and south <= y <= north:
+                return cube, {"x": x, "y": y}
+        lon, lat = (float(value) for value in self.cubes[0].lonlat_of(np.asarray(x), np.asarray(y)))
+        for cube in in_order_of_preference(self.cubes[number] for group in others for number in group):
+            if cube.covers(lon, lat):
+                return cube, {"lon": lon, "lat": lat}
+        return self.cubes[0], {"x": x, "y": y}
+
+    def on_map(self, points: list[Point]) -> list[Point]:
+        """Give the points of the glacier's cubes with x and y on the map that is shown."""
+        cubes = {cube.url: cube for cube in self.cubes}
+        out = []
+        for point in points:
+            cube = cubes.get(point.cube_url)
+            if cube is None:
+                continue
+            if not cube.crs.equals(self.cubes[0].crs):
+                x, y = transformer(cube.crs, self.cubes[0].crs).transform(point.x, point.y)
+                point = replace(point, x=x, y=y)
+            out.append(point)
+        return out
+
     def invert(self) -> None:
         """Estimate the whole glacier, block by block, with the method that is chosen."""
         from itslive_core import run_glacier
@@ -173,7 +215,7 @@ class AreaControl(param.Parameterized):
         self.canvas = canvas
         self.param.update(side="after", comparable=False, dated=False)
         self._limits = {name: limit for name, limit in self._limits.items() if name == "median"}
-        self._failed = []
+        self._failed, self._choice = [], ""
         self._session.messages.clear()
         self._session.runner.cancel("map")
         if self.mode == "median":
@@ -194,6 +236,7 @@ class AreaControl(param.Parameterized):
                 self._failed.append(str(block.error))
             elif block.dataset is not None:
                 canvas.put_series(block.dataset)
+                self._choice = str(block.attributes.get("cube_choice", ""))
                 if block.before:
                     canvas.put_before(
                         block.x, block.y, block.times[0], block.before["vx"], block.before["vy"]
@@ -257,10 +300,11 @@ class AreaControl(param.Parameterized):
         if self.progress.running:
             count = self.canvas.count if self.canvas is not None else 0
             pixels = f"{count:,} pixel{'s' if count != 1 else ''}"
+            several = f", from {len(self.cubes)} datacubes" if len(self.cubes) > 1 else ""
             self.progress.finish(
                 f"Stopped: {pixels}, {self.progress.done} of {self.progress.total} blocks"
                 if stopped
-                else f"Done: {pixels} in {self.progress.spent}"
+                else f"Done: {pixels} in {self.progress.spent}{several}"
             )
         if self._failed:
             self._session.messages.error(
@@ -283,7 +327,9 @@ class AreaControl(param.Parameterized):
 
     def _note(self) -> None:
         coupled = _coupled_words(self.canvas.coupling) if self.comparable and self.canvas else ""
-        self.note = NOTES.get(self.mode, coupled)
+        choice = self._session.host.rules.shown(self._choice, self.cubes)
+        chosen = f"{choice}." if choice and self.mode != "median" else ""
+        self.note = " ".join(filter(None, (NOTES.get(self.mode, coupled), chosen)))
 
     def choose_time(self, moment: np.datetime64) -> None:
         """Mark a time, and show the speed of the glacier then, where it is known."""

@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from itslive_core.jobs.lattices import lattices_of
+from itslive_core.places.geodesy import transformer
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -49,11 +52,27 @@ class Canvas:
 
     @classmethod
     def around(cls, cubes: list[Datacube], bounds: tuple[float, float, float, float]) -> Canvas:
-        """Make a canvas of all pixels of cubes on one lattice that lie within bounds, plus one."""
+        """Make a canvas of all pixels within bounds, plus one, of the lattice of the first cube.
+
+        Where there are cubes of other lattices, it goes as far as these do.
+        """
+        first, *others = lattices_of(cubes)
+        reach = [
+            transformer(cube.crs, cubes[0].crs).transform_bounds(*cube.bounds)
+            for cube in (cubes[number] for group in others for number in group)
+        ]
         axes = []
-        for name, low, high in (("x", bounds[0], bounds[2]), ("y", bounds[1], bounds[3])):
-            centres = np.unique(np.round(np.concatenate([getattr(cube, name) for cube in cubes]), 3))
+        for k, name in enumerate("xy"):
+            low, high = bounds[k], bounds[k + 2]
+            centres = np.unique(np.round(np.concatenate([getattr(cubes[n], name) for n in first]), 3))
             step = float(np.median(np.diff(centres))) if len(centres) > 1 else 120.0
+            if reach:
+                start = max(low - step, min(centres[0], *(box[k] for box in reach)))
+                stop = min(high + step, max(centres[-1], *(box[k + 2] for box in reach)))
+                places = np.arange(
+                    np.ceil((start - centres[0]) / step), np.floor((stop - centres[0]) / step) + 1
+                )
+                centres = centres[0] + step * places
             axes.append(centres[(centres >= low - step) & (centres <= high + step)])
         x, y = axes
         if not (len(x) and len(y)):
@@ -74,17 +93,22 @@ class Canvas:
         new = np.asarray(speed, np.float32)[np.ix_(fits_y, fits_x)]
         self.median[where] = np.where(np.isfinite(new), new, self.median[where])
         if n_pairs is not None:
-            self.n_pairs[where] = np.asarray(n_pairs)[np.ix_(fits_y, fits_x)]
+            found = np.asarray(n_pairs)[np.ix_(fits_y, fits_x)]
+            self.n_pairs[where] = np.where(found > 0, found, self.n_pairs[where])
 
     def put_series(self, dataset: Any) -> None:
         """Take in the series of a block, dims (time, y, x), and what is known of its pixels, dims (y, x)."""
         x, y = dataset["x"].values, dataset["y"].values
         self.put_velocity(x, y, dataset["time"].values, dataset["vx"].values, dataset["vy"].values)
         where, fits_y, fits_x = self.place(x, y)
+        fits = np.ix_(fits_y, fits_x)
+        # A block of another lattice lies askew: the corners of its rectangle are those of other blocks.
+        own = dataset["source"].values[fits] > 0 if "source" in dataset else True
         for name in PER_PIXEL:
             if name in dataset:
                 whole = self.facts.setdefault(name, np.full_like(self.mean, np.nan))
-                whole[where] = np.asarray(dataset[name].values, np.float32)[np.ix_(fits_y, fits_x)]
+                values = np.asarray(dataset[name].values, np.float32)[fits]
+                whole[where] = np.where(own, values, whole[where])
 
         if self.cover is not None and "n_pairs" in dataset and len(dataset["time"]) == len(self.cover):
             held = np.minimum(np.asarray(dataset["n_pairs"].values, float), _ENOUGH).sum(axis=(1, 2))
@@ -110,7 +134,8 @@ class Canvas:
             self.stack = np.full((times.size, *self.mean.shape), np.nan, np.float32)
             self.cover = np.zeros(times.size)
         if self.stack is not None and self.times is not None and len(times) == len(self.times):
-            self.stack[(slice(None), *where)] = np.hypot(vx, vy)
+            there = (slice(None), *where)
+            self.stack[there] = np.where(count > 0, np.hypot(vx, vy), self.stack[there])
 
     def speed(self, mode: str, index: int) -> NDArray[np.float32]:
         """Give the mean speed, or for mode ``date`` that of a cell, where it is kept."""

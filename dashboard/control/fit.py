@@ -40,10 +40,12 @@ def fit_point(pairs: ImagePairs, choices: Choices, before: Fit | None = None) ->
     if len(shown) == 0:
         bars = Bars(shown, np.ones(0, dtype=bool))
         return Fit(pairs, shown, selection, settings, bars, problem=nothing_left(len(pairs)))
-    keep = explain_rejections(shown, settings) == ""
-    bars = Bars(shown, keep)
-    if before is not None and same and np.array_equal(before.bars.keep, keep):
+    if before is not None and same and before.settings.filters == settings.filters:
         bars = before.bars
+    else:
+        keep = explain_rejections(shown, settings) == ""
+        unchanged = before is not None and same and np.array_equal(before.bars.keep, keep)
+        bars = before.bars if before is not None and unchanged else Bars(shown, keep)
     if not choices.inverts:
         return Fit(pairs, shown, selection, settings, bars)
     try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dashboard.runner import Policy, once
 from dashboard.state.fit import shown_series
@@ -45,7 +45,7 @@ class HeadlineControl:
             self._asked = None
             self._on_facts([])
             return
-        known = self._known[1] if self._known is not None and self._known[0] is fit else None
+        known = self._known[1] if self._known is not None and _alike(self._known[0], fit) else None
         self._on_facts(headline(known, shown_series(fit, self._series.process)))
         if known is not None or fit is self._asked or fit.problem:
             return
@@ -61,8 +61,20 @@ class HeadlineControl:
 
     def _arrived(self, fit: Fit, season: xr.Dataset) -> None:
         self._known = (fit, season)
-        if self._series.fit is fit:
+        if self._series.fit is not None and _alike(self._series.fit, fit):
             self.update()
+
+
+def _alike(one: Fit, other: Fit) -> bool:
+    """Tell whether two fits have the same season: it knows nothing of how a series is smoothed."""
+    return one is other or (
+        one.pairs is other.pairs and one.selection == other.selection and _heard(one) == _heard(other)
+    )
+
+
+def _heard(fit: Fit) -> tuple[Any, ...]:
+    """Return the settings that a season follows."""
+    return fit.settings.weights, fit.settings.robust, fit.settings.filters
 
 
 def _season_of(fit: Fit) -> xr.Dataset:

@@ -5,7 +5,12 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+import numpy as np
+
+from itslive_core.errors import CoverageError
+from itslive_core.jobs.plan import on_one_map
 from itslive_core.places.geodesy import wrap_longitude
+from itslive_core.places.lookup import cubes_needed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -14,7 +19,7 @@ if TYPE_CHECKING:
 
     from itslive_core import Datacube, Glacier
 
-__all__ = ["box_of", "cubes_for", "footprint", "glacier_or_area", "inside", "overlaps"]
+__all__ = ["box_of", "cubes_for", "footprint", "glacier_or_area", "inside", "overlaps", "words_of_cubes"]
 
 _AREA_DEGREES = 0.03
 """Half the height of the surroundings that stand in for an outline [degrees]."""
@@ -29,7 +34,6 @@ def box_of(boxes: list[tuple[float, float, float, float]]) -> tuple[float, float
 
 def footprint(cube: Datacube) -> BaseGeometry:
     """Return the edge of a cube in longitude and latitude; across 180 degrees longitudes run on."""
-    import numpy as np
     import shapely
     from pyproj import Transformer
 
@@ -53,7 +57,10 @@ def cubes_for(
     open_ones: list[Datacube],
     open_cube: Callable[[str], Datacube],
 ) -> list[Datacube]:
-    """Return open cubes of the place or the glacier, else those of the catalog; all on one lattice.
+    """Return open cubes of the place or the glacier, else those of the catalog.
+
+    Cubes of the catalog bring those with them that the rest of the glacier needs, of other zones too; those
+    of a person's own stay among themselves. First are those on whose map the glacier is shown.
 
     Parameters
     ----------
@@ -68,14 +75,59 @@ def cubes_for(
     covering = [cube for cube in reversed(open_ones) if cube.covers(*here)]
     overlapping = [cube for cube in reversed(open_ones) if overlaps(cube, glacier)]
     if not covering and not overlapping:
-        records = glacier.cubes()
-        return [open_cube(record.url) for record in records if record.epsg == records[0].epsg]
+        return _shown_on_one(glacier, [open_cube(record.url) for record in cubes_needed(glacier).records])
     first = (covering or overlapping)[0]
-    return [first] + [
-        cube
-        for cube in overlapping
-        if cube.url != first.url and cube.epsg == first.epsg and cube not in covering
-    ]
+    others = [cube for cube in overlapping if cube.url != first.url and cube not in covering]
+    needed = _of_catalog(glacier)
+    if {first.url, *(cube.url for cube in others)} <= set(needed):
+        at_hand = {cube.url: cube for cube in (first, *others)}
+        others = [at_hand.get(url) or open_cube(url) for url in needed if url != first.url]
+    return _shown_on_one(glacier, [first, *others])
+
+
+def _of_catalog(glacier: Glacier) -> list[str]:
+    """Give the addresses of the cubes of the catalog that a glacier needs; none where there are none."""
+    try:
+        return [record.url for record in cubes_needed(glacier).records]
+    except CoverageError:
+        return []
+
+
+def _shown_on_one(glacier: Glacier, cubes: list[Datacube]) -> list[Datacube]:
+    """Put those first on whose map a glacier is shown, of cubes whose pixels are as large as the first's."""
+    size = np.abs(cubes[0].pixel_size)
+    alike = [cube for cube in cubes if np.allclose(np.abs(cube.pixel_size), size)]
+    try:
+        return list(on_one_map(alike, glacier))
+    except CoverageError:  # the glacier has no pixel: its surroundings are shown
+        return [cube for cube in alike if cube.crs.equals(alike[0].crs)]
+
+
+def words_of_cubes(cubes: list[Datacube]) -> str:
+    """Say that a glacier is read from datacubes of several maps, and which is shown; empty for one map."""
+    first, *others = dict.fromkeys(cube.crs_name for cube in cubes)
+    if not others:
+        return ""
+    return (
+        f"The glacier is read from {len(cubes)} datacubes, of {first} and {', '.join(others)}, and shown on"
+        f" the map of {first}: pixels of the others are the nearest ones, and their vectors are turned."
+    )
+
+
+def words_of_open_cubes(used: Datacube, here: tuple[float, float], open_ones: list[Datacube]) -> str:
+    """Say which of several open cubes of a place is used; empty where there is no choice.
+
+    Parameters
+    ----------
+    used : Datacube
+        The one that `cubes_for` gives first.
+    here : tuple of float
+        Longitude and latitude of the place [degrees].
+    open_ones : list of Datacube
+        Those that are open.
+    """
+    count = sum(cube.covers(*here) for cube in open_ones)
+    return f"{count} open datacubes hold this place: {used.url} is used, opened last." if count > 1 else ""
 
 
 def overlaps(cube: Datacube, glacier: Glacier) -> bool:

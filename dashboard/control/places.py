@@ -7,7 +7,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dashboard.control.lookup import box_of, cubes_for, glacier_or_area, inside, overlaps
+from dashboard.control.lookup import (
+    box_of,
+    cubes_for,
+    glacier_or_area,
+    inside,
+    overlaps,
+    words_of_cubes,
+    words_of_open_cubes,
+)
 from dashboard.runner import Policy, once
 from itslive_core.places.catalog import describe
 from itslive_core.places.gazetteer import NamedPlace, gazetteer, like, ranked
@@ -33,7 +41,7 @@ class PlaceControl:
     session : Session
         State, worker and messages.
     on_glacier : callable
-        Told the glacier and the cubes to read it from, best first and on one lattice.
+        Told the glacier and the cubes to read it from, those first on whose map it is shown.
     on_position : callable
         Told a cube and lon, lat where a point should be selected.
     on_view : callable
@@ -230,6 +238,15 @@ class PlaceControl:
         else:
             self._on_view(cube.lonlat_bounds)
 
+    @property
+    def most_upload(self) -> int:
+        """Bytes that an uploaded file may have."""
+        return self._session.host.rules.upload
+
+    def too_large(self, name: str) -> None:
+        """Say that a file that is on its way is too large."""
+        self._session.messages.error(self._session.host.rules.too_large(name))
+
     def upload(self, content: bytes, name: str) -> None:
         """Load outlines from the content of a file that a person chose in the browser."""
         suffix = Path(name).suffix.lower()
@@ -242,12 +259,16 @@ class PlaceControl:
 
         def work(_should_stop: Callable[[], bool]) -> Iterator[Any]:
             from itslive_core import Glacier
+            from itslive_core.errors import OutlineError
 
             rules.check_upload(content, name)
             with tempfile.TemporaryDirectory() as folder:
                 path = Path(folder) / f"outlines{suffix}"
                 path.write_bytes(content)
-                found = Glacier.list_from_file(path)
+                try:
+                    found = Glacier.list_from_file(path)
+                except OutlineError as error:  # where it lay is nobody's business
+                    raise OutlineError(str(error).replace(str(path), name)) from error
             rules.check_outlines([one.outline for one in (*known, *found)])
             yield found
 
@@ -278,11 +299,15 @@ class PlaceControl:
             for cube in reversed(cubes):
                 self.adopt(cube)
             selection.select_glacier(found)
-            if note:
-                self._session.messages.tell(note, "warning")
+            used = next((cube for cube in cubes if cube.covers(*here)), cubes[0])
+            choice = words_of_open_cubes(used, here, open_ones)
+            told = " ".join(filter(None, (note, words_of_cubes(cubes), choice)))
+            if told:
+                told = host.rules.shown(told, [*cubes, *open_ones])
+                self._session.messages.tell(told, "warning" if note else "info")
             self._on_glacier(found, cubes)
             if point:
-                self._on_position(cubes[0], *here)
+                self._on_position(used, *here)
 
         self._run("lookup", "Looking the glacier up", work, done)
 

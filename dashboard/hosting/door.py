@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import base64
 import threading
 import time
+import zlib
 from html import escape
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlencode
 
+from bokeh.core.serialization import Deserializer
 from bokeh.server.util import check_allowlist
 from bokeh.settings import settings
 from bokeh.util.token import get_session_id
@@ -34,6 +37,7 @@ _CUT = "X-Itslive-Cut"
 """Tells the pages that the query of a request was cut."""
 _COMPONENTS = ("bokeh", "bokeh-widgets", "bokeh-tables")
 """Parts of Bokeh that the page and Panel's script need: neither WebGL nor formulas."""
+_WHOLE = Deserializer._decode_bytes  # noqa: SLF001 - before it is bounded
 _FILE_LEVEL = 19
 """Of zstd, for files that are packed once; one of a megabyte takes a second."""
 _MOST_FILES = 200
@@ -284,6 +288,27 @@ class _Cut(HTTPMessageDelegate):
         return self._inner.headers_received(start_line, headers)
 
 
+def bound_packed_bytes(most: int) -> None:
+    """Let Bokeh unpack no more than so many bytes of a message's packed bytes.
+
+    A browser may pack bytes inside a message, and Bokeh would unpack a few of them into gigabytes. Of several
+    servers in a process the last one's limit holds.
+    """
+    whole = _WHOLE
+
+    def decode(self: Any, obj: Any) -> Any:
+        data = obj["data"]
+        packed = base64.b64decode(data) if isinstance(data, str) else b""
+        if not packed.startswith(b"\x1f\x8b"):
+            return whole(self, obj)
+        found = zlib.decompressobj(wbits=31).decompress(packed, most + 1)
+        if len(found) > most:
+            self.error(f"more than {most} bytes in a message")
+        return found
+
+    Deserializer._decode_bytes = decode  # noqa: SLF001 - Bokeh has no limit of its own
+
+
 def open_door(server: Any, host: Host, *, home: str | None = None) -> None:
     """Put this door before the pages of a server.
 
@@ -296,6 +321,7 @@ def open_door(server: Any, host: Host, *, home: str | None = None) -> None:
     """
     application = server._tornado  # noqa: SLF001 - Bokeh has no public way to its handlers
     server._http.request_callback = _Cutting(application)  # noqa: SLF001
+    bound_packed_bytes(2 * host.rules.upload)
     application.settings.update(itslive_host=host, itslive_home=home)
     ours = {DocHandler: Page, AutoloadJsHandler: Script, WSHandler: Socket}
     whole = application.resources

@@ -7,11 +7,15 @@ import zipfile
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from dashboard.hosting.secrets import nameless
+from itslive_core.cubes.icechunk_files import split_version
 from itslive_core.errors import CubeError, OutlineError, SelectionError
 from itslive_core.support.reach import check_url
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
+
+    from itslive_core.cubes.datacube import Datacube
 
 __all__ = ["HOME", "PUBLIC", "Rules"]
 
@@ -75,11 +79,16 @@ class Rules:
                 "this public server opens datacubes by https:// or s3:// only:"
                 " give such an address, or use your own installation"
             )
+        url, _ = split_version(url)
         if "?" in url or "#" in url:
             raise CubeError(
                 "this public server opens datacubes without a query in their address: leave it out"
             )
         check_url(url)
+
+    def shown(self, text: str, cubes: Iterable[Datacube]) -> str:
+        """Return a text as visitors may read it: strangers learn no folder of some datacubes."""
+        return nameless(text, [cube.url for cube in cubes]) if self.public else text
 
     def check_path(self) -> None:
         """Refuse to read outlines from a path where visitors are strangers.
@@ -91,6 +100,11 @@ class Rules:
         if self.public:
             raise OutlineError("this public server reads no paths: upload the file instead")
 
+    def too_large(self, name: str) -> str:
+        """Say that a file is too large."""
+        instead = "leave out what is not needed" if self.public else "give its path instead"
+        return f"{name!r} is larger than {self.upload / 1e6:.0f} MB: {instead}"
+
     def check_upload(self, content: bytes, name: str) -> None:
         """Refuse a file that is too large, or would be when it is unpacked.
 
@@ -99,10 +113,7 @@ class Rules:
         OutlineError
         """
         if len(content) > self.upload:
-            raise OutlineError(
-                f"{name!r} is larger than {self.upload / 1e6:.0f} MB: "
-                + ("leave out what is not needed" if self.public else "give its path instead")
-            )
+            raise OutlineError(self.too_large(name))
         if not content.startswith(b"PK\x03\x04"):
             return
         try:

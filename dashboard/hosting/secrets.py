@@ -1,10 +1,16 @@
-"""Passwords and keys in addresses: left out of what is shown, linked or logged."""
+"""What is not for others: passwords and keys in addresses, folders of a server."""
 
 from __future__ import annotations
 
+import json
 import re
+from pathlib import PurePath
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["has_secret", "hidden"]
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+__all__ = ["has_secret", "hidden", "nameless", "without_folders"]
 
 _USER = re.compile(r"(?<=://)[^/\s@]*@")
 _KEYS = re.compile(
@@ -21,3 +27,34 @@ def hidden(text: str) -> str:
 def has_secret(address: str) -> bool:
     """Tell whether an address holds something that is not for others."""
     return hidden(address) != address
+
+
+def without_folders(attributes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the attributes of a series in which a datacube on this machine goes by its name alone.
+
+    Parameters
+    ----------
+    attributes : mapping
+        With ``cube_url`` and ``recipe``, as the series of a point has them.
+    """
+    out = dict(attributes)
+    if "cube_url" in out:
+        out["cube_url"] = _name_of(str(out["cube_url"]))
+    if out.get("recipe"):
+        recipe = json.loads(out["recipe"])
+        for cube in recipe["cubes"]:
+            cube["url"] = _name_of(cube["url"])
+        out["recipe"] = json.dumps(recipe)
+    return out
+
+
+def nameless(text: str, addresses: Iterable[str]) -> str:
+    """Return a text in which datacubes on this machine, of some addresses, go by their names alone."""
+    for address in sorted(addresses, key=len, reverse=True):
+        text = text.replace(address, _name_of(address))
+    return text
+
+
+def _name_of(address: str) -> str:
+    path = address.removeprefix("file://")
+    return path if "://" in path else PurePath(path).name

@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 import panel_material_ui as pmui
+from bokeh.models import CustomJSTickFormatter
 from panel.viewable import Viewer
 
 from dashboard.resources import devices_in_words
@@ -22,6 +23,13 @@ __all__ = ["EstimatePanel"]
 _WIDE: dict[str, Any] = {"sizing_mode": "stretch_width", "margin": (6, 10)}
 _TIGHT: dict[str, Any] = {"sizing_mode": "stretch_width", "margin": (0, 10)}
 _NONE: dict[str, Any] = {"sizing_mode": "stretch_width", "margin": 0}
+
+_LAMBDA = "Smoothing λ"
+_AS_LAMBDA = """
+const digits = Math.pow(10, tick).toPrecision(3)
+return Number(digits).toLocaleString("en-US", {maximumSignificantDigits: 3})
+"""
+"""Writes lambda of its logarithm in the browser: the label follows the hand, and the server has no part."""
 
 _PLACED = ("derivative", "interval", "weights", "robust", "outliers", "device")
 """Settings of the inversion that have their place; those of all others are under "More choices"."""
@@ -45,8 +53,8 @@ class EstimatePanel(Viewer):
         self._settings, self._estimators = settings, estimators
         self.slider = pmui.FloatSlider.from_param(
             settings.param.log_smoothing,
-            label="Smoothing λ",
-            show_value=False,
+            label=_LAMBDA,
+            format=CustomJSTickFormatter(code=_AS_LAMBDA),
             css_classes=["itslive-lambda"],
             size="small",
             **_WIDE,
@@ -187,7 +195,7 @@ class EstimatePanel(Viewer):
         settings.param.watch(self._follow_neighbours, "neighbours")
         self._follow_neighbours()
         self._follow_method()
-        settings.param.watch(self._relabel, ["log_smoothing", "auto_smoothing"])
+        settings.param.watch(self._relabel, "auto_smoothing")
         self._relabel()
 
     def __panel__(self) -> pmui.Column:
@@ -264,7 +272,6 @@ class EstimatePanel(Viewer):
 
     def _relabel(self, *_: Any) -> None:
         automatic = self._settings.auto_smoothing
-        chosen = " (from the data)" if automatic else ""
         self.slider.param.update(
-            label=f"Smoothing λ = {self._settings.smoothing:,.3g}{chosen}", disabled=automatic
+            label=f"{_LAMBDA} (from the data)" if automatic else _LAMBDA, disabled=automatic
         )

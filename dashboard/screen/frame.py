@@ -88,7 +88,9 @@ class Frame:
         self._parts = parts
         self._counted: Any = None
         paths = not session.host.rules.public
-        self.header = Header(session.messages, area.progress, parts.places.search, area.stop, paths=paths)
+        self.header = Header(
+            session.messages, area.progress, parts.places.search, area.stop, session.runner.after, paths=paths
+        )
         self.source = html("", "itslive-source", sizing_mode="stretch_width", margin=(6, 14))
         self.filters = FiltersPanel(session.filters)
         self.glacier = GlacierCard(area, parts.glacier_map)
@@ -110,6 +112,7 @@ class Frame:
             logo=str(asset("logo.svg")),
             meta_description="Glacier velocity series from ITS_LIVE image pairs",
             sidebar_variant="persistent",
+            busy_indicator=None,  # the header says what is being done
             sx=dict(PAGE_STYLE),
         )
 

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 __all__ = ["Header", "MessageBar"]
 
 _MOST_NAMES = 5000
+_SOON = 0.3
+"""Work that takes longer is told [s]."""
 _SEARCH_STYLE: Mapping[str, Any] = MappingProxyType(
     {
         # The bar is dark in light and in dark; the box on it is light in both.
@@ -60,6 +62,8 @@ class Header(Viewer):
         Told the text that was searched for.
     on_stop : callable
         Called when the long job shall stop.
+    after : callable
+        Does something after some time: see `dashboard.runner.JobRunner.after`.
     paths : bool
         Offer paths of the server: its visitors are at home there.
     """
@@ -70,12 +74,13 @@ class Header(Viewer):
         progress: Progress,
         on_search: Callable[[str], None],
         on_stop: Callable[[], None],
+        after: Callable[[float, str, Callable[[], None] | None], None],
         *,
         paths: bool = True,
         **params: Any,
     ) -> None:
         super().__init__(**params)
-        self._messages, self._progress = messages, progress
+        self._messages, self._progress, self._after = messages, progress, after
         self.search = pmui.AutocompleteInput(
             label="Search",
             value="",
@@ -150,6 +155,14 @@ class Header(Viewer):
         self.search.options = sorted(names)[:_MOST_NAMES] + sorted(famous - names)
 
     def _tell(self, *_: Any) -> None:
+        """Say what is being done; work that is soon over is not worth a word, which every move would cost."""
+        idle = "'idle'" in self._activity.object
+        short = bool(self._messages.activity) and not (self._progress.running or self._messages.waiting)
+        self._after(_SOON, "activity", self._show if idle and short else None)
+        if not (idle and short):
+            self._show()
+
+    def _show(self) -> None:
         progress = self._progress
         text = progress.text if progress.running else self._messages.activity
         if self._messages.waiting:

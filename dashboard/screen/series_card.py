@@ -12,6 +12,8 @@ import panel as pn
 import panel_material_ui as pmui
 from panel.viewable import Viewer
 
+from dashboard.hosting.secrets import without_folders
+from dashboard.screen.code_dialog import CodeDialog
 from dashboard.state.estimators import OTHERS
 from dashboard.state.fit import cautions_of, saved_series, summary_of
 from dashboard.views.cautions import cautions_html, facts_html
@@ -22,6 +24,8 @@ from dashboard.views.series_board import ARRANGEMENTS
 from itslive_core.estimators import estimator_of
 
 if TYPE_CHECKING:
+    import xarray as xr
+
     from dashboard.control.diagnosis import DiagnosisControl
     from dashboard.control.series import SeriesControl
     from dashboard.control.session import Session
@@ -99,16 +103,24 @@ class SeriesCard(Viewer):
             "", "itslive-cautions", margin=(0, 16), sizing_mode="stretch_width", visible=False
         )
         self._downloads = [self._download("csv", "CSV"), self._download("nc", "NetCDF")]
+        self._code = CodeDialog(self._saved)
         session.estimators.param.watch(self._explain_files, "method")
         self._explain_files()
         self.layout = card(
             title_row(
-                self.tabs, self._component, self._arrangement, self._crosses, self._summary, *self._downloads
+                self.tabs,
+                self._component,
+                self._arrangement,
+                self._crosses,
+                self._summary,
+                *self._downloads,
+                self._code,
             ),
             self._facts,
             self._cautions,
             self.figure.layout,
             *self._inside.values(),
+            self._code.dialog,
             margin=(10, 0, 0, 0),
         )
         self._offer()
@@ -150,6 +162,7 @@ class SeriesCard(Viewer):
         for button in self._downloads:
             suffix = button.filename.rsplit(".", 1)[1]
             button.param.update(disabled=not ready, filename=f"{stem}.{suffix}")
+        self._code.offer(ready, stem)
         self._offer()
         self._show_parts()
 
@@ -225,10 +238,17 @@ class SeriesCard(Viewer):
             css_classes=[f"itslive-download-{suffix}"],
         )
 
+    def _saved(self) -> xr.Dataset | None:
+        """Return the series that files and code are made of, as its visitor may have it."""
+        saved = saved_series(self._series.fit, self._series.process)
+        if saved is None or not self._session.host.rules.public:
+            return saved
+        return saved.assign_attrs(without_folders(saved.attrs))
+
     def _file(self, suffix: str) -> io.BytesIO:
         from itslive_core.export import write_series
 
-        saved = saved_series(self._series.fit, self._series.process)
+        saved = self._saved()
         if saved is None:
             return io.BytesIO()
         with tempfile.TemporaryDirectory() as folder:

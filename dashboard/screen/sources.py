@@ -16,7 +16,32 @@ if TYPE_CHECKING:
 
 __all__ = ["SourcesPanel"]
 
+_MOST_PARTS = 1000
+"""Parts in which a file may come; each is of a megabyte or more."""
 _WIDE: dict[str, Any] = {"sizing_mode": "stretch_width", "size": "small", "margin": (6, 10)}
+
+
+class _Upload(pmui.FileInput):
+    """Takes one file in parts, no more of them than there is room for, whatever the browser announces."""
+
+    def __init__(self, most: int, on_too_large: Callable[[str], None], **params: Any) -> None:
+        super().__init__(**params)
+        self._most, self._on_too_large = most, on_too_large
+
+    def _process_chunk(self, msg: dict[str, Any]) -> None:
+        name, data = str(msg.get("name")), msg.get("data")
+        if name not in self._file_buffer:
+            self._file_buffer.clear()
+            self._buffer.clear()
+        parts = self._file_buffer.get(name, {}).get("chunks", {})
+        # A number would become as many zeros.
+        if not isinstance(data, (bytes, bytearray, memoryview)) or len(parts) >= _MOST_PARTS:
+            return
+        if sum(map(len, parts.values())) + memoryview(data).nbytes > self._most:
+            self._file_buffer.clear()
+            self._on_too_large(name)
+            return
+        super()._process_chunk({**msg, "name": name})
 
 
 class SourcesPanel(Viewer):
@@ -57,7 +82,9 @@ class SourcesPanel(Viewer):
             visible=paths,
             **_WIDE,
         )
-        upload = pmui.FileInput(
+        upload = _Upload(
+            places.most_upload,
+            places.too_large,
             label="Upload outlines",
             accept=".geojson,.json,.gpkg,.zip",
             multiple=False,
@@ -71,7 +98,9 @@ class SourcesPanel(Viewer):
         cube.param.watch(lambda event: places.open_cube(event.new), "value")
         outlines.param.watch(lambda event: places.load_outlines(event.new), "value")
         upload.param.watch(
-            lambda event: places.upload(event.new, upload.filename or "") if event.new else None, "value"
+            lambda event: places.upload(event.new, upload.filename or "") if event.new else None,
+            "value",
+            onlychanged=False,  # the same content again, perhaps under another name
         )
         imagery.param.watch(lambda event: on_imagery(event.new), "value")
         chips = pmui.FlexBox(margin=(0, 8), css_classes=["itslive-examples"])

@@ -48,6 +48,8 @@ GRADES = (0, 1, 2, 3)
 BAND_ALPHA = {0: 0.05, 1: 0.08, 2: 0.16, 3: 0.28}
 """Opacity of the band by grade."""
 _SECOND_ALPHA = 0.16
+_SAID = ("std", "noted")
+"""Columns that a tool tells of a cell."""
 _FEW, _MANY = 3, 10
 """Pairs that overlap a cell: fewer than three cannot outvote an outlier, ten and more can."""
 _SEASON, _YEAR = 90.0, 365.0
@@ -216,17 +218,17 @@ def gap_line(one: Curve | None, component: str) -> hv.Curve:
 
 def held_line(one: Curve | None, component: str) -> hv.Curve:
     """Draw the parts of an estimate that data hold well as a bold line."""
-    return _line(held(curve_frame(one.dataset if one else None, component)), one, 2.8)
+    return _line(held(curve_frame(one.dataset if one else None, component)), one, 2.8, said=())
 
 
 def held(data: pd.DataFrame) -> pd.DataFrame:
     """Keep of a curve what data hold well; the rest becomes NaN."""
-    return data.assign(value=data["value"].where(data["grade"] == GRADES[-1]))
+    return _only(data, data["grade"].to_numpy() == GRADES[-1])
 
 
 def without_gaps(data: pd.DataFrame) -> pd.DataFrame:
     """Keep of a curve the cells that pairs overlap; the rest becomes NaN."""
-    return data.assign(value=data["value"].where(data["grade"] > 0))
+    return _only(data, data["grade"].to_numpy() > 0)
 
 
 def in_gaps(data: pd.DataFrame) -> pd.DataFrame:
@@ -235,7 +237,15 @@ def in_gaps(data: pd.DataFrame) -> pd.DataFrame:
     near = gap.copy()
     near[1:] |= gap[:-1]
     near[:-1] |= gap[1:]
-    return data.assign(value=data["value"].where(near))
+    return _only(data, near)
+
+
+def _only(data: pd.DataFrame, keep: NDArray[np.bool_]) -> pd.DataFrame:
+    """Keep some cells of a curve, and what is said of them."""
+    keep = keep & np.isfinite(data["value"].to_numpy(dtype=float))
+    return data.assign(
+        value=data["value"].where(keep), std=data["std"].where(keep), noted=data["noted"].where(keep, "")
+    )
 
 
 def second_band(one: Curve | None, component: str, *, gaps: bool) -> hv.Area:
@@ -256,19 +266,23 @@ def second_line(one: Curve | None, component: str) -> hv.Curve:
     return _line(data, one, 2.0).opts(line_dash=[7, 3])
 
 
-def _line(data: pd.DataFrame, one: Curve | None, width: float) -> hv.Curve:
+def _line(data: pd.DataFrame, one: Curve | None, width: float, said: tuple[str, ...] = _SAID) -> hv.Curve:
+    """Draw a line; its source holds what a tool says of its cells, too."""
     colour = one.colour if one else POINT_COLOURS[0]
-    return data.hvplot.line(
-        x="time", y="value", hover_cols=["std", "noted"], hover=False, responsive=True
-    ).opts(color=colour, line_width=width, apply_ranges=False)
+    drawn = data.hvplot.line(x="time", y="value", hover_cols=list(said), hover=False, responsive=True)
+    return drawn.opts(color=colour, line_width=width, apply_ranges=False)
 
 
 def curve_sources(one: Curve | None, component: str) -> dict[str, dict[str, NDArray[Any]]]:
     """Return what the layers of an estimate are drawn from, by name: its bands and its three lines."""
     data = curve_frame(one.dataset if one else None, component)
     bands = {f"band {grade}": band_outline(band_pieces(data, grade)) for grade in GRADES}
-    lines = {"held": held(data), "gap": in_gaps(data), "curve": without_gaps(data)}
-    return {**bands, **{name: _line_columns(line) for name, line in lines.items()}}
+    lines = {"gap": in_gaps(data), "curve": without_gaps(data)}
+    return {
+        **bands,
+        "held": _line_columns(held(data), ()),
+        **{name: _line_columns(line) for name, line in lines.items()},
+    }
 
 
 def second_sources(one: Curve | None, component: str) -> dict[str, dict[str, NDArray[Any]]]:
@@ -287,8 +301,8 @@ def curve_style(name: str, one: Curve | None) -> dict[str, str]:
     return {"fill_color" if "band" in name else "line_color": colour}
 
 
-def _line_columns(data: pd.DataFrame) -> dict[str, NDArray[Any]]:
-    return {column: data[column].to_numpy() for column in ("time", "value", "std", "noted")}
+def _line_columns(data: pd.DataFrame, said: tuple[str, ...] = _SAID) -> dict[str, NDArray[Any]]:
+    return {column: data[column].to_numpy() for column in ("time", "value", *said)}
 
 
 def other_curves(others: list[Curve], component: str) -> hv.Contours:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import holoviews as hv
+import numpy as np
 from bokeh.models import Segment
 
 from dashboard.views.curves import band_outline
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
     Columns: TypeAlias = Mapping[str, NDArray[Any]]
 
-__all__ = ["LiveLayers", "colour_by_column", "columns_of"]
+__all__ = ["LiveLayers", "colour_by_column", "columns_of", "fill"]
 
 _LINES = {"x", "cross", "asterisk"}
 """Markers that are drawn with lines only."""
@@ -40,6 +41,30 @@ def columns_of(element: hv.Element) -> dict[str, NDArray[Any]]:
 def _with_colours(columns: Columns) -> dict[str, NDArray[Any]]:
     """Give what colours come from the name by which HoloViews calls it, too."""
     return {**columns, "color": columns["colour"]} if "colour" in columns else dict(columns)
+
+
+def fill(source: Any, columns: Columns) -> None:
+    """Put other columns into a source; those that stay as they are are not sent again.
+
+    Parameters
+    ----------
+    source : ColumnDataSource
+    columns : mapping of str to ndarray
+        All of them.
+    """
+    before = source.data
+    if set(before) != set(columns) or any(len(before[name]) != len(new) for name, new in columns.items()):
+        source.data = dict(columns)
+        return
+    changed = {name: new for name, new in columns.items() if not _same(before[name], new)}
+    if changed:
+        before.update(changed)  # the source notices
+
+
+def _same(one: Any, other: NDArray[Any]) -> bool:
+    if not isinstance(one, np.ndarray) or one.dtype != other.dtype:
+        return False
+    return bool(np.array_equal(one, other, equal_nan=one.dtype.kind in "fM"))
 
 
 class LiveLayers:
@@ -117,7 +142,8 @@ class LiveLayers:
             handles = self.plots[name].handles
             if self._style is not None:
                 handles["glyph"].update(**self._style(name, data))
-            handles["source"].data = _with_colours(known[name]) if name in known else columns_of(draw(data))
+            columns = _with_colours(known[name]) if name in known else columns_of(draw(data))
+            fill(handles["source"], columns)
 
 
 def colour_by_column(plot: Any, element: hv.Element) -> None:

@@ -22,14 +22,17 @@ __all__ = [
     "PAD",
     "Band",
     "Inverse",
+    "backward_many",
     "blank_band",
     "blank_inverse",
     "factorise",
+    "forward_many",
     "log_determinant",
     "mean_diagonal",
     "selected_inverse",
     "solve",
     "solve_many",
+    "solve_upper",
 ]
 
 PAD = 4
@@ -170,6 +173,14 @@ def _solve_one(factor: Band, x: NDArray) -> None:  # pragma: no cover - compiled
         row += _U(1)
         for o in range(n):
             x[after + o] -= value * band[row + o]
+    solve_upper(factor, x)
+
+
+@kernel(fastmath=FAST, error_model="numpy")
+def solve_upper(factor: Band, x: NDArray) -> None:  # pragma: no cover - compiled
+    """Solve U x = b in place for one right-hand side, shape (>= size,)."""
+    band, size, width = factor.entries, factor.size, factor.width
+    stride = width + 1 + PAD
     for i in range(size - 1, -1, -1):
         n = _U(min(width, size - 1 - i))
         row = _U(i * stride)
@@ -224,6 +235,13 @@ def solve_many(factor: Band, rhs: NDArray) -> None:  # pragma: no cover - compil
     rhs : ndarray, shape (size, c)
         B, row by row; becomes X. Side by side as products with it are formed.
     """
+    forward_many(factor, rhs)
+    backward_many(factor, rhs)
+
+
+@kernel(fastmath=FAST, error_model="numpy")
+def forward_many(factor: Band, rhs: NDArray) -> None:  # pragma: no cover - compiled
+    """Solve U'X = B in place, the first half of `solve_many`."""
     band, size, width = factor.entries, factor.size, factor.width
     stride, count = width + 1 + PAD, _U(rhs.shape[1])
     flat = rhs.reshape(-1)
@@ -244,6 +262,14 @@ def solve_many(factor: Band, rhs: NDArray) -> None:  # pragma: no cover - compil
         reciprocal = 1.0 / band[_U(i * stride)]
         for c in range(count):
             flat[own + c] *= reciprocal
+
+
+@kernel(fastmath=FAST, error_model="numpy")
+def backward_many(factor: Band, rhs: NDArray) -> None:  # pragma: no cover - compiled
+    """Solve U X = B in place, the second half of `solve_many`."""
+    band, size, width = factor.entries, factor.size, factor.width
+    stride, count = width + 1 + PAD, _U(rhs.shape[1])
+    flat = rhs.reshape(-1)
     for i in range(size - 1, -1, -1):
         row, own, near = _U(i * stride), _U(i) * count, min(width, size - 1 - i)
         for o in range(1, near - 2, 4):

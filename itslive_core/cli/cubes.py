@@ -155,7 +155,7 @@ def pairs(cube: tuple[str, ...], output: Path, quiet: bool, **options: Any) -> i
 
             def write(results: Any, stations: Any, opened: Any) -> StationsWritten:
                 recipe = recipe_of_stations("pairs", opened, stations, selection=selection)
-                return write_station_pairs(results, path, recipe=recipe)
+                return write_station_pairs(results, path, recipe=recipe, cubes=opened)
 
             return at_points(cube, place, report, work, write)
         found = work(place.first_cube(cube, report.say).pairs_at(**place.arguments))
@@ -189,6 +189,7 @@ def _describe(cube: Datacube) -> dict[str, Any]:
         "columns": columns,
         "block": list(cube.block_shape),
         "date_updated": cube.date_updated,
+        **({} if cube.snapshot is None else {"snapshot": cube.snapshot}),
         "n_pairs": cube.n_pairs,
         "first_image": first,
         "last_image": last,

@@ -57,6 +57,8 @@ __all__ = [
 ]
 
 SOME_BLOCKS_FAILED, INTERRUPTED = 3, 130
+_MOST_CUBES = 40
+"""Datacubes that an area may open without being told: each takes requests and memory."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +68,7 @@ class Task(Generic[Chosen]):
     Parameters
     ----------
     cubes : tuple of str
-        Paths or URLs.
+        Paths or URLs; none where those of the catalog are meant that hold the area.
     target : Target
     output : Path
         The result.
@@ -107,7 +109,7 @@ def estimate_options(
         Settings whose options head the list.
     """
     return all_of(
-        click.argument("cube", nargs=-1, required=True, metavar="CUBE..."),
+        click.argument("cube", nargs=-1, metavar="[CUBE...]"),
         target_options,
         output_option(
             ".nc or .csv of a point or points (- for CSV on stdout), .zarr, .nc or .tif of an area"
@@ -139,6 +141,11 @@ def read_task(settings: type[Chosen], options: dict[str, Any]) -> Task[Chosen]:
 
     given = dict(options)
     target, output = read_target(given), given.pop("output")
+    if not given["cube"] and (target.whole or not target.is_area):
+        raise click.UsageError(
+            "Missing argument 'CUBE...': only an outline or a box finds its datacubes by itself;"
+            " `itslive cubes --lon LON --lat LAT` names those of a place"
+        )
     suffixes = AREA_SUFFIXES if target.is_area else SERIES_SUFFIXES
     check_ending(output, suffixes, "an area" if target.is_area else "a point")
     chosen, selection = read_settings(settings, given), read_selection(given)
@@ -246,6 +253,7 @@ def estimate_points(task: Task[Any]) -> int:
                 stations=stations,
                 grid=grid,
                 recipe=recipe_of_stations("series", cubes, stations, task.settings, task.selection),
+                cubes=cubes,
             ),
         )
 
@@ -291,7 +299,7 @@ def estimate_area(task: Task[Any], executor: Executor | None) -> int:
     outline = _outline(task.target)
     if getattr(outline, "remark", ""):
         report.say(outline.remark)
-    opened = [itslive.open_cube(path) for path in task.cubes]
+    opened = [itslive.open_cube(path) for path in task.cubes or _of_catalog(task.target, outline, report)]
     as_file = output.suffix.lower() != ".zarr"
     folder = scratch_beside(output) if as_file else nullcontext(Path())
     n_new, n_solved, failures = 0, 0, list[str]()
@@ -346,6 +354,35 @@ def estimate_area(task: Task[Any], executor: Executor | None) -> int:
         click.echo(f"Error: {len(failures)} of {n_new} blocks failed: {'; '.join(failures[:3])}", err=True)
         return SOME_BLOCKS_FAILED
     return 0
+
+
+def _of_catalog(target: Target, outline: Any, report: Reporter) -> list[str]:
+    """Find the datacubes that hold an area, and say which they are; returns their addresses.
+
+    Raises
+    ------
+    CoverageError
+        If there is none.
+    SettingsError
+        If there are too many.
+    """
+    from itslive_core.errors import SettingsError
+    from itslive_core.places.boxes import box_polygon
+    from itslive_core.places.lookup import cubes_needed
+
+    shape = outline if target.bbox is None else box_polygon(target.bbox)
+    found = cubes_needed(shape)
+    count = len(found.records)
+    if count > _MOST_CUBES:
+        raise SettingsError(
+            f"{count} datacubes hold the area, more than {_MOST_CUBES}: choose a smaller one, or name them"
+        )
+    report.say(f"{count} datacube{'s' if count > 1 else ''} of the catalog:")
+    for record in found.records:
+        report.say(f"  {record.url} (EPSG:{record.epsg}): {record.reason}")
+    if found.share < 0.995:
+        report.say(f"They hold {100 * found.share:.0f} % of the area")
+    return [record.url for record in found.records]
 
 
 def _outline(target: Target) -> Any:

@@ -128,7 +128,7 @@ target_options = all_of(
 filter_options = all_of(
     click.option("--start", metavar="DATE", help="Both images on this day or later (YYYY-MM-DD)."),
     click.option("--end", metavar="DATE", help="Both images on this day or earlier."),
-    click.option("--mission", type=_Names(), metavar="S1,S2,...", help="Of: S1 S2 L4_5 L7 L8_9 other."),
+    click.option("--mission", type=_Names(), metavar="S1,S2,...", help="Of: S1 S2 L4_5 L7 L8_9 NISAR other."),
     click.option(
         "--satellite", type=_Names(), metavar="2A,...", help="Both images from one of these satellites."
     ),

@@ -72,7 +72,7 @@ def season(cube: tuple[str, ...], output: Path | None, as_json: bool, quiet: boo
 
         def write(results: Any, stations: Any, opened: Any) -> StationsWritten:
             recipe = recipe_of_stations("season", opened, stations, InversionSettings(), selection)
-            return write_station_seasons(results, path, recipe=recipe)
+            return write_station_seasons(results, path, recipe=recipe, cubes=opened)
 
         with destination(output) as path, report.compiling():
             return at_points(cube, place, report, fit, write)

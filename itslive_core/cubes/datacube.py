@@ -14,6 +14,7 @@ from pyproj import CRS, Transformer
 
 from itslive_core.cubes import schema
 from itslive_core.cubes.block_reader import BlockCache, read_pixels
+from itslive_core.cubes.icechunk_files import split_version
 from itslive_core.cubes.packing import Packing
 from itslive_core.cubes.pair_table import PairTable, read_pair_table
 from itslive_core.cubes.projection import cube_crs, epsg_of_crs
@@ -136,8 +137,14 @@ class Datacube:
     @property
     def date_updated(self) -> str | None:
         """When the cube was last changed, as it says itself."""
-        value = self.attrs.get("date_updated") or self.attrs.get("date_created")
+        value = self.attrs.get("date_updated") or self.attrs.get("date_created") or self._store.written
         return None if value is None else str(value)
+
+    @property
+    def snapshot(self) -> str | None:
+        """Id of the snapshot of an icechunk repository, which `url` ends with; None of other cubes."""
+        version = split_version(self.url)[1]
+        return version and version.name
 
     @property
     def bounds(self) -> tuple[float, float, float, float]:
@@ -388,7 +395,7 @@ class Datacube:
             From `blocks`.
         """
         if self._shards is not None:
-            self._shards.expect(blocks)
+            self._shards.expect(block for block in blocks if self._cache.get(self._key(block)) is None)
 
     def read_block(self, block: Block, *, cache: bool = True) -> PixelBlock:
         """Read the observations of a chunk-aligned block.
@@ -467,7 +474,8 @@ def open_cube(
     ----------
     path_or_url : str or path
         A local Zarr folder, a zip archive of one, or a NetCDF file; or the URL of a Zarr folder (``https://``,
-        ``s3://``).
+        ``s3://``). With the extra ``icechunk`` also a repository: its branch ``main``, or what an ending
+        ``#branch=NAME``, ``#tag=NAME`` or ``#snapshot=ID`` names; the snapshot is part of the cube's ``url``.
     storage_options : mapping, optional
         Passed to fsspec, for instance ``{"client_kwargs": {"endpoint_url": ...}}``; ``s3://`` is read
         anonymously in us-west-2 unless told otherwise.

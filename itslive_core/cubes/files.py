@@ -8,6 +8,7 @@ network is waited for, a silent one is not.
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import random
 import time
@@ -28,10 +29,12 @@ __all__ = [
     "METADATA_NAMES",
     "USUAL_PATIENCE",
     "VARIABLE",
+    "DeniedError",
     "Files",
     "Part",
     "default_patience",
     "first_line",
+    "words_of_damage",
 ]
 
 VARIABLE = "ITSLIVE_PATIENCE"
@@ -64,6 +67,10 @@ def default_patience() -> float:
     if not 0.0 < seconds <= 3600.0:
         raise SettingsError(f"{VARIABLE} is {text!r}: give a number of seconds, such as 45")
     return seconds
+
+
+class DeniedError(CubeError):
+    """A server denies access: also to what is not there, where its files may not be listed."""
 
 
 @dataclass(eq=False)
@@ -147,7 +154,7 @@ class Files:
             raise CubeError(str(error)) from error
         status = getattr(error, "status", None)
         if isinstance(error, PermissionError) or status in (401, 403):
-            raise CubeError(
+            raise DeniedError(
                 f"access to {self.url} was denied: check the address and your permissions"
             ) from error
         if not isinstance(error, passing):
@@ -184,7 +191,7 @@ class Files:
                 content: bytes = await self.filesystem._cat_file(  # noqa: SLF001 - the name that fsspec gives it
                     f"{self.root}/{key}", start=start, end=end
                 )
-            return content
+            return _cut(content, start, end)
 
         tasks = [asyncio.ensure_future(one(part)) for part in parts]
         pending: set[asyncio.Future[bytes]] = set(tasks)
@@ -207,7 +214,7 @@ class Files:
             If there is one.
         """
         chunks = [key for key in dict.fromkeys(keys) if key.rpartition("/")[2] not in METADATA_NAMES]
-        if not chunks or not self.url.startswith("s3://"):
+        if not chunks or not hasattr(self.filesystem, "_call_s3"):
             return
         from fsspec.asyn import sync
 
@@ -235,6 +242,15 @@ class Files:
         return [answer for answer in answers if isinstance(answer, str)]
 
 
+def _cut(content: bytes, start: int | None, end: int | None) -> bytes:
+    """Give the range that was asked for, also where a server knows no ranges and sends all of a file."""
+    if start is not None and start < 0:
+        return content[start:] if len(content) > -start else content
+    if start is not None and end is not None and len(content) > end - start:
+        return content[start:end]
+    return content
+
+
 def _network_errors(url: str) -> tuple[type[BaseException], ...]:
     """List what a file system may raise for a connection that fails; its libraries are loaded by now."""
     errors: tuple[type[BaseException], ...] = (OSError, fsspec.exceptions.FSTimeoutError)
@@ -256,3 +272,15 @@ def first_line(error: BaseException) -> str:
     """Say what an error says, in one line."""
     lines = str(error).strip().splitlines()
     return (lines[0] if lines else type(error).__name__)[:160]
+
+
+def words_of_damage(error: BaseException) -> str:
+    """Say what is wrong with metadata, in words rather than in those of Python."""
+    if isinstance(error, json.JSONDecodeError):
+        return "its metadata are no JSON"
+    if isinstance(error, (AttributeError, IndexError, KeyError, RecursionError, TypeError)):
+        own = str(error)
+        python = ("object", "operand", "indices", "argument", "recursion")
+        if isinstance(error, (IndexError, KeyError, RecursionError)) or any(word in own for word in python):
+            return "its metadata are damaged"
+    return first_line(error)

@@ -17,6 +17,8 @@ _CONVERT = (
 )
 _NETCDF = (b"CDF\x01", b"CDF\x02", b"CDF\x05", b"\x89HDF")
 _TIFF = (b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+")
+_ARCHIVES = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"7z\xbc\xaf", b"Rar!", b"\x28\xb5\x2f\xfd")
+_METADATA = (".zgroup", "zarr.json", ".zmetadata")
 _REMOTE = {
     ".nc": "a NetCDF file",
     ".nc4": "a NetCDF file",
@@ -45,7 +47,7 @@ def opened_file(path: Path, url: str) -> Any:
     except (OSError, ValueError) as error:
         words = getattr(error, "strerror", None) or str(error)
         raise CubeError(f"{url} cannot be read ({words}): check the path of the datacube") from error
-    if head.startswith(b"PK\x03\x04"):
+    if head.startswith((b"PK\x03\x04", b"PK\x05\x06")):
         return ZipFiles(path, url)
     if head.startswith(_NETCDF):
         return NetcdfFiles(path, url)
@@ -55,21 +57,27 @@ def opened_file(path: Path, url: str) -> Any:
         )
     if head.lstrip().startswith(b"{") and (b'"refs"' in head or b'"version"' in head):
         raise refused_references(url)
-    raise CubeError(f"{url} is a file, not a Zarr datacube: name the folder that holds it")
+    if head.startswith(_ARCHIVES) or head[257:262] == b"ustar":
+        raise CubeError(f"{url} is a packed archive of a kind that is not read: unpack it, or use zip")
+    raise CubeError(
+        f"{url} is a file, not a Zarr datacube: name the folder that holds it, a zip of one, or a NetCDF file"
+    )
 
 
 def refused_folder(folder: Path, url: str) -> CubeError:
     """Make the error for a folder without Zarr metadata, and say what it is if that can be told."""
-    if (folder / "snapshots").is_dir() and ((folder / "refs").is_dir() or (folder / "repo").exists()):
-        return CubeError(
-            f'{url} is an icechunk repository, which is not read: convert it with python -c "import icechunk,'
-            f" xarray; s = icechunk.Repository.open(icechunk.local_filesystem_storage('{folder.name}'))"
-            ".readonly_session('main'); xarray.open_zarr(s.store, consolidated=False).to_zarr('cube.zarr')\""
-        )
-    inside = sorted(one for one in folder.iterdir() if one.suffix == ".zarr") if folder.is_dir() else []
+    try:
+        members = sorted(folder.iterdir()) if folder.is_dir() else []
+        inside = [one for one in members if one.suffix == ".zarr" or _is_zarr(one)]
+    except OSError as error:
+        return CubeError(f"{url} cannot be read ({error.strerror}): check the path of the datacube")
     if inside:
         return CubeError(f"{url} is a folder of datacubes: name one of them, such as {inside[0].name}")
     return CubeError(f"{url} is not a Zarr datacube: it has no Zarr metadata")
+
+
+def _is_zarr(folder: Path) -> bool:
+    return folder.is_dir() and any((folder / name).exists() for name in _METADATA)
 
 
 def refuse_remote_file(url: str) -> None:

@@ -71,7 +71,7 @@ class Packing:
         CubeError
             If an attribute is no number, or the unit is not one of the kind.
         """
-        dtype = array.dtype.newbyteorder("=")
+        dtype = _workable(array.dtype.newbyteorder("="))
         if dtype.kind == "i" and str(array.attrs.get("_Unsigned", "")).lower() == "true":
             dtype = np.dtype(f"u{dtype.itemsize}")
         scale, offset = _one_number(array, "scale_factor", 1.0), _one_number(array, "add_offset", 0.0)
@@ -92,7 +92,7 @@ class Packing:
 
     def stored(self, values: NDArray) -> NDArray:
         """Give stored numbers in one piece, in the byte order of this machine, unsigned where they are."""
-        native = np.ascontiguousarray(values, dtype=values.dtype.newbyteorder("="))
+        native = np.ascontiguousarray(values, dtype=_workable(values.dtype.newbyteorder("=")))
         return native.view(self.dtype) if native.dtype != self.dtype else native
 
     def decoded(self, values: NDArray) -> NDArray[np.float64]:
@@ -104,7 +104,7 @@ class Packing:
         if stored.dtype.kind == "i" and stored.dtype.itemsize == 8:
             missing |= stored == np.iinfo(np.int64).min  # a missing date ("NaT")
         out = stored.astype(np.float64)
-        missing |= (out < self.low) | (out > self.high)
+        missing |= (out < self.low) | (out > self.high) | np.isinf(out)
         if not self.plain:
             out = out * self.scale + self.offset
         out[missing] = np.nan
@@ -204,6 +204,13 @@ def missing_markers(array: zarr.Array) -> list[float]:
     return list(dict.fromkeys(found))
 
 
+def _workable(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """Give the type in which numbers are worked on: floats of four or eight bytes, whatever is stored."""
+    if dtype.kind == "f" and dtype.itemsize not in (4, 8):
+        return np.dtype(np.float32 if dtype.itemsize < 4 else np.float64)
+    return dtype
+
+
 def _number(value: Any) -> float | None:
     try:
         return None if value is None or isinstance(value, bool) else float(value)
@@ -238,6 +245,8 @@ def _valid_range(array: zarr.Array) -> tuple[float, float]:
     both: Any = array.attrs.get("valid_range")
     if isinstance(both, (list, tuple)) and len(both) == 2:
         low, high = map(_number, both)
+        if low is not None and high is not None and low > high:
+            low, high = high, low
     else:
         low, high = _number(array.attrs.get("valid_min")), _number(array.attrs.get("valid_max"))
     return (
@@ -252,7 +261,10 @@ def _wrapped(marker: float, dtype: np.dtype[Any]) -> float:
 
 
 def _factor(array: zarr.Array, wanted: Dimension, usual: str | None) -> float:
-    units = str(array.attrs.get("units") or "").strip() or usual or ""
+    own: Any = array.attrs.get("units")
+    if isinstance(own, (list, tuple)) and len(own) == 1:
+        own = own[0]
+    units = str(own or "").strip() or usual or ""
     if not units:
         return 1.0
     factor = factor_to(wanted, units)

@@ -43,6 +43,8 @@ def cube_crs(mappings: Iterable[Mapping[str, Any]], attributes: Mapping[str, Any
             crs = candidate if isinstance(candidate, CRS) else foreign_crs(candidate)
         except (ValueError, RecursionError):
             continue
+        if crs.is_compound and crs.sub_crs_list:
+            crs = crs.sub_crs_list[0]  # heights do not matter here
         if crs.is_bound and crs.source_crs is not None:
             crs = crs.source_crs
         return _checked(crs, url)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import zarr
 
+from itslive_core.cubes.files import words_of_damage
 from itslive_core.cubes.packing import read_masked
 from itslive_core.errors import CubeError
 from itslive_core.support.units import METRES, is_angle
@@ -92,7 +93,9 @@ def member(group: zarr.Group, name: str) -> zarr.Array | zarr.Group | None:
     except KeyError:
         return None
     except (ValueError, TypeError, AttributeError, RecursionError, OverflowError) as error:
-        raise CubeError(f"{name} of the datacube is stored in a way that is not read ({error})") from error
+        raise CubeError(
+            f"{name} of the datacube is stored in a way that is not read ({words_of_damage(error)})"
+        ) from error
 
 
 def grid_mappings(group: zarr.Group, velocity: zarr.Array) -> Iterator[Mapping[str, Any]]:
@@ -142,7 +145,13 @@ def axis(group: zarr.Group, name: str, velocity: zarr.Array, size: int, *, role:
         centres = read_masked(stored, METRES).ravel()
     else:
         centres = _of_geotransform(grid_mappings(group, velocity), size, name, role)
-    if len(centres) != size or not np.isfinite(centres).all():
+    if len(centres) != size:
+        raise CubeError(
+            f"the {name} axis of the datacube has {len(centres)} values for {size} pixels: mend the axis"
+        )
+    if size and not np.isfinite(centres).any():
+        raise CubeError(f"the {name} axis of the datacube holds no values: check that it is complete")
+    if not np.isfinite(centres).all():
         raise CubeError(f"the {name} axis of the datacube is not regular: it cannot be used")
     if size and np.abs(centres).max() > _OFF_THE_EARTH:
         raise CubeError(

@@ -32,8 +32,12 @@ __all__ = ["ShardReader"]
 _NOTHING = 2**64 - 1
 _GAP = 65_536
 """Bytes between two ranges that are fetched rather than asked for by themselves."""
-_TAIL = 131_072
-"""Bytes from the end of a shard that are fetched with its index: a small shard comes as a whole."""
+_TAIL = 524_288
+"""Bytes from the end of a shard that are fetched with its index: a small shard comes as a whole.
+
+The six tails of a pixel, 3 MB, take about as long as the round to a distant server that they may spare."""
+_KEPT = 64_000_000
+"""Bytes of small shards that are kept for their other chunks."""
 _CHECKSUM = 4
 
 Place = tuple[int, int]
@@ -60,6 +64,7 @@ class ShardReader:
     store: OpenStore
     velocities: Sequence[Velocity]
     _shards: dict[str, _Shard | None] = field(default_factory=dict)
+    _kept: dict[str, int] = field(default_factory=dict)
     _ahead: dict[Place, dict[Place, list[bytes | None]]] = field(default_factory=dict)
     _expected: dict[Place, set[Place]] = field(default_factory=dict)
     _locks: dict[Place, threading.Lock] = field(default_factory=dict)
@@ -142,11 +147,8 @@ class ShardReader:
             begin, size = (_NOTHING, 0) if known is None else map(int, known.where[number])
             ranges[t, v, place] = None if begin == _NOTHING else (key, begin, begin + size)
         pieces = self._fetch_ranges([one for one in ranges.values() if one is not None])
-        for key in keys.values():
-            known = self._shards[key]
-            # What is expected was taken out of it, and large ones are not kept.
-            if known is not None and known.content and (len(wanted) > 1 or len(known.content) > _TAIL):
-                self._shards[key] = known._replace(content=None)
+        # What was expected is taken out of a shard now, and large ones are not kept.
+        self._keep(list(keys.values()), most=_TAIL if len(wanted) == 1 else 0)
         return {
             place: [
                 None if (one := ranges[t, v, place]) is None else pieces[one]
@@ -155,6 +157,20 @@ class ShardReader:
             ]
             for place in wanted
         }
+
+    def _keep(self, keys: Sequence[str], *, most: int) -> None:
+        """Keep what is in hand of shards up to a size, and forget what is in hand of older ones."""
+        with self._lock:
+            for key in keys:
+                known = self._shards[key]
+                if known is not None and known.content is not None:
+                    self._kept[key] = len(known.content)
+            large = [key for key in keys if self._kept.get(key, 0) > most]
+            while large or sum(self._kept.values()) > _KEPT:
+                key = large.pop() if large else next(iter(self._kept))
+                del self._kept[key]
+                known = self._shards[key]
+                self._shards[key] = known and known._replace(content=None)
 
     def _load_indexes(self, keys: Sequence[str], *, whole: bool) -> None:
         """Read the indexes of shards that were not seen yet, with all of those that are small or wanted."""
@@ -177,7 +193,10 @@ class ShardReader:
                     " use another copy of the datacube"
                 )
             index = np.frombuffer(answer[-size:-_CHECKSUM], dtype="<u8").reshape(-1, 2)
-            self._shards[key] = _Shard(index, answer if whole or len(answer) < tail else None)
+            ends = index.sum(axis=1)[index[:, 0] != _NOTHING]
+            # A server may give less than was asked for.
+            all_there = (whole or len(answer) < tail) and len(answer) - size >= ends.max(initial=0)
+            self._shards[key] = _Shard(index, answer if all_there else None)
 
     def _fetch_ranges(self, ranges: Sequence[tuple[str, int, int]]) -> dict[tuple[str, int, int], bytes]:
         """Fetch ranges of shards, those beside each other in one."""

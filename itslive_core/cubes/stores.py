@@ -19,9 +19,9 @@ import zarr
 from fsspec.core import url_to_fs
 from fsspec.implementations.local import LocalFileSystem
 from zarr.abc.store import OffsetByteRequest, RangeByteRequest, SuffixByteRequest
+from zarr.errors import ContainsArrayError
 from zarr.storage import MemoryStore, WrapperStore
 
-from itslive_core.cubes.codecs import check_codecs
 from itslive_core.cubes.files import (
     CONNECTIONS,
     METADATA_NAMES,
@@ -29,13 +29,20 @@ from itslive_core.cubes.files import (
     Files,
     default_patience,
     first_line,
+    words_of_damage,
 )
 from itslive_core.cubes.foreign_files import (
-    is_references,
     opened_file,
     refuse_remote_file,
     refused_folder,
-    refused_references,
+)
+from itslive_core.cubes.formats import check_document, find_metadata
+from itslive_core.cubes.icechunk_files import (
+    IcechunkFiles,
+    Version,
+    is_repository,
+    open_repository,
+    split_version,
 )
 from itslive_core.cubes.unpacking import Packed, check_chunk, packed_of
 from itslive_core.errors import CubeError
@@ -136,21 +143,12 @@ class _CubeStore(WrapperStore["Store"]):
             )
             if is_metadata:
                 if content is not None:
-                    _check_document(content, self._files.url)
+                    check_document(content, self._files.url)
                     self._note(key, content)
                 self._documents[key] = content
             elif content is not None:
                 self._check(key, content, whole=byte_range is None)
         return None if content is None else prototype.buffer.from_bytes(content)
-
-
-def _check_document(content: bytes, url: str) -> None:
-    """Look at the codecs of metadata before Zarr does."""
-    try:
-        metadata = json.loads(content)
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"its metadata are damaged ({first_line(error)})") from error
-    check_codecs(metadata, url)
 
 
 def _limits(byte_range: ByteRequest | None) -> tuple[int | None, int | None]:
@@ -180,6 +178,8 @@ class OpenStore:
         As they were given, to open the store again elsewhere.
     store : _CubeStore
         What the group reads through.
+    written : str, optional
+        When the snapshot of a repository was made.
     """
 
     url: str
@@ -188,6 +188,7 @@ class OpenStore:
     storage_options: Mapping[str, Any]
     patience: float
     store: _CubeStore
+    written: str | None = None
 
     def fetch_ahead(self, arrays: Iterable[zarr.Array]) -> None:
         """Fetch all chunks of some small arrays in one round: each will be read once, as a whole.
@@ -243,8 +244,9 @@ def open_store(
     ----------
     path_or_url : str or path
         A folder (``file://`` too), a zip archive of one, a NetCDF file, or an address: ``https://``,
-        ``s3://``, ``http://``. Protocols that read other things on the way (references, archives, caches) are
-        refused: what they read is up to the cube.
+        ``s3://``, ``http://``; an icechunk repository perhaps with ``#branch=``, ``#tag=`` or ``#snapshot=``.
+        Protocols that read other things on the way (references, archives, caches) are refused: what they read
+        is up to the cube.
     storage_options : mapping, optional
         Passed to fsspec; for ``s3://`` the default is anonymous access in us-west-2.
     patience : float, optional
@@ -260,7 +262,7 @@ def open_store(
     CubeError
         If there is nothing, no Zarr group, or no way to reach it.
     """
-    url = os.fspath(path_or_url).rstrip("/")
+    url, version = split_version(os.fspath(path_or_url).rstrip("/"))
     if not url or f"{url}//" in _PROTOCOLS:
         raise CubeError("no datacube was named: give a path or a URL")
     if "::" in url or ("://" in url and not url.startswith(_PROTOCOLS)):
@@ -287,17 +289,29 @@ def open_store(
     files = Files(url, filesystem, root, patience)
     if files.local and not _is_folder(root):
         files = Files(url, opened_file(Path(root), url), "", patience)
+    snapshot: IcechunkFiles | None = None
     # Never asked: all that is read is read through the files above.
     base: Store = MemoryStore(read_only=True)
     try:
-        zarr_format, documents, complete = _metadata(files)
+        found = None if version else find_metadata(files)
+        if found is None and is_repository(files):
+            snapshot = open_repository(files, url, version, options)
+            url = f"{url}#snapshot={snapshot.snapshot}"
+            files = Files(url, snapshot, "", patience)
+            found = find_metadata(files)
+        if found is None:
+            raise _no_cube(files, version)
+        zarr_format, documents, complete = found
         store = _CubeStore(base, files, documents, complete)
         group = zarr.open_group(
             store, mode="r", zarr_format=zarr_format, use_consolidated=None if zarr_format == 3 else False
         )
     except _NO_ZARR as error:
-        raise CubeError(f"{url} is not a readable Zarr datacube: {first_line(error)}") from error
-    return OpenStore(url, group, files, dict(storage_options or {}), patience, store)
+        if isinstance(error, ContainsArrayError):
+            raise CubeError(f"{url} is a single Zarr array: name the folder that holds vx and vy") from error
+        raise CubeError(f"{url} is not a readable Zarr datacube: {words_of_damage(error)}") from error
+    written = None if snapshot is None else snapshot.written
+    return OpenStore(url, group, files, dict(storage_options or {}), patience, store, written)
 
 
 def _is_folder(root: str) -> bool:
@@ -307,33 +321,15 @@ def _is_folder(root: str) -> bool:
         return False
 
 
-def _metadata(files: Files) -> tuple[Any, dict[str, bytes | None], bool]:
-    """Fetch what says which format this is: the format, the documents found, and whether these are all."""
-    found = files.read(".zmetadata")
-    if found is not None:
-        if is_references(found):
-            raise refused_references(files.url)
-        metadata = json.loads(found)["metadata"]
-        for key, value in metadata.items():
-            if key.endswith(".zarray"):
-                check_codecs(value, files.url)
-        documents: dict[str, bytes | None] = {
-            key: json.dumps(value).encode() for key, value in metadata.items()
-        }
-        if any(key.endswith(".zarray") for key in documents):
-            documents.setdefault(".zgroup", b'{"zarr_format": 2}')
-            return 2, documents, True
-    found = files.read("zarr.json")
-    if found is not None:
-        group = json.loads(found)
-        check_codecs(group, files.url)
-        return 3, {"zarr.json": found}, bool(group.get("consolidated_metadata"))
-    found = files.read(".zgroup")
-    if found is not None:
-        return 2, {".zgroup": found}, False
-    if files.local:
-        raise refused_folder(Path(files.root), files.url)
-    raise CubeError(f"there is no Zarr datacube at {files.url}: check the address")
+def _no_cube(files: Files, version: Version | None) -> CubeError:
+    if version is not None:
+        return CubeError(
+            f"{files.url} is no icechunk repository: leave out #{version.kind}={version.name}, or check the"
+            " address"
+        )
+    if files.local and files.root:
+        return refused_folder(Path(files.root), files.url)
+    return CubeError(f"there is no Zarr datacube at {files.url}: check the address")
 
 
 def _options(url: str, given: Mapping[str, Any] | None, patience: float = USUAL_PATIENCE) -> dict[str, Any]:

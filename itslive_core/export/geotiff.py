@@ -36,7 +36,8 @@ def write_area(
     NetCDF has all variables, compressed and in chunks, after the CF conventions. In a GeoTIFF the bands are
     float32, NaN where there is no value, in the cube's CRS, north up, compressed and tiled. Each is described
     by the date of the middle of its cell, and tagged with ``time_start`` and ``time_end``; the attributes of
-    the estimate are tags of the file. A variable without time is one band of its name.
+    the estimate are tags of the file. A variable without time is one band of its name. Where several cubes
+    gave the area, a last band ``source`` says which one gave each pixel: its tags have the names.
 
     Parameters
     ----------
@@ -78,11 +79,13 @@ def write_area(
     if values["y"][0] < values["y"][-1]:
         values = values.isel(y=slice(None, None, -1))
     n_times, n_rows, n_columns = values.shape
+    # Pixels of several cubes: whoever has the file must see whose they are.
+    source = area["source"] if "source" in area and variable != "source" else None
     profile: dict[str, Any] = {
         "driver": "GTiff",
         "dtype": "float32",
         "nodata": np.nan,
-        "count": n_times,
+        "count": n_times + (source is not None),
         "height": n_rows,
         "width": n_columns,
         "crs": wkt_of(area),
@@ -96,8 +99,10 @@ def write_area(
         "bigtiff": "if_safer",
     }
     with replacing(path) as partial, _gdal_errors(), rasterio.open(partial, "w", **profile) as file:
-        file.descriptions = _band_names(values["time"].values) if in_time else (variable,)
-        file.units = (values.attrs.get("units", ""),) * n_times
+        names = _band_names(values["time"].values) if in_time else (variable,)
+        added = () if source is None else ("source",)
+        file.descriptions = (*names, *added)
+        file.units = (*(values.attrs.get("units", ""),) * n_times, *("",) * len(added))
         file.update_tags(**{name: _text(value) for name, value in area.attrs.items()}, variable=variable)
         if in_time:
             starts, ends = (iso_dates(bounds) for bounds in area["time_bnds"].values.T)
@@ -105,8 +110,17 @@ def write_area(
                 file.update_tags(band + 1, time_start=starts[band], time_end=ends[band])
         for rows, columns in windows(n_times, n_rows, n_columns):
             piece = values.isel(y=rows, x=columns).values.astype(np.float32, copy=False)
-            file.write(piece, window=((rows.start, rows.stop), (columns.start, columns.stop)))
+            window = (rows.start, rows.stop), (columns.start, columns.stop)
+            file.write(piece, window=window, indexes=list(range(1, n_times + 1)))
+        if source is not None:
+            file.write(_codes(source.sortby("y", ascending=False).values), n_times + 1)
+            file.update_tags(n_times + 1, **{str(k): _text(v) for k, v in source.attrs.items()})
     return path
+
+
+def _codes(source: NDArray[np.int16]) -> NDArray[np.float32]:
+    """Give the numbers of cubes as a band of floats has them: NaN where there is none."""
+    return np.where(source > 0, source, np.nan).astype(np.float32)
 
 
 def _band_names(times: NDArray[np.datetime64]) -> tuple[str, ...]:

@@ -87,8 +87,8 @@ def create_netcdf(
                 dtype = np.dtype("f8" if dated else dtype).newbyteorder("=")
             made = file.createVariable(name, dtype, variable.dimensions, **options)
             known = netcdf_attributes(variable.attributes)
-            if "flag_masks" in known:  # CF, section 3.5: the masks are of the same type
-                known["flag_masks"] = np.asarray(known["flag_masks"], dtype=variable.dtype)
+            for name_ in known.keys() & {"flag_masks", "flag_values"}:  # CF, section 3.5: of the same type
+                known[name_] = np.asarray(known[name_], dtype=variable.dtype)
             made.setncatts({**known, **(_DAYS if dated else {})})
         file.setncatts(netcdf_attributes(attributes))
     except RuntimeError as error:  # how the NetCDF library tells of a full disk

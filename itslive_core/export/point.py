@@ -132,6 +132,8 @@ def write_profile(ds: xr.Dataset, path: str | os.PathLike[str]) -> Path:
                 table = series_table(here.isel(time=own))
                 for at, name in enumerate(("distance", "lon", "lat")):
                     table.insert(at, "distance [m]" if at == 0 else name, float(here[name]))
+                if "cube_url" in ds:  # cubes of several projections
+                    table["cube_url"] = str(here["cube_url"].values)
                 write_table(table, file, header=k == 0)
         return path
     with replacing(path) as partial:

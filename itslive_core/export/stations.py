@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     import xarray as xr
 
+    from itslive_core.cubes.datacube import Datacube
     from itslive_core.observations.time_grid import TimeGrid
     from itslive_core.places.stations import Station
     from itslive_core.series.stations import StationResult
@@ -89,6 +90,7 @@ def write_station_series(
     stations: Sequence[Station],
     grid: TimeGrid,
     recipe: str | None = None,
+    cubes: Sequence[Datacube] = (),
 ) -> StationsWritten:
     """Write the series of many points as they come.
 
@@ -106,6 +108,9 @@ def write_station_series(
         Cells of a NetCDF file: all that any series has.
     recipe : str, optional
         Of all of them, from `itslive_core.jobs.points.recipe_of_stations`.
+    cubes : sequence of Datacube
+        Where the points were looked for. Which cube has each is written as ``cube_url``: to NetCDF where
+        there are several, and as the last column of a table where these are of several projections.
 
     Raises
     ------
@@ -116,29 +121,42 @@ def write_station_series(
     """
     path = check_output(path, SERIES_SUFFIXES)
     if path.suffix.lower() == ".csv":
-        return _write_long(results, path, series_table, recipe)
-    return _write_netcdf(results, path, stations, grid, recipe)
+        return _write_long(results, path, series_table, recipe, cubes)
+    return _write_netcdf(results, path, stations, grid, recipe, several=len(cubes) > 1)
 
 
 def write_station_pairs(
-    results: Iterable[StationResult], path: str | os.PathLike[str], *, recipe: str | None = None
+    results: Iterable[StationResult],
+    path: str | os.PathLike[str],
+    *,
+    recipe: str | None = None,
+    cubes: Sequence[Datacube] = (),
 ) -> StationsWritten:
     """Write the image pairs of many points: ``name,lon,lat`` and `PAIRS_COLUMNS`; as the series."""
-    return _write_long(results, check_output(path, PAIRS_SUFFIXES), pairs_table, recipe)
+    return _write_long(results, check_output(path, PAIRS_SUFFIXES), pairs_table, recipe, cubes)
 
 
 def write_station_seasons(
-    results: Iterable[StationResult], path: str | os.PathLike[str], *, recipe: str | None = None
+    results: Iterable[StationResult],
+    path: str | os.PathLike[str],
+    *,
+    recipe: str | None = None,
+    cubes: Sequence[Datacube] = (),
 ) -> StationsWritten:
     """Write the seasons of many points: ``name,lon,lat`` and `SEASON_COLUMNS`; as the series."""
-    return _write_long(results, check_output(path, SEASON_SUFFIXES), season_table, recipe)
+    return _write_long(results, check_output(path, SEASON_SUFFIXES), season_table, recipe, cubes)
 
 
 def _write_long(
-    results: Iterable[StationResult], path: Path, table_of: Callable[[Any], Any], recipe: str | None
+    results: Iterable[StationResult],
+    path: Path,
+    table_of: Callable[[Any], Any],
+    recipe: str | None,
+    cubes: Sequence[Datacube],
 ) -> StationsWritten:
     """Write one table of all; results come in any order and wait on disk for their turn."""
     written = StationsWritten(path)
+    named = len({cube.crs_name for cube in cubes}) > 1
     places: dict[int, tuple[int, int, int]] = {}
     header, widest = "", 0
     with writing_table(path, recipe) as partial, tempfile.TemporaryFile(dir=path.parent) as waiting:
@@ -156,6 +174,8 @@ def _write_long(
                 )
             ):
                 table.insert(at, name, value)
+            if named:  # before the projection, which only some have
+                table.insert(len(table.columns) - ("crs" in table), "cube_url", result.cube_url)
             text = io.StringIO()
             write_table(table, text)
             own, _, lines = text.getvalue().partition("\n")
@@ -196,6 +216,8 @@ def _write_netcdf(
     stations: Sequence[Station],
     grid: TimeGrid,
     recipe: str | None,
+    *,
+    several: bool,
 ) -> StationsWritten:
     written = StationsWritten(path)
     file: Any = None
@@ -208,7 +230,7 @@ def _write_netcdf(
                     continue
                 ds: xr.Dataset = result.value
                 if file is None:
-                    file, shared = _create(partial, ds, stations, grid), dict(ds.attrs)
+                    file, shared = _create(partial, ds, stations, grid, several=several), dict(ds.attrs)
                 shared = {k: v for k, v in shared.items() if k in ds.attrs and bool(np.all(ds.attrs[k] == v))}
                 systems.add(epsg_of(ds) or wkt_of(ds))
                 _write_row(file, result, ds, grid)
@@ -228,7 +250,9 @@ _OF_ONE = {*_OF_A_STATION, "warnings", "recipe", "reason", "filters", "findings"
 _COORDINATES = "station_name lon lat"
 
 
-def _create(path: Path, first: xr.Dataset, stations: Sequence[Station], grid: TimeGrid) -> Any:
+def _create(
+    path: Path, first: xr.Dataset, stations: Sequence[Station], grid: TimeGrid, *, several: bool
+) -> Any:
     """Make a file with a row for each station, and room for the variables of a series."""
     n, size = len(stations), grid.size
     line, cube = ("station",), ("station", "time")
@@ -251,6 +275,8 @@ def _create(path: Path, first: xr.Dataset, stations: Sequence[Station], grid: Ti
         }
         variables[name] = NetcdfVariable(line, "f8", words, missing=True)
     variables["epsg"] = NetcdfVariable(line, "i4", {"long_name": "EPSG code of the projection; 0: none"})
+    if several:
+        variables["cube_url"] = NetcdfVariable(line, str, {"long_name": "datacube that the pixel is of"})
     for name, (words_, units) in _OF_A_STATION.items():
         if name in first.attrs:
             whole = name.startswith("n_")
@@ -298,6 +324,8 @@ def _write_row(file: Any, result: StationResult, ds: xr.Dataset, grid: TimeGrid)
     file["lon"][row], file["lat"][row] = result.lonlat
     file["x"][row], file["y"][row] = float(ds["x"]), float(ds["y"])
     file["epsg"][row] = epsg_of(ds) or 0
+    if "cube_url" in file.variables:
+        file["cube_url"][row] = result.cube_url
     for name in _OF_A_STATION:
         if name in file.variables:
             file[name][row] = ds.attrs.get(name, np.nan)

@@ -28,12 +28,14 @@ class GaussianProcess(Estimator):
     name = "gaussian_process"
     noun = "Gaussian process"
     command = "gp"
+    function = "fit_gaussian_process"
     help = """Fit a Gaussian process to the image pairs of CUBE: trend, season, and what is left.
 
     CUBE is a local Zarr folder, or an https:// or s3:// URL; of several, the newest that covers a point is
-    used, and all that cover an area. All cells of the series are filled, with bands that widen in gaps; what
-    was found at a point is said in words. In an area the pixels of a block share what is learnt at a few of
-    them. A .zarr that holds the same job is continued.
+    used, and all that cover an area; without CUBE an outline or a box is read from those of the catalog. All
+    cells of the series are filled, with bands that widen in gaps; what was found at a point is said in words.
+    In an area the pixels of a block share what is learnt at a few of them. A .zarr that holds the same job is
+    continued.
     """
     examples = (
         "itslive gp demo.zarr --lon -50.1245 --lat 69.3143 -o series.nc",

@@ -28,13 +28,15 @@ class Inversion(Estimator):
     name = "inversion"
     noun = "inversion"
     command = "invert"
+    function = "invert"
     help = """Estimate a regular velocity series from the image pairs of CUBE.
 
     CUBE is a local Zarr folder, or an https:// or s3:// URL; of several, the newest that covers a point is
-    used, and all that cover an area. The target is a point, a table of points, the outline of a glacier, or a
-    box. Many points make one file: a .csv that begins with name,lon,lat, or a .nc with the dimension station.
-    A .zarr that holds the same job is continued; other files are replaced when the new one is whole. A .tif
-    holds the speed, one band a time step.
+    used, and all that cover an area; without CUBE an outline or a box is read from those of the catalog. The
+    target is a point, a table of points, the outline of a glacier, or a box. Many points make one file: a
+    .csv that begins with name,lon,lat, or a .nc with the dimension station. A .zarr that holds the same job
+    is continued; other files are replaced when the new one is whole. A .tif holds the speed, one band a time
+    step, and of several cubes which one gave each pixel as its last band.
     """
     examples = (
         "itslive invert demo.zarr --lon -50.1245 --lat 69.3143 -o series.nc",

@@ -15,7 +15,8 @@ from itslive_core.bands.assembly import predict
 from itslive_core.bands.spans import Spans, spans_of
 from itslive_core.inversion.judged_pairs import judged_pairs
 from itslive_core.inversion.learning.border import border_rows
-from itslive_core.inversion.learning.evidence import Evidence, Prior, group_means
+from itslive_core.inversion.learning.evidence import Evidence, Prior
+from itslive_core.inversion.learning.means import group_means
 from itslive_core.inversion.prepare import finer_cells
 from itslive_core.inversion.resolution import own_shares
 from itslive_core.observations.batches import Observations

@@ -15,6 +15,7 @@ from itslive_core.inversion.banded import BandedSolver
 from itslive_core.inversion.learning.solver import LearningSolver
 from itslive_core.inversion.solver import BatchResult, NoiseInputs, PixelBatch, SolveOptions
 from itslive_core.inversion.torch.block_tridiagonal import BlockTridiagonalSolver, multiplications
+from itslive_core.inversion.torch.last_solve import TorchFinisher
 from itslive_core.observations.batches import Observations, PairFacts, pair_error
 from itslive_core.observations.time_grid import TimeGrid
 from itslive_core.observations.weights import observation_variance, observation_weights, weights_of
@@ -63,6 +64,7 @@ def solve_options(settings: InversionSettings) -> SolveOptions:
         offsets=settings.estimates_offsets,
         vary=settings.varies_smoothing,
         plain=settings.couples_pixels,
+        together=settings.learns_together,
     )
 
 
@@ -70,7 +72,7 @@ def solver_for(device: str, options: SolveOptions, batch: PixelBatch | None = No
     """Return the solver for a device and a task.
 
     What is learnt beside lambda is learnt by compiled code on the CPU, pass by pass: with ``"auto"`` such a
-    task stays there.
+    task stays there; with ``"cuda"`` the device solves with what pixels of a region have learnt.
 
     Parameters
     ----------
@@ -89,12 +91,15 @@ def solver_for(device: str, options: SolveOptions, batch: PixelBatch | None = No
         require_cuda()
         if with_means:
             raise SettingsError("device 'cuda' cannot average over windows: choose device 'cpu' or 'auto'")
-        if options.learns:
+        if options.learns and not options.together:
             raise SettingsError(
-                "device 'cuda' cannot learn noise, offsets or smoothing 'auto': choose device 'cpu' or"
-                " 'auto', or smoothing as a number, 'evidence' or 'gcv', with noise 'formal', offsets 'none'"
-                " and smoothing_in_time 'constant'"
+                "device 'cuda' has nothing to do where each pixel learns alone: choose device 'cpu' or"
+                " 'auto', or learn 'block' with smoothing 'auto' and no spatial smoothing, or smoothing as a"
+                " number, 'evidence' or 'gcv' with noise 'formal', offsets 'none' and smoothing_in_time"
+                " 'constant'"
             )
+        if options.learns:
+            return LearningSolver(TorchFinisher())
         return BlockTridiagonalSolver()
     if options.learns:
         return LearningSolver()

@@ -63,8 +63,9 @@ class InversionSettings(Limits):
         the objective, in the units of the weights, which are of mean 1 at each pixel. 0 is none; ``"auto"``
         chooses one for the whole area from pairs that are held out; see `itslive_core.neighbours.patches`.
     device : {"auto", "cpu", "cuda"}
-        Where to compute; the result does not depend on it. ``"cuda"`` needs torch and a GPU, it leaves noise,
-        offsets and smoothing ``"auto"`` to the CPU; ``"auto"`` takes a GPU for work for which it should pay.
+        Where to compute; the result does not depend on it. ``"cuda"`` needs torch and a GPU; noise, offsets
+        and smoothing ``"auto"`` are learnt on the CPU first; ``"auto"`` takes a GPU for work for which it
+        should pay.
     noise : {"auto", "formal", "learnt"}
         Size of the noise: as the formal errors and `weights` say, or learnt from residuals for each mission,
         with less credit for pairs that share images. ``"auto"`` learns it where lambda is chosen

@@ -196,6 +196,8 @@ class SolveOptions:
         Let the smoothing change in time.
     plain : bool
         The prior of the series is the plain penalty also where lambda is chosen: others build on it.
+    together : bool
+        Pixels of a block share what they learn.
     """
 
     derivative: int
@@ -206,6 +208,7 @@ class SolveOptions:
     offsets: bool = False
     vary: bool = False
     plain: bool = False
+    together: bool = False
 
     @property
     def learns(self) -> bool:

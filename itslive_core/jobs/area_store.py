@@ -21,11 +21,12 @@ from itslive_core.series.quality import FLAGS
 from itslive_core.series.warnings import count_pixels
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from numpy.typing import NDArray
 
-    from itslive_core.jobs.plan import AreaPlan, BlockTask
+    from itslive_core.jobs.plan import AreaPlan
+    from itslive_core.jobs.tasks import BlockTask
     from itslive_core.observations.time_grid import TimeGrid
     from itslive_core.settings import Settings
 
@@ -49,6 +50,7 @@ class AreaStore:
         self.finished = finished
         self._group = group
         self._lock = lock
+        self._several = "source" in group
 
     def close(self) -> None:
         """Let other processes write to the store."""
@@ -99,7 +101,7 @@ class AreaStore:
                 raise OutputError(f"{path} is a file: choose another name for the result")
             lock = StoreLock.take(path)
             if path.is_dir() and any(path.iterdir()):
-                return cls(path, *_continue(path, job), lock)
+                return cls(path, *_continue(path, job, plan.variables()), lock)
             # Made under another name: a crash must not leave a store that belongs to no job.
             partial = path.with_name(f".{path.name}.partial")
             remove_folder(partial)
@@ -178,18 +180,23 @@ class AreaStore:
         ----------
         task : BlockTask
         arrays : mapping of ndarray, shape (time, y, x) or (y, x)
+            On the window of the task; where another block may give a pixel of it, that one's stays.
 
         Raises
         ------
         OutputError
             If the disk refuses.
         """
-        rows = slice(task.row, task.row + task.block.shape[0])
-        cols = slice(task.col, task.col + task.block.shape[1])
+        rows, cols = task.window
+        own = task.wanted
 
         def put() -> None:
             for name, values in arrays.items():
-                self._group[name][..., rows, cols] = values  # type: ignore[index]
+                array = cast("zarr.Array", self._group[name])
+                if self._several and not own.all():
+                    there = np.asarray(array[..., rows, cols])
+                    values = np.where(own, values, there)
+                array[..., rows, cols] = values
 
         try:
             unbroken(put)
@@ -238,7 +245,7 @@ def _absolute(url: str) -> str:
     return url if "://" in url else str(Path(url).resolve())
 
 
-def _continue(path: Path, job: Mapping[str, Any]) -> tuple[zarr.Group, frozenset[str]]:
+def _continue(path: Path, job: Mapping[str, Any], given: Iterable[str]) -> tuple[zarr.Group, frozenset[str]]:
     try:
         group = zarr.open_group(str(path), mode="r+", zarr_format=2, use_consolidated=False)
         there = json.loads(str(group.attrs["job"]))
@@ -247,7 +254,7 @@ def _continue(path: Path, job: Mapping[str, Any]) -> tuple[zarr.Group, frozenset
     if there != dict(job):
         differs = ", ".join(name for name in job if there.get(name) != job[name])
         raise OutputError(f"{path} holds another job (other {differs}): choose another name or remove it")
-    missing = [name for name in VARIABLES if name not in group]
+    missing = [name for name in (*VARIABLES, *given) if name not in group]
     if missing:
         raise OutputError(
             f"{path} was begun by an earlier version and has no {', '.join(missing)}: choose another name or"
@@ -271,9 +278,8 @@ def _create(
     pixel_variables: Mapping[str, Mapping[str, Any]],
 ) -> None:
     group = zarr.open_group(str(path), mode="w", zarr_format=2)
-    rows, cols = plan.tasks[0].block.shape
-    for task in plan.tasks:
-        rows, cols = max(rows, task.block.shape[0]), max(cols, task.block.shape[1])
+    own = [task for task in plan.tasks if task.onto is None]
+    rows, cols = (max(task.block.shape[axis] for task in own) for axis in (0, 1))
     ny, nx = plan.mask.shape
     cube = (grid.size, ny, nx), (max(grid.size, 1), rows, cols), ("time", "y", "x")
     plane = (ny, nx), (rows, cols), ("y", "x")
@@ -298,8 +304,7 @@ def _create(
     whole_numbers = {"n_pairs": "int32", "quality": "int16"}
     for name, words in VARIABLES.items():
         kind, fill = (whole_numbers[name], None) if name in whole_numbers else ("float32", np.nan)
-        plain = ((key, v.tolist() if isinstance(v, np.ndarray) else v) for key, v in words.items())
-        add(name, cube, kind, fill, {**dict(plain), **placed})
+        add(name, cube, kind, fill, {**_plain(words), **placed})
     for name, of_pixels in pixel_variables.items():
         add(name, plane, "float32", np.nan, {**of_pixels, **placed})
     add(
@@ -309,6 +314,9 @@ def _create(
         None,
         {"long_name": "number of used image pairs", "units": "1", **placed},
     )
+    for name, (known, words) in plan.variables().items():
+        fill = np.nan if known.dtype.kind == "f" else None
+        add(name, plane, str(known.dtype), fill, {**_plain(words), **placed})[...] = known
     days = {"units": "days since 1970-01-01", "calendar": "standard"}
     line = (grid.size,), (max(grid.size, 1),), ("time",)
     edges = grid.edges
@@ -318,6 +326,11 @@ def _create(
     for name, values in (("x", plan.x), ("y", plan.y)):
         words = {"standard_name": f"projection_{name}_coordinate", "units": "m", "axis": name.upper()}
         add(name, ((len(values),), (len(values),), (name,)), "float64", np.nan, words)[:] = values
-    add("mapping", ((), (), ()), "int32", None, grid_mapping(plan.epsg or plan.cubes[0].crs.to_wkt()))
+    add("mapping", ((), (), ()), "int32", None, grid_mapping(plan.crs))
     group.attrs.update({"job": json.dumps(dict(job)), **attributes})
     zarr.consolidate_metadata(str(path), zarr_format=2)
+
+
+def _plain(words: Mapping[str, Any]) -> dict[str, Any]:
+    """Give attributes as JSON can hold them."""
+    return {key: value.tolist() if isinstance(value, np.ndarray) else value for key, value in words.items()}

@@ -33,7 +33,8 @@ if TYPE_CHECKING:
     from itslive_core.cubes.datacube import Datacube
     from itslive_core.inversion.settings import InversionSettings
     from itslive_core.inversion.solver import BatchResult
-    from itslive_core.jobs.plan import BlockTask
+    from itslive_core.jobs.joined_cube import JoinedCube
+    from itslive_core.jobs.tasks import BlockTask
     from itslive_core.observations.blocks import PixelBlock
     from itslive_core.observations.shared_pairs import SharedPairs
 
@@ -59,7 +60,7 @@ class CoupledBlocks:
 
     Parameters
     ----------
-    cube : Datacube
+    cube : Datacube or JoinedCube
     tasks : sequence of BlockTask
         The blocks of this cube; pixels outside their masks do not count as neighbours.
     settings : InversionSettings
@@ -67,7 +68,7 @@ class CoupledBlocks:
         Coupling, and correlation of the noise of neighbours; set by `choose_for_job`.
     """
 
-    cube: Datacube
+    cube: Datacube | JoinedCube
     tasks: Sequence[BlockTask]
     settings: InversionSettings
     mu: float = np.nan

@@ -10,7 +10,8 @@ import numpy as np
 from itslive_core.estimators import estimator_of
 from itslive_core.inversion.area import estimates_of
 from itslive_core.inversion.settings import InversionSettings
-from itslive_core.jobs.plan import available_workers, group_tasks
+from itslive_core.jobs.plan import available_workers
+from itslive_core.jobs.tasks import group_tasks
 from itslive_core.observations.shared_pairs import SharedPairs
 from itslive_core.season.pixels import SeasonRows, season_of_block
 from itslive_core.series import derived_columns
@@ -25,7 +26,8 @@ if TYPE_CHECKING:
     from itslive_core.cubes.datacube import Datacube
     from itslive_core.estimator import Estimator, PixelEstimates
     from itslive_core.jobs.coupling import CoupledBlocks
-    from itslive_core.jobs.plan import BlockTask
+    from itslive_core.jobs.joined_cube import JoinedCube
+    from itslive_core.jobs.tasks import BlockTask
     from itslive_core.neighbours.patches import PixelFits
     from itslive_core.observations.batches import Observations
     from itslive_core.observations.blocks import Block, PixelBlock
@@ -70,7 +72,7 @@ class CubeWork:
 
     Parameters
     ----------
-    cube : Datacube
+    cube : Datacube or JoinedCube
     selection : PairSelection
     grid : TimeGrid
     settings : Settings
@@ -83,7 +85,7 @@ class CubeWork:
         Asked at each pixel; once true, what is being worked on is given up.
     """
 
-    cube: Datacube
+    cube: Datacube | JoinedCube
     selection: PairSelection
     grid: TimeGrid
     settings: Settings

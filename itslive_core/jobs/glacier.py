@@ -18,9 +18,9 @@ from itslive_core.inversion.settings import InversionSettings
 from itslive_core.jobs.area_store import AreaStore
 from itslive_core.jobs.coupling import CoupledBlocks, apply_choice, choose_for_job
 from itslive_core.jobs.cube_work import CubeWork, Solved
+from itslive_core.jobs.joined_cube import JoinedCube, join_cubes
 from itslive_core.jobs.plan import (
     AreaPlan,
-    BlockTask,
     as_glacier,
     available_workers,
     plan_area,
@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from itslive_core.cubes.datacube import Datacube
+    from itslive_core.jobs.tasks import BlockTask
     from itslive_core.settings import Settings
 
 __all__ = ["BlockResult", "run_glacier"]
@@ -73,8 +74,9 @@ class BlockResult:
         Pixels of the area in the block, and those with an estimate.
     arrays : mapping of ndarray
         Estimates, shape (time, y, x), and facts about pixels, shape (y, x); empty if the block failed.
+        Where several cubes are given, ``source`` says which gave a pixel: 0 are pixels of another block.
     x, y : ndarray, shape (nx,), (ny,)
-        Pixel centres in the cube's CRS [m].
+        Pixel centres [m], in the CRS of the result.
     times : tuple of ndarray of datetime64
         Centres and bounds of the time cells.
     attributes : mapping
@@ -87,6 +89,8 @@ class BlockResult:
     preview : bool
         With spatial smoothing: this is a block of pixels that were estimated each for itself; it comes again
         when they are coupled. `done` counts previews.
+    words : mapping
+        Attributes of arrays that only this job has.
     """
 
     name: str
@@ -102,6 +106,7 @@ class BlockResult:
     error: str | None = None
     before: Mapping[str, NDArray] = field(default_factory=dict)
     preview: bool = False
+    words: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, repr=False)
 
     @cached_property
     def dataset(self) -> xr.Dataset | None:
@@ -110,8 +115,9 @@ class BlockResult:
 
         if self.error is not None:
             return None
+        words = {**_WORDS, **self.words}
         variables: dict[str, Any] = {
-            name: (("time", "y", "x") if values.ndim == 3 else ("y", "x"), values, _WORDS.get(name, {}))
+            name: (("time", "y", "x") if values.ndim == 3 else ("y", "x"), values, words.get(name, {}))
             for name, values in self.arrays.items()
         }
         variables["time_bnds"] = (("time", "bnds"), self.times[1])
@@ -143,8 +149,11 @@ def run_glacier(
     Parameters
     ----------
     cubes : Datacube or iterable of Datacube
-        Cubes of one projection, in any order: which gives a pixel that several hold, says the attribute
-        ``cube_choice``.
+        In any order. Cubes of one lattice are joined as they are. Of several lattices, such as those of
+        neighbouring UTM zones, the result is on the one that holds most of the area; what its cubes do not
+        hold, others give: each pixel has the series of the nearest pixel there, its vectors turned. Each
+        pixel's cube is in ``source``, and how far its centre is in ``source_distance``; the rule is in the
+        attribute ``cube_choice``.
     outline : Glacier, shapely geometry in lon/lat, or path, optional
         Pixels whose centre is inside are estimated.
     settings : InversionSettings, GaussianProcessSettings or those of another estimator, optional
@@ -199,7 +208,11 @@ def run_glacier(
     if store is not None:
         target = AreaStore.open(store, plan, grid, attributes, settings, season=season)
         season = target.season
-    works = [CubeWork(cube, selection, grid, settings, season=season) for cube in plan.cubes]
+    cubes_of_tasks: list[Datacube | JoinedCube] = list(plan.cubes)
+    if estimator.couples(settings):  # neighbours know no border between cubes
+        cubes_of_tasks, tasks = join_cubes(plan.cubes, plan.tasks)
+        plan = replace(plan, tasks=tasks)
+    works = [CubeWork(cube, selection, grid, settings, season=season) for cube in cubes_of_tasks]
     if estimator.couples(settings):
         for number, work in enumerate(works):
             own = [task for task in plan.tasks if task.cube == number]
@@ -391,26 +404,32 @@ def _finish(
     done: int,
     total: int,
 ) -> BlockResult:
-    rows = slice(task.row, task.row + task.block.shape[0])
-    cols = slice(task.col, task.col + task.block.shape[1])
-    message = None
+    rows, cols = task.window
+    message, arrays, n_solved = None, task.place(solved.arrays), solved.n_solved
     if solved.error is not None:
         words = (str(solved.error).splitlines() or [""])[0] or type(solved.error).__name__
         message = f"block {task.name} (row {task.block.row0}, column {task.block.col0}): {words}"
     elif target is not None:
-        target.write(task, solved.arrays)
-    n_pixels = int(task.mask.sum())
+        target.write(task, arrays)
+    given = plan.variables()
+    if solved.error is None:
+        for name, (known, _) in given.items():
+            none = np.nan if known.dtype.kind == "f" else 0
+            arrays[name] = np.where(task.wanted, known[task.window], none).astype(known.dtype)
+    if task.onto is not None and "v" in arrays:
+        n_solved = int(np.isfinite(arrays["v"]).any(axis=0).sum())
     return BlockResult(
         name=task.name,
         done=done,
         total=total,
-        n_pixels=n_pixels,
-        n_solved=solved.n_solved,
-        arrays=solved.arrays,
+        n_pixels=int(task.wanted.sum()),
+        n_solved=n_solved,
+        arrays=arrays,
         x=plan.x[cols],
         y=plan.y[rows],
         times=times,
         attributes=attributes,
         error=message,
-        before=solved.before,
+        before=task.place(solved.before),
+        words={name: words for name, (_, words) in given.items()},
     )

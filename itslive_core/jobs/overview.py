@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from itslive_core.inversion.settings import InversionSettings
-from itslive_core.jobs.plan import BlockTask, available_workers, plan_area
+from itslive_core.jobs.plan import available_workers, plan_area
 from itslive_core.observations.blocks import median_velocity
 from itslive_core.observations.duplicates import Twins
 from itslive_core.observations.selection import PairSelection
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from itslive_core.cubes.datacube import Datacube
+    from itslive_core.jobs.tasks import BlockTask
 
 __all__ = ["MedianBlock", "read_glacier"]
 
@@ -34,7 +35,7 @@ class MedianBlock:
     Parameters
     ----------
     x, y : ndarray, shape (nx,), (ny,)
-        Pixel centres in the cube's CRS [m].
+        Pixel centres [m], in the CRS of the result, see `itslive_core.run_glacier`.
     vx, vy, v : ndarray of float64, shape (ny, nx)
         Median components and the speed of that vector [m/yr]; NaN outside the area and without data.
     n_pairs : ndarray of int64, shape (ny, nx)
@@ -112,24 +113,23 @@ def read_glacier(
         pixels = cube.read_block(task.block).keep(pairs[task.cube], task.mask).distinct(twins[task.cube])
         median = median_velocity(pixels)
         shape = task.block.shape
-        vx, vy = median[:, 0].reshape(shape), median[:, 1].reshape(shape)
-        x = cube.x[task.block.col0 : task.block.col1]
-        y = cube.y[task.block.row0 : task.block.row1]
-        counts = np.diff(pixels.offsets).reshape(shape)
-        found: dict[str, NDArray[np.float64]] = {}
+        found = {"vx": median[:, 0], "vy": median[:, 1], "n_pairs": np.diff(pixels.offsets)}
         if season:
             seasons = season_of_block(pixels, shared[task.cube], settings, rows=rows[task.cube])
-            found = {name: values.reshape(shape) for name, values in seasons.variables().items()}
+            found |= seasons.variables()
+        placed = task.place({name: values.reshape(shape) for name, values in found.items()})
+        vx, vy, n_pairs = (placed.pop(name) for name in ("vx", "vy", "n_pairs"))
+        window = task.window
         return MedianBlock(
-            x=x,
-            y=y,
+            x=plan.x[window[1]],
+            y=plan.y[window[0]],
             vx=vx,
             vy=vy,
             v=np.hypot(vx, vy),
-            n_pairs=counts,
+            n_pairs=n_pairs,
             done=0,
             total=len(plan.tasks),
-            season=found,
+            season=placed,
         )
 
     return _medians_of(plan.tasks, work, workers or available_workers(plan.cubes), should_stop)

@@ -264,6 +264,8 @@ def _plan(
     for key in sorted(visits):
         visit = visits[key]
         blocks.setdefault((key[0], visit.cube.block_of(*key[1:])), []).append(visit)
+    for which, cube in enumerate(cubes):
+        cube.expect(block for number, block in blocks if number == which)
     return [((cubes[which], block), own) for (which, block), own in blocks.items()], lost
 
 
@@ -294,7 +296,9 @@ def _told(
                 f"{station}: {first}" if known else f"{station}: unexpected {type(error).__name__}: {first}"
             )
         empty = isinstance(error, SelectionError)
-        yield StationResult(station, number, _lonlat(visit.cube, station), visit.pixel, value, words, empty)
+        place = _lonlat(visit.cube, station), visit.pixel
+        [cube] = cube_facts((visit.cube,))
+        yield StationResult(station, number, *place, value, words, empty, cube.url)
 
 
 def _lonlat(cube: Datacube, station: Station) -> tuple[float, float]:

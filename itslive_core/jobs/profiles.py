@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from itslive_core.errors import ItsliveError, SelectionError
+from itslive_core.errors import SelectionError
 from itslive_core.estimators import estimator_of
 from itslive_core.inversion.settings import InversionSettings
+from itslive_core.jobs.lattices import turn_between, turned
 from itslive_core.jobs.points import at_stations, time_axis, work_at_a_point
 from itslive_core.observations.time_grid import TimeGrid
+from itslive_core.places.geodesy import transformer
 from itslive_core.places.lines import as_line, points_along
 from itslive_core.places.stations import Station
 from itslive_core.series import TIME_ATTRIBUTES, grid_mapping, time_coordinates
@@ -73,7 +77,9 @@ def profile(
         Variables of the series with dimensions (time, distance); coordinates ``distance`` along the line
         [m], ``lon`` and ``lat`` of each point [degrees], ``x`` and ``y`` of the centre of its pixel, the
         nearest one [m]; ``n_pairs_used`` (distance). Points without a series are NaN. ``problems`` among the
-        attributes names what could not be read.
+        attributes names what could not be read. Of cubes of several projections, the one that most points
+        are of is that of the result: vectors of the others are turned, and ``cube_url`` (distance) says which
+        cube each point is of.
 
     Raises
     ------
@@ -109,10 +115,14 @@ def profile(
     good = [result for result in found if result.error is None]
     if not good:
         raise SelectionError(f"no point of the line has a series, the first because: {found[0].error}")
-    systems = {_system(result) for result in good}
+    systems = Counter(_system(result) for result in good)
+    [(system, _)] = systems.most_common(1)  # of equals that which the line meets first
+    ds = _side_by_side([_turned(result, system) for result in good], grid, distance, lon, lat)
     if len(systems) > 1:
-        raise ItsliveError("the line crosses datacubes of several projections: give the cubes of one")
-    ds = _side_by_side(good, grid, distance, lon, lat)
+        urls = np.full(len(distance), "", dtype=object)
+        for result in good:
+            urls[result.number] = result.cube_url
+        ds["cube_url"] = ("distance", urls, {"long_name": "datacube that the point is of"})
     recipe = Recipe(
         "series",
         {"line": {"coordinates": vertices.tolist(), "spacing": step}},
@@ -133,6 +143,22 @@ def _system(result: StationResult) -> int | str | None:
         return None
     attributes = mapping.attrs
     return int(attributes["spatial_epsg"]) if "spatial_epsg" in attributes else str(attributes["crs_wkt"])
+
+
+def _turned(result: StationResult, system: int | str | None) -> StationResult:
+    """Bring the series of a point to a projection: its place is moved, and its vectors are turned."""
+    own = _system(result)
+    if own == system or own is None or system is None:
+        return result
+    ds: xr.Dataset = result.value
+    at = np.atleast_1d(float(ds["x"])), np.atleast_1d(float(ds["y"]))
+    to = transformer(own, system).transform(*at)
+    arrays = {str(name): variable.values for name, variable in ds.data_vars.items()}
+    vectors = turned(arrays, float(turn_between(own, at, system, to)[0]))
+    ds = ds.assign({name: ds[name].copy(data=values) for name, values in vectors.items()})
+    place = {name: ds[name].copy(data=value[0]) for name, value in zip("xy", to, strict=True)}
+    ds = ds.assign_coords(place).assign(mapping=((), 0, grid_mapping(system)))
+    return replace(result, value=ds)
 
 
 def _side_by_side(

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from itslive_core.errors import OutputError
+from itslive_core.jobs.scratch import unbroken
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -51,6 +52,11 @@ class StoreLock:
         OSError
             If no file can be made beside the store.
         """
+        # Told to end meanwhile, the program gives the lock back after it was taken, and leaves no file.
+        return unbroken(lambda: cls._take(store))
+
+    @classmethod
+    def _take(cls, store: Path) -> StoreLock:
         path = store.with_name(f".{store.name}.lock")
         if _fcntl is None:
             return cls(path, None)

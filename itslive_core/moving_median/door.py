@@ -27,11 +27,13 @@ class MovingMedian(Estimator):
     name = "moving_median"
     noun = "moving median"
     command = "median"
+    function = "fit_moving_median"
     help = """Take the weighted median of the image pairs of CUBE in a moving window.
 
     CUBE is a local Zarr folder, or an https:// or s3:// URL; of several, the newest that covers a point is
-    used, and all that cover an area. Pairs count whose whole span lies in the window; the median is taken of
-    each component. The band is that of order statistics. A .zarr that holds the same job is continued.
+    used, and all that cover an area; without CUBE an outline or a box is read from those of the catalog.
+    Pairs count whose whole span lies in the window; the median is taken of each component. The band is that
+    of order statistics. A .zarr that holds the same job is continued.
     """
     examples = (
         "itslive median demo.zarr --lon -50.1245 --lat 69.3143 -o median.nc",

@@ -36,6 +36,7 @@ _ERAS: dict[str, tuple[str, str | None]] = {
     "2B": ("2017-03-07", None),
     "2C": ("2024-09-05", None),
     "S2": ("2015-06-23", None),
+    "A": ("2025-07-30", None),  # NISAR
 }
 
 

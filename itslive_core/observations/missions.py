@@ -1,7 +1,8 @@
 """Which satellite took an image, and which mission a pair of images belongs to.
 
 Datacubes hold satellite codes that depend on what was written first: ``2A``, ``8``, ``8.0``, ``8.``,
-blank-padded, or cut to one character (``1``, ``2``). Codes that are not known yet fall in ``other``.
+blank-padded, or cut to one character (``1``, ``2``); NISAR is ``A``. Codes that are not known yet fall in
+``other``.
 """
 
 from __future__ import annotations
@@ -30,10 +31,10 @@ __all__ = [
     "usual_offset",
 ]
 
-MISSIONS: tuple[str, ...] = ("S1", "S2", "L4_5", "L7", "L8_9", "other")
+MISSIONS: tuple[str, ...] = ("S1", "S2", "L4_5", "L7", "L8_9", "NISAR", "other")
 """Names of the mission groups, in the order in which they are shown everywhere."""
 
-TRUST: tuple[str, ...] = ("S2", "L8_9", "L7", "L4_5", "S1", "other")
+TRUST: tuple[str, ...] = ("S2", "L8_9", "L7", "L4_5", "S1", "NISAR", "other")
 """Order in which a mission is preferred as the reference of offsets between missions."""
 
 _REFERENCE_SHARE = 0.1
@@ -41,13 +42,22 @@ _LEAST_FOR_OFFSET = 5.0
 
 _LANDSAT = {"4": "L4_5", "5": "L4_5", "7": "L7", "8": "L8_9", "9": "L8_9"}
 _LANDSAT_GROUPS = ("L4_5", "L7", "L8_9")
+_SENTINEL = re.compile(r"(?:S|SENTINEL[ _-]?)([12][A-Z]?)")
+_LANDSAT_NAME = re.compile(r"(?:L|LANDSAT[ _-]?|L[COTEM]0?)([45789])")
+"""How people write what production writes as ``1A`` and ``8``."""
+_NISAR = "A"
+_NAMES_OF_NISAR = ("NI", "NISAR", "NISAR-A", "NISARA", "NSR")
 
 
 def _normalise(code: str) -> str:
     text = code.replace("\x00", "").strip().upper()
     if text.endswith(".0"):
         text = text[:-2]
-    return text.rstrip(".")
+    text = text.rstrip(".")
+    if match := _SENTINEL.fullmatch(text):
+        return match[1] if len(match[1]) > 1 else f"S{match[1]}"
+    match = _LANDSAT_NAME.fullmatch(text)
+    return match[1] if match else text
 
 
 def normalise_satellites(codes: NDArray, missions: NDArray | None = None) -> NDArray[np.str_]:
@@ -63,12 +73,14 @@ def normalise_satellites(codes: NDArray, missions: NDArray | None = None) -> NDA
     Returns
     -------
     ndarray of str, shape (n,)
-        ``1A``, ``2B``, ``8`` ...; a cut Sentinel code becomes ``S1`` or ``S2``; a missing one is empty.
+        ``1A``, ``2B``, ``8``, ``A`` (NISAR) ...; a cut Sentinel code becomes ``S1`` or ``S2``; a missing one
+        is empty.
     """
     text = np.asarray(codes).astype(str)
     unique, inverse = np.unique(text, return_inverse=True)
     normal = np.array([_normalise(code) for code in unique], dtype="U8")
     normal[np.isin(normal, ("NAN", "NONE"))] = ""
+    normal[np.isin(normal, _NAMES_OF_NISAR)] = _NISAR
     # There never was a Landsat pair with codes 1 or 2 in ITS_LIVE, so a lone digit is a cut Sentinel code.
     out = normal[inverse].astype("U8")
     cut = np.isin(out, ("1", "2"))
@@ -86,7 +98,7 @@ def _group(satellite: str) -> str:
         return "S1"
     if satellite == "S2" or (len(satellite) == 2 and satellite[0] == "2" and satellite[1].isalpha()):
         return "S2"
-    return "other"
+    return "NISAR" if satellite == _NISAR else "other"
 
 
 def _group_of_pair(first: str, second: str) -> str:
@@ -212,7 +224,7 @@ def parse_missions(names: str | Iterable[str]) -> tuple[str, ...]:
 
 
 def parse_satellites(names: str | Iterable[str]) -> tuple[str, ...]:
-    """Bring satellite names (``2A``, ``s2a``, ``8``, ``L8``) to the spelling of `normalise_satellites`.
+    """Bring satellite names (``2A``, ``s2a``, ``L8``, ``NISAR``) to the spelling of `normalise_satellites`.
 
     Parameters
     ----------
@@ -230,7 +242,7 @@ def parse_satellites(names: str | Iterable[str]) -> tuple[str, ...]:
     """
     from itslive_core.errors import SettingsError
 
-    wanted = [re.sub(r"^(S(?=[12][A-Z])|L[A-Z]?0?(?=\d$))", "", _normalise(name)) for name in _split(names)]
+    wanted = [_normalise(name) for name in _split(names)]
     codes = set(normalise_satellites(np.array(wanted, dtype=str)).tolist()) - {""}
     if not codes:
         raise SettingsError("no satellite was named: give codes such as 2A,2B or 8,9")

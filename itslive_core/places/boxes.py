@@ -2,21 +2,41 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from itslive_core.errors import SettingsError
 from itslive_core.places.geodesy import LONLAT, transformer
 
-__all__ = ["BOX", "box_polygons", "check_box", "continuous_lonlat", "inside_box"]
+if TYPE_CHECKING:
+    from shapely import Polygon
+
+__all__ = [
+    "BOX",
+    "TILE",
+    "TILE_ORIGIN",
+    "box_polygon",
+    "box_polygons",
+    "check_box",
+    "continuous_lonlat",
+    "inside_box",
+]
 
 BOX = 100_000
 """Side of a cube's box [m]."""
+
+TILE = 61_440
+"""Side of a tile of the next generation [m]: 512 pixels of 120 m, so that tiles begin where chunks do."""
+
+TILE_ORIGIN = (-7.5, 7.5)
+"""Lower left corner of one of the tiles [m], in every coordinate system."""
 
 STEPS = 8
 """Pieces into which an edge of a box is cut: within 40 m of the true curve up to 85 degrees of latitude."""
 
 
-def box_polygons(epsg: int, centres: np.ndarray) -> np.ndarray:
+def box_polygons(epsg: int, centres: np.ndarray, side: float = BOX) -> np.ndarray:
     """Return the lon/lat polygons of boxes of one coordinate system.
 
     Parameters
@@ -25,6 +45,8 @@ def box_polygons(epsg: int, centres: np.ndarray) -> np.ndarray:
         The coordinate system.
     centres : (n, 2)
         Centres of the boxes [m].
+    side
+        Length of their edges [m].
 
     Returns
     -------
@@ -33,10 +55,10 @@ def box_polygons(epsg: int, centres: np.ndarray) -> np.ndarray:
     """
     import shapely
 
-    side = np.linspace(-0.5, 0.5, STEPS + 1)[:-1]
+    edge = np.linspace(-0.5, 0.5, STEPS + 1)[:-1]
     flat = np.full(STEPS, 0.5)
-    ring_x = np.concatenate([side, flat, -side, -flat]) * BOX
-    ring_y = np.concatenate([-flat, side, flat, -side]) * BOX
+    ring_x = np.concatenate([edge, flat, -edge, -flat]) * side
+    ring_y = np.concatenate([-flat, edge, flat, -edge]) * side
     lon, lat = continuous_lonlat(epsg, centres[:, :1] + ring_x, centres[:, 1:] + ring_y, closed=True)
     lon -= 360.0 * np.floor((lon[:, :-1].mean(axis=1, keepdims=True) + 180.0) / 360.0)
     rings = np.stack([lon, lat], axis=-1)
@@ -99,6 +121,16 @@ def check_box(box: tuple[float, float, float, float]) -> tuple[float, float, flo
     if west == east:
         raise SettingsError(f"the box {words} has no width: give west south east north in degrees")
     return west, south, east, north
+
+
+def box_polygon(box: tuple[float, float, float, float]) -> Polygon:
+    """Give a box as a polygon in lon/lat, whose longitudes may run on past 180; see `check_box`."""
+    import shapely
+
+    west, south, east, north = check_box(box)
+    if east - west >= 360.0:
+        return shapely.box(-180.0, south, 180.0, north)
+    return shapely.box(west, south, west + (east - west) % 360.0, north)
 
 
 def inside_box(box: tuple[float, float, float, float], lon: np.ndarray, lat: np.ndarray) -> np.ndarray:

@@ -7,19 +7,22 @@ import hashlib
 import io
 import json
 import logging
+import math
 import os
 import re
 import threading
 import time
+from dataclasses import replace
 from functools import lru_cache
-from importlib import resources
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from itslive_core.errors import ItsliveError, ServiceError
-from itslive_core.places.boxes import BOX
+from itslive_core.places.boxes import BOX, TILE, TILE_ORIGIN
 from itslive_core.places.catalog import Catalog
 from itslive_core.places.cube_record import HTTPS, S3, VERSION, CubeRecord
+from itslive_core.places.lattice import lattice_file
 from itslive_core.support.caching import cache_folder, write_atomically
 from itslive_core.support.web import Retry, fetch
 
@@ -39,7 +42,10 @@ VARIABLE = "ITSLIVE_CATALOG"
 DAY = 86_400.0  # s
 NAME = re.compile(r"EPSG(\d{4,5})_G\d+_X(-?\d+)_Y(-?\d+)")
 RELEASE = re.compile(r"/datacubes/([^/]+)/[NS]\d\d[EW]\d\d\d/")
-COLUMNS = ("epsg", "cx", "cy", "version", "location")
+TILE_NAME = re.compile(r"EPSG(\d{4,5})_(\d+)m_X(-?\d+)_Y(-?\d+)")
+PRODUCTS = re.compile(r"composite|mosaic|_(120|240)m_X", re.IGNORECASE)
+"""Addresses of what was made of cubes."""
+COLUMNS = ("epsg", "cx", "cy", "version", "location", "side")
 
 
 def load_catalog() -> Catalog:
@@ -153,8 +159,9 @@ def parse(content: bytes, source: str) -> Catalog:
             skipped = len(features) - len(records)
             log.info("%d of %d entries of %s name no cube that exists", skipped, len(features), source)
     if not records:
-        raise ValueError("it lists no cube")
-    unique = {(record.epsg, record.cx, record.cy): record for record in records}
+        what = "composites or mosaics, and no cube of image pairs" if PRODUCTS.search(text) else "no cube"
+        raise ValueError(f"it lists {what}")
+    unique = {(record.epsg, record.cx, record.cy, record.side): record for record in records}
     return Catalog(tuple(unique.values()), source)
 
 
@@ -193,8 +200,7 @@ def _first_fetch(address: str) -> Catalog:
 
 @lru_cache(maxsize=1)
 def _packaged() -> Catalog:
-    content = resources.files("itslive_core").joinpath("data/lattice.csv").read_bytes()
-    return parse(content, "package data")
+    return parse(lattice_file(), "package data")
 
 
 def _is_address(name: str) -> bool:
@@ -222,31 +228,38 @@ def _as_csv(records: tuple[CubeRecord, ...]) -> bytes:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)
     writer.writerows(
-        [record.epsg, record.cx, record.cy, record.version, record.location] for record in records
+        [record.epsg, record.cx, record.cy, record.version, record.location, record.side]
+        for record in records
     )
     return text.getvalue().encode()
 
 
 def _from_row(row: Mapping[str, str | None]) -> CubeRecord:
-    epsg, cx, cy = (int(row[name] or "") for name in COLUMNS[:3])
-    return CubeRecord(epsg, cx, cy, row.get("version") or VERSION, location=row.get("location") or "")
+    epsg, side = int(row["epsg"] or ""), int(row.get("side") or BOX)
+    cx, cy = (float(row[name] or "") for name in COLUMNS[1:3])
+    if side == BOX:
+        cx, cy = int(cx), int(cy)
+    return CubeRecord(epsg, cx, cy, row.get("version") or VERSION, "", row.get("location") or "", side)
 
 
 def _from_feature(feature: Any) -> CubeRecord | None:
-    """Read one entry of a GeoJSON catalog; None where it names no cube that exists on the lattice."""
+    """Read one entry of a GeoJSON catalog; None where it names no cube that exists on a lattice."""
     given = feature.get("properties") if isinstance(feature, dict) else None
     if not isinstance(given, dict):
         return None
     entries = {str(key).lower(): value for key, value in given.items()}
     if entries.get("datacube_exist", entries.get("datacube_e", 1)) in (0, "0", False):
         return None
-    url = _public(next(_addresses(entries), ""))
-    key = _from_name(url) or _from_box(entries)
-    if key is None or any((value - BOX // 2) % BOX for value in key[1:]):
+    url = _public(next((one for one in _addresses(entries) if not _is_product(one)), ""))
+    if not url and any(_is_product(one) for one in entries.values() if isinstance(one, str)):
+        return None  # a composite or a mosaic
+    name = url or str(entries.get("cube_id") or "")
+    place = _of_side(_from_box(entries), TILE) or _from_name(name) or _of_side(_from_box(entries), BOX)
+    if place is None or not _exists(place.epsg):
         return None
     release = RELEASE.search(url)
-    record = CubeRecord(*key, release.group(1) if release else VERSION)
-    return record if url in ("", record.url) else CubeRecord(*key, record.version, location=url)
+    record = replace(place, version=release.group(1) if release else VERSION)
+    return record if url in ("", record.url) else replace(record, location=url)
 
 
 def _addresses(entries: Mapping[str, Any]) -> Iterator[str]:
@@ -254,6 +267,24 @@ def _addresses(entries: Mapping[str, Any]) -> Iterator[str]:
     for value in [*preferred, *entries.values()]:
         if isinstance(value, str) and value.rstrip("/").endswith(".zarr"):
             yield value.rstrip("/")
+
+
+@lru_cache(maxsize=256)
+def _exists(epsg: int) -> bool:
+    """Tell whether a coordinate system is one."""
+    from pyproj import CRS
+    from pyproj.exceptions import CRSError
+
+    try:
+        CRS.from_epsg(epsg)
+    except CRSError:
+        return False
+    return True
+
+
+def _is_product(address: str) -> bool:
+    """Tell whether an address is one of what was made of cubes; the name of its host does not matter."""
+    return PRODUCTS.search(address.partition("://")[2].partition("/")[2] or address) is not None
 
 
 def _public(url: str) -> str:
@@ -264,27 +295,65 @@ def _public(url: str) -> str:
     return url
 
 
-def _from_name(url: str) -> tuple[int, int, int] | None:
-    match = NAME.search(url.rpartition("/")[2])
-    return (int(match[1]), int(match[2]), int(match[3])) if match else None
+def _from_name(url: str) -> CubeRecord | None:
+    """Tell the place of a cube from its name: of a box by its centre, of a tile by its lower left corner."""
+    name = url.rpartition("/")[2]
+    if match := NAME.search(name):
+        epsg, cx, cy = map(int, match.groups())
+        if _is_box(cx, cy):
+            return CubeRecord(epsg, cx, cy)
+        corner = _corner(cx - TILE / 2, cy - TILE / 2)
+        near = max(abs(corner[0] + TILE / 2 - cx), abs(corner[1] + TILE / 2 - cy)) < 2 * TILE_ORIGIN[1]
+        return _tile(epsg, corner) if near else None
+    match = TILE_NAME.search(name)
+    if match is None or int(match[2]) != TILE:
+        return None
+    return _tile(int(match[1]), _corner(int(match[3]), int(match[4])))
 
 
-def _from_box(entries: Mapping[str, Any]) -> tuple[int, int, int] | None:
-    """EPSG and centre from the box in projected coordinates, for entries whose address says neither."""
-    epsg = re.search(r"(\d{4,5})$", str(entries.get("epsg", entries.get("data_epsg", ""))).strip())
+def _corner(x: float, y: float) -> tuple[float, float]:
+    """Give the lower left corner of a tile that is next: names hold whole metres, corners lie on halves."""
+    near = [round((value - begin) / TILE) * TILE + begin for value, begin in zip((x, y), TILE_ORIGIN)]
+    return near[0], near[1]
+
+
+def _tile(epsg: int, corner: tuple[float, float]) -> CubeRecord:
+    return CubeRecord(epsg, corner[0] + TILE / 2, corner[1] + TILE / 2, side=TILE)
+
+
+def _is_box(cx: float, cy: float) -> bool:
+    return not any((value - BOX // 2) % BOX for value in (cx, cy))
+
+
+def _from_box(entries: Mapping[str, Any]) -> tuple[int, float, float, float, float] | None:
+    """EPSG, centre and sides of the box in projected coordinates; None where an entry has none."""
+    code = str(entries.get("epsg", entries.get("data_epsg", ""))).strip().removesuffix(".0")
+    epsg = re.search(r"(\d{4,5})$", code)
     box = entries.get("geometry_epsg", entries.get("geometry_e"))
     if isinstance(box, str):
         try:
             box = json.loads(box)
         except ValueError:
             return None
-    points = list(_points(box.get("coordinates"))) if isinstance(box, dict) else []
+    points = set(_points(box.get("coordinates"))) if isinstance(box, dict) else set()
     if epsg is None or not points:
         return None
-    xs, ys = [point[0] for point in points], [point[1] for point in points]
-    if (max(xs) - min(xs), max(ys) - min(ys)) != (BOX, BOX):
+    (xmin, ymin), (xmax, ymax) = map(min, zip(*points)), map(max, zip(*points))
+    if not all(map(math.isfinite, (xmin, ymin, xmax, ymax))) or not points >= set(
+        product((xmin, xmax), (ymin, ymax))
+    ):
         return None
-    return int(epsg[1]), round((min(xs) + max(xs)) / 2), round((min(ys) + max(ys)) / 2)
+    return int(epsg[1]), (xmin + xmax) / 2, (ymin + ymax) / 2, xmax - xmin, ymax - ymin
+
+
+def _of_side(box: tuple[int, float, float, float, float] | None, side: int) -> CubeRecord | None:
+    """Make a record of a box that has the sides of a generation."""
+    if box is None or max(abs(length - side) for length in box[3:]) > 1.0:
+        return None
+    epsg, cx, cy = box[:3]
+    if side == BOX:
+        return CubeRecord(epsg, round(cx), round(cy)) if _is_box(round(cx), round(cy)) else None
+    return CubeRecord(epsg, cx, cy, side=side)
 
 
 def _points(coordinates: Any) -> Iterator[tuple[float, float]]:

@@ -1,4 +1,8 @@
-"""One datacube of the catalog: its address and footprint follow from its place on the lattice."""
+"""One datacube of the catalog: its address and footprint follow from its place on the lattice.
+
+Cubes are boxes of 100 km; those of the next generation are tiles of 61.44 km, which are named after another
+corner.
+"""
 
 from __future__ import annotations
 
@@ -32,25 +36,31 @@ class CubeRecord:
     epsg
         Coordinate system of the cube.
     cx, cy
-        Centre of its box [m].
+        Centre of its box [m]; of a tile it may lie on half metres.
     version
         Folder of the release it belongs to.
     reason
         Why a lookup returned it, in plain words.
     location
         Its address, where that does not follow from the other fields.
+    side
+        Length of the edges of its box [m].
     """
 
     epsg: int
-    cx: int
-    cy: int
+    cx: float
+    cy: float
     version: str = VERSION
     reason: str = field(default="", compare=False)
     location: str = ""
+    side: int = BOX
 
     @property
     def name(self) -> str:
         """Name of the cube, which is its folder's without ``.zarr``."""
+        if self.side != BOX:
+            xmin, ymin, _, _ = self.bounds
+            return f"ITS_LIVE_velocity_EPSG{self.epsg}_{self.side}m_X{int(xmin)}_Y{int(ymin)}"
         return f"ITS_LIVE_vel_EPSG{self.epsg}_G0120_X{self.cx}_Y{self.cy}"
 
     @property
@@ -76,13 +86,13 @@ class CubeRecord:
     @property
     def bounds(self) -> tuple[float, float, float, float]:
         """Edges (xmin, ymin, xmax, ymax) of the box [m] in the cube's coordinate system."""
-        half = BOX / 2
+        half = self.side / 2
         return self.cx - half, self.cy - half, self.cx + half, self.cy + half
 
     @property
     def footprint(self) -> Polygon:
         """The box in lon/lat with rounded edges; at the antimeridian longitudes run on past 180."""
-        polygon: Polygon = box_polygons(self.epsg, np.array([[self.cx, self.cy]]))[0]
+        polygon: Polygon = box_polygons(self.epsg, np.array([[self.cx, self.cy]]), self.side)[0]
         return polygon
 
     @property
@@ -99,7 +109,7 @@ class CubeRecord:
         x, y
             The point in the cube's coordinate system.
         """
-        return BOX / 2 - max(abs(x - self.cx), abs(y - self.cy))
+        return self.side / 2 - max(abs(x - self.cx), abs(y - self.cy))
 
 
 def _folder(lon: float, lat: float) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyproj
 
-from itslive_core.places.boxes import BOX, box_polygons, continuous_lonlat
+from itslive_core.places.boxes import box_polygons, continuous_lonlat
 from itslive_core.places.geodesy import LONLAT, mercator, transformer
 
 if TYPE_CHECKING:
@@ -31,8 +31,8 @@ def frame(records: Sequence[CubeRecord]) -> geopandas.GeoDataFrame:
     import shapely
 
     geometry = np.empty(len(records), dtype=object)
-    for epsg, rows, centres in _by_grid(records):
-        geometry[rows] = box_polygons(epsg, centres)
+    for epsg, side, rows, centres in _by_grid(records):
+        geometry[rows] = box_polygons(epsg, centres, side)
     west, _, east, _ = shapely.bounds(geometry).T
     for i in np.flatnonzero((west < -180.0) | (east > 180.0)):
         geometry[i] = _split(geometry[i])
@@ -49,9 +49,9 @@ def frame(records: Sequence[CubeRecord]) -> geopandas.GeoDataFrame:
 def edges_mercator(records: Sequence[CubeRecord]) -> tuple[np.ndarray, np.ndarray]:
     """Return the edges of all boxes; see :meth:`itslive_core.places.catalog.Catalog.segments_mercator`."""
     pieces_x, pieces_y = [], []
-    for epsg, _, centres in _by_grid(records):
-        starts, along_x = _unique_edges(centres)
-        step = np.linspace(0.0, BOX, DRAWN_STEPS + 1)
+    for epsg, side, _, centres in _by_grid(records):
+        starts, along_x = _unique_edges(centres, side)
+        step = np.linspace(0.0, side, DRAWN_STEPS + 1)
         x = starts[:, :1] + np.where(along_x[:, None], step, 0.0)
         y = starts[:, 1:] + np.where(along_x[:, None], 0.0, step)
         lon, lat = continuous_lonlat(epsg, x, y)
@@ -73,7 +73,7 @@ def nearest_box(records: Sequence[CubeRecord], lon: float, lat: float) -> tuple[
     ellipsoid.
     """
     lons, lats = np.empty(len(records)), np.empty(len(records))
-    for epsg, rows, centres in _by_grid(records):
+    for epsg, _, rows, centres in _by_grid(records):
         lons[rows], lats[rows] = transformer(epsg, LONLAT).transform(centres[:, 0], centres[:, 1])
     unit = _unit(lons, lats) @ _unit(np.array(lon), np.array(lat))
     near = [records[i] for i in np.argsort(-unit)[:12]]
@@ -96,23 +96,22 @@ def _unit(lon: np.ndarray, lat: np.ndarray) -> np.ndarray:
     return np.stack([np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)], axis=-1)
 
 
-def _by_grid(records: Sequence[CubeRecord]) -> list[tuple[int, np.ndarray, np.ndarray]]:
-    """EPSG code, row numbers and centres (n, 2) of the records of each coordinate system."""
-    table = np.array([(record.epsg, record.cx, record.cy) for record in records], dtype=np.int64).reshape(
-        -1, 3
-    )
+def _by_grid(records: Sequence[CubeRecord]) -> list[tuple[int, int, np.ndarray, np.ndarray]]:
+    """EPSG code, side [m], row numbers and centres (n, 2) of the records of each lattice."""
+    lattices = np.array([(record.epsg, record.side) for record in records], dtype=np.int64).reshape(-1, 2)
+    centres = np.array([(record.cx, record.cy) for record in records], dtype=float).reshape(-1, 2)
     groups = []
-    for epsg in np.unique(table[:, 0]):
-        rows = np.flatnonzero(table[:, 0] == epsg)
-        groups.append((int(epsg), rows, table[rows, 1:].astype(float)))
+    for epsg, side in np.unique(lattices, axis=0).tolist():
+        rows = np.flatnonzero((lattices == (epsg, side)).all(axis=1))
+        groups.append((epsg, side, rows, centres[rows]))
     return groups
 
 
-def _unique_edges(centres: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _unique_edges(centres: np.ndarray, side: float) -> tuple[np.ndarray, np.ndarray]:
     """Lower left ends (n, 2) of all edges of boxes, each once, and whether they run along x (n,)."""
-    corner = centres - BOX / 2
-    bottom_top = np.concatenate([corner, corner + np.array([0.0, BOX])])
-    left_right = np.concatenate([corner, corner + np.array([BOX, 0.0])])
+    corner = centres - side / 2
+    bottom_top = np.concatenate([corner, corner + np.array([0.0, side])])
+    left_right = np.concatenate([corner, corner + np.array([side, 0.0])])
     along_x = np.unique(bottom_top, axis=0)
     along_y = np.unique(left_right, axis=0)
     flags = np.repeat([True, False], [len(along_x), len(along_y)])

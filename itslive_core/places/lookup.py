@@ -9,9 +9,10 @@ from itslive_core.places.catalog_refresh import load_catalog
 if TYPE_CHECKING:
     from shapely.geometry.base import BaseGeometry
 
+    from itslive_core.places.catalog import CubesNeeded
     from itslive_core.places.cube_record import CubeRecord
 
-__all__ = ["cubes_at", "cubes_over"]
+__all__ = ["cubes_at", "cubes_needed", "cubes_over"]
 
 
 def cubes_at(lon: float, lat: float, *, outline: BaseGeometry | None = None) -> list[CubeRecord]:
@@ -63,3 +64,27 @@ def cubes_over(outline: BaseGeometry) -> list[CubeRecord]:
         If there is none; names the nearest.
     """
     return load_catalog().cubes_over(outline)
+
+
+def cubes_needed(outline: BaseGeometry) -> CubesNeeded:
+    """Find the cubes that a whole glacier is to be read from, offline.
+
+    Those of the coordinate system that holds most of it in the fewest cubes, and those of others only where
+    they hold a part that these do not.
+
+    Parameters
+    ----------
+    outline
+        A glacier, or its outline in lon/lat.
+
+    Returns
+    -------
+    CubesNeeded
+        The cubes, best first, and the share of the outline that they hold.
+
+    Raises
+    ------
+    CoverageError
+        If there is none; names the nearest.
+    """
+    return load_catalog().cubes_needed(outline)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from functools import lru_cache
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from itslive_core.observations.selection import FilterStep
 
 __all__ = [
+    "REFERENCES",
     "DERIVED",
     "VARIABLES",
     "add_place",
@@ -96,10 +98,11 @@ VARIABLES: dict[str, dict[str, Any]] = {
 DERIVED: tuple[str, ...] = ("v_lower", "v_upper", "azimuth", "azimuth_std")
 """Variables that follow from the others and the place: `derived_columns`."""
 
-_REFERENCES = (
+REFERENCES = (
     "ITS_LIVE: Gardner, A., M. Fahnestock, and T. Scambos (2025), MEaSUREs ITS_LIVE, NASA NSIDC DAAC; "
     "Gardner et al. (2025), The Cryosphere 19, 3517, doi:10.5194/tc-19-3517-2025"
 )
+"""What is cited with the data."""
 
 
 class Cells(Protocol):
@@ -133,6 +136,21 @@ TIME_ATTRIBUTES = {
 
 
 @lru_cache(maxsize=64)
+def _cf_of(crs: int | str) -> Mapping[str, Any]:
+    """Describe a CRS as CF does; looked up once, which takes longer than the rest of a series."""
+    from pyproj import CRS
+
+    return MappingProxyType({k: v for k, v in CRS.from_user_input(crs).to_cf().items() if v is not None})
+
+
+@lru_cache(maxsize=256)
+def _north_at(crs: int | str | None, x: float, y: float) -> NDArray[np.float64]:
+    """Return `north_of_map` of one place: each thread would make a transformer of its own for it."""
+    north = north_of_map(crs, x, y)
+    north.flags.writeable = False  # all who ask get the same one
+    return north
+
+
 def grid_mapping(crs: int | str) -> dict[str, Any]:
     """Describe a CRS as the attributes of a CF grid mapping variable.
 
@@ -141,9 +159,7 @@ def grid_mapping(crs: int | str) -> dict[str, Any]:
     crs : int or str
         EPSG code, or WKT of a CRS that has none.
     """
-    from pyproj import CRS
-
-    attributes = {k: v for k, v in CRS.from_user_input(crs).to_cf().items() if v is not None}
+    attributes = dict(_cf_of(crs))
     if attributes.get("grid_mapping_name") == "polar_stereographic":
         # CF wants the pole named also where the standard parallel already tells which one it is.
         south = attributes.get("standard_parallel", 90.0) < 0
@@ -241,7 +257,7 @@ def common_attributes(
         "history": f"estimated by itslive_core {__version__}",
         "title": "Glacier velocity on regular time cells, estimated from ITS_LIVE image pairs",
         "source": f"ITS_LIVE image pairs; itslive_core {__version__}",
-        "references": _REFERENCES,
+        "references": REFERENCES,
         **plain,
         "settings": json.dumps(dict(settings)),
         "selection": json.dumps(dict(selection)),
@@ -270,20 +286,39 @@ def point_dataset(
     import xarray as xr  # here, because a glacier job can do without, and it takes a second to load
 
     centres, bounds = time_coordinates(grid)
-    north = north_of_map(pairs.crs, *(np.nan if at is None else at for at in (pairs.x, pairs.y)))
+    north = _north_at(pairs.crs, *(np.nan if at is None else float(at) for at in (pairs.x, pairs.y)))
     columns = {**columns, **derived_columns(columns, north)}
     columns["quality"] = columns.pop("quality")  # stands last
     warnings = warnings_of(columns["quality"], np.isfinite(columns["v"]), centres)
     recipe = recipe_of_pixel("series", pairs, attributes)
     if recipe is not None:
         attributes = {"recipe": recipe, **attributes}
-    ds = xr.Dataset(attrs=with_warnings(attributes, warnings))
-    ds = ds.assign_coords(time=("time", centres, dict(TIME_ATTRIBUTES)))
+    mapping = {"grid_mapping": "mapping"} if pairs.crs else {}
     variables: dict[str, tuple[Any, NDArray, dict[str, Any]]] = {
-        name: ("time", values, {**VARIABLES[name]}) for name, values in columns.items()
+        name: ("time", values, {**VARIABLES[name], **mapping}) for name, values in columns.items()
     }
-    ds = ds.assign({"time_bnds": (("time", "bnds"), bounds), **variables})  # at once: each takes 3 ms alone
-    return add_place(ds, pairs, columns)
+    # At once: each step alone takes 3 ms, where an estimate takes 80.
+    return xr.Dataset(
+        {"time_bnds": (("time", "bnds"), bounds), **variables, **_mapping_of(pairs)},
+        {"time": ("time", centres, dict(TIME_ATTRIBUTES)), **_place_of(pairs)},
+        with_warnings(attributes, warnings),
+    )
+
+
+def _place_of(pairs: ImagePairs) -> dict[str, tuple[Any, ...]]:
+    """Give the coordinates of a pixel: scalar x, y, lon, lat."""
+    places = {
+        "x": (pairs.x, {"standard_name": "projection_x_coordinate", "units": "m"}),
+        "y": (pairs.y, {"standard_name": "projection_y_coordinate", "units": "m"}),
+        "lon": (pairs.lon, {"standard_name": "longitude", "units": "degrees_east"}),
+        "lat": (pairs.lat, {"standard_name": "latitude", "units": "degrees_north"}),
+    }
+    return {name: ((), np.nan if value is None else value, attrs) for name, (value, attrs) in places.items()}
+
+
+def _mapping_of(pairs: ImagePairs) -> dict[str, tuple[Any, ...]]:
+    """Give the grid mapping of a pixel, where its CRS is known."""
+    return {"mapping": ((), 0, grid_mapping(pairs.crs))} if pairs.crs else {}
 
 
 def add_place(ds: xr.Dataset, pairs: ImagePairs, names: Iterable[str]) -> xr.Dataset:
@@ -297,17 +332,8 @@ def add_place(ds: xr.Dataset, pairs: ImagePairs, names: Iterable[str]) -> xr.Dat
     names : iterable of str
         Variables that get the attribute ``grid_mapping``.
     """
-    places = {
-        "x": (pairs.x, {"standard_name": "projection_x_coordinate", "units": "m"}),
-        "y": (pairs.y, {"standard_name": "projection_y_coordinate", "units": "m"}),
-        "lon": (pairs.lon, {"standard_name": "longitude", "units": "degrees_east"}),
-        "lat": (pairs.lat, {"standard_name": "latitude", "units": "degrees_north"}),
-    }
-    ds = ds.assign_coords(
-        {name: ((), np.nan if value is None else value, attrs) for name, (value, attrs) in places.items()}
-    )
+    ds = ds.assign_coords(_place_of(pairs)).assign(_mapping_of(pairs))
     if pairs.crs:
-        ds["mapping"] = ((), 0, grid_mapping(pairs.crs))
         for name in names:
             ds[name].attrs["grid_mapping"] = "mapping"
     return ds

@@ -31,6 +31,8 @@ class StationResult:
         Why there is nothing: it names the station.
     empty : bool
         There is nothing because no datacube, or no pair of it, is there.
+    cube_url : str
+        Address of the datacube that the pixel is of, as recipes have it: a folder by its full path.
     """
 
     station: Station | None
@@ -40,3 +42,4 @@ class StationResult:
     value: Any = None
     error: str | None = None
     empty: bool = False
+    cube_url: str = ""

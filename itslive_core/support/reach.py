@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     import requests
 
-__all__ = ["HOSTS", "VARIABLE", "HostError", "check_url", "guarded", "is_public", "web_session"]
+__all__ = ["HOSTS", "VARIABLE", "HostError", "any_host", "check_url", "guarded", "is_public", "web_session"]
 
 VARIABLE = "ITSLIVE_HOSTS"
 """Environment variable with the names of the only hosts that are asked."""
@@ -45,6 +45,11 @@ def _named() -> frozenset[str] | None:
     """Return the hosts that may be asked, in lower case; None for any."""
     text = os.environ.get(VARIABLE, "").strip()
     return frozenset(one.strip().lower() for one in text.split(",") if one.strip()) if text else None
+
+
+def any_host() -> bool:
+    """Tell whether any host is asked: this process serves no strangers."""
+    return _named() is None
 
 
 def check_url(url: str) -> None:

@@ -75,6 +75,7 @@ _TIMES = {
 _ANGLES = ("deg", "degree", "degrees", "degree_east", "degrees_east", "degree_north", "degrees_north", "°",
            "rad", "radian", "radians")  # fmt: skip
 _SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺", "0123456789-+")
+_INVISIBLE = dict.fromkeys(map(ord, "\u200b\u200c\u200d\u2060\ufeff"))
 _TOKEN = re.compile(
     r"\s*(?:(?P<divide>/)"
     r"|(?P<number>\d+(?:\.\d+)?(?:e[+-]?\d+)?)(?:\^(?P<power_of_number>[+-]?\d+))?"
@@ -101,7 +102,9 @@ def factor_to(wanted: Dimension, units: str) -> float | None:
         None if it is no unit of that dimension.
     """
     size, length, time = Fraction(1), 0, 0
-    text = units.strip().lower().translate(_SUPERSCRIPTS).replace("**", "^")
+    text = units.translate(_INVISIBLE).strip().lower().translate(_SUPERSCRIPTS).replace("**", "^")
+    text = re.sub(r"\^\{([+-]?\d+)\}", r"^\1", text)  # as TeX has it
+    text = re.sub(r"\b(knots?|kts?)\b", "nmi/h", text)
     text = re.sub(r"[()\[\]]", " ", re.sub(r"\bper\b", "/", text))
     text = text.replace("us survey ", "us_survey_").replace("nautical mile", "nautical_mile").strip()
     at, sign = 0, 1

@@ -13,6 +13,7 @@ import xarray as xr
 import zarr
 from pyproj import CRS
 
+from itslive_core.cli import run
 from tests.reading import write_arrays
 
 if TYPE_CHECKING:
@@ -129,11 +130,11 @@ def own(dims: tuple[str, ...] = ("mid_date", "y", "x"), **changes: Any) -> xr.Da
     return ds.assign(**changes)
 
 
-def netcdf(*, format: Any = "NETCDF4", **how: Any) -> Callable[[Path], Path]:  # noqa: A002 - xarray's name
+def netcdf(*, format: Any = "NETCDF4", encoding: Any = None, **how: Any) -> Callable[[Path], Path]:  # noqa: A002 - xarray's name
     def make(path: Path) -> Path:
         file = path.with_suffix(".nc")
-        encoding = {name: {"dtype": "i2", "scale_factor": 0.5, "_FillValue": HOLE} for name in ("vx", "vy")}
-        own(**how).to_netcdf(file, format=format, encoding=encoding)
+        packed = {"dtype": "i2", "scale_factor": 0.5, "_FillValue": HOLE, **(encoding or {})}
+        own(**how).to_netcdf(file, format=format, encoding=dict.fromkeys(("vx", "vy"), packed))
         return file
 
     return make
@@ -198,6 +199,17 @@ def document(file: str, content: str) -> Callable[[Path], Path]:
     return make
 
 
+def spoilt(name: str, content: bytes) -> Callable[[Path], Path]:
+    """A cube of which a chunk has another content."""
+
+    def make(path: Path) -> Path:
+        cube(path)
+        next(one for one in (path / name).iterdir() if not one.name.startswith(".")).write_bytes(content)
+        return path
+
+    return make
+
+
 def granule(path: Path) -> Path:
     file = path.with_suffix(".nc")
     ds = own().isel(mid_date=0)[["vx", "vy", "spatial_ref"]]
@@ -227,3 +239,7 @@ def characters(path: Path) -> Path:
 
 def rise(shape: int) -> str:
     return "[" * shape + "]" * shape
+
+
+def pixel(path: Any, out: Path) -> int:
+    return run(["pairs", str(path), "--x", str(X[1] + 3.0), "--y", str(Y[2] - 3.0), "-o", str(out)])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from functools import partial
 
 import numcodecs
@@ -11,6 +12,7 @@ import pytest
 import zarr
 
 import itslive_core as itslive
+from itslive_core.cli import run
 from itslive_core.errors import CubeError
 from tests.reading import CubeShelf, assert_pixel, assert_reads, corners, write_arrays
 from tests.tiny_cube import write_cube
@@ -299,6 +301,31 @@ def test_14_codes_stored_as_bytes(tmp_path, kind):
         codes = codes.astype(str)
     path = write_arrays(tmp_path / "c.zarr", vx, vy, satellite_img1=codes, satellite_img2=codes)
     assert itslive.open_cube(path).pair_table.mission.tolist() == ["S2", "L8_9", "S1"]
+
+
+def test_14_nisar_is_a_mission_of_its_own(tmp_path, capfd):
+    n = 40
+    rng = np.random.default_rng(0)
+    vx, vy = rng.normal(100.0, 2.0, (2, n, 2, 2)).round().astype(np.int16)
+    vx[n // 2 :] += 12  # what one mission sees differently
+    codes = np.array(["2A"] * (n // 2) + ["A"] * (n // 2))
+    first = 20_330.0 + 12.0 * (np.arange(n) % (n // 2))  # from August 2025
+    path = write_arrays(
+        tmp_path / "c.zarr",
+        vx,
+        vy,
+        satellite_img1=codes,
+        satellite_img2=codes,
+        start=first,
+        end=first + 12.0,
+    )
+    cube = itslive.open_cube(path)
+    pairs = cube.pairs_at(x=cube.x[0], y=cube.y[0])
+    assert Counter(pairs.mission.tolist()) == {"S2": n // 2, "NISAR": n // 2}
+    series = itslive.invert(pairs)
+    assert json.loads(series.attrs["mission_offset_vx"])["NISAR"] == pytest.approx(12.0, abs=3.0)
+    assert run(["info", str(path), "--json"]) == 0
+    assert json.loads(capfd.readouterr().out)["missions"]["NISAR"] == n // 2
 
 
 def test_14_unknown_satellites_are_other(make):

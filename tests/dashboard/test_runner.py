@@ -164,6 +164,27 @@ def test_the_consumer_wakes_up_and_ends():
     assert later == ["new"]
 
 
+def test_what_is_due_is_done_whatever_works_and_can_be_taken_back():
+    async def session():
+        runner, gate, did = JobRunner(urgent=("lane",)), threading.Event(), []
+        due, late = asyncio.Event(), asyncio.Event()
+        consumer = asyncio.ensure_future(runner.consume())
+        runner.submit("lane", count(1, gate), did.append, did.append)
+        runner.later("later", lambda: (did.append("later"), late.set()))
+        runner.after(0.01, "a", lambda: did.append("first"))
+        runner.after(0.02, "a", lambda: (did.append("second"), due.set()))
+        runner.after(0.01, "b", lambda: did.append("never"))
+        runner.after(0.0, "b", None)
+        await asyncio.wait_for(due.wait(), seconds(10))
+        gate.set()
+        await asyncio.wait_for(late.wait(), seconds(10))
+        runner.close()
+        await consumer
+        return did
+
+    assert asyncio.run(session()) == ["second", 0, "later"]
+
+
 def test_nothing_runs_after_the_session_is_gone():
     box = Box()
     box.runner.close()

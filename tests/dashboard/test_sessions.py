@@ -11,6 +11,7 @@ import pytest
 
 pytest.importorskip("panel.tests.util")
 from panel.tests.util import serve_and_request
+from panel.util import edit_readonly
 
 from dashboard.application import Dashboard
 from dashboard.extension import prepare
@@ -41,6 +42,16 @@ def test_each_request_gets_a_dashboard_of_its_own():
     assert one.session is not two.session
     assert one.session.settings.log_smoothing != two.session.settings.log_smoothing
     assert one.session.selection.param is not two.session.selection.param
+
+
+def test_what_is_done_in_one_session_is_not_told_to_the_pages_of_others():
+    followers = len(pn.state.param.watchers.get("busy", {}).get("value", []))
+    prepare()
+    page = Dashboard().page()
+    assert len(pn.state.param.watchers["busy"]["value"]) == max(followers, 1)
+    with edit_readonly(pn.state):
+        pn.state.busy = True
+    assert not page.busy
 
 
 def test_a_server_gives_matrices_one_thread():

@@ -10,8 +10,9 @@ import pytest
 from itslive_core.bands.spans import Spans
 from itslive_core.inversion.dense import difference_matrix
 from itslive_core.inversion.learning.border import border_rows
-from itslive_core.inversion.learning.evidence import Evidence, Posterior, Prior, group_means
+from itslive_core.inversion.learning.evidence import Evidence, Posterior, Prior
 from itslive_core.inversion.learning.hyperparameters import Hyperparameters
+from itslive_core.inversion.learning.means import group_means
 from itslive_core.observations.missions import MISSIONS
 from itslive_core.observations.time_grid import TimeGrid
 from tests.bands.full_matrices import difference_from_last_year

@@ -21,7 +21,7 @@ from itslive_core.inversion.prepare import filter_block, pixels_at_once, solve_b
 from itslive_core.inversion.torch.block_tridiagonal import BlockTridiagonalSolver
 from itslive_core.jobs.coupling import CoupledBlocks, apply_choice
 from itslive_core.jobs.cube_work import CubeWork
-from itslive_core.jobs.plan import BlockTask, group_tasks
+from itslive_core.jobs.tasks import BlockTask, group_tasks
 from itslive_core.neighbours.patches import fit_blocks
 from itslive_core.observations.blocks import Block
 from itslive_core.observations.time_grid import TimeGrid

@@ -24,7 +24,8 @@ GROUPS = {
     "1A": "S1", "1B": "S1", "1C": "S1", "1D": "S1", "S1": "S1",
     "2A": "S2", "2B": "S2", "2C": "S2", "2D": "S2", "S2": "S2",
     "4": "L4_5", "5": "L4_5", "7": "L7", "8": "L8_9", "9": "L8_9",
-    "A": "other", "10": "other", "": "other", "3": "other", "6": "other", "2": "other", "22": "other",
+    "A": "NISAR", "B": "other",
+    "10": "other", "": "other", "3": "other", "6": "other", "2": "other", "22": "other",
 }  # fmt: skip
 LANDSAT = ("L4_5", "L7", "L8_9")
 
@@ -41,6 +42,7 @@ LANDSAT = ("L4_5", "L7", "L8_9")
         (np.array(["nan", "None", ""]), ["", "", ""]),
         (np.array(["2A", "8"], dtype=object), ["2A", "8"]),
         (np.array([b"2A", b"8"]), ["2A", "8"]),
+        (["A", "a ", "NISAR", "NI"], ["A", "A", "A", "A"]),
         (np.array([], dtype="U2"), []),
     ],
 )
@@ -66,6 +68,7 @@ def test_group_of_every_pair_of_satellites():
 def test_the_contract_by_name():
     pairs = {
         ("7", "8"): "L7", ("5", "7"): "L7", ("8", "9"): "L8_9", ("4", "5"): "L4_5", ("5", "8"): "other",
+        ("A", "A"): "NISAR", ("A", "1A"): "other", ("A", "8"): "other",
         ("1A", "1B"): "S1", ("2A", "2B"): "S2", ("1A", "2A"): "other", ("2A", "8"): "other",
     }  # fmt: skip
     first, second = (np.array(column) for column in zip(*pairs))
@@ -80,9 +83,9 @@ def test_no_pairs_no_groups():
 
 
 def test_numbers_follow_the_order_of_the_names():
-    assert MISSIONS == ("S1", "S2", "L4_5", "L7", "L8_9", "other")
-    assert mission_numbers(np.array(MISSIONS)).tolist() == list(range(6))
-    assert mission_numbers(np.array(["NISAR"])).tolist() == [5]
+    assert MISSIONS == ("S1", "S2", "L4_5", "L7", "L8_9", "NISAR", "other")
+    assert mission_numbers(np.array(MISSIONS)).tolist() == list(range(7))
+    assert mission_numbers(np.array(["Sentinel-3"])).tolist() == [6]
 
 
 @pytest.mark.parametrize(
@@ -92,6 +95,7 @@ def test_numbers_follow_the_order_of_the_names():
         ("s2,l8_9", ("S2", "L8_9")),
         (["L8_9", "s1", "S1"], ("S1", "L8_9")),
         ("OTHER", ("other",)),
+        ("nisar,S1", ("S1", "NISAR")),
         (" S1 , S2 ", ("S1", "S2")),
     ],
 )
@@ -115,6 +119,7 @@ def test_unknown_missions_are_named(given):
         ("L8,LC09,LE07", ("7", "8", "9")),
         ("s2", ("S2",)),
         ("2", ("S2",)),
+        ("nisar,2A", ("2A", "A")),
     ],
 )
 def test_names_of_satellites(given, expected):
@@ -141,3 +146,21 @@ def test_long_names_are_not_cut():
 def test_missions_of_the_future_keep_their_names(monkeypatch):
     monkeypatch.setattr(missions, "_LANDSAT", {"8": "Landsat 8"})
     assert mission_of_pairs(np.array(["8"]), np.array(["8"])).tolist() == ["Landsat 8"]
+
+
+@pytest.mark.parametrize(
+    ("written", "code"),
+    [
+        ("S2A", "2A"),
+        ("Sentinel-1B", "1B"),
+        ("SENTINEL_2", "S2"),
+        ("LC08", "8"),
+        ("LANDSAT_9", "9"),
+        ("Landsat 7", "7"),
+        ("LT05", "5"),
+        ("L8", "8"),
+        ("TerraSAR", "TERRASAR"),
+    ],
+)
+def test_satellites_as_people_write_them(written, code):
+    assert normalise_satellites(np.array([written])).tolist() == [code]

@@ -193,7 +193,7 @@ def folder(root: Path) -> Callable[[str, str, Mapping[str, str]], Answer]:
         if not wanted.startswith("bytes="):
             return 200, {"Accept-Ranges": "bytes"}, body
         first, _, last = wanted.removeprefix("bytes=").partition("-")
-        start = int(first) if first else len(body) - int(last)
+        start = int(first) if first else max(0, len(body) - int(last))
         stop = min(int(last) + 1, len(body)) if first and last else len(body)
         return 206, {"Content-Range": f"bytes {start}-{stop - 1}/{len(body)}"}, body[start:stop]
 
@@ -234,7 +234,7 @@ def moto_server() -> Iterator[tuple[str, int]]:
 
 
 def upload(root: Path, address: tuple[str, int], prefix: str = "") -> None:
-    """Make the bucket and put all files of a folder into it, below the prefix."""
+    """Put all files of a folder into the bucket, below the prefix; made in need."""
     import boto3
 
     client = boto3.client(
@@ -245,7 +245,8 @@ def upload(root: Path, address: tuple[str, int], prefix: str = "") -> None:
         aws_secret_access_key="writer",
     )
     region = {"LocationConstraint": "us-west-2"}
-    client.create_bucket(Bucket=BUCKET, CreateBucketConfiguration=region, ACL="public-read")
+    if BUCKET not in {one["Name"] for one in client.list_buckets()["Buckets"]}:  # of another server, too
+        client.create_bucket(Bucket=BUCKET, CreateBucketConfiguration=region, ACL="public-read")
     for file in sorted(path for path in root.rglob("*") if path.is_file()):
         key = f"{prefix}/{file.relative_to(root).as_posix()}".lstrip("/")
         client.put_object(Bucket=BUCKET, Key=key, Body=file.read_bytes())

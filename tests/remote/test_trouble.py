@@ -15,7 +15,7 @@ import itslive_core as itslive
 from itslive_core.cubes import files
 from itslive_core.errors import CubeError
 from tests.reading import assert_pixel, assert_reads
-from tests.remote.servers import BUCKET, closed_port
+from tests.remote.servers import BUCKET, LocalServer, closed_port, folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -213,3 +213,22 @@ def test_one_failed_block_leaves_the_others_of_a_glacier(web, truths):
     assert len(errors) == 1
     assert "denied" in errors[0]
     assert sum(result.n_solved for result in results) > 0
+
+
+@pytest.mark.parametrize("answer", [(200, b"<html>sorry</html>"), (403, b"denied")])
+def test_servers_that_have_an_answer_for_what_is_not_there(cubes, truths, answer):
+    """A web application has a page for every path; a bucket that may not be listed denies what is missing."""
+    real = folder(cubes[0])
+
+    def answered(method, path, headers):
+        found = real(method, path, headers)
+        return found if found[0] != 404 else (answer[0], {"Content-Type": "text/html"}, answer[1])
+
+    with LocalServer(answered) as server:
+        for name in ("production.zarr", "v3.zarr"):
+            truth = truths[name]
+            assert_pixel(
+                itslive.open_cube(f"{server.url}/{name}").pairs_at(x=truth.x[3], y=truth.y[4]), truth, 4, 3
+            )
+        with pytest.raises(CubeError, match=r"are no JSON|was denied"):
+            itslive.open_cube(f"{server.url}/nothing.zarr")

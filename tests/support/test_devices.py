@@ -103,8 +103,10 @@ def test_each_task_gets_its_solver(gpu: None, monkeypatch: pytest.MonkeyPatch) -
     assert isinstance(solver_for("auto", options, batch), BlockTridiagonalSolver)
     learning = solve_options(itslive.InversionSettings())
     assert isinstance(solver_for("auto", learning, batch), LearningSolver)
-    with pytest.raises(SettingsError, match="device 'cuda' cannot learn"):
-        solver_for("cuda", learning)
+    assert isinstance(solver_for("cuda", learning), LearningSolver)
+    alone = solve_options(itslive.InversionSettings(learn="pixel"))
+    with pytest.raises(SettingsError, match="device 'cuda' has nothing to do"):
+        solver_for("cuda", alone)
     formal = itslive.InversionSettings(
         smoothing="evidence", noise="formal", offsets="none", smoothing_in_time="constant"
     )
@@ -127,11 +129,12 @@ def test_whole_glaciers_ask_before_they_begin(gpu: None, monkeypatch: pytest.Mon
     def begin(settings: Settings) -> None:
         itslive.run_glacier([], bbox=(0.0, 0.0, 1.0, 1.0), settings=settings)
 
-    with pytest.raises(SettingsError, match="cannot learn"):
-        begin(itslive.InversionSettings(device="cuda"))
+    with pytest.raises(SettingsError, match="has nothing to do"):
+        begin(itslive.InversionSettings(device="cuda", learn="pixel"))
     process = itslive.GaussianProcessSettings(device="cuda")
     coupled = replace(PLAIN, device="cuda", spatial_smoothing="auto")
-    for possible in (replace(PLAIN, device="cuda"), coupled, process):
+    defaults = itslive.InversionSettings(device="cuda")
+    for possible in (replace(PLAIN, device="cuda"), coupled, process, defaults):
         with pytest.raises(ItsliveError, match="cube"):  # there is none: the device was not the obstacle
             begin(possible)
     monkeypatch.setattr(devices, "_cuda_is_there", lambda: False)
@@ -190,8 +193,8 @@ def test_the_command_line_asks_before_it_reads(gpu: None, monkeypatch: pytest.Mo
     possible = [replace(PLAIN, device="cuda"), itslive.GaussianProcessSettings(device="cuda")]
     for settings in possible:
         check_device(settings)
-    with pytest.raises(SettingsError, match="cannot learn"):
-        check_device(itslive.InversionSettings(device="cuda"))
+    with pytest.raises(SettingsError, match="has nothing to do"):
+        check_device(itslive.InversionSettings(device="cuda", learn="pixel"))
     monkeypatch.setattr(devices, "_cuda_is_there", lambda: False)
     check_device(PLAIN)
     for settings in possible:

@@ -97,7 +97,8 @@ def test_dragging_the_marker_moves_lambda_and_the_curve(screen, glacier, places)
     screen.wait(lambda: "(from the data)" not in slider(), what="no longer automatic")
     assert not screen.page.locator(".itslive-auto input").is_checked()
     assert screen.marker()["smoothing"] > 3 * start["smoothing"]
-    value = f"{screen.marker()['smoothing']:,.3g}"
+    smoothing = float(f"{screen.marker()['smoothing']:.3g}")
+    value = f"{smoothing:,.10g}"
     screen.wait(lambda: value in slider(), what="the slider says the same lambda")
     screen.page.locator(".itslive-criterion-auto button").click()
     screen.wait(lambda: screen.page.locator(".itslive-auto input").is_checked(), what="automatic again")

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from itslive_core.inversion.learning.evidence import group_means, n_means
+from itslive_core.inversion.learning.means import group_means, n_means
 from itslive_core.inversion.learning.neighbour import NeighbourLearner
 from itslive_core.inversion.learning.starts import Start
 
@@ -62,7 +62,7 @@ def axis_variances(learner: PixelLearner, centre: Posterior, groups: NDArray[Any
     satellites = 4.0 * learner.season_variance if learner.evidence.border.is_season.any() else 0.0
     if isinstance(learner, NeighbourLearner):
         # What is expected of them keeps hyperparameters near enough for first order to do.
-        known = learner.evidence.variances(learner.told, groups)
+        known = learner.variances(groups)
         away = group_means(learner.moves, groups) * learner.known_within()[:, None]
         wider: NDArray[np.float64] = known + (away**2).sum(axis=1) + satellites
         return wider

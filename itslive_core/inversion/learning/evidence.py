@@ -23,13 +23,16 @@ import numpy as np
 from itslive_core.bands.algebra import (
     Band,
     Inverse,
+    backward_many,
     blank_band,
     blank_inverse,
     factorise,
+    forward_many,
     log_determinant,
     selected_inverse,
     solve,
     solve_many,
+    solve_upper,
 )
 from itslive_core.bands.assembly import assemble
 from itslive_core.bands.changes import (
@@ -45,13 +48,22 @@ from itslive_core.bands.changes import (
 )
 from itslive_core.bands.spans import Spans, reach_of
 from itslive_core.inversion.learning.border import BorderRows, border_moments, project_border
-from itslive_core.support.compiled import kernel
+from itslive_core.inversion.learning.means import mean_variances, n_means, variance_beside
 from itslive_core.support.stopping import check_stop
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["Evidence", "Known", "Posterior", "Prior", "Spread", "group_means", "n_means"]
+__all__ = [
+    "Evidence",
+    "Known",
+    "Posterior",
+    "Prior",
+    "Spread",
+    "close",
+    "moves_of",
+    "pull_of_changes",
+]
 
 
 class Prior(NamedTuple):
@@ -95,6 +107,12 @@ class Posterior:
     columns: NDArray[np.float64]
     border: NDArray[np.float64]
     covariance: NDArray[np.float64]
+
+    @classmethod
+    def blank(cls, size: int, count: int, *, both: bool) -> Posterior:
+        """Make room for M cells and K unknowns beside them; see `Evidence.solve`."""
+        columns = np.empty((2, size, count) if both else (2, 0, count))
+        return cls(math.inf, np.empty((2, size)), columns, np.zeros((2, count)), np.zeros((2, count, count)))
 
     @property
     def roots(self) -> NDArray[np.float64]:
@@ -144,6 +162,10 @@ class Known(NamedTuple):
     columns: NDArray[np.float64]
     border: NDArray[np.float64]
     product: NDArray[np.float64]
+
+    def right(self, axis: int) -> NDArray[np.float64]:
+        """Give the right-hand sides g and A'WB of an axis side by side, shape (M, 1 + K)."""
+        return np.concatenate([self.rhs[axis][:, None], self.columns], axis=1)
 
     def without(self, beside: NDArray[np.float64]) -> Known:
         """Give the same for data less B b, b of the shape (2, K)."""
@@ -244,17 +266,21 @@ class Evidence:
         out = np.empty((2, self.size))
         assemble(self.spans, weights, values[0], values[1], self._normal, out)
         self._known = None
-        for axis, factor in enumerate((1.0, prior.stiffer)):
-            work = self._work[axis]
+        for axis in range(2):
+            work = self._work[0]
             if axis == 0 or prior.stiffer != 1.0:
-                np.copyto(work.entries, self._normal.entries)
-                add_changes(work, self.rows, factor, prior.own, prior.yearly)
+                work = self.matrix(prior, axis)
                 if not factorise(work):
                     return None
-            else:
-                work = self._work[0]
             solve(work, out[axis : axis + 1])
         return out
+
+    def matrix(self, prior: Prior, axis: int) -> Band:
+        """Fill N of an axis for the data that entered last; the next one takes its place."""
+        work = self._work[axis]
+        np.copyto(work.entries, self._normal.entries)
+        add_changes(work, self.rows, (1.0, prior.stiffer)[axis], prior.own, prior.yearly)
+        return work
 
     def moves(self, posterior: Posterior, prior: Prior, axis: int) -> NDArray[np.float64]:
         """Tell how the last solution moves with the logarithms of hyperparameters, to first order.
@@ -275,18 +301,9 @@ class Evidence:
         ndarray, shape (3, M)
             With the level, with the yearly level, and with the variance of what stands beside [m/yr].
         """
-        factor = (1.0, prior.stiffer)[axis]
-        x, against = changes(self.rows, posterior.series[axis])
-        pull = pull_changes(self.rows, factor * prior.own * x, factor * prior.yearly * against)
-        out = np.zeros((3, self.size))
-        out[:2] = pull
-        solve(self._work[axis], out[:2])
-        if self.border.size:
-            columns, covariance = posterior.columns[axis], posterior.covariance[axis]
-            out[:2] += (out[:2] @ self.known.columns) @ covariance @ columns.T
-            own = np.where(self.border.is_season, posterior.border[axis] / prior.border, 0.0)
-            out[2] = columns @ (covariance @ own)
-        return -out
+        pull = pull_of_changes(self.rows, prior, posterior, axis)
+        solve(self._work[axis], pull)
+        return moves_of(self.known, self.border, prior, posterior, axis, pull)
 
     def solve(self, prior: Prior, *, both: bool = False, valued: bool = True) -> Posterior:
         """Solve for the series and what stands beside it.
@@ -301,14 +318,8 @@ class Evidence:
         """
         check_stop()
         known = self.known
-        count, size, rows = self.border.size, self.size, self.rows
-        out = Posterior(
-            math.inf,
-            np.empty((2, size)),
-            np.empty((2, size, count) if both else (2, 0, count)),
-            np.zeros((2, count)),
-            np.zeros((2, count, count)),
-        )
+        rows = self.rows
+        out = Posterior.blank(self.size, self.border.size, both=both)
         log_prior = 0.0
         if rows.size and valued:
             fill_changes(self._prior, rows, prior.own, prior.yearly)
@@ -316,36 +327,25 @@ class Evidence:
                 return out
             log_prior = log_determinant(self._prior)
         value = float(known.square.sum()) - 2.0 * log_prior - rows.size * math.log(prior.stiffer)
-        diagonal = np.arange(count)
-        for axis, factor in enumerate((1.0, prior.stiffer)):
-            work = self._work[axis]
+        for axis in range(2):
+            work = self._work[0]
             if axis == 0 or both or prior.stiffer != 1.0:
-                np.copyto(work.entries, known.normal.entries)
-                add_changes(work, rows, factor, prior.own, prior.yearly)
+                work = self.matrix(prior, axis)
                 if not factorise(work):
                     return out
-            else:
-                work = self._work[0]
-            right = np.empty((size, count + 1))
-            right[:, 0], right[:, 1:] = known.rhs[axis], known.columns
-            solve_many(work, right)
-            value += log_determinant(work) - float(known.rhs[axis] @ right[:, 0])
-            out.series[axis] = right[:, 0]
-            if count:
-                inner = known.columns.T @ right
-                schur = known.border - inner[:, 1:]
-                schur[diagonal, diagonal] += 1.0 / prior.border
-                rest = known.product[axis] - inner[:, 0]
-                root = np.linalg.cholesky(0.5 * (schur + schur.T))
-                inverse = np.linalg.inv(root)
-                covariance = inverse.T @ inverse
-                b = covariance @ rest
-                value += 2.0 * float(np.log(np.diag(root)).sum()) + float(np.log(prior.border).sum())
-                value -= float(rest @ b)
-                out.series[axis] = right @ np.concatenate(([1.0], -b))
-                out.border[axis], out.covariance[axis] = b, covariance
+            right = known.right(axis)
+            forward_many(work, right)
+            # U'U = N, and U'R = (g, A'WB): products of R are those with N^-1.
+            inner = right[:, 1:].T @ right
+            value += log_determinant(work) - float(right[:, 0] @ right[:, 0])
+            value += close(known, prior, axis, inner, out)
             if both:
+                backward_many(work, right)
                 out.columns[axis] = right[:, 1:]
+            series = right @ np.concatenate(([1.0], -out.border[axis]))
+            if not both:
+                solve_upper(work, series)
+            out.series[axis] = series
         out.value = value if math.isfinite(value) else math.inf
         return out
 
@@ -409,41 +409,65 @@ class Evidence:
                 selected_inverse(self._work[axis], self.inverses[axis])
                 mean_variances(self.inverses[axis], groups, out[axis])
             if roots is not None:
-                columns = posterior.columns[axis] @ roots[axis]
-                out[axis] += (group_means(columns.T, groups) ** 2).sum(axis=0)
+                out[axis] += variance_beside(posterior.columns[axis] @ roots[axis], groups)
         return out
 
 
-def n_means(groups: NDArray[Any]) -> int:
-    """Give the number of means, g; see `Evidence.variances`."""
-    return len(groups) if groups.ndim == 2 else int(groups[-1]) + 1
+def close(known: Known, prior: Prior, axis: int, inner: NDArray[np.float64], out: Posterior) -> float:
+    """Find what stands beside the series of an axis.
+
+    Parameters
+    ----------
+    known : Known
+    prior : Prior
+    axis : int
+    inner : ndarray, shape (K, 1 + K)
+        (A'WB)'N^-1 (g, A'WB).
+    out : Posterior
+        Receives border and covariance.
+
+    Returns
+    -------
+    float
+        What -2 log p has of it.
+    """
+    count = len(prior.border)
+    if not count:
+        return 0.0
+    diagonal = np.arange(count)
+    schur = known.border - inner[:, 1:]
+    schur[diagonal, diagonal] += 1.0 / prior.border
+    rest = known.product[axis] - inner[:, 0]
+    root = np.linalg.cholesky(0.5 * (schur + schur.T))
+    inverse = np.linalg.inv(root)
+    covariance = inverse.T @ inverse
+    b = covariance @ rest
+    out.border[axis], out.covariance[axis] = b, covariance
+    value = 2.0 * float(np.log(np.diag(root)).sum()) + float(np.log(prior.border).sum())
+    return value - float(rest @ b)
 
 
-def group_means(values: NDArray[np.float64], groups: NDArray[Any]) -> NDArray[np.float64]:
-    """Average neighbouring cells, shape (..., M), to means, shape (..., g); see `Evidence.variances`."""
-    if groups.ndim == 2:
-        weighted: NDArray[np.float64] = values @ groups.T
-        return weighted
-    begins = np.flatnonzero(np.diff(groups, prepend=-1))
-    counts = np.diff(begins, append=len(groups))
-    means: NDArray[np.float64] = np.add.reduceat(values, begins, axis=-1) / counts
-    return means
+def pull_of_changes(rows: ChangeRows, prior: Prior, posterior: Posterior, axis: int) -> NDArray[np.float64]:
+    """Give what level and yearly level pull the series of an axis with, (dN / d theta) x, shape (2, M)."""
+    factor = (1.0, prior.stiffer)[axis]
+    x, against = changes(rows, posterior.series[axis])
+    return np.stack(pull_changes(rows, factor * prior.own * x, factor * prior.yearly * against))
 
 
-@kernel(error_model="numpy")
-def mean_variances(inverse: Inverse, groups: NDArray, out: NDArray) -> None:  # pragma: no cover - compiled
-    """Write the variance of the mean of each group of neighbouring cells; the band of Z holds every group."""
-    z, size, width = inverse.entries, inverse.size, inverse.width
-    full = 2 * width + 1
-    begin = 0
-    while begin < size:
-        end = begin
-        while end < size and groups[end] == groups[begin]:
-            end += 1
-        total = 0.0
-        for i in range(begin, end):
-            row = i * full + width - i
-            for j in range(begin, end):
-                total += z[row + j]
-        out[groups[begin]] = total / (end - begin) ** 2
-        begin = end
+def moves_of(
+    known: Known,
+    border: BorderRows,
+    prior: Prior,
+    posterior: Posterior,
+    axis: int,
+    solved: NDArray[np.float64],
+) -> NDArray[np.float64]:
+    """Give `Evidence.moves`, shape (3, M), from N^-1 times `pull_of_changes`, shape (2, M)."""
+    out = np.zeros((3, solved.shape[1]))
+    out[:2] = solved
+    if border.size:
+        columns, covariance = posterior.columns[axis], posterior.covariance[axis]
+        out[:2] += (out[:2] @ known.columns) @ covariance @ columns.T
+        own = np.where(border.is_season, posterior.border[axis] / prior.border, 0.0)
+        out[2] = columns @ (covariance @ own)
+    return -out

@@ -9,20 +9,24 @@ error bands is found to first order, which does where they have a prior.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from itslive_core.bands.assembly import predict
 from itslive_core.inversion.learning.border import take_border
+from itslive_core.inversion.learning.last_solve import Axes, LastEquations, LastSolution, lower_band
 from itslive_core.inversion.learning.noise_model import give_credit, scale_noise, trust
 from itslive_core.inversion.learning.pixel import MOST_PULL, PixelLearner, noise_energy, settled
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
     from itslive_core.inversion.learning.account import Account
-    from itslive_core.inversion.learning.evidence import Posterior
+    from itslive_core.inversion.learning.evidence import Evidence, Posterior, Prior
     from itslive_core.inversion.learning.observed import LearntHere, ObservedPairs
     from itslive_core.inversion.learning.region import Region
     from itslive_core.inversion.solver import SolveOptions
@@ -47,10 +51,11 @@ class NeighbourLearner(PixelLearner):
 
     Attributes
     ----------
-    told : Posterior
-        After `run`: with the information of the pairs, for the variances.
     moves : ndarray, shape (2, 3, M)
         After `run`: see `Evidence.moves`.
+    variances : callable
+        After `run`: gives the variances of means of cells along both axes, with the information of the pairs;
+        see `Evidence.variances`.
     """
 
     turning = 0
@@ -97,13 +102,17 @@ class NeighbourLearner(PixelLearner):
         return np.minimum(np.sqrt(2.0 / np.maximum(curvature, 1e-9)), _LEAST_KNOWN)
 
     def run(self) -> Posterior | None:
-        """Make the few passes of a pixel that knows what its neighbours share."""
+        """Make the few passes of a pixel that knows what its neighbours share, and solve."""
+        return self.finish() if self.learn() else None
+
+    def learn(self) -> bool:
+        """Make the passes; False if the equations of one cannot be solved."""
         for turn in range(_FULL_PASSES):
             self.passes += 1
             self._enter()
             found = self._improve(1)
             if found is None:
-                return None
+                return False
             posterior, spread, moved = found
             change = self._judge(posterior, spread, turn, annealed=False)
             for _ in range(_LIGHT_PASSES):
@@ -113,8 +122,10 @@ class NeighbourLearner(PixelLearner):
                 change = self._judge_lightly()
             if turn > 0 and settled(change, moved, _STILL):
                 break
-        if not self._follow_witnesses():
-            return None
+        return self._follow_witnesses()
+
+    def finish(self) -> Posterior | None:
+        """Solve with what was learnt; None if that cannot be done."""
         self._enter()
         prior = self.prior()
         posterior = self.evidence.solve(prior, both=True, valued=False)
@@ -122,8 +133,22 @@ class NeighbourLearner(PixelLearner):
             return None
         self.moves = np.stack([self.evidence.moves(posterior, prior, axis) for axis in range(2)])
         self.evidence.enter(self.information, self.turned())
-        self.told = self.evidence.solve(self.prior(tails=self.gap_tails()), both=True, valued=False)
-        return replace(posterior, covariance=self.told.covariance)
+        told = self.evidence.solve(self.prior(tails=self.gap_tails()), both=True, valued=False)
+        self.variances: Callable[[NDArray[Any]], NDArray[np.float64]] = partial(self.evidence.variances, told)
+        return replace(posterior, covariance=told.covariance)
+
+    def last_equations(self) -> LastEquations:
+        """Give the equations of `finish`, for others to solve: see `take`."""
+        prior, told_prior = self.prior(), self.prior(tails=self.gap_tails())
+        self._enter()
+        known = _copied(self.evidence, prior)
+        self.evidence.enter(self.information, self.turned())
+        return LastEquations(self.evidence.rows, self._border, known, _copied(self.evidence, told_prior))
+
+    def take(self, solution: LastSolution) -> Posterior:
+        """Take the solution of the last equations."""
+        self.moves, self.variances = solution.moves, solution.variances
+        return solution.posterior
 
     def _judge_lightly(self) -> float:
         """Solve for the series alone and judge the pairs by it; returns the largest change."""
@@ -152,3 +177,9 @@ class NeighbourLearner(PixelLearner):
         factor = scale_noise(self._expected_variance, worth, mission, energy, learnt.u)
         learnt.scale[:] = factor * self._borrowed.noise[0]
         learnt.variance[:] = self._expected_variance * factor[mission]
+
+
+def _copied(evidence: Evidence, prior: Prior) -> Axes:
+    known = evidence.known
+    bands = np.stack([lower_band(evidence.matrix(prior, axis)) for axis in range(2)])
+    return Axes(prior, known._replace(columns=known.columns.copy()), bands)

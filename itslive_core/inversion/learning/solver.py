@@ -11,7 +11,7 @@ to year as far as the pairs show it, changes along one axis more than across, an
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -19,7 +19,7 @@ from itslive_core.bands.assembly import predict
 from itslive_core.bands.spans import Spans, spans_of
 from itslive_core.inversion.learning.account import Account
 from itslive_core.inversion.learning.error_bands import axis_variances, component_variances
-from itslive_core.inversion.learning.evidence import group_means
+from itslive_core.inversion.learning.means import group_means
 from itslive_core.inversion.learning.motion import ExpectedCourse, expect_course
 from itslive_core.inversion.learning.neighbour import NeighbourLearner
 from itslive_core.inversion.learning.observed import LearntHere, ObservedPairs
@@ -40,18 +40,32 @@ from itslive_core.inversion.windows import window_weights
 from itslive_core.support.constants import DAYS_PER_YEAR
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from itslive_core.inversion.learning.evidence import Posterior
+    from itslive_core.inversion.learning.last_solve import Finisher
 
 __all__ = ["LearningSolver", "learn_region"]
+
+_AT_ONCE = 256
+"""Most pixels whose last equations wait to be solved together, some MB each."""
 
 
 class LearningSolver:
     """Solves each pixel by band Cholesky and learns what it depends on, on the way.
 
     Thread-safe; its compiled parts work without Python's global lock.
+
+    Parameters
+    ----------
+    finisher : Finisher, optional
+        Solves the last equations of pixels of a region, many at once; by default each pixel solves its own.
     """
+
+    def __init__(self, finisher: Finisher | None = None) -> None:
+        self._finisher = finisher
 
     def solve(self, batch: PixelBatch, options: SolveOptions) -> BatchResult:
         """Estimate every pixel of a batch.
@@ -77,12 +91,30 @@ class LearningSolver:
             raise ValueError("the batch holds no noise inputs: give PixelBatch.noise")
         learnt = Learnt.blank(batch)
         result = replace(BatchResult.blank(batch, uncertainty=options.uncertainty), learnt=learnt)
+        waiting: list[_Pixel] = []
         for rows in solvable_pixels(batch, options.derivative, result):
             pixel = _Pixel(batch, noise, rows, options, result, learnt)
-            if not pixel.solve():
-                result.status[rows.number] = FAILED
-                learnt.sigma[rows.observations] = np.nan
+            if self._finisher is None or not isinstance(pixel.learner, NeighbourLearner):
+                pixel.write(pixel.learner.run())
+            elif pixel.learner.learn():
+                waiting.append(pixel)
+                if len(waiting) == _AT_ONCE:
+                    _finish(self._finisher, waiting)
+                    waiting = []
+            else:
+                pixel.write(None)
+        if waiting:
+            assert self._finisher is not None
+            _finish(self._finisher, waiting)
         return result
+
+
+def _finish(finisher: Finisher, pixels: Sequence[_Pixel]) -> None:
+    """Solve the last equations of some pixels, and write what was found."""
+    learners = [cast("NeighbourLearner", pixel.learner) for pixel in pixels]
+    solutions = finisher.finish([one.last_equations() for one in learners], pixels[0].parts - 1)
+    for pixel, learner, solution in zip(pixels, learners, solutions, strict=True):
+        pixel.write(None if solution is None else learner.take(solution))
 
 
 def learn_region(batch: PixelBatch, options: SolveOptions) -> Region | None:
@@ -173,12 +205,13 @@ class _Pixel:
         given = observed, self.size, options, account, self.here, self.parts - 1
         self.learner = PixelLearner(*given) if region is None else NeighbourLearner(*given, region)
 
-    def solve(self) -> bool:
-        """Estimate the pixel and write what was found; False if its equations cannot be solved."""
-        posterior = self.learner.run()
-        if posterior is None:
-            return False
+    def write(self, posterior: Posterior | None) -> None:
+        """Write what was found; None if the equations cannot be solved."""
         rows, result = self.rows, self.result
+        if posterior is None:
+            result.status[rows.number] = FAILED
+            self.learnt.sigma[rows.observations] = np.nan
+            return
         p = rows.number
         series, std = self._averaged(posterior, self.groups)
         status = SOLVED
@@ -192,7 +225,6 @@ class _Pixel:
         if result.means is not None:
             self._write_means(posterior)
         self._write_learnt(posterior)
-        return True
 
     def _write_means(self, posterior: Posterior) -> None:
         """Average the series over the windows of the batch."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import gzip
 import json
 import logging
@@ -14,6 +15,7 @@ import urllib.request
 
 import panel as pn
 import pytest
+from bokeh.core.serialization import DeserializationError, Deserializer
 from bokeh.util.token import generate_jwt_token
 from numcodecs import zstd
 from tornado.httpclient import HTTPRequest
@@ -206,6 +208,18 @@ def test_health_and_numbers(served):
 def test_numbers_are_not_for_strangers_unless_asked_for():
     names = [pattern for pattern, _ in patterns(Host(Rules(public=True)))]
     assert names == ["/health"]
+
+
+def test_packed_bytes_of_a_message_are_not_unpacked_into_gigabytes(served):
+    most = 2 * served.host.rules.upload
+
+    def decode(content: bytes) -> bytes:
+        packed = base64.b64encode(gzip.compress(content)).decode()
+        return Deserializer([]).decode({"type": "bytes", "data": packed})
+
+    assert decode(b"ice") == b"ice"
+    with pytest.raises(DeserializationError, match="bytes in a message"):
+        decode(bytes(most + 1))
 
 
 def test_idle_sessions_are_closed_and_those_in_use_are_not(served):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import zipfile
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 import shapely
 
 from dashboard.hosting.rules import HOME, PUBLIC
-from dashboard.hosting.secrets import has_secret, hidden
+from dashboard.hosting.secrets import has_secret, hidden, without_folders
 from itslive_core.errors import CubeError, ItsliveError, OutlineError, SelectionError
 from itslive_core.support.reach import HOSTS, VARIABLE
 
@@ -113,3 +114,15 @@ def test_vertices_and_values_are_bounded():
 def test_passwords_and_keys_are_hidden(said, shown):
     assert hidden(said) == shown
     assert has_secret(said) == (said != shown)
+
+
+def test_a_stranger_learns_no_folder_of_the_server():
+    recipe = {"task": "series", "cubes": [{"url": "/srv/ice/cube.zarr"}, {"url": "s3://bucket/b.zarr"}]}
+    told = without_folders({"cube_url": "/srv/ice/cube.zarr", "recipe": json.dumps(recipe), "title": "x"})
+    assert told["cube_url"] == "cube.zarr"
+    assert [cube["url"] for cube in json.loads(told["recipe"])["cubes"]] == [
+        "cube.zarr",
+        "s3://bucket/b.zarr",
+    ]
+    assert told["title"] == "x"
+    assert without_folders({"title": "x"}) == {"title": "x"}

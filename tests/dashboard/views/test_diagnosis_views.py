@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 import holoviews as hv
 import numpy as np
 import pytest
+from bokeh.document import Document
+from bokeh.models import ColumnDataSource
 
 from dashboard.colours import MISSION_COLOURS, step_colour, step_label
 from dashboard.control.diagnosis import DiagnosisControl
@@ -33,7 +35,7 @@ from dashboard.views.diagnosis.residuals import GROUPS, median_marks, quantile_b
 from dashboard.views.diagnosis.steps import StepsSection, funnel_html, funnel_rows
 from dashboard.views.diagnosis.strip import held_bars, resolution_curve, strip_frame
 from dashboard.views.diagnosis.tab import DiagnosisView
-from dashboard.views.layers import LiveLayers, columns_of
+from dashboard.views.layers import LiveLayers, columns_of, fill
 from dashboard.views.rejected import NO_WEIGHT, cross_columns, rejected_crosses
 from dashboard.views.scales import spread_out
 from dashboard.views.series_board import SeriesBoard
@@ -233,6 +235,22 @@ def test_sources_get_the_columns_that_holoviews_would_make(found):
 def resolution_line(pairs: pd.DataFrame) -> hv.Curve:
     used = pairs[pairs["rejected_by"] == ""].sort_values("span")
     return hv.Curve((used["span"].to_numpy(), used["residual"].to_numpy()), "span", "residual")
+
+
+def test_only_columns_that_changed_are_sent():
+    source, sent = ColumnDataSource({"x": np.arange(3.0), "y": np.array([1.0, np.nan, 2.0])}), []
+    document = Document()
+    document.add_root(source)
+    document.on_change(lambda event: sent.append(sorted(event.cols or ())))
+    fill(source, {"x": np.arange(3.0), "y": np.array([1.0, np.nan, 2.0])})
+    assert sent == []
+    fill(source, {"x": np.arange(3.0), "y": np.array([1.0, np.nan, 3.0])})
+    assert sent == [["y"]]
+    fill(source, {"x": np.arange(2.0), "y": np.zeros(2)})
+    assert source.data["y"].tolist() == [0.0, 0.0]
+    fill(source, {"x": np.arange(2.0), "z": np.zeros(2)})
+    assert set(source.data) == {"x", "z"}
+    assert len(sent) == 3
 
 
 def test_the_tab_says_what_to_do_or_why_there_is_nothing(found, pairs):

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import shapely
 
+from dashboard.colours import MISSION_COLOURS, MISSION_LABELS
 from dashboard.extension import prepare
 from dashboard.state.fit import Fit, summary_of
 from dashboard.state.pictures import Bars, Curve, Raster
@@ -30,6 +31,7 @@ from dashboard.views.world_map import (
     to_mercator,
 )
 from itslive_core import ImagePairs, InversionSettings, PairSelection, invert
+from itslive_core.observations.missions import MISSIONS, TRUST
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -221,3 +223,9 @@ def test_box_gets_the_frame_s_proportions():
     x0, y0, x1, y1 = fit_box((0, 0, 10, 10), 400, 200, margin=0.0)
     assert (x1 - x0) / (y1 - y0) == pytest.approx(2.0)
     assert y1 - y0 == pytest.approx(10.0)
+
+
+def test_every_mission_has_a_colour_and_a_name():
+    assert tuple(MISSION_COLOURS) == tuple(MISSION_LABELS) == MISSIONS
+    assert sorted(TRUST) == sorted(MISSIONS)
+    assert len({*MISSION_COLOURS.values()}) == len(MISSIONS)
