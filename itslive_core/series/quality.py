@@ -12,7 +12,9 @@ import numpy as np
 
 from itslive_core.observations.missions import MISSIONS
 from itslive_core.series.rice import CLEAR_OF_NOISE
+from itslive_core.support.arrays import median
 from itslive_core.support.band_level import BAND_REACH
+from itslive_core.support.compiled import kernel
 from itslive_core.support.student import LEAST_WEIGHT
 
 if TYPE_CHECKING:
@@ -124,21 +126,15 @@ def normalised_squares(
     ndarray, shape (n,)
         NaN where the series has no value in a cell that the pair overlaps.
     """
-    out = np.full(len(pair), np.nan)
+    out = np.empty(len(pair))
     for p, (begin, end) in enumerate(zip(offsets[:-1].tolist(), offsets[1:].tolist(), strict=True)):
-        rows = operator.take(pair[begin:end])
-        unknown = np.isnan(series[p]).any(axis=0)
-        filled = np.where(unknown, 0.0, series[p])
         here = slice(begin, end)
-        square = (vx[here] - rows.apply(filled[0])) ** 2 + (vy[here] - rows.apply(filled[1])) ** 2
-        noisy = variance[here] > 0.0  # a fit that leaves no residuals tells nothing of the noise
-        square = np.divide(square, variance[here], out=np.full(len(square), np.nan), where=noisy)
-        below = np.concatenate(([0], np.cumsum(unknown)))
-        square[below[rows.last + 1] > below[rows.first]] = np.nan
-        if not scaled and not np.isnan(square).all():
-            middle = np.nanmedian(square)
+        square = out[here]
+        _squares(operator.columns, pair[here], vx[here], vy[here], variance[here], series[p], square)
+        known = square[np.isfinite(square)]
+        if not scaled and len(known):
+            middle = median(known)
             square *= 2.0 * np.log(2.0) / middle if middle > 0.0 else np.nan
-        out[here] = square
     return out
 
 
@@ -173,38 +169,110 @@ def flags_of_pairs(evidence: PairEvidence) -> NDArray[np.int16]:
     from scipy.special import chdtrc
 
     operator = evidence.operator
-    pixels, cells = len(evidence.offsets) - 1, operator.grid.size
-    flags = np.zeros((pixels, cells), dtype=np.int16)
+    shape = len(evidence.offsets) - 1, operator.grid.size
+    n, known = np.zeros((2, *shape), dtype=np.int64)
+    alone = np.zeros(shape, dtype=np.bool_)
+    total, freedom = np.zeros((2, *shape))
     excess = _HEAVY_TAILS * np.log1p(evidence.square / _HEAVY_TAILS)
-    judged = np.isfinite(excess)
-    worth = np.where(judged, evidence.worth, 0.0)
-    excess = np.where(judged, excess, 0.0) * worth
-    counts = evidence.weight >= LEAST_WEIGHT
-    unknown = MISSIONS.index("other")
+    columns = operator.columns[:2], evidence.mission, MISSIONS.index("other"), len(MISSIONS)
     for p, (begin, end) in enumerate(
         zip(evidence.offsets[:-1].tolist(), evidence.offsets[1:].tolist(), strict=True)
     ):
-        if begin == end:
-            flags[p] = FEW_PAIRS
-            continue
         here = slice(begin, end)
-        rows = evidence.pair[here]
-        first, last = operator.first[rows], operator.last[rows]
-        mission, used = evidence.mission[rows], counts[here]
-        by_mission = np.stack(
-            [_over_cells(first, last, used & (mission == m), cells) for m in np.unique(mission)]
-        )
-        n = by_mission.sum(axis=0)
-        alone = (by_mission == n).any(axis=0) & (n > 0)
-        alone &= _over_cells(first, last, used & (mission == unknown), cells) == 0
-        # Running sums leave some rounding where there is nothing: only whole numbers tell where that is.
-        known = _over_cells(first, last, judged[here], cells) > 0
-        total, freedom = (_over_cells(first, last, some[here], cells) for some in (excess, worth))
-        chance = chdtrc(2.0 * np.where(known, freedom, 1.0), np.where(known, total, 0.0))
-        flags[p] |= np.where(n < _FEWEST_PAIRS, FEW_PAIRS, 0).astype(np.int16)
-        flags[p] |= np.where(alone, ONE_MISSION, 0).astype(np.int16)
-        flags[p] |= np.where(chance < _LEVEL, PAIRS_DISAGREE, 0).astype(np.int16)
-    return flags
+        own = evidence.pair[here], evidence.weight[here] >= LEAST_WEIGHT, excess[here], evidence.worth[here]
+        _add_up(*columns, *own, (n[p], known[p], alone[p], total[p], freedom[p]))
+    # Running sums leave some rounding where there is nothing: only whole numbers tell where that is.
+    judged = known > 0
+    chance = chdtrc(2.0 * np.where(judged, freedom, 1.0), np.where(judged, total, 0.0))
+    flags = np.where(n < _FEWEST_PAIRS, FEW_PAIRS, 0) | np.where(alone, ONE_MISSION, 0)
+    return (flags | np.where(chance < _LEVEL, PAIRS_DISAGREE, 0)).astype(np.int16)
+
+
+@kernel(error_model="numpy")
+def _squares(
+    columns: tuple[NDArray, ...],
+    pair: NDArray,
+    vx: NDArray,
+    vy: NDArray,
+    variance: NDArray,
+    series: NDArray,
+    out: NDArray,
+) -> None:  # pragma: no cover - compiled
+    """Write the normalised squares of one pixel, before they are scaled."""
+    first, last, head, tail, rate = columns
+    cells = series.shape[1]
+    total, unknown = np.zeros((2, cells + 1)), np.zeros(cells + 1, dtype=np.int64)
+    for c in range(cells):
+        known = not (np.isnan(series[0, c]) or np.isnan(series[1, c]))
+        unknown[c + 1] = unknown[c] + (not known)
+        for k in range(2):
+            total[k, c + 1] = total[k, c] + (series[k, c] if known else 0.0)
+    for j in range(len(pair)):
+        row = pair[j]
+        p, q = first[row], last[row]
+        # A fit that leaves no residuals tells nothing of the noise.
+        if not variance[j] > 0.0 or unknown[q + 1] > unknown[p]:
+            out[j] = np.nan
+            continue
+        square = 0.0
+        for k in range(2):
+            mean = series[k, p]
+            if p != q:
+                inside = total[k, q] - total[k, p + 1]
+                mean = rate[row] * (head[row] * mean + inside + tail[row] * series[k, q])
+            square += ((vx[j] if k == 0 else vy[j]) - mean) ** 2
+        out[j] = square / variance[j]
+
+
+@kernel(error_model="numpy")
+def _add_up(
+    span: tuple[NDArray, NDArray],
+    mission: NDArray,
+    unknown: int,
+    missions: int,
+    pair: NDArray,
+    used: NDArray,
+    excess: NDArray,
+    worth: NDArray,
+    out: tuple[NDArray, ...],
+) -> None:  # pragma: no cover - compiled
+    """Add up over each cell of one pixel what the pairs that overlap it are, and by how much they are off.
+
+    ``out`` are the numbers of used and of judged pairs, whether all used ones are of one mission, and the
+    sums of excess and of worth of those that are judged, shape (M,) each.
+    """
+    first, last = span
+    n, known, alone, total, freedom = out
+    cells = len(n)
+    count = np.zeros((missions, cells + 1), dtype=np.int64)
+    judged, sums = np.zeros(cells + 1, dtype=np.int64), np.zeros((2, cells + 1))
+    for j in range(len(pair)):
+        begin, end = first[pair[j]], last[pair[j]] + 1
+        if used[j]:
+            count[mission[pair[j]], begin] += 1
+            count[mission[pair[j]], end] -= 1
+        if np.isfinite(excess[j]):
+            judged[begin] += 1
+            judged[end] -= 1
+            amount = excess[j] * worth[j]
+            sums[0, begin] += amount
+            sums[0, end] -= amount
+            sums[1, begin] += worth[j]
+            sums[1, end] -= worth[j]
+    for c in range(cells):
+        largest, together = 0, 0
+        for m in range(missions):
+            if c > 0:
+                count[m, c] += count[m, c - 1]
+            together += count[m, c]
+            largest = max(largest, count[m, c])
+        if c > 0:
+            judged[c] += judged[c - 1]
+            sums[0, c] += sums[0, c - 1]
+            sums[1, c] += sums[1, c - 1]
+        n[c], known[c] = together, judged[c]
+        alone[c] = together > 0 and largest == together and count[unknown, c] == 0
+        total[c], freedom[c] = sums[0, c], sums[1, c]
 
 
 def flags_of_flow(series: Mapping[str, NDArray], coverage: NDArray) -> NDArray[np.int16]:
@@ -260,12 +328,6 @@ def quality_of(
     """
     both = flags | flags_of_flow(series, coverage)
     return np.where(np.isnan(series["v"]), both & np.int16(EXTRAPOLATED), both).astype(np.int16)
-
-
-def _over_cells(first: NDArray, last: NDArray, amount: NDArray, cells: int) -> NDArray[np.float64]:
-    """Sum an amount of each pair, shape (n,), over the cells that it overlaps, shape (cells,)."""
-    change = np.bincount(first, amount, cells + 1) - np.bincount(last + 1, amount, cells + 1)
-    return np.cumsum(change)[:cells]
 
 
 def _median(values: NDArray[np.float64]) -> NDArray[np.float64]:
