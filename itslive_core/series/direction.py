@@ -93,8 +93,10 @@ def azimuth_and_std(
     azimuth_std : ndarray or None
         [degree]; not above `MOST_AZIMUTH_STD`; NaN where the azimuth is.
     """
-    moves = (vx != 0.0) | (vy != 0.0)
-    azimuth = np.where(moves, (np.degrees(np.arctan2(vx, vy)) + north) % 360.0, np.nan)
+    moves = ((vx != 0.0) | (vy != 0.0)) & np.isfinite(vx) & np.isfinite(vy)
+    azimuth = np.full(moves.shape, np.nan)
+    turned = np.degrees(np.arctan2(vx[moves], vy[moves])) + np.broadcast_to(north, moves.shape)[moves]
+    azimuth[moves] = turned % 360.0
     if vx_std is None or vy_std is None or v_std is None:
         return azimuth, None
     across = np.sqrt(np.maximum(vx_std**2 + vy_std**2 - v_std**2, 0.0))

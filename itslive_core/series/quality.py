@@ -57,6 +57,8 @@ _FEWEST_PAIRS = 3
 """Of two pairs that differ nobody can tell which one errs."""
 _HEAVY_TAILS = 4.0
 """Degrees of freedom of the Student t distribution that the noise of a pair is granted."""
+_LITTLE = 0.05
+"""Independent pairs in doubt of which the distribution itself is asked."""
 _LEVEL = 1e-3
 """Probability of flagging a cell whose pairs agree: less than one cell of a series of decades."""
 
@@ -182,10 +184,12 @@ def flags_of_pairs(evidence: PairEvidence) -> NDArray[np.int16]:
         own = evidence.pair[here], evidence.weight[here] >= LEAST_WEIGHT, excess[here], evidence.worth[here]
         _add_up(*columns, *own, (n[p], known[p], alone[p], total[p], freedom[p]))
     # Running sums leave some rounding where there is nothing: only whole numbers tell where that is.
-    judged = known > 0
-    chance = chdtrc(2.0 * np.where(judged, freedom, 1.0), np.where(judged, total, 0.0))
     flags = np.where(n < _FEWEST_PAIRS, FEW_PAIRS, 0) | np.where(alone, ONE_MISSION, 0)
-    return (flags | np.where(chance < _LEVEL, PAIRS_DISAGREE, 0)).astype(np.int16)
+    # A sum below its mean is exceeded in one of nine cases or more, whatever its freedom above a tenth.
+    doubtful = (known > 0) & ((total > 2.0 * freedom) | (freedom < _LITTLE))
+    disagree = chdtrc(2.0 * freedom[doubtful], total[doubtful]) < _LEVEL
+    flags[doubtful] |= np.where(disagree, PAIRS_DISAGREE, 0)
+    return flags.astype(np.int16)
 
 
 @kernel(error_model="numpy")
