@@ -21,6 +21,8 @@ from benchmarks.validation.page import KeptTables, write_page
 from benchmarks.validation.parts import PARTS, Site, run_part
 from benchmarks.validation.pixels import choose_pixels
 
+_FEW = "Of each row at most {0} truths were made (`--truths {0}`), fewer than the text names; the tables say how many."
+
 
 def main() -> None:
     """Run all parts, or some."""
@@ -59,7 +61,9 @@ def main() -> None:
     if options.only is not None:
         return
     recent = site.recent
+    few = "" if site.truths is None else _FEW.format(site.truths)
     facts = {
+        "few": few,
         "cube": Path(options.cube).name,
         "n_dense": f"{len(recent['busiest']):,}",
         "places": "; ".join(
