@@ -21,7 +21,10 @@ from benchmarks.validation.page import KeptTables, write_page
 from benchmarks.validation.parts import PARTS, Site, run_part
 from benchmarks.validation.pixels import choose_pixels
 
-_FEW = "Of each row at most {0} truths were made (`--truths {0}`), fewer than the text names; the tables say how many."
+_FEW = (
+    "Of each row at most {0} truths were made (`--truths {0}`), fewer than the text names; the tables say how"
+    " many."
+)
 
 
 def main() -> None:

@@ -36,8 +36,8 @@ def write_area(
     NetCDF has all variables, compressed and in chunks, after the CF conventions. In a GeoTIFF the bands are
     float32, NaN where there is no value, in the cube's CRS, north up, compressed and tiled. Each is described
     by the date of the middle of its cell, and tagged with ``time_start`` and ``time_end``; the attributes of
-    the estimate are tags of the file. A variable without time is one band of its name. Where several cubes
-    gave the area, a last band ``source`` says which one gave each pixel: its tags have the names.
+    the estimate are tags of the file. A variable without time is one band of its name. Where cubes of several
+    lattices gave the area, a last band ``source`` says which one gave each pixel: its tags have the names.
 
     Parameters
     ----------
@@ -79,8 +79,8 @@ def write_area(
     if values["y"][0] < values["y"][-1]:
         values = values.isel(y=slice(None, None, -1))
     n_times, n_rows, n_columns = values.shape
-    # Pixels of several cubes: whoever has the file must see whose they are.
-    source = area["source"] if "source" in area and variable != "source" else None
+    # Pixels of several lattices: whoever has the file must see whose they are.
+    source = area["source"] if "source_distance" in area and variable != "source" else None
     profile: dict[str, Any] = {
         "driver": "GTiff",
         "dtype": "float32",

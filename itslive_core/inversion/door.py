@@ -36,7 +36,7 @@ class Inversion(Estimator):
     target is a point, a table of points, the outline of a glacier, or a box. Many points make one file: a
     .csv that begins with name,lon,lat, or a .nc with the dimension station. A .zarr that holds the same job
     is continued; other files are replaced when the new one is whole. A .tif holds the speed, one band a time
-    step, and of several cubes which one gave each pixel as its last band.
+    step, and of cubes of several lattices which one gave each pixel as its last band.
     """
     examples = (
         "itslive invert demo.zarr --lon -50.1245 --lat 69.3143 -o series.nc",

@@ -129,6 +129,9 @@ def normalised_squares(
         NaN where the series has no value in a cell that the pair overlaps.
     """
     out = np.empty(len(pair))
+    # One kind of numbers, for which the kernels are compiled, whoever asks.
+    pair = np.asarray(pair, dtype=np.int64)
+    vx, vy, variance, series = (np.ascontiguousarray(of, np.float64) for of in (vx, vy, variance, series))
     for p, (begin, end) in enumerate(zip(offsets[:-1].tolist(), offsets[1:].tolist(), strict=True)):
         here = slice(begin, end)
         square = out[here]
@@ -176,12 +179,14 @@ def flags_of_pairs(evidence: PairEvidence) -> NDArray[np.int16]:
     alone = np.zeros(shape, dtype=np.bool_)
     total, freedom = np.zeros((2, *shape))
     excess = _HEAVY_TAILS * np.log1p(evidence.square / _HEAVY_TAILS)
-    columns = operator.columns[:2], evidence.mission, MISSIONS.index("other"), len(MISSIONS)
+    mission, pair = (np.asarray(of, dtype=np.int64) for of in (evidence.mission, evidence.pair))
+    worth = np.ascontiguousarray(evidence.worth, np.float64)
+    columns = operator.columns[:2], mission, MISSIONS.index("other"), len(MISSIONS)
     for p, (begin, end) in enumerate(
         zip(evidence.offsets[:-1].tolist(), evidence.offsets[1:].tolist(), strict=True)
     ):
         here = slice(begin, end)
-        own = evidence.pair[here], evidence.weight[here] >= LEAST_WEIGHT, excess[here], evidence.worth[here]
+        own = pair[here], evidence.weight[here] >= LEAST_WEIGHT, excess[here], worth[here]
         _add_up(*columns, *own, (n[p], known[p], alone[p], total[p], freedom[p]))
     # Running sums leave some rounding where there is nothing: only whole numbers tell where that is.
     flags = np.where(n < _FEWEST_PAIRS, FEW_PAIRS, 0) | np.where(alone, ONE_MISSION, 0)
