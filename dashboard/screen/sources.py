@@ -21,27 +21,38 @@ _MOST_PARTS = 1000
 _WIDE: dict[str, Any] = {"sizing_mode": "stretch_width", "size": "small", "margin": (6, 10)}
 
 
-class _Upload(pmui.FileInput):
-    """Takes one file in parts, no more of them than there is room for, whatever the browser announces."""
+def _bound(upload: pmui.FileInput, most: int, on_too_large: Callable[[str], None]) -> None:
+    """Let a field take one file in parts, no more of them than there is room for, whatever is announced.
 
-    def __init__(self, most: int, on_too_large: Callable[[str], None], **params: Any) -> None:
-        super().__init__(**params)
-        self._most, self._on_too_large = most, on_too_large
+    The field stays one of its class: the page knows no class of ours.
 
-    def _process_chunk(self, msg: dict[str, Any]) -> None:
+    Parameters
+    ----------
+    upload : FileInput
+    most : int
+        Largest file [bytes].
+    on_too_large : callable
+        Told the name of a larger one.
+    """
+    take = upload._process_chunk  # noqa: SLF001 - there is no public way between the parts and the file
+    files, parts_to_come = upload._file_buffer, upload._buffer  # noqa: SLF001
+
+    def take_some(msg: dict[str, Any]) -> None:
         name, data = str(msg.get("name")), msg.get("data")
-        if name not in self._file_buffer:
-            self._file_buffer.clear()
-            self._buffer.clear()
-        parts = self._file_buffer.get(name, {}).get("chunks", {})
+        if name not in files:
+            files.clear()
+            parts_to_come.clear()
+        parts = files.get(name, {}).get("chunks", {})
         # A number would become as many zeros.
         if not isinstance(data, (bytes, bytearray, memoryview)) or len(parts) >= _MOST_PARTS:
             return
-        if sum(map(len, parts.values())) + memoryview(data).nbytes > self._most:
-            self._file_buffer.clear()
-            self._on_too_large(name)
+        if sum(map(len, parts.values())) + memoryview(data).nbytes > most:
+            files.clear()
+            on_too_large(name)
             return
-        super()._process_chunk({**msg, "name": name})
+        take({**msg, "name": name})
+
+    upload._process_chunk = take_some  # noqa: SLF001
 
 
 class SourcesPanel(Viewer):
@@ -82,9 +93,7 @@ class SourcesPanel(Viewer):
             visible=paths,
             **_WIDE,
         )
-        upload = _Upload(
-            places.most_upload,
-            places.too_large,
+        upload = pmui.FileInput(
             label="Upload outlines",
             accept=".geojson,.json,.gpkg,.zip",
             multiple=False,
@@ -92,6 +101,7 @@ class SourcesPanel(Viewer):
             css_classes=["itslive-upload"],
             **_WIDE,
         )
+        _bound(upload, places.most_upload, places.too_large)
         imagery = pmui.Switch(
             label="Satellite imagery (online)", value=False, css_classes=["itslive-imagery"], **_WIDE
         )
