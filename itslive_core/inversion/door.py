@@ -110,11 +110,11 @@ class Inversion(Estimator):
 
     def warm_up(self, pairs: ImagePairs) -> None:
         """Run the kernels of the defaults, and of a plain inversion with all filters."""
-        from itslive_core.inversion.point import solve_point
+        from itslive_core.inversion.point import invert
 
         plain = InversionSettings(smoothing=10.0, weights="none")
         for settings in (InversionSettings(max_angle=180.0, max_deviation=1e3), plain):
-            solve_point(pairs, settings)
+            invert(pairs, settings)
 
     def kernels(self, settings: Settings, *, area: bool) -> tuple[str, ...]:
         """Name the stages of kernels that are needed."""
