@@ -10,6 +10,7 @@ import pytest
 
 from dashboard.runner import JobRunner, Policy, explain, once
 from itslive_core.errors import CubeError
+from tests.loops import run_apart
 from tests.waiting import seconds, until
 
 
@@ -182,7 +183,7 @@ def test_what_is_due_is_done_whatever_works_and_can_be_taken_back():
         await consumer
         return did
 
-    assert asyncio.run(session()) == ["second", 0, "later"]
+    assert run_apart(session()) == ["second", 0, "later"]
 
 
 def test_nothing_runs_after_the_session_is_gone():

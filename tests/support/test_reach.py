@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import socket
 import threading
 from contextlib import contextmanager
@@ -14,6 +13,7 @@ import itslive_core as itslive
 from itslive_core.errors import CubeError, ServiceError
 from itslive_core.support.reach import HOSTS, VARIABLE, HostError, check_url, guarded, is_public
 from itslive_core.support.web import Retry, fetch
+from tests.loops import run_apart
 
 ONCE = Retry(tries=1)
 
@@ -161,5 +161,5 @@ def test_a_cube_at_such_a_name_is_not_even_connected_to(named):
                 await client.get(f"https://localhost:{port}/x")
 
         with pytest.raises(aiohttp.ClientError):
-            asyncio.run(ask())
+            run_apart(ask())
     assert heard == []

@@ -8,6 +8,7 @@ import pytest
 
 from dashboard.hosting.processes import Door, Process, _commands, head_for
 from dashboard.serve import parse
+from tests.loops import run_apart
 
 GET = b"GET /x HTTP/1.1\r\nHost: ice\r\n"
 
@@ -66,7 +67,7 @@ def test_who_has_a_home_goes_there(cookie, answers):
             server.close()
         return found
 
-    assert asyncio.run(ask()).decode()[-1] == answers
+    assert run_apart(ask()).decode()[-1] == answers
 
 
 def test_without_any_process_the_answer_is_a_status():
@@ -79,7 +80,7 @@ def test_without_any_process_the_answer_is_a_status():
         door.close()
         return found
 
-    assert asyncio.run(ask()).startswith(b"HTTP/1.1 503")
+    assert run_apart(ask()).startswith(b"HTTP/1.1 503")
 
 
 def test_processes_share_what_one_may_use():

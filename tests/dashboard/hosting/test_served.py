@@ -17,6 +17,7 @@ import psutil
 import pytest
 
 from benchmarks.visitor import Visitor
+from tests.loops import run_apart
 from tests.waiting import seconds, until
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -97,7 +98,7 @@ async def stay(served: Served, homes: list[int]) -> tuple[list[str], list[float]
 
 @pytest.mark.slow
 def test_visitors_stay_with_their_process_and_a_killed_one_comes_again(served):
-    homes, counts, problems = asyncio.run(stay(served, [0, 1]))
+    homes, counts, problems = run_apart(stay(served, [0, 1]))
     assert homes == [f"itslive_home={home}" for home in (0, 1)]
     assert counts == [1, 1]
     assert problems == []
@@ -113,7 +114,7 @@ def test_visitors_stay_with_their_process_and_a_killed_one_comes_again(served):
     until(lambda: listens(served.child(0)), usual=120, what=served.log.read_text)
     until(lambda: 0 <= served.number("up_seconds", 0) < served.number("up_seconds", 1), usual=60)
     assert json.load(served.get("health", home=0)) == {"status": "ok"}
-    assert asyncio.run(stay(served, [0]))[:2] == (["itslive_home=0"], [1])
+    assert run_apart(stay(served, [0]))[:2] == (["itslive_home=0"], [1])
 
     served.process.send_signal(signal.SIGTERM)
     assert served.process.wait(seconds(15)) == 0

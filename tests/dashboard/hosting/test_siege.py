@@ -22,6 +22,7 @@ from tornado.httpclient import HTTPRequest
 from tornado.websocket import websocket_connect
 
 from benchmarks.visitor import Visitor
+from tests.loops import run_apart
 from tests.waiting import seconds, until
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -158,7 +159,7 @@ def test_a_visitor_who_means_harm_gets_sentences(served, canary, tmp_path):
         await visitor.close()
         return sentences, visitor
 
-    sentences, visitor = asyncio.run(attack())
+    sentences, visitor = run_apart(attack())
     assert canary.heard == []
     assert visitor.problems == []
     for sentence in sentences:
@@ -209,6 +210,6 @@ def test_broken_messages_and_quick_connections_leave_the_others_alone(served):
         for one in (other, thrower):
             await one.close()
 
-    asyncio.run(attack())
+    run_apart(attack())
     assert process.poll() is None
     assert urllib.request.urlopen(f"{url}health", timeout=seconds(60)).status == 200
