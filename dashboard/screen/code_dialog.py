@@ -24,7 +24,11 @@ _WAYS = {"Python": "python", "Shell": "command"}
 _ELSEWHERE = "# The datacube lies on the server of this page: name a copy of your own.\n"
 _NO_RECIPE = "This series carries no recipe: its pairs came from no datacube."
 _COPY = """
-const text = area.data.value
+const origin = cb_obj.origin ?? cb_obj.model ?? cb_obj
+let text = ""
+for (const one of (origin.document ?? Bokeh.documents[0])._all_models.values()) {
+  if ((one.css_classes ?? []).includes("itslive-code-text")) text = one.data.value
+}
 const fallback = () => {
   const hidden = document.createElement('textarea')
   hidden.value = text
@@ -36,7 +40,7 @@ const fallback = () => {
 if (navigator.clipboard) navigator.clipboard.writeText(text).catch(fallback)
 else fallback()
 """
-"""Pages that are not encrypted have no clipboard."""
+"""Pages without encryption have no clipboard. The field is looked for: arguments would be held for ever."""
 
 
 class CodeDialog(Viewer):
@@ -73,7 +77,7 @@ class CodeDialog(Viewer):
             sx={"& textarea": {"fontFamily": "monospace", "fontSize": "13px"}},
         )
         copy = pmui.Button(label="Copy", size="small", margin=6, css_classes=["itslive-code-copy"])
-        copy.js_on_click(args={"area": self._text}, code=_COPY)
+        copy.js_on_click(code=_COPY)
         self._notebook = pmui.FileDownload(
             label="Notebook",
             filename="series.ipynb",
