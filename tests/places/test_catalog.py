@@ -26,13 +26,6 @@ PARLUNG = (95.968, 29.920)
 HTTPS = "https://its-live-data.s3.amazonaws.com/"
 
 
-@pytest.fixture(autouse=True)
-def private_cache(tmp_path, monkeypatch):
-    """Neither a refreshed catalog of another test nor the user's settings decide a lookup."""
-    monkeypatch.setenv("ITSLIVE_CACHE", str(tmp_path / "cache"))
-    monkeypatch.delenv("ITSLIVE_CATALOG", raising=False)
-
-
 @pytest.fixture(scope="module")
 def packaged() -> Catalog:
     return catalog_refresh._packaged()

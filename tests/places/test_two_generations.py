@@ -18,12 +18,6 @@ from itslive_core.places.geodesy import LONLAT, transformer
 HTTPS = "https://its-live-data.s3.amazonaws.com/"
 
 
-@pytest.fixture(autouse=True)
-def private_cache(tmp_path, monkeypatch):
-    monkeypatch.setenv("ITSLIVE_CACHE", str(tmp_path / "cache"))
-    monkeypatch.delenv("ITSLIVE_CATALOG", raising=False)
-
-
 @pytest.fixture(scope="module")
 def old() -> Catalog:
     return catalog_refresh._packaged()
