@@ -68,7 +68,9 @@ class Figure:
 
 def title_row(*objects: Any) -> pmui.Row:
     """Lay out the head of a card."""
-    return pmui.Row(*objects, sizing_mode="stretch_width", margin=(6, 0), sx={"alignItems": "center"})
+    return pmui.Row(
+        *objects, sizing_mode="stretch_width", margin=(6, 0), sx={"alignItems": "center", "flexWrap": "wrap"}
+    )
 
 
 def card(*objects: Any, **options: Any) -> pmui.Paper:

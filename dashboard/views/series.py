@@ -153,7 +153,7 @@ class SeriesView(Viewer):
             sources=lambda data: {"rejected": cross_columns(data, self.component)},
         )
         self._others_pipe = hv.streams.Pipe(data=[])
-        self.pane = pane_of(self._overlay(), f"{name}-plot", min_height=120 if slim else 200)
+        self.pane = pane_of(self._overlay(), f"{name}-plot", min_height=120 if slim else 160)
 
     def __panel__(self) -> pn.pane.HoloViews:
         return self.pane
