@@ -241,27 +241,36 @@ def solve_many(factor: Band, rhs: NDArray) -> None:  # pragma: no cover - compil
 
 @kernel(fastmath=FAST, error_model="numpy")
 def forward_many(factor: Band, rhs: NDArray) -> None:  # pragma: no cover - compiled
-    """Solve U'X = B in place, the first half of `solve_many`."""
+    """Solve U'X = B in place, the first half of `solve_many`.
+
+    Four rows are finished at a time, and then taken from each row below that they touch, which is loaded and
+    stored once for them.
+    """
     band, size, width = factor.entries, factor.size, factor.width
     stride, count = width + 1 + PAD, _U(rhs.shape[1])
     flat = rhs.reshape(-1)
-    # Four rows at a time: the row that is worked on is loaded and stored once for them.
-    for i in range(size):
-        own, near = _U(i) * count, min(width, i)
-        for o in range(1, near - 2, 4):
-            b0, b1 = band[_U((i - o) * stride + o)], band[_U((i - o - 1) * stride + o + 1)]
-            b2, b3 = band[_U((i - o - 2) * stride + o + 2)], band[_U((i - o - 3) * stride + o + 3)]
-            r3 = _U(i - o - 3) * count
-            r2, r1, r0 = r3 + count, r3 + count + count, r3 + count + count + count
+    for a in range(0, size, 4):
+        group = min(4, size - a)
+        for r in range(group):
+            row, own = _U((a + r) * stride), _U(a + r) * count
+            reciprocal = 1.0 / band[row]
+            for c in range(count):
+                flat[own + c] *= reciprocal
+            for q in range(1, min(group - r, width + 1)):
+                b, other = band[row + _U(q)], own + _U(q) * count
+                for c in range(count):
+                    flat[other + c] -= b * flat[own + c]
+        if group < 4:
+            break
+        r0 = _U(a) * count
+        r1, r2, r3 = r0 + count, r0 + count + count, r0 + count + count + count
+        for i in range(a + 4, min(size, a + 4 + width)):
+            at = _U(a * stride + i - a)  # behind the band lies the padding, which is zero
+            b0, b1 = band[at], band[at + _U(stride - 1)]
+            b2, b3 = band[at + _U(2 * (stride - 1))], band[at + _U(3 * (stride - 1))]
+            own = _U(i) * count
             for c in range(count):
                 flat[own + c] -= b0 * flat[r0 + c] + b1 * flat[r1 + c] + b2 * flat[r2 + c] + b3 * flat[r3 + c]
-        for o in range(1 + near // 4 * 4, near + 1):
-            b, other = band[_U((i - o) * stride + o)], _U(i - o) * count
-            for c in range(count):
-                flat[own + c] -= b * flat[other + c]
-        reciprocal = 1.0 / band[_U(i * stride)]
-        for c in range(count):
-            flat[own + c] *= reciprocal
 
 
 @kernel(fastmath=FAST, error_model="numpy")

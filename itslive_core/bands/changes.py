@@ -36,6 +36,7 @@ __all__ = [
     "spread_of_changes",
 ]
 
+_U = np.uint64  # unsigned positions spare a look for negative ones
 _NODES = 4
 """Of the cubic polynomial."""
 
@@ -163,13 +164,16 @@ def add_changes(
                 band[(i + p) * stride + q - p] += factor * own[i] * d[p] * d[q]
     at, values = np.empty(16, dtype=np.int64), np.empty(16)
     n = _row(rows, at, values)
+    where, product, count = np.empty(256, dtype=np.int64), np.empty(256), 0
+    for p in range(n):
+        for q in range(n):
+            if at[q] >= at[p]:
+                where[count], product[count] = at[p] * stride + at[q] - at[p], values[p] * values[q]
+                count += 1
     for i in range(lag, size):
-        weight = factor * yearly[i]
-        for p in range(n):
-            row = (i + at[p]) * stride - at[p]
-            for q in range(n):
-                if at[q] >= at[p]:
-                    band[row + at[q]] += weight * values[p] * values[q]
+        weight, row = factor * yearly[i], i * stride
+        for e in range(count):
+            band[_U(row + where[e])] += weight * product[e]
 
 
 @kernel()
@@ -218,14 +222,17 @@ def spread_of_changes(
         yearly[i] = 0.0
     at, values = np.empty(16, dtype=np.int64), np.empty(16)
     n = _row(rows, at, values)
+    where, product, count = np.empty(256, dtype=np.int64), np.empty(256), 0
+    for p in range(n):
+        for q in range(n):
+            if at[q] >= at[p]:
+                where[count] = at[p] * full + width + at[q] - at[p]
+                product[count] = values[p] * values[q] * (1.0 if p == q else 2.0)
+                count += 1
     for i in range(lag, size):
-        total = 0.0
-        for p in range(n):
-            row = (i + at[p]) * full + width - at[p]
-            part = 0.0
-            for q in range(n):
-                part += values[q] * z[row + at[q]]
-            total += values[p] * part
+        total, row = 0.0, i * full
+        for e in range(count):
+            total += product[e] * z[_U(row + where[e])]
         yearly[i] = total
 
 

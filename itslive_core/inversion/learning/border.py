@@ -51,22 +51,18 @@ class BorderRows(NamedTuple):
         Number of the unknown offset, and of the first displacement, of each mission; -1 if it has none.
     waves : ndarray, shape (n, 4)
         g of each pair [1/yr].
+    is_season : ndarray of bool, shape (K,)
+        Which unknowns are displacements.
+    size : int
+        Number of unknowns, K.
     """
 
     mission: NDArray
     offset_at: NDArray
     season_at: NDArray
     waves: NDArray
-
-    @property
-    def size(self) -> int:
-        """Number of unknowns, K."""
-        return int((self.offset_at >= 0).sum() + WAVES * (self.season_at >= 0).sum())
-
-    @property
-    def is_season(self) -> NDArray[np.bool_]:
-        """Which unknowns are displacements, shape (K,)."""
-        return np.arange(self.size) >= (self.offset_at >= 0).sum()
+    is_season: NDArray
+    size: int
 
 
 def border_rows(
@@ -94,19 +90,25 @@ def border_rows(
     for m in missions_with_offset(counts.astype(np.float64)) if offsets else ():
         offset_at[m] = n
         n += 1
+    is_season = np.arange(n + WAVES * int((counts > 0).sum()) * season) >= n
     for m in np.flatnonzero(counts).tolist() if season else ():
         season_at[m] = n
         n += WAVES
-    return BorderRows(mission, offset_at, season_at, season_waves(start, end))
+    return BorderRows(mission, offset_at, season_at, season_waves(start, end), is_season, n)
 
 
 def season_waves(start: NDArray[np.float64], end: NDArray[np.float64]) -> NDArray[np.float64]:
     """Give g of each pair, shape (n, 4): what its velocity reads of displacements with the season [1/yr]."""
-    first, last = (2.0 * np.pi / DAYS_PER_YEAR * dates for dates in (start, end))
-    years = (end - start) / DAYS_PER_YEAR
+    per_year = DAYS_PER_YEAR / (end - start)
+    ends = []
+    for dates in (start, end):
+        phase = 2.0 * np.pi / DAYS_PER_YEAR * dates
+        cosine, sine = np.cos(phase), np.sin(phase)
+        # Twice the angle: cos^2 - sin^2 and 2 sin cos cost less than two waves more.
+        ends.append((cosine, sine, cosine * cosine - sine * sine, 2.0 * sine * cosine))
     waves = np.empty((len(start), WAVES))
-    for k, (wave, pace) in enumerate(((np.cos, 1), (np.sin, 1), (np.cos, 2), (np.sin, 2))):
-        waves[:, k] = (wave(pace * last) - wave(pace * first)) / years
+    for k, (first, last) in enumerate(zip(*ends, strict=True)):
+        waves[:, k] = (last - first) * per_year
     return waves
 
 
@@ -126,7 +128,7 @@ def project_border(
         Receives the columns side by side.
     """
     first, last, head, tail, rate = spans
-    mission, offset_at, season_at, waves = border
+    mission, offset_at, season_at, waves, _, _ = border
     cells, size = out.shape
     change = np.zeros((cells + 1, size))
     out[:] = 0.0
@@ -162,7 +164,7 @@ def border_moments(
     border: BorderRows, weights: NDArray, vx: NDArray, vy: NDArray, square: NDArray, product: NDArray
 ) -> None:  # pragma: no cover - compiled
     """Form B'WB, shape (K, K), and B'W vx and B'W vy, shape (2, K)."""
-    mission, offset_at, season_at, waves = border
+    mission, offset_at, season_at, waves, _, _ = border
     square[:] = 0.0
     product[:] = 0.0
     for j in range(len(weights)):
@@ -187,7 +189,7 @@ def border_moments(
 @kernel(error_model="numpy")
 def take_border(border: BorderRows, value: NDArray, residual: NDArray) -> None:  # pragma: no cover - compiled
     """Subtract B b from one component of residuals, in place; b has the shape (K,)."""
-    mission, offset_at, season_at, waves = border
+    mission, offset_at, season_at, waves, _, _ = border
     for j in range(len(residual)):
         o, s, total = offset_at[mission[j]], season_at[mission[j]], 0.0
         if o >= 0:
@@ -217,7 +219,7 @@ def add_border_variances(
         Is added to.
     """
     first, last, head, tail, rate = spans
-    mission, offset_at, season_at, waves = border
+    mission, offset_at, season_at, waves, _, _ = border
     cells, size = columns.shape
     total, mean = np.zeros((cells + 1, size)), np.empty(size)
     for c in range(cells):

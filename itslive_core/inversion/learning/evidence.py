@@ -16,9 +16,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+from scipy.linalg.lapack import dpotrf, dpotri
 
 from itslive_core.bands.algebra import (
     Band,
@@ -114,10 +116,15 @@ class Posterior:
         columns = np.empty((2, size, count) if both else (2, 0, count))
         return cls(math.inf, np.empty((2, size)), columns, np.zeros((2, count)), np.zeros((2, count, count)))
 
-    @property
+    @cached_property
     def roots(self) -> NDArray[np.float64]:
         """L with L L' the covariance of b, shape (2, K, K)."""
         return np.asarray(np.linalg.cholesky(self.covariance), dtype=np.float64)
+
+    @cached_property
+    def columns_of_roots(self) -> NDArray[np.float64]:
+        """H L, shape (2, M, K): what of the series hangs on independent parts of b."""
+        return np.asarray(self.columns @ self.roots, dtype=np.float64)
 
 
 class Spread(NamedTuple):
@@ -336,9 +343,9 @@ class Evidence:
             right = known.right(axis)
             forward_many(work, right)
             # U'U = N, and U'R = (g, A'WB): products of R are those with N^-1.
-            inner = right[:, 1:].T @ right
-            value += log_determinant(work) - float(right[:, 0] @ right[:, 0])
-            value += close(known, prior, axis, inner, out)
+            inner = right.T @ right
+            value += log_determinant(work) - float(inner[0, 0])
+            value += close(known, prior, axis, inner[1:], out)
             if both:
                 backward_many(work, right)
                 out.columns[axis] = right[:, 1:]
@@ -365,12 +372,11 @@ class Evidence:
             own_diagonals(self._prior_inverse, rows, free_own, free_yearly)
         x, against = changes(rows, posterior.series)
         own_spread, yearly_spread = np.empty((2, 2, rows.size))
-        roots = posterior.roots if count else None
         for axis in range(2):
             selected_inverse(self._work[axis], self.inverses[axis])
             spread_of_changes(self.inverses[axis], rows, own_spread[axis], yearly_spread[axis])
-            if roots is not None:
-                add_spread(rows, posterior.columns[axis] @ roots[axis], own_spread[axis], yearly_spread[axis])
+            if count:
+                add_spread(rows, posterior.columns_of_roots[axis], own_spread[axis], yearly_spread[axis])
         factor = np.array([[1.0], [prior.stiffer]])
         own, yearly = factor * prior.own, factor * prior.yearly
         own_variance, yearly_variance = own * own_spread, yearly * yearly_spread
@@ -399,7 +405,6 @@ class Evidence:
             [m^2/yr^2]
         """
         out = np.empty((2, n_means(groups)))
-        roots = posterior.roots if self.border.size else None
         for axis in range(2):
             if groups.ndim == 2:
                 right = np.ascontiguousarray(groups.T)
@@ -408,8 +413,8 @@ class Evidence:
             else:
                 selected_inverse(self._work[axis], self.inverses[axis])
                 mean_variances(self.inverses[axis], groups, out[axis])
-            if roots is not None:
-                out[axis] += variance_beside(posterior.columns[axis] @ roots[axis], groups)
+            if self.border.size:
+                out[axis] += variance_beside(posterior.columns_of_roots[axis], groups)
         return out
 
 
@@ -434,16 +439,18 @@ def close(known: Known, prior: Prior, axis: int, inner: NDArray[np.float64], out
     count = len(prior.border)
     if not count:
         return 0.0
-    diagonal = np.arange(count)
     schur = known.border - inner[:, 1:]
-    schur[diagonal, diagonal] += 1.0 / prior.border
+    schur.flat[:: count + 1] += 1.0 / prior.border
     rest = known.product[axis] - inner[:, 0]
-    root = np.linalg.cholesky(0.5 * (schur + schur.T))
-    inverse = np.linalg.inv(root)
-    covariance = inverse.T @ inverse
+    root, failed = dpotrf(schur)
+    if failed:
+        raise np.linalg.LinAlgError("the unknowns beside the series are not told apart")
+    pivots = root.diagonal()
+    value = 2.0 * float(np.log(pivots).sum()) + float(np.log(prior.border).sum())
+    upper, _ = dpotri(root)
+    covariance = upper + np.triu(upper, 1).T
     b = covariance @ rest
     out.border[axis], out.covariance[axis] = b, covariance
-    value = 2.0 * float(np.log(np.diag(root)).sum()) + float(np.log(prior.border).sum())
     return value - float(rest @ b)
 
 

@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -103,6 +104,25 @@ def _knots(first_time: float, interval: float, order: int, differences: int) -> 
     since = np.arange(differences) * interval
     phase = (first_time + since + 0.5 * (order + 1) * interval) / DAYS_PER_YEAR
     return since / DAYS_PER_YEAR, (phase - np.floor(phase)) * MONTHS_PER_YEAR
+
+
+@lru_cache(maxsize=64)
+def _designs(first_time: float, interval: float, order: int, differences: int) -> tuple[Design, Design, int]:
+    """Make the designs of both precisions, and say where the yearly level stands: alike at many pixels."""
+    years, months = _knots(first_time, interval, order, differences)
+    n_years = math.ceil(differences * interval / DAYS_PER_YEAR) + 1
+    month_at, yearly_at = 1 + n_years, 1 + n_years + MONTHS_PER_YEAR
+    year, month = np.floor(years), np.floor(months)
+    after_year, after_month = years - year, months - month
+    columns = np.zeros((differences, 5), dtype=np.int64)
+    values = np.ones((differences, 5))
+    columns[:, 1], values[:, 1] = 1 + year, 1.0 - after_year
+    columns[:, 2], values[:, 2] = np.minimum(2 + year, n_years), after_year
+    columns[:, 3], values[:, 3] = month_at + month % MONTHS_PER_YEAR, 1.0 - after_month
+    columns[:, 4], values[:, 4] = month_at + (month + 1) % MONTHS_PER_YEAR, after_month
+    repeats = columns[:, [0, 3, 4]] + (yearly_at - month_at + 1)
+    repeats[:, 0] = yearly_at
+    return Design(columns, values), Design(repeats, values[:, [0, 3, 4]].copy()), yearly_at
 
 
 @kernel(error_model="numpy")
@@ -197,19 +217,7 @@ class Hyperparameters:
         level_free : bool
             The level is learnt.
         """
-        years, months = _knots(first_time, interval, order, differences)
-        n_years = math.ceil(differences * interval / DAYS_PER_YEAR) + 1
-        month_at, yearly_at = 1 + n_years, 1 + n_years + MONTHS_PER_YEAR
-        year, month = np.floor(years), np.floor(months)
-        after_year, after_month = years - year, months - month
-        columns = np.zeros((differences, 5), dtype=np.int64)
-        values = np.ones((differences, 5))
-        columns[:, 1], values[:, 1] = 1 + year, 1.0 - after_year
-        columns[:, 2], values[:, 2] = np.minimum(2 + year, n_years), after_year
-        columns[:, 3], values[:, 3] = month_at + month % MONTHS_PER_YEAR, 1.0 - after_month
-        columns[:, 4], values[:, 4] = month_at + (month + 1) % MONTHS_PER_YEAR, after_month
-        repeats = columns[:, [0, 3, 4]] + (yearly_at - month_at + 1)
-        repeats[:, 0] = yearly_at
+        own_design, yearly_design, yearly_at = _designs(first_time, interval, order, differences)
         size = yearly_at + 1 + MONTHS_PER_YEAR + 1
         scale = Scale.of(speed, interval, order)
         mean, precision = np.zeros(size), np.ones(size)
@@ -224,8 +232,8 @@ class Hyperparameters:
         if not level_free:
             precision[0] = np.inf
         made = cls(
-            Design(columns, values),
-            Design(repeats, values[:, [0, 3, 4]].copy()),
+            own_design,
+            yearly_design,
             scale,
             mean.copy(),
             mean,

@@ -52,6 +52,9 @@ INFORMATION = (FREEDOM + 2.0) / (FREEDOM + 4.0)
 """What a pair of the scale sigma tells of the mean, over 1 / sigma^2: Fisher's information of a t of two
 components. A pair of normal noise of the variance sigma^2 / INFORMATION tells as much."""
 
+_U = np.uint64
+_IN_PRODUCT = 16
+"""Variances over formal ones whose product has one logarithm: it stays a number up to 10^19 each."""
 _PSEUDO_PAIRS = 10.0
 """Pairs' worth of trust in the scale that all missions share."""
 _WORTH = 2.0
@@ -60,12 +63,20 @@ _MOST_CORRELATION = 0.5
 
 
 class _Sample(NamedTuple):
-    """The pairs of one mission that say something of its noise; see `mission_noise`."""
+    """The n pairs of one mission that say something of its noise; see `mission_noise`.
 
-    formal: NDArray
-    per_span: NDArray
-    energy: NDArray
-    u: NDArray
+    Parameters
+    ----------
+    by_floor, by_jitter : ndarray, shape (>= n,)
+        By how much the variance over the formal one grows with floor^2 and with jitter^2.
+    square : ndarray, shape (>= n,)
+        Energy over the formal variance, times the weight.
+    n : int
+    """
+
+    by_floor: NDArray
+    by_jitter: NDArray
+    square: NDArray
     n: int
 
 
@@ -88,25 +99,23 @@ def trust(variance: NDArray, pull: NDArray, r: NDArray, u: NDArray) -> None:  # 
         u[j] = student_weight(square / variance[j])
 
 
-@kernel(error_model="numpy")
+@kernel(fastmath=FAST, error_model="numpy")
 def _scale_for(
     sample: _Sample, common: float, floor: float, jitter: float
 ) -> tuple[float, float]:  # pragma: no cover - compiled
     """Give -2 log likelihood and scale^2 of one mission for a floor^2 and a jitter^2."""
-    formal, per_span, energy, u, n = sample
+    by_floor, by_jitter, square, n = sample
     logs, z, expected = 0.0, 0.0, 0.0
-    product, in_product = 1.0, 0
-    for j in range(n):
-        v = formal[j] + floor + jitter * per_span[j]
-        # One logarithm for eight numbers: they take most of the time.
-        product *= v / formal[j]
-        in_product += 1
-        if in_product == 8:
-            logs += np.log(product)
-            product, in_product = 1.0, 0
-        z += u[j] * energy[j] / v
-        expected += formal[j] / v
-    logs += np.log(product)
+    for first in range(0, n, _IN_PRODUCT):
+        product = 1.0
+        for j in range(_U(first), _U(min(first + _IN_PRODUCT, n))):
+            ratio = 1.0 + floor * by_floor[j] + jitter * by_jitter[j]
+            share = 1.0 / ratio
+            product *= ratio
+            z += square[j] * share
+            expected += share
+        # One logarithm for many numbers: they take most of the time.
+        logs += np.log(product)
     s = (_PSEUDO_PAIRS * common * expected / n + z) / (_PSEUDO_PAIRS + n)
     return 2.0 * (logs + n * np.log(s)), s
 
@@ -169,16 +178,20 @@ def mission_noise(
     for j in range(n):
         square += u[j] * energy[j] / formal[j]
     common, typical = square / n, median(formal)
-    f, d, e, t = np.empty(n), np.empty(n), np.empty(n), np.empty(n)
+    sample = np.empty((3, n))
     for m in range(len(scale)):
         scale[m] = floor[m] = jitter[m] = np.nan
         k = 0
         for j in range(n):
             if mission[j] == m:
-                f[k], d[k], e[k], t[k] = formal[j], 1.0 / (span[j] * span[j]), energy[j], u[j]
+                share = 1.0 / formal[j]
+                sample[0, k], sample[1, k] = share, share / (span[j] * span[j])
+                sample[2, k] = u[j] * energy[j] * share
                 k += 1
         if k > 0:
-            scale[m], floor[m], jitter[m] = _noise_of(_Sample(f, d, e, t, k), common, typical)
+            scale[m], floor[m], jitter[m] = _noise_of(
+                _Sample(sample[0], sample[1], sample[2], k), common, typical
+            )
     for j in range(n):
         m = mission[j]
         if not np.isnan(scale[m]):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from itslive_core.bands.algebra import FAST
 from itslive_core.support.arrays import median
 from itslive_core.support.compiled import kernel
 from itslive_core.support.constants import DAYS_PER_YEAR, RAYLEIGH_MEDIAN
@@ -111,7 +112,7 @@ class Typical:
         )
 
 
-@kernel(error_model="numpy")
+@kernel(fastmath=FAST, error_model="numpy")
 def geometric_median(
     vx: NDArray, vy: NDArray, centre: NDArray, apart: NDArray
 ) -> None:  # pragma: no cover - compiled
@@ -131,7 +132,8 @@ def geometric_median(
     for _ in range(30):
         total, x, y = 0.0, 0.0, 0.0
         for j in range(len(vx)):
-            near = 1.0 / max(np.hypot(vx[j] - centre[0], vy[j] - centre[1]), 1e-9)
+            x_off, y_off = vx[j] - centre[0], vy[j] - centre[1]
+            near = 1.0 / max(np.sqrt(x_off * x_off + y_off * y_off), 1e-9)
             total += near
             x += near * vx[j]
             y += near * vy[j]

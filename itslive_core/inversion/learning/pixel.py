@@ -376,7 +376,6 @@ class PixelLearner:
         weights, residual = self.weights, self.turned()
         leverage, mean = np.empty((2, len(weights))), np.empty(len(weights))
         cells = np.arange(self.evidence.size)
-        roots = posterior.roots if self._border.size else None
         for axis in range(2):
             predict(pairs.spans, posterior.series[axis], mean)
             residual[axis] -= mean
@@ -385,10 +384,10 @@ class PixelLearner:
         self._residual = residual
         self.misfit = float((weights * residual**2).sum())
         alone = leverage.copy() if turn in _CORRELATED else leverage
-        if roots is not None:
+        if self._border.size:
             for axis in range(2):
-                columns = posterior.columns[axis] @ roots[axis]
-                add_border_variances(pairs.spans, self._border, roots[axis], columns, leverage[axis])
+                root, columns = posterior.roots[axis], posterior.columns_of_roots[axis]
+                add_border_variances(pairs.spans, self._border, root, columns, leverage[axis])
         self._leverage = leverage
         if not annealed:
             self._learn_noise(residual, leverage, alone, turn)
