@@ -20,26 +20,21 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from scipy.linalg.lapack import dpotrf, dpotri
 
 from itslive_core.bands.algebra import (
     Band,
     Inverse,
-    backward_many,
     blank_band,
     blank_inverse,
     factorise,
-    forward_many,
     log_determinant,
     selected_inverse,
     solve,
     solve_many,
-    solve_upper,
 )
 from itslive_core.bands.assembly import assemble
 from itslive_core.bands.changes import (
     ChangeRows,
-    add_changes,
     add_spread,
     change_rows,
     changes,
@@ -49,6 +44,7 @@ from itslive_core.bands.changes import (
     spread_of_changes,
 )
 from itslive_core.bands.spans import Spans, reach_of
+from itslive_core.inversion.learning.axis import close_border, fill_matrix, solve_axis
 from itslive_core.inversion.learning.border import BorderRows, border_moments, project_border
 from itslive_core.inversion.learning.means import mean_variances, n_means, variance_beside
 from itslive_core.support.stopping import check_stop
@@ -285,8 +281,7 @@ class Evidence:
     def matrix(self, prior: Prior, axis: int) -> Band:
         """Fill N of an axis for the data that entered last; the next one takes its place."""
         work = self._work[axis]
-        np.copyto(work.entries, self._normal.entries)
-        add_changes(work, self.rows, (1.0, prior.stiffer)[axis], prior.own, prior.yearly)
+        fill_matrix(work, self._normal, self.rows, (1.0, prior.stiffer)[axis], prior.own, prior.yearly)
         return work
 
     def moves(self, posterior: Posterior, prior: Prior, axis: int) -> NDArray[np.float64]:
@@ -341,18 +336,19 @@ class Evidence:
                 if not factorise(work):
                     return out
             right = known.right(axis)
-            forward_many(work, right)
-            # U'U = N, and U'R = (g, A'WB): products of R are those with N^-1.
-            inner = right.T @ right
-            value += log_determinant(work) - float(inner[0, 0])
-            value += close(known, prior, axis, inner[1:], out)
+            value += solve_axis(
+                work,
+                right,
+                known.border,
+                known.product[axis],
+                prior.border,
+                both,
+                out.series[axis],
+                out.border[axis],
+                out.covariance[axis],
+            )
             if both:
-                backward_many(work, right)
                 out.columns[axis] = right[:, 1:]
-            series = right @ np.concatenate(([1.0], -out.border[axis]))
-            if not both:
-                solve_upper(work, series)
-            out.series[axis] = series
         out.value = value if math.isfinite(value) else math.inf
         return out
 
@@ -429,29 +425,16 @@ def close(known: Known, prior: Prior, axis: int, inner: NDArray[np.float64], out
     inner : ndarray, shape (K, 1 + K)
         (A'WB)'N^-1 (g, A'WB).
     out : Posterior
-        Receives border and covariance.
+        Receives border and covariance; NaN where they cannot be told.
 
     Returns
     -------
     float
         What -2 log p has of it.
     """
-    count = len(prior.border)
-    if not count:
-        return 0.0
-    schur = known.border - inner[:, 1:]
-    schur.flat[:: count + 1] += 1.0 / prior.border
     rest = known.product[axis] - inner[:, 0]
-    root, failed = dpotrf(schur)
-    if failed:
-        raise np.linalg.LinAlgError("the unknowns beside the series are not told apart")
-    pivots = root.diagonal()
-    value = 2.0 * float(np.log(pivots).sum()) + float(np.log(prior.border).sum())
-    upper, _ = dpotri(root)
-    covariance = upper + np.triu(upper, 1).T
-    b = covariance @ rest
-    out.border[axis], out.covariance[axis] = b, covariance
-    return value - float(rest @ b)
+    square = known.border - inner[:, 1:]
+    return float(close_border(square, rest, prior.border, out.border[axis], out.covariance[axis]))
 
 
 def pull_of_changes(rows: ChangeRows, prior: Prior, posterior: Posterior, axis: int) -> NDArray[np.float64]:

@@ -107,10 +107,7 @@ def _posterior(axes: Axes, right: Sequence[NDArray[np.float64]]) -> Posterior:
     """Close the equations of both axes; what has no meaning, because a matrix is bad, is NaN."""
     out = Posterior.blank(len(right[0]), len(axes.prior.border), both=True)
     for a in range(2):
-        try:
-            close(axes.known, axes.prior, a, axes.known.columns.T @ right[a], out)
-        except np.linalg.LinAlgError:
-            out.border[a] = np.nan
+        close(axes.known, axes.prior, a, axes.known.columns.T @ right[a], out)
         out.columns[a] = right[a][:, 1:]
         out.series[a] = right[a] @ np.concatenate(([1.0], -out.border[a]))
     return out
