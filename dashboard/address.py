@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -9,14 +10,19 @@ from urllib.parse import parse_qsl
 
 from dashboard.hosting.secrets import has_secret
 from dashboard.state.estimators import METHODS, PARTS, Estimators
+from dashboard.state.filters import DATE_BOUNDS, MOST_LEFT_OUT, SPAN_BOUNDS
 from dashboard.state.mirror import bounds_of
 from dashboard.state.settings import LOG_SMOOTHING_BOUNDS, Settings
+from itslive_core.errors import SettingsError
+from itslive_core.observations.left_out import parse_left_out
+from itslive_core.observations.missions import MISSIONS
 from itslive_core.settings import Choice, Flag, Number
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from dashboard.control.session import Session
+    from dashboard.state.filters import Filters
     from dashboard.state.mirror import Mirror
     from itslive_core.settings import Kind
 
@@ -67,9 +73,11 @@ def keys_of_others(estimators: Estimators) -> dict[str, dict[str, str]]:
     }
 
 
+_FILTERS = ("start", "end", "mission", "min_span", "max_span", "leave_out")
 OWN_KEYS = frozenset(
     {
         *("lambda", "neighbours", "lon", "lat", "cube", "method", "kernel"),
+        *_FILTERS,
         *keys_of(Settings),
         *keys_of_process(Estimators, Settings),
         *(key for keys in keys_of_others(Estimators()).values() for key in keys),
@@ -95,8 +103,8 @@ class Place:
     cube: str = ""
 
 
-LONGEST = 4000
-"""Characters of a query that are read; no link of ours comes near."""
+LONGEST = 8000
+"""Characters of a query that are read; no link of ours is as long."""
 
 
 def query_in(search: str) -> dict[str, str]:
@@ -186,6 +194,45 @@ def apply_query(session: Session, query: Mapping[str, Any]) -> None:
         values.update(neighbours="fixed", mu=mu)
     settings.param.update(**values)
     _apply_method(session, query)
+    _apply_filters(session.filters, query)
+
+
+def _apply_filters(filters: Filters, query: Mapping[str, Any]) -> None:
+    values: dict[str, Any] = {}
+    for name in ("start", "end"):
+        try:
+            date = dt.date.fromisoformat(str(query[name]))
+        except (KeyError, ValueError):
+            continue
+        if DATE_BOUNDS[0] <= date <= DATE_BOUNDS[1]:
+            values[name] = date
+    if values.get("start", DATE_BOUNDS[0]) > values.get("end", DATE_BOUNDS[1]):
+        values = {}
+    missions = [one for one in MISSIONS if one in str(query.get("mission", "")).split(",")]
+    if missions:
+        values["missions"] = missions
+    low, high = (_number(query.get(name), *SPAN_BOUNDS) for name in ("min_span", "max_span"))
+    span = (SPAN_BOUNDS[0] if low is None else round(low), SPAN_BOUNDS[1] if high is None else round(high))
+    if span[0] <= span[1]:
+        values["span"] = span
+    if "leave_out" in query:
+        try:
+            values["leave_out"] = list(parse_left_out(str(query["leave_out"])))[:MOST_LEFT_OUT]
+        except SettingsError:
+            pass  # what a link spells wrong is left out of it, as everywhere
+    filters.param.update(**values)
+
+
+def _written_filters(filters: Filters) -> dict[str, Any]:
+    low, high = filters.span
+    return {
+        **({"start": filters.start.isoformat()} if filters.start else {}),
+        **({"end": filters.end.isoformat()} if filters.end else {}),
+        **({"mission": ",".join(filters.missions)} if len(filters.missions) < len(MISSIONS) else {}),
+        **({"min_span": low} if low > SPAN_BOUNDS[0] else {}),
+        **({"max_span": high} if high < SPAN_BOUNDS[1] else {}),
+        **({"leave_out": ",".join(filters.leave_out)} if filters.leave_out else {}),
+    }
 
 
 def _apply_method(session: Session, query: Mapping[str, Any]) -> None:
@@ -210,6 +257,7 @@ def query_of(session: Session) -> dict[str, Any]:
     query: dict[str, Any] = {
         "lambda": "auto" if settings.auto_smoothing else f"{settings.smoothing:.4g}",
         **_written_of(settings, keys_of(type(settings))),
+        **_written_filters(session.filters),
     }
     if settings.neighbours != "none":
         coupling = settings.spatial_smoothing

@@ -19,7 +19,9 @@ from dashboard.control.area import AreaControl
 from dashboard.control.diagnosis import DiagnosisControl
 from dashboard.control.examples import available, example_of
 from dashboard.control.headline import HeadlineControl
+from dashboard.control.history import HistoryControl
 from dashboard.control.lookup import box_of, footprint, overlaps
+from dashboard.control.pair import PairControl
 from dashboard.control.places import PlaceControl
 from dashboard.control.series import SeriesControl
 from dashboard.control.session import Session
@@ -108,7 +110,7 @@ class Dashboard(Viewer):
         host.welcome(self)
         self.world = WorldMapView(load_catalog().segments_mercator(), self._click_world)
         self.glacier_map = GlacierMapView(self._click_glacier)
-        self.series_view = SeriesBoard(on_time=self._click_time)
+        self.series_view = SeriesBoard(on_time=self._click_time, on_pairs=self._click_pairs)
         self.area = AreaControl(self.session, self.glacier_map, self._click_glacier)
         self.series = SeriesControl(self.session, self.series_view, self._series_changed)
         self.diagnosis = DiagnosisControl(
@@ -117,6 +119,8 @@ class Dashboard(Viewer):
             self.series_view,
             lambda: DiagnosisView(self.session.settings, runner.later),
         )
+        self.history = HistoryControl(self.session, self.series)
+        self.pair = PairControl(self.session, self.series, self.diagnosis, self.series_view)
         self.headline = HeadlineControl(self.session, self.series, self._tell_facts)
         self.places = PlaceControl(self.session, self._show_glacier, self._show_point, self._show_box)
         runner.on_drained = self.area.flush
@@ -127,6 +131,8 @@ class Dashboard(Viewer):
                 self.area,
                 self.series,
                 self.diagnosis,
+                self.pair,
+                self.history,
                 self.world,
                 self.glacier_map,
                 self.series_view,
@@ -140,13 +146,7 @@ class Dashboard(Viewer):
         self.area.param.watch(self._moment_changed, "moment")
         selection.param.watch(self._glaciers_changed, "glaciers")
         selection.param.watch(lambda *_: runner.later("points", self._points_changed), ["points", "cube"])
-        for state, fields in (
-            (self.session.settings, (*self.session.settings.fit_fields, "neighbours", "mu")),
-            *(
-                (one, one.kinds)
-                for one in (self.session.estimators, *self.session.estimators.others.values())
-            ),
-        ):
+        for state, fields in self.session.chosen().values():
             state.param.watch(lambda *_: runner.later("address", self._write_address), list(fields))
 
     def __panel__(self) -> Any:
@@ -186,6 +186,7 @@ class Dashboard(Viewer):
         if self._started:
             return
         self._started = True
+        self.history.begin()
         self._doc = self._doc or pn.state.curdoc
         try:
             self._task = asyncio.get_running_loop().create_task(self.session.runner.consume())
@@ -332,8 +333,12 @@ class Dashboard(Viewer):
         self.session.messages.clear()
         self.series.add(cube, keep=keep, **position)
 
-    def _click_time(self, milliseconds: float) -> None:
-        self.area.choose_time(np.datetime64(round(milliseconds), "ms").astype("datetime64[ns]"))
+    def _click_time(self, milliseconds: float, on_a_pair: bool = False) -> None:
+        moment = np.datetime64(round(milliseconds), "ms").astype("datetime64[ns]")
+        self.area.choose_time(moment, quietly=on_a_pair)
+
+    def _click_pairs(self, rows: list[int]) -> None:
+        self.pair.pick(rows)
 
     def _moment_changed(self, event: Any) -> None:
         moment = event.new
@@ -346,6 +351,7 @@ class Dashboard(Viewer):
         self.frame.series_changed(fit)
         if fit is not None and fit.series is not None and self.session.settings.auto_smoothing:
             self.frame.follow_smoothing(fit.series.attrs.get("smoothing_used"))
+        self.pair.update()
         self.diagnosis.update()
         self.headline.update()
 
@@ -376,4 +382,4 @@ class Dashboard(Viewer):
             foreign = {key: v for key, v in query_in(location.search).items() if key not in OWN_KEYS}
             if self._example != available()[0].key and self._example is not None:
                 foreign["example"] = self._example
-            location.search = "?" + urlencode({**foreign, **query_of(self.session)})
+            location.search = "?" + urlencode({**foreign, **query_of(self.session)}, safe=":/@,")

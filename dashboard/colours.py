@@ -13,6 +13,8 @@ __all__ = [
     "COAST",
     "CRITERION_COLOURS",
     "GROUP_COLOUR",
+    "LEFT_OUT_COLOUR",
+    "LEFT_OUT_LABEL",
     "LAND",
     "MARKER",
     "MISSION_COLOURS",
@@ -69,6 +71,8 @@ CRITERION_COLOURS: Mapping[str, str] = MappingProxyType({"evidence": "#2F8FC9", 
 GROUP_COLOUR = "#7A8B99"
 REJECTED_COLOUR = "#9AA5AD"
 REJECTED_LABEL = "Rejected as outliers"
+LEFT_OUT_COLOUR = "#B3446C"
+LEFT_OUT_LABEL = "Left out by hand"
 
 # Tol (2021), "Colour schemes", the muted one: apart from the missions' hues, and from one another.
 _STEP_COLOURS = MappingProxyType(
@@ -77,6 +81,7 @@ _STEP_COLOURS = MappingProxyType(
         "span": "#DDCC77",
         "mission": "#44AA99",
         "satellite": "#332288",
+        "leave_out": LEFT_OUT_COLOUR,
         "max_error": "#882255",
         "max_angle": "#AA4499",
         "max_deviation": "#999933",
@@ -94,6 +99,7 @@ _STEP_LABELS = MappingProxyType(
         "span": "Span",
         "mission": "Mission",
         "satellite": "Satellite",
+        "leave_out": LEFT_OUT_LABEL,
         "max_error": "Formal error",
         "max_angle": "Angle to the flow",
         "max_deviation": "Deviation from the median",

@@ -19,6 +19,7 @@ CASES = {
     "inversion": "invert --lon {lon} --lat {lat}",
     "changed": "invert --x {x} --y {y} --smoothing 30 --no-robust --outliers none --derivative 1"
     " --max-angle 60 --start 2015 --mission S1,S2,L8_9 --max-span 100",
+    "left out": "invert --x {x} --y {y} --smoothing 30 --leave-out 1A@2016,2A@2018-03/2B@2018",
     "means": "invert --x {x} --y {y} --smoothing 30 --means year",
     "Gaussian process": "gp --x {x} --y {y} --interval 24",
     "median": "median --x {x} --y {y} --window 200 --least-pairs 1",

@@ -331,11 +331,13 @@ class AreaControl(param.Parameterized):
         chosen = f"{choice}." if choice and self.mode != "median" else ""
         self.note = " ".join(filter(None, (NOTES.get(self.mode, coupled), chosen)))
 
-    def choose_time(self, moment: np.datetime64) -> None:
-        """Mark a time, and show the speed of the glacier then, where it is known."""
+    def choose_time(self, moment: np.datetime64, *, quietly: bool = False) -> None:
+        """Mark a time, and show the speed of the glacier then, where it is known; else say so, or not."""
         canvas = self.canvas
         self.moment = moment
         if canvas is None or canvas.times is None or canvas.stack is None:
+            if quietly:
+                return
             self._session.messages.tell(
                 f"The map follows the time once all of the glacier is estimated: press {self.action[0]}.",
                 "info",

@@ -49,6 +49,7 @@ class DiagnosisControl:
         self._open = self._crosses = False
         self._asked: Fit | None = None
         self._known: tuple[Fit, Diagnosis] | None = None
+        self._listener: Callable[[Fit, Diagnosis], None] | None = None
         series.on_fit = self.ask
 
     def open(self, shown: bool) -> None:
@@ -65,12 +66,17 @@ class DiagnosisControl:
         self._crosses = shown
         self.update()
 
+    def listen(self, listener: Callable[[Fit, Diagnosis], None] | None) -> None:
+        """Tell somebody what is found from now on, also where it is known already; None ends that."""
+        self._listener = listener
+        self.update()
+
     def update(self, *_: Any) -> None:
         """Look into what is active now, if somebody wants to see it."""
         fit = self._series.fit
         if not self._crosses or (self._known and fit is not None and self._known[0].pairs is not fit.pairs):
             self._board.show_rejected(None)
-        if not (self._open or self._crosses):
+        if not (self._open or self._crosses or self._listener):
             return
         if fit is None or fit.series is None:
             reading = fit is None and self._session.selection.point is not None
@@ -104,8 +110,8 @@ class DiagnosisControl:
     def _wanted(self, fit: Fit) -> bool:
         """Whether somebody wants to see a diagnosis; without an inversion it tells only what filters took."""
         if fit.series is None:
-            return self._crosses and not fit.problem
-        return self._open or self._crosses
+            return (self._crosses or self._listener is not None) and not fit.problem
+        return self._open or self._crosses or self._listener is not None
 
     def _arrived(self, fit: Fit, found: Diagnosis) -> None:
         now = self._series.fit
@@ -116,6 +122,8 @@ class DiagnosisControl:
 
     def _send(self, fit: Fit, found: Diagnosis) -> None:
         inverted = fit.series is not None
+        if self._listener is not None:
+            self._listener(fit, found)
         if self._open and self.view is not None and inverted:
             self.view.show(found, fit.problem, offsets=fit.settings.estimates_offsets)
         if self._crosses:

@@ -55,7 +55,7 @@ class SeriesControl:
         self._running: frozenset[int] = frozenset()
         session.selection.param.watch(self._points_changed, "points")
         session.settings.param.watch(self._settings_changed, list(session.settings.fit_fields))
-        session.filters.param.watch(self._changed, ["start", "end", "missions", "span"])
+        session.filters.param.watch(self._changed, list(session.filters.FIELDS))
         session.estimators.watch(self._changed)
 
     @property
@@ -93,8 +93,20 @@ class SeriesControl:
         selection = self._session.selection
         keep = keep or selection.compare
         point = selection.add_point(Point(pixel.lon, pixel.lat, pixel.x, pixel.y, cube.url), keep=keep)
-        if point.key in self.fits:
-            return point
+        if point.key not in self.fits:
+            self._read_pixel(cube, point, choices, keep=keep)
+        return point
+
+    def read_again(self) -> None:
+        """Read the points that are selected and not known: they were given up, and came back."""
+        choices, selection = self._session.choices(), self._session.selection
+        cubes = {cube.url: cube for cube in selection.cubes}
+        for point in selection.points:
+            if choices is not None and point.key not in self.fits and point.cube_url in cubes:
+                self._read_pixel(cubes[point.cube_url], point, choices, keep=True)
+
+    def _read_pixel(self, cube: Datacube, point: Point, choices: Choices, *, keep: bool) -> None:
+        """Read a point and fit it; unless the others are kept, in place of what is being read."""
 
         def work(should_stop: Callable[[], bool]) -> Iterator[Fit]:
             pairs = cube.pairs_at(x=point.x, y=point.y)
@@ -114,7 +126,6 @@ class SeriesControl:
             policy=Policy.ALL if keep else Policy.CANCEL,
             needs=FIRST_STAGES,
         )
-        return point
 
     def refit(self, *_: Any) -> None:
         """Fit all points again with the settings of now; the newest request wins."""

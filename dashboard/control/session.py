@@ -76,6 +76,18 @@ class Session:
         """Say when work waits for kernels."""
         self.runner.on_waiting = self.messages.wait_for_kernels
 
+    def chosen(self) -> dict[str, tuple[param.Parameterized, tuple[str, ...]]]:
+        """Return all that a person sets, by name: the state, and which of its parameters."""
+        settings, estimators = self.settings, self.estimators
+        return {
+            "filters": (self.filters, self.filters.FIELDS),
+            "settings": (settings, (*settings.fit_fields, "neighbours", "mu")),
+            **{
+                name: (state, tuple(state.kinds))
+                for name, state in {"estimators": estimators, **estimators.others}.items()
+            },
+        }
+
     def choices(self) -> Choices | None:
         """Return settings and selection for the core; tells and returns None where they are impossible."""
         from itslive_core.errors import ItsliveError

@@ -14,6 +14,7 @@ from dashboard.resources import asset
 from dashboard.screen.estimate_panel import EstimatePanel
 from dashboard.screen.glacier_card import GlacierCard
 from dashboard.screen.header import Header, MessageBar
+from dashboard.screen.history_buttons import HistoryButtons, HistoryKeys
 from dashboard.screen.panels import FiltersPanel, SelectionPanel
 from dashboard.screen.series_card import SeriesCard
 from dashboard.screen.sources import SourcesPanel
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 
     from dashboard.control.area import AreaControl
     from dashboard.control.diagnosis import DiagnosisControl
+    from dashboard.control.history import HistoryControl
+    from dashboard.control.pair import PairControl
     from dashboard.control.places import PlaceControl
     from dashboard.control.series import SeriesControl
     from dashboard.control.session import Session
@@ -56,7 +59,7 @@ class Parts:
     ----------
     session : Session
         State, worker and messages.
-    places, area, series, diagnosis
+    places, area, series, diagnosis, pair, history
         What acts in it.
     world, glacier_map, board
         What is seen.
@@ -69,6 +72,8 @@ class Parts:
     area: AreaControl
     series: SeriesControl
     diagnosis: DiagnosisControl
+    pair: PairControl
+    history: HistoryControl
     world: WorldMapView
     glacier_map: GlacierMapView
     board: SeriesBoard
@@ -91,10 +96,11 @@ class Frame:
         self.header = Header(
             session.messages, area.progress, parts.places.search, area.stop, session.runner.after, paths=paths
         )
+        self.header.layout.insert(1, HistoryButtons(parts.history).layout)
         self.source = html("", "itslive-source", sizing_mode="stretch_width", margin=(6, 14))
         self.filters = FiltersPanel(session.filters)
         self.glacier = GlacierCard(area, parts.glacier_map)
-        self.series = SeriesCard(session, parts.series, parts.diagnosis, parts.board)
+        self.series = SeriesCard(session, parts.series, parts.diagnosis, parts.board, parts.pair)
         self.sidebar = self._build_sidebar()
         self.main = self._build_main()
 
@@ -103,7 +109,7 @@ class Frame:
         return pmui.Page(
             title=title,
             dark_theme=remembered_theme(),
-            header=[self.header.layout, ThemeMemory()],
+            header=[self.header.layout, ThemeMemory(), HistoryKeys(self._parts.history)],
             sidebar=[self.sidebar],
             main=[self.main],
             sidebar_width=_SIDE,

@@ -11,6 +11,7 @@ import panel_material_ui as pmui
 from panel.viewable import Viewer
 
 from dashboard.colours import MISSION_COLOURS, MISSION_LABELS
+from dashboard.screen.pair_panel import LeftOutPanel
 from dashboard.views.figures import live
 from dashboard.views.spans import span_histogram
 
@@ -76,6 +77,7 @@ class FiltersPanel(Viewer):
                 filters.param.span, label="Span [days]", size="small", css_classes=["itslive-span"], **_WIDE
             ),
             self.histogram,
+            LeftOutPanel(filters),
             reset,
             sizing_mode="stretch_width",
         )

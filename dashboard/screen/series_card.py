@@ -14,6 +14,7 @@ from panel.viewable import Viewer
 
 from dashboard.hosting.secrets import without_folders
 from dashboard.screen.code_dialog import CodeDialog
+from dashboard.screen.pair_panel import PairPanel
 from dashboard.state.estimators import OTHERS
 from dashboard.state.fit import cautions_of, saved_series, summary_of
 from dashboard.views.cautions import cautions_html, facts_html
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from dashboard.control.diagnosis import DiagnosisControl
+    from dashboard.control.pair import PairControl
     from dashboard.control.series import SeriesControl
     from dashboard.control.session import Session
     from dashboard.state.fit import Fit
@@ -54,6 +56,8 @@ class SeriesCard(Viewer):
     series : SeriesControl
     diagnosis : DiagnosisControl
     board : SeriesBoard
+    pair : PairControl
+        Knows the pair that was clicked.
     """
 
     def __init__(
@@ -62,6 +66,7 @@ class SeriesCard(Viewer):
         series: SeriesControl,
         diagnosis: DiagnosisControl,
         board: SeriesBoard,
+        pair: PairControl,
         **params: Any,
     ) -> None:
         super().__init__(**params)
@@ -70,6 +75,7 @@ class SeriesCard(Viewer):
         self._decomposition: DecompositionView | None = None
         self._hint = hint("No series yet", "Click a glacier on the map, then a pixel of the glacier.")
         self.figure = Figure(board.layout, self._hint)
+        self.figure.layout.append(PairPanel(pair).layout)
         self._inside = {name: self._room() for name in _TABS[1:]}
         # The tabs are only the row of names: both contents stay drawn, one of them hidden.
         self.tabs = pmui.Tabs(

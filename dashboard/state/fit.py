@@ -27,7 +27,7 @@ class Fit:
     pairs : ImagePairs
         All pairs at its pixel.
     shown : ImagePairs
-        Those that the filters on metadata leave.
+        Those that the filters on metadata leave, and those that were left out by hand.
     selection : PairSelection
         Those filters.
     settings : InversionSettings
@@ -47,6 +47,11 @@ class Fit:
     bars: Bars
     series: xr.Dataset | None = None
     problem: str = ""
+
+    @property
+    def n_chosen(self) -> int:
+        """Number of the pairs that all filters on metadata leave."""
+        return len(self.shown) - int(self.bars.left_out.sum())
 
 
 @dataclass(frozen=True)
@@ -123,8 +128,8 @@ def summary_of(fit: Fit, process: Process | None = None) -> str:
     series = shown_series(fit, process)
     how_far = [process.words] if process is not None and process.words else []
     if series is None:
-        return " · ".join([f"{len(fit.shown):,} of {total:,} image pairs", *how_far])
-    used = int(series.attrs.get("n_pairs_used", len(fit.shown)))
+        return " · ".join([f"{fit.n_chosen:,} of {total:,} image pairs", *how_far])
+    used = int(series.attrs.get("n_pairs_used", fit.n_chosen))
     if used == 0:
         return nothing_left(total)
     parts = [f"{used:,} of {total:,} image pairs used"]

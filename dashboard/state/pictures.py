@@ -27,13 +27,21 @@ class Bars:
     Parameters
     ----------
     pairs : ImagePairs
-        What the filters on metadata leave.
+        What the filters on metadata leave, and what was left out by hand.
     keep : ndarray of bool, shape (n,)
         False for those that the filter on values rejected: they are drawn in grey.
+    by_hand : ndarray of bool, shape (n,), optional
+        Those that were left out by hand; none of them is kept.
     """
 
     pairs: ImagePairs
     keep: NDArray[np.bool_]
+    by_hand: NDArray[np.bool_] | None = None
+
+    @property
+    def left_out(self) -> NDArray[np.bool_]:
+        """Which pairs were left out by hand, shape (n,)."""
+        return np.zeros(len(self.pairs), dtype=bool) if self.by_hand is None else self.by_hand
 
 
 @dataclass(frozen=True)

@@ -30,6 +30,7 @@ __all__ = [
     "named",
     "on_tap",
     "pane_of",
+    "pixel_size",
     "time_cursor",
     "weakly",
     "zero_line",
@@ -145,6 +146,13 @@ def _inner_size(figure: Any) -> tuple[float, float]:
     except (AttributeError, TypeError, ValueError, RuntimeError):
         return 600.0, 360.0
     return (width, height) if width > 1 and height > 1 else (600.0, 360.0)
+
+
+def pixel_size(figure: Any) -> tuple[float, float]:
+    """Return the size of a pixel of the screen in the units of both axes of a figure."""
+    width, height = _inner_size(figure)
+    x, y = figure.x_range, figure.y_range
+    return float(x.end - x.start) / width, float(y.end - y.start) / height
 
 
 def equal_scale(plot: Any, _element: Any) -> None:

@@ -8,7 +8,14 @@ import holoviews as hv
 import numpy as np
 from bokeh.models import HoverTool
 
-from dashboard.colours import MISSION_COLOURS, MISSION_LABELS, REJECTED_COLOUR, REJECTED_LABEL
+from dashboard.colours import (
+    LEFT_OUT_COLOUR,
+    LEFT_OUT_LABEL,
+    MISSION_COLOURS,
+    MISSION_LABELS,
+    REJECTED_COLOUR,
+    REJECTED_LABEL,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,6 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ALL",
+    "BY_HAND",
     "LAYERS",
     "all_bars",
     "all_columns",
@@ -28,17 +36,21 @@ __all__ = [
     "bar_hover",
     "bar_name",
     "bar_sources",
+    "moments",
     "pair_bars",
+    "rows_of_layer",
     "values_of",
 ]
 
-LAYERS = (None, *MISSION_COLOURS)
-"""From the back to the front: what was rejected, then each mission."""
+BY_HAND = "by hand"
+"""The layer of what was left out by hand."""
+LAYERS = (None, *MISSION_COLOURS, BY_HAND)
+"""From the back to the front: what was rejected, then each mission, then what was left out by hand."""
 ALL = "all"
 """The one layer that holds them all."""
 
 
-def _dates(days: NDArray[np.float64]) -> NDArray[np.datetime64]:
+def moments(days: NDArray[np.float64]) -> NDArray[np.datetime64]:
     """Days since 1970 -> datetime64[ms]."""
     return np.round(np.asarray(days) * 86_400_000.0).astype("int64").astype("datetime64[ms]")
 
@@ -55,7 +67,7 @@ def _errors_of(pairs: ImagePairs, component: str) -> NDArray[np.float64]:
 
 
 def bar_columns(bars: Bars | None, component: str, mission: str | None) -> dict[str, NDArray[Any]]:
-    """Return the columns of the bars of one mission, or of the rejected pairs where it is None.
+    """Return the columns of the bars of one mission, `BY_HAND`, or of the rejected pairs where it is None.
 
     Returns
     -------
@@ -64,8 +76,14 @@ def bar_columns(bars: Bars | None, component: str, mission: str | None) -> dict[
     """
     if bars is None:
         return _columns(None, component, None)
-    mine = bars.keep & (bars.pairs.mission == mission) if mission else ~bars.keep
-    return _columns(bars, component, np.flatnonzero(mine))
+    return _columns(bars, component, np.flatnonzero(rows_of_layer(bars, mission)))
+
+
+def rows_of_layer(bars: Bars, mission: str | None) -> NDArray[np.bool_]:
+    """Tell which pairs are in a layer of `LAYERS`, shape (n,)."""
+    if mission is None:
+        return ~bars.keep & ~bars.left_out
+    return bars.left_out if mission == BY_HAND else bars.keep & (bars.pairs.mission == mission)
 
 
 def all_columns(bars: Bars | None, component: str) -> dict[str, NDArray[Any]]:
@@ -80,14 +98,27 @@ def all_columns(bars: Bars | None, component: str) -> dict[str, NDArray[Any]]:
         words = np.empty(0, dtype=object)
         return {**_columns(None, component, None), "colour": words, "what": words}
     rows = np.argsort(bars.keep, kind="stable")
-    pairs = zip(bars.pairs.mission[rows], bars.keep[rows], strict=True)
-    names = [str(mission) if kept else None for mission, kept in pairs]
-    faint = f"{REJECTED_COLOUR}50"
+    layers = np.where(bars.keep, bars.pairs.mission, np.where(bars.left_out, BY_HAND, "")).astype(object)
+    colours = {**MISSION_COLOURS, BY_HAND: LEFT_OUT_COLOUR, "": f"{REJECTED_COLOUR}50"}
     return {
         **_columns(bars, component, rows),
-        "colour": np.array([MISSION_COLOURS[one] if one else faint for one in names], dtype=object),
-        "what": np.array([MISSION_LABELS[one] if one else REJECTED_LABEL for one in names], dtype=object),
+        "colour": np.array([colours[one] for one in layers[rows]], dtype=object),
+        "what": np.array([_label(one or None) for one in layers[rows]], dtype=object),
     }
+
+
+def _label(mission: str | None) -> str:
+    """Name a layer as a person reads it."""
+    if mission is None:
+        return REJECTED_LABEL
+    return LEFT_OUT_LABEL if mission == BY_HAND else MISSION_LABELS[mission]
+
+
+def _colour(mission: str | None) -> str:
+    """Return the colour of a layer."""
+    if mission is None:
+        return REJECTED_COLOUR
+    return LEFT_OUT_COLOUR if mission == BY_HAND else MISSION_COLOURS[mission]
 
 
 def _columns(bars: Bars | None, component: str, rows: NDArray[np.integer] | None) -> dict[str, NDArray[Any]]:
@@ -104,9 +135,9 @@ def _columns(bars: Bars | None, component: str, rows: NDArray[np.integer] | None
     pairs = bars.pairs
     value = values_of(pairs, component)[rows]
     return {
-        "start": _dates(pairs.start[rows]),
+        "start": moments(pairs.start[rows]),
         "value": value,
-        "end": _dates(pairs.end[rows]),
+        "end": moments(pairs.end[rows]),
         "value_end": value,
         "span": (pairs.end - pairs.start)[rows],
         "error": _errors_of(pairs, component)[rows],
@@ -131,6 +162,8 @@ def bar_sources(
 def bar_alpha(bars: Bars | None, mission: str | None) -> float:
     """Return the opacity of bars: thousands must stay readable, so fainter, the more there are."""
     count = len(bars.pairs) if bars is not None else 0
+    if mission == BY_HAND:
+        return 0.9
     alpha = float(np.clip(35.0 / np.sqrt(max(count, 1)), 0.35, 0.9))
     return alpha if mission else 0.3 * alpha
 
@@ -145,15 +178,20 @@ def pair_bars(bars: Bars | None, component: str, mission: str | None) -> hv.Segm
     component : {"v", "vx", "vy"}
         What is drawn [m/yr].
     mission : str or None
-        One of `itslive_core.observations.missions.MISSIONS`; None for the pairs that were rejected.
+        One of `itslive_core.observations.missions.MISSIONS`; `BY_HAND` for those that were left out by hand;
+        None for the pairs that were rejected.
     """
     columns = bar_columns(bars, component, mission)
     return hv.Segments(
         tuple(columns.values()),
         ["start", "value", "end", "value_end"],
         ["span", "error"],
-        label=MISSION_LABELS[mission] if mission else REJECTED_LABEL,
-    ).opts(alpha=bar_alpha(bars, mission), color=MISSION_COLOURS[mission] if mission else REJECTED_COLOUR)
+        label=_label(mission),
+    ).opts(
+        alpha=bar_alpha(bars, mission),
+        color=_colour(mission),
+        line_dash="dashed" if mission == BY_HAND else "solid",
+    )
 
 
 def all_bars(bars: Bars | None, component: str) -> hv.Segments:
@@ -166,7 +204,7 @@ def all_bars(bars: Bars | None, component: str) -> hv.Segments:
 
 def bar_hover(mission: str | None) -> HoverTool:
     """Make the tool that tells dates, span and value of a pair of a layer."""
-    name = "@what" if mission == ALL else MISSION_LABELS[mission] if mission else REJECTED_LABEL
+    name = "@what" if mission == ALL else _label(mission)
     return HoverTool(
         tooltips=[
             ("Image pair", name),

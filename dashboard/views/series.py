@@ -31,6 +31,7 @@ from dashboard.views.figures import (
     named,
     on_tap,
     pane_of,
+    pixel_size,
     time_cursor,
     weakly,
 )
@@ -52,8 +53,10 @@ from dashboard.views.pair_bars import (
     bar_name,
     bar_sources,
     pair_bars,
+    rows_of_layer,
     values_of,
 )
+from dashboard.views.picking import chosen_bar, chosen_columns, pairs_near
 from dashboard.views.rejected import cross_columns, cross_hover, rejected_crosses
 
 if TYPE_CHECKING:
@@ -63,6 +66,7 @@ if TYPE_CHECKING:
     import panel as pn
     from bokeh.models import Legend, Range1d
 
+    from dashboard.state.picked import Picked
     from dashboard.state.pictures import Bars, Curve
 
 __all__ = ["COMPONENTS", "SeriesView", "limits_of"]
@@ -118,7 +122,9 @@ class SeriesView(Viewer):
     slim : bool
         Small: all missions in one layer, no legend, no other points, short titles.
     on_time : callable, optional
-        Told the time of a click [milliseconds since 1970].
+        Told the time of a click [milliseconds since 1970], and whether it meant a pair.
+    on_pairs : callable, optional
+        Told the rows of the pairs that a click may mean, the nearest first.
     """
 
     def __init__(
@@ -128,13 +134,14 @@ class SeriesView(Viewer):
         *,
         moves_time: bool = True,
         slim: bool = False,
-        on_time: Callable[[float], None] | None = None,
+        on_time: Callable[[float, bool], None] | None = None,
+        on_pairs: Callable[[list[int]], None] | None = None,
         **params: Any,
     ) -> None:
         super().__init__(**params)
         self.component = "v"
         self._cursor = time_cursor(_CURSOR)
-        self._on_time = on_time
+        self._on_time, self._on_pairs = on_time, on_pairs
         self._title, self._time, self._slim = name, time, slim
         self._layers = (ALL,) if slim else LAYERS
         self._shown: tuple[int, int] = (0, 0)
@@ -151,6 +158,10 @@ class SeriesView(Viewer):
         self._crosses = LiveLayers(
             {"rejected": lambda data: rejected_crosses(data, self.component).opts(tools=[cross_hover()])},
             sources=lambda data: {"rejected": cross_columns(data, self.component)},
+        )
+        self._chosen = LiveLayers(
+            {"chosen": lambda picked: chosen_bar(picked, self.component)},
+            sources=lambda picked: {"chosen": chosen_columns(picked, self.component)},
         )
         self._others_pipe = hv.streams.Pipe(data=[])
         self.pane = pane_of(self._overlay(), f"{name}-plot", min_height=120 if slim else 160)
@@ -261,6 +272,11 @@ class SeriesView(Viewer):
         if self._crosses.direct:
             self._name_axis()
 
+    def show_picked(self, picked: Picked | None) -> None:
+        """Mark the pair that is chosen; None for none."""
+        if picked is not None or self._chosen.data is not None:
+            self._chosen.send(picked)
+
     def show_time(self, moment: float | None) -> None:
         """Mark a time [milliseconds since 1970]; None for none."""
         self._cursor.update(visible=moment is not None, **({} if moment is None else {"location": moment}))
@@ -272,6 +288,7 @@ class SeriesView(Viewer):
         self.show_second(self._second.data)
         self.show_others(self._others)
         self.show_rejected(self._rejected)
+        self.show_picked(self._chosen.data)
 
     def _of_pairs(self) -> LiveLayers:
         """Make the layers of the image pairs."""
@@ -338,6 +355,7 @@ class SeriesView(Viewer):
         layers = [
             *(self._pairs.layer(bar_name(mission)) for mission in self._layers),
             self._crosses.layer("rejected"),
+            *([] if self._slim else [self._chosen.layer("chosen")]),
             second("second band in gaps"),
             second("second band"),
             *(first(f"band {grade}") for grade in GRADES),
@@ -373,7 +391,7 @@ class SeriesView(Viewer):
     def _dress(self, plot: Any, _element: Any) -> None:
         """Keep the legend small, name the axis, and listen to clicks; a hook."""
         self._figure = figure = plot.handles["plot"]
-        if self._on_time is not None:
+        if self._on_time is not None or self._on_pairs is not None:
             on_tap(plot, self._click)
         if self._slim:
             figure.min_border_left = AXIS_ROOM
@@ -401,10 +419,24 @@ class SeriesView(Viewer):
         ]
         self._name_axis()
 
-    def _click(self, x: float, _y: float, _shift: bool) -> None:
-        """Tell the time of a click."""
+    def _click(self, x: float, y: float, _shift: bool) -> None:
+        """Tell which pairs a click may mean, and its time."""
+        rows = self._pairs_under(float(x), float(y)) if self._on_pairs is not None else []
+        if rows and self._on_pairs is not None:
+            self._on_pairs(rows)
         if self._on_time is not None:
-            self._on_time(float(x))
+            self._on_time(float(x), bool(rows))
+
+    def _pairs_under(self, x: float, y: float) -> list[int]:
+        """Find the pairs under a click, of those that a person has not hidden."""
+        bars = self._bars
+        if bars is None:
+            return []
+        seen = np.zeros(len(bars.pairs), dtype=bool)
+        for layer in self._layers:
+            if _drawn_by(self._pairs, bar_name(layer)).visible:
+                seen |= rows_of_layer(bars, layer)
+        return pairs_near(bars, self.component, (x, y), pixel_size(self._figure), seen)
 
     def _missions_legends(self) -> list[Legend]:
         return [legend for legend in self._figure.above if legend is not self._lines]

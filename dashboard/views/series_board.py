@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from dashboard.state.picked import Picked
     from dashboard.state.pictures import PointSeries
 
 __all__ = ["ARRANGEMENTS", "SeriesBoard", "legend_html", "rows_of"]
@@ -54,18 +55,19 @@ class SeriesBoard(Viewer):
     ----------
     overlay : SeriesView, optional
         The figure of all points.
-    on_time : callable, optional
-        Told the time of a click in that figure [milliseconds since 1970].
+    on_time, on_pairs : callable, optional
+        Told of clicks in that figure: see `SeriesView`.
     """
 
     def __init__(
         self,
         overlay: SeriesView | None = None,
-        on_time: Callable[[float], None] | None = None,
+        on_time: Callable[[float, bool], None] | None = None,
+        on_pairs: Callable[[list[int]], None] | None = None,
         **params: Any,
     ) -> None:
         super().__init__(**params)
-        self.overlay = overlay or SeriesView(on_time=on_time)
+        self.overlay = overlay or SeriesView(on_time=on_time, on_pairs=on_pairs)
         self.mirror: SeriesView | None = None
         """Another figure that shows the active point, while somebody looks at it."""
         self._arrangement = "overlay"
@@ -124,6 +126,10 @@ class SeriesBoard(Viewer):
         for view in (self.overlay, self.mirror, *self._views.values()):
             if view is not None:
                 view.show_time(moment)
+
+    def show_picked(self, picked: Picked | None) -> None:
+        """Mark the pair that is chosen; None for none."""
+        self.overlay.show_picked(picked)
 
     def show_rejected(self, pairs: pd.DataFrame | None) -> None:
         """Cross out the pairs of the active point that are not used; None for no crosses."""

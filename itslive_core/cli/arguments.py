@@ -36,7 +36,7 @@ __all__ = [
 Chosen = TypeVar("Chosen", bound=Settings)
 STDOUT = "-"
 """What stands for the standard output."""
-_FILTERS = ("start", "end", "mission", "satellite", "min_span", "max_span")
+_FILTERS = ("start", "end", "mission", "satellite", "min_span", "max_span", "leave_out")
 
 
 @dataclass(frozen=True)

@@ -134,6 +134,12 @@ filter_options = all_of(
     ),
     click.option("--min-span", type=float, metavar="D", help="Shortest time between the two images [days]."),
     click.option("--max-span", type=float, metavar="D", help="Longest time between the two images [days]."),
+    click.option(
+        "--leave-out",
+        type=_Names(),
+        metavar="PAIR,...",
+        help="Not these pairs (2A@2019-06-03T05:12/2B@2019-06-13T05:12) or images (2A@2019-06-03T05:12).",
+    ),
 )
 
 quiet_option = click.option("--quiet", "-q", is_flag=True, help="Say nothing but errors.")

@@ -14,6 +14,7 @@ from pyproj import CRS, Transformer
 
 from itslive_core.cubes import schema
 from itslive_core.cubes.block_reader import BlockCache, read_pixels
+from itslive_core.cubes.granules import Granule, granule_of, one_pair_only
 from itslive_core.cubes.icechunk_files import split_version
 from itslive_core.cubes.packing import Packing
 from itslive_core.cubes.pair_table import PairTable, read_pair_table
@@ -73,7 +74,7 @@ class Datacube:
         arrays = {name: self._array(name) for name in _VELOCITIES}
         vx = arrays["vx"]
         if vx.ndim == 2:
-            raise CubeError(self._one_pair_only())
+            raise CubeError(one_pair_only(self.url, self.attrs))
         if vx.ndim != 3 or arrays["vy"].ndim != 3:
             raise CubeError(
                 f"{self.url} is not an ITS_LIVE datacube: vx and vy are not cubes of the same shape"
@@ -359,6 +360,10 @@ class Datacube:
             around=Surroundings(table, table.usable, pixels, p, self._learnt),
         ).distinct()
 
+    def granule_of(self, pairs: ImagePairs, row: int) -> Granule | None:
+        """Say what one of the pairs of a pixel was made from; reads one value. See `granules.granule_of`."""
+        return granule_of(self._store.group, self.pair_table, pairs, row)
+
     # ----------------------------------------------------------------- blocks
 
     def block_of(self, row: int, col: int) -> Block:
@@ -443,17 +448,6 @@ class Datacube:
         if not isinstance(array, zarr.Array):
             raise CubeError(f"{self.url} is not an ITS_LIVE datacube: {name!r} is not an array")
         return array
-
-    def _one_pair_only(self) -> str:
-        place = " ".join(
-            f"--{name[:3]} {float(value):.4f}"
-            for name in ("longitude", "latitude")
-            if isinstance(value := self.attrs.get(name), (int, float))
-        )
-        return (
-            f"{self.url} is one image pair (a granule), not a datacube of many:"
-            f" `itslive cubes {place or '--lon LON --lat LAT'}` names the datacube"
-        )
 
 
 def _reopen(url: str, storage_options: dict[str, Any], cache_bytes: float, patience: float) -> Datacube:

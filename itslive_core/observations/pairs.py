@@ -11,6 +11,7 @@ from itslive_core.errors import SettingsError
 from itslive_core.observations.batches import Observations
 from itslive_core.observations.duplicates import Twins, canonical_order
 from itslive_core.observations.eras import find_impossible, words_of_dates
+from itslive_core.observations.left_out import pair_name
 from itslive_core.observations.missions import mission_names, mission_of_pairs, normalise_satellites
 from itslive_core.observations.selection import FilterStep, PairSelection, apply_masks
 
@@ -306,6 +307,7 @@ class ImagePairs:
         satellite: Any = None,
         min_span: float | None = None,
         max_span: float | None = None,
+        leave_out: Any = None,
     ) -> ImagePairs:
         """Keep the pairs that pass filters on metadata, each of them once.
 
@@ -319,6 +321,8 @@ class ImagePairs:
             Both images in the group, or from the satellites.
         min_span, max_span : float, optional
             Limits of the span rounded to the nearest day, inclusive [days].
+        leave_out : str or sequence of str, optional
+            Pairs and images to leave out; see `PairSelection`.
 
         Returns
         -------
@@ -338,12 +342,18 @@ class ImagePairs:
                 satellite=satellite,
                 min_span=min_span,
                 max_span=max_span,
+                leave_out=leave_out,
             )
         once = self.distinct()
         masks = selection.masks(once.start, once.end, once.mission, once.satellite_1, once.satellite_2)
         keep, steps = apply_masks(masks, np.ones(len(once), dtype=bool))
         kept = once.take(keep, *steps) if steps else once
         return kept if self.around is None else replace(kept, around=self.around.select(selection))
+
+    def names(self) -> list[str]:
+        """Name each pair as ``leave_out`` of a `PairSelection` takes it."""
+        columns = (self.start, self.end, self.satellite_1, self.satellite_2)
+        return [pair_name(*row) for row in zip(*(column.tolist() for column in columns), strict=True)]
 
     def describe_empty(self) -> str:
         """Say in one sentence why nothing is left, naming the step that took the last pairs."""

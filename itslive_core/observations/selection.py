@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import asdict, dataclass
-from datetime import UTC
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from itslive_core.errors import SettingsError
+from itslive_core.observations.iso_dates import day_number, iso_text
+from itslive_core.observations.left_out import is_left_out, parse_left_out
 from itslive_core.observations.missions import parse_missions, parse_satellites
 
 if TYPE_CHECKING:
@@ -17,13 +17,11 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["FilterStep", "PairSelection", "day_number"]
+__all__ = ["LEFT_OUT", "FilterStep", "PairSelection", "day_number"]
 
-_EPOCH = np.datetime64("1970-01-01T00:00:00", "us")
-_DAY = np.timedelta64(1, "D").astype("timedelta64[us]")
-_CALENDAR_UNITS = ("Y", "M", "D")
-# numpy alone would take 20200101 for the year 20,200,101, and "today" for a date.
-_ISO_DATE = re.compile(r"\d{4}(-\d{2}(-\d{2}([T ]\d{2}(:\d{2}(:\d{2}(\.\d+)?)?)?)?)?)?")
+LEFT_OUT = "leave_out"
+"""Name of the step of what was left out by hand."""
+_NAMED = 3
 
 
 @dataclass(frozen=True)
@@ -46,43 +44,6 @@ class FilterStep:
     note: str = ""
 
 
-def day_number(date: Any, *, end: bool = False) -> float:
-    """Turn a date into days since 1970-01-01 UTC.
-
-    Parameters
-    ----------
-    date : str, datetime, numpy.datetime64
-        An ISO date; a year or a month alone means all of it.
-    end : bool
-        Return the end (24:00) of the day, month or year named, not its begin.
-
-    Raises
-    ------
-    SettingsError
-        If it is not a date.
-    """
-    value = np.datetime64(_iso_text(date))
-    if end and np.datetime_data(value.dtype)[0] in _CALENDAR_UNITS:
-        value = value + 1
-    return float((value.astype("datetime64[us]") - _EPOCH) / _DAY)
-
-
-def _iso_text(date: Any) -> str:
-    """Write a date as ISO text in UTC, without a time zone."""
-    given = date
-    if getattr(date, "tzinfo", None) is not None:
-        date = date.astimezone(UTC).replace(tzinfo=None)
-    text = date.isoformat() if hasattr(date, "isoformat") else str(date).strip()
-    text = re.sub(r"(Z|[+-]00:?00)$", "", text)
-    try:
-        if not _ISO_DATE.fullmatch(text):
-            raise ValueError(text)
-        np.datetime64(text)
-    except ValueError as error:
-        raise SettingsError(f"{given!r} is not a date: write it as YYYY-MM-DD") from error
-    return text
-
-
 @dataclass(frozen=True)
 class PairSelection:
     """Which image pairs to use, by metadata alone.
@@ -97,6 +58,9 @@ class PairSelection:
         Both images must come from one of these satellites (``2A``, ``8`` ...).
     min_span, max_span : float, optional
         Limits of the span, rounded to the nearest day, inclusive [days].
+    leave_out : tuple of str, optional
+        Pairs and images left out by hand: ``2A@2019-06-03T05:12/2B@2019-06-13T05:12`` is a pair, either half
+        of it an image, with all pairs that it is part of; see `itslive_core.observations.left_out`.
 
     Raises
     ------
@@ -110,6 +74,7 @@ class PairSelection:
     satellite: tuple[str, ...] | None = None
     min_span: float | None = None
     max_span: float | None = None
+    leave_out: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
         """Normalise names and check every limit."""
@@ -117,10 +82,12 @@ class PairSelection:
             object.__setattr__(self, "mission", parse_missions(self.mission))
         if self.satellite is not None:
             object.__setattr__(self, "satellite", parse_satellites(self.satellite))
+        if self.leave_out is not None:
+            object.__setattr__(self, "leave_out", parse_left_out(self.leave_out) or None)
         for name in ("start", "end"):
             value = getattr(self, name)
             if value is not None:
-                object.__setattr__(self, name, _iso_text(value))
+                object.__setattr__(self, name, iso_text(value))
         both = self.start is not None and self.end is not None
         if both and day_number(self.start) >= day_number(self.end, end=True):
             raise SettingsError(f"the start date {self.start} is after the end date {self.end}: swap them")
@@ -195,6 +162,15 @@ class PairSelection:
             names = list(self.satellite)
             keep = np.isin(satellite_1, names) & np.isin(satellite_2, names)
             yield "satellite", keep, f"both images from {', '.join(names)}"
+        if self.leave_out is not None:
+            keep = ~is_left_out(self.leave_out, start, end, satellite_1, satellite_2)
+            yield LEFT_OUT, keep, f"not left out by hand: {_listed(self.leave_out)}"
+
+
+def _listed(names: tuple[str, ...]) -> str:
+    """Name a few, and how many more there are."""
+    more = len(names) - _NAMED
+    return ", ".join(names[:_NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
 def _days_of_span(name: str, value: Any) -> float:

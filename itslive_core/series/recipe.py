@@ -29,6 +29,7 @@ _METADATA_STEPS = {
     "span": ("min_span", "max_span"),
     "mission": ("mission",),
     "satellite": ("satellite",),
+    "leave_out": ("leave_out",),
 }
 
 
