@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import math
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
@@ -216,10 +217,8 @@ def _apply_filters(filters: Filters, query: Mapping[str, Any]) -> None:
     if span[0] <= span[1]:
         values["span"] = span
     if "leave_out" in query:
-        try:
+        with suppress(SettingsError):
             values["leave_out"] = list(parse_left_out(str(query["leave_out"])))[:MOST_LEFT_OUT]
-        except SettingsError:
-            pass  # what a link spells wrong is left out of it, as everywhere
     filters.param.update(**values)
 
 

@@ -22,6 +22,7 @@ from dashboard.control.headline import HeadlineControl
 from dashboard.control.history import HistoryControl
 from dashboard.control.lookup import box_of, footprint, overlaps
 from dashboard.control.pair import PairControl
+from dashboard.control.periods import PeriodControl
 from dashboard.control.places import PlaceControl
 from dashboard.control.series import SeriesControl
 from dashboard.control.session import Session
@@ -110,8 +111,11 @@ class Dashboard(Viewer):
         host.welcome(self)
         self.world = WorldMapView(load_catalog().segments_mercator(), self._click_world)
         self.glacier_map = GlacierMapView(self._click_glacier)
-        self.series_view = SeriesBoard(on_time=self._click_time, on_pairs=self._click_pairs)
+        self.series_view = SeriesBoard(
+            on_time=self._click_time, on_pairs=self._click_pairs, on_period=self._brush
+        )
         self.area = AreaControl(self.session, self.glacier_map, self._click_glacier)
+        self.periods = PeriodControl(self.area, self.series_view)
         self.series = SeriesControl(self.session, self.series_view, self._series_changed)
         self.diagnosis = DiagnosisControl(
             self.session,
@@ -133,6 +137,7 @@ class Dashboard(Viewer):
                 self.diagnosis,
                 self.pair,
                 self.history,
+                self.periods,
                 self.world,
                 self.glacier_map,
                 self.series_view,
@@ -339,6 +344,9 @@ class Dashboard(Viewer):
 
     def _click_pairs(self, rows: list[int]) -> None:
         self.pair.pick(rows)
+
+    def _brush(self, begin: float, end: float) -> None:
+        self.periods.brushed(begin, end)
 
     def _moment_changed(self, event: Any) -> None:
         moment = event.new

@@ -20,6 +20,7 @@ __all__ = [
     "MISSION_COLOURS",
     "MISSION_LABELS",
     "OUTLINE",
+    "PERIOD_COLOURS",
     "POINT_COLOURS",
     "REJECTED_COLOUR",
     "REJECTED_LABEL",
@@ -60,6 +61,9 @@ POINT_COLOURS = (
     *("#B8860B", "#4C4CB8", "#C45BAA", "#6A8D1F", "#7A8794", "#E4572E"),
 )
 """Of as many points as can be compared; where colours are hard to tell apart, names in the list help."""
+
+PERIOD_COLOURS = ("#0B6FA4", "#B8860B")
+"""Of both periods that a person brushes."""
 
 ACCENT = "#0B6FA4"
 OUTLINE = "#E8590C"

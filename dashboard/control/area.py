@@ -10,6 +10,7 @@ import numpy as np
 import param
 
 from dashboard.control.canvas import PER_PIXEL, Canvas
+from dashboard.control.period_maps import change_between, mean_over
 from dashboard.runner import Policy
 from dashboard.state.estimators import OTHERS
 from dashboard.state.pictures import Raster, nice_limit
@@ -22,8 +23,10 @@ from itslive_core.places.geodesy import transformer
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from numpy.typing import NDArray
+
     from dashboard.control.session import Session
-    from dashboard.state.pictures import Kind
+    from dashboard.state.pictures import Kind, Period
     from dashboard.state.selection import Point
     from dashboard.views.glacier_map import GlacierMapView
     from itslive_core import Datacube, Glacier, PairSelection
@@ -52,6 +55,8 @@ MODES = {
     "Trend": "trend",
     "Season, amplitude": "season_amplitude",
     "Season, fastest day": "season_day",
+    "Mean of a period": "period",
+    "Change between periods": "period_change",
 }
 
 
@@ -72,6 +77,8 @@ _SHOWN = {
     "trend": _Shown("Trend of the speed [m/yr per year]", "change", "Trend", "m/yr per year"),
     "season_amplitude": _Shown("Amplitude of the season [m/yr]", name="Amplitude"),
     "season_day": _Shown("Day of the year when it is fastest", "day", "Fastest on", ""),
+    "period": _Shown("Mean speed of the period [m/yr]"),
+    "period_change": _Shown("Change between the periods [m/yr]", "change", "Change"),
     "change": _Shown("Change [m/yr]", "change", "Change"),
 }
 SIDES = {"Neighbours coupled": "after", "Each pixel alone": "before", "Change": "change"}
@@ -81,6 +88,8 @@ _COMPARED = ("mean", "date")
 NOTES = {
     "season_amplitude": "On ground without ice, moving shadows feign a season of some 8 m/yr.",
     "season_day": "Where the amplitude is below some 8 m/yr this may be the season of moving shadows.",
+    "period_change": "Shown where it exceeds its 95 % interval, for which the errors of all cells of a period"
+    " count as one and the same.",
 }
 """What to beware of in some modes."""
 _DRAW_EVERY = 0.15
@@ -107,6 +116,9 @@ class AreaControl(param.Parameterized):
     progress = param.Parameter(doc="How far the estimate of the glacier is.")
     action = param.Parameter(default=ACTIONS["inversion"], doc="What the button says, and what it does.")
     moment = param.Parameter(doc="The time that is marked everywhere, datetime64; None for none.")
+    periods = param.Tuple(
+        default=(None, None), doc="The period that is shown, and the one it is held against."
+    )
     times = param.Event(doc="The cells, or which of them is shown, changed without a person's doing.")
     note = param.String(default="", doc="What to beware of in what is shown.")
 
@@ -317,6 +329,9 @@ class AreaControl(param.Parameterized):
         """Say what to beware of, and what to do where there is nothing to show yet."""
         self._note()
         canvas = self.canvas
+        if self.mode in ("period", "period_change") and not self.progress.running:
+            self._explain_periods(self.mode)
+            return
         if canvas is None or self.progress.running or self.mode not in PER_PIXEL or self.mode in canvas.facts:
             return
         self._session.messages.tell(
@@ -346,6 +361,40 @@ class AreaControl(param.Parameterized):
         self.choose_date(int(np.argmin(np.abs(canvas.times - moment))))
         self.mode = "date"
 
+    def choose_period(self, period: Period, *, second: bool = False) -> None:
+        """Show the mean over a period; once there are two, the change of the first against the second."""
+        first, other = self.periods
+        self.periods = (first, period) if second else (period, other)
+        mode = "period" if None in self.periods else "period_change"
+        if self._explain_periods(mode):
+            self.mode = mode
+
+    def _explain_periods(self, mode: str) -> bool:
+        """Say why periods cannot be shown; returns whether they can."""
+        canvas = self.canvas
+        if canvas is None or canvas.times is None:
+            why = f"The map shows periods once all of the glacier is estimated: press {self.action[0]}."
+        elif canvas.flow is None:
+            why = "The glacier has too many pixels and cells for maps of periods: choose a longer interval."
+        elif self.periods[0] is None or (mode == "period_change" and self.periods[1] is None):
+            why = "Brush the period first: choose Period above the series and drag; then Compare with."
+        else:
+            return True
+        self._session.messages.tell(why, "info")
+        return False
+
+    def _of_periods(self, canvas: Canvas) -> tuple[NDArray[np.float32], str]:
+        """Return the field of the periods, and what it is in words."""
+        first, second = self.periods
+        nothing = np.full_like(canvas.mean, np.nan)
+        if first is None or (self.mode == "period_change" and second is None):
+            return nothing, _SHOWN[self.mode].title
+        if self.mode == "period":
+            means = mean_over(canvas, first)
+            return (nothing if means is None else means[0]), f"Mean speed, {first} [m/yr]"
+        change = change_between(canvas, first, second)
+        return (nothing if change is None else change), f"Change, {first} less {second} [m/yr]"
+
     def choose_date(self, index: int) -> None:
         """Show another cell from now on, whatever is covered better."""
         self.param.update(date=index, dated=True)
@@ -362,7 +411,7 @@ class AreaControl(param.Parameterized):
                 self.param.trigger("times")
         return min(self.date, len(canvas.times) - 1)
 
-    @param.depends("mode", "date", "side", watch=True)
+    @param.depends("mode", "date", "side", "periods", watch=True)
     def _draw(self) -> None:
         canvas = self.canvas
         if canvas is None:
@@ -378,6 +427,9 @@ class AreaControl(param.Parameterized):
             values, scale, sizes = canvas.stack[cell], "date", canvas.typical_speeds()
             day = np.datetime_as_string(canvas.times[cell], "D")
             shown = shown._replace(title=f"Speed, {day} [m/yr]")
+        elif self.mode in ("period", "period_change"):
+            values, title = self._of_periods(canvas)
+            scale, sizes, shown = self.mode, np.abs(values), shown._replace(title=title)
         else:
             scale = "median" if self.mode == "median" else "mean"
             values = sizes = getattr(canvas, scale)

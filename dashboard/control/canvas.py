@@ -9,6 +9,7 @@ import numpy as np
 
 from itslive_core.jobs.lattices import lattices_of
 from itslive_core.places.geodesy import transformer
+from itslive_core.series.dataset import speed_and_std
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -24,6 +25,8 @@ _ENOUGH = 10
 _SAMPLE = 2_000_000
 """Values that a range of colours is taken from."""
 _MAX_STACK = 400_000_000
+_FLOW_BYTES = 10
+"""Bytes of a cell of a pixel: its speed, and in half precision its components and error."""
 
 
 @dataclass
@@ -42,6 +45,9 @@ class Canvas:
     """The same with each pixel for itself, where neighbours were coupled."""
     cover: NDArray[np.float64] | None = field(default=None, init=False)
     """How well each cell is covered: used pairs that overlap it, ten of a pixel at most, over all pixels."""
+    flow: NDArray[np.float16] | None = field(default=None, init=False)
+    """vx, vy and the standard deviation of the speed [m/yr], shape (3, time, y, x), where there is room;
+    half precision is within 0.05 % of the speed."""
     coupling: float = field(default=0.0, init=False)
     """How strongly they were, mu."""
 
@@ -102,6 +108,7 @@ class Canvas:
         self.put_velocity(x, y, dataset["time"].values, dataset["vx"].values, dataset["vy"].values)
         where, fits_y, fits_x = self.place(x, y)
         fits = np.ix_(fits_y, fits_x)
+        self._put_flow(dataset, where, fits)
         # A block of another lattice lies askew: the corners of its rectangle are those of other blocks.
         own = dataset["source"].values[fits] > 0 if "source" in dataset else True
         for name in PER_PIXEL:
@@ -113,6 +120,30 @@ class Canvas:
         if self.cover is not None and "n_pairs" in dataset and len(dataset["time"]) == len(self.cover):
             held = np.minimum(np.asarray(dataset["n_pairs"].values, float), _ENOUGH).sum(axis=(1, 2))
             self.cover += held
+
+    def _put_flow(self, dataset: Any, where: Any, fits: Any) -> None:
+        """Keep the components of a block, and their errors."""
+        times, size = self.times, self.mean.size
+        if times is None or self.stack is None or len(times) != len(dataset["time"]):
+            return
+        if self.flow is None and _FLOW_BYTES * times.size * size <= _MAX_STACK:
+            self.flow = np.full((3, times.size, *self.mean.shape), np.nan, np.float16)
+        if self.flow is None:
+            return
+        keep = (slice(None), *fits)
+        vx, vy = (np.asarray(dataset[name].values, np.float32)[keep] for name in ("vx", "vy"))
+        error = np.full_like(vx, np.nan)
+        if "vx_std" in dataset and "vy_std" in dataset:
+            of_x, of_y = (
+                np.asarray(dataset[f"{name}_std"].values, np.float32)[keep] for name in ("vx", "vy")
+            )
+            _, found = speed_and_std(vx, vy, of_x, of_y)
+            error = error if found is None else found
+        known = np.isfinite(vx).any(axis=0)
+        there = (slice(None), *where)
+        with np.errstate(over="ignore"):
+            for held, values in zip(self.flow, (vx, vy, error), strict=True):
+                held[there] = np.where(known, values, held[there])
 
     def put_before(self, x: Any, y: Any, times: Any, vx: Any, vy: Any) -> None:
         """Take in the velocity of a block's pixels as each is for itself, shape (time, y, x)."""

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from dashboard.control.diagnosis import DiagnosisControl
     from dashboard.control.history import HistoryControl
     from dashboard.control.pair import PairControl
+    from dashboard.control.periods import PeriodControl
     from dashboard.control.places import PlaceControl
     from dashboard.control.series import SeriesControl
     from dashboard.control.session import Session
@@ -59,7 +60,7 @@ class Parts:
     ----------
     session : Session
         State, worker and messages.
-    places, area, series, diagnosis, pair, history
+    places, area, series, diagnosis, pair, history, periods
         What acts in it.
     world, glacier_map, board
         What is seen.
@@ -74,6 +75,7 @@ class Parts:
     diagnosis: DiagnosisControl
     pair: PairControl
     history: HistoryControl
+    periods: PeriodControl
     world: WorldMapView
     glacier_map: GlacierMapView
     board: SeriesBoard
@@ -100,7 +102,9 @@ class Frame:
         self.source = html("", "itslive-source", sizing_mode="stretch_width", margin=(6, 14))
         self.filters = FiltersPanel(session.filters)
         self.glacier = GlacierCard(area, parts.glacier_map)
-        self.series = SeriesCard(session, parts.series, parts.diagnosis, parts.board, parts.pair)
+        self.series = SeriesCard(
+            session, parts.series, parts.diagnosis, parts.board, parts.pair, parts.periods
+        )
         self.sidebar = self._build_sidebar()
         self.main = self._build_main()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import panel_material_ui as pmui
@@ -10,6 +11,8 @@ from panel.custom import JSComponent
 from panel.viewable import Viewer
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from dashboard.control.history import HistoryControl
 
 __all__ = ["HistoryButtons", "HistoryKeys"]
@@ -49,8 +52,14 @@ class HistoryKeys(JSComponent):
 
     def __init__(self, control: HistoryControl) -> None:
         super().__init__(width=0, height=0, margin=0)
-        self.param.watch(lambda event: [control.undo() for _ in range(event.old, event.new)], "undone")
-        self.param.watch(lambda event: [control.redo() for _ in range(event.old, event.new)], "redone")
+        for name, act in {"undone": control.undo, "redone": control.redo}.items():
+            self.param.watch(partial(_repeat, act), name)
+
+
+def _repeat(act: Callable[[], None], event: Any) -> None:
+    """Do something as often as it was asked for."""
+    for _ in range(event.old, event.new):
+        act()
 
 
 class HistoryButtons(Viewer):

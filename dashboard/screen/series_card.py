@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from dashboard.control.diagnosis import DiagnosisControl
     from dashboard.control.pair import PairControl
+    from dashboard.control.periods import PeriodControl
     from dashboard.control.series import SeriesControl
     from dashboard.control.session import Session
     from dashboard.state.fit import Fit
@@ -58,6 +59,8 @@ class SeriesCard(Viewer):
     board : SeriesBoard
     pair : PairControl
         Knows the pair that was clicked.
+    periods : PeriodControl
+        Takes what is brushed.
     """
 
     def __init__(
@@ -67,6 +70,7 @@ class SeriesCard(Viewer):
         diagnosis: DiagnosisControl,
         board: SeriesBoard,
         pair: PairControl,
+        periods: PeriodControl,
         **params: Any,
     ) -> None:
         super().__init__(**params)
@@ -93,6 +97,13 @@ class SeriesCard(Viewer):
         self._component.param.watch(lambda event: board.set_component(event.new), "value")
         self._arrangement = self._choice("Points", ARRANGEMENTS, "overlay", "itslive-arrangement")
         self._arrangement.param.watch(lambda event: board.arrange(event.new), "value")
+        self._drag = pmui.RadioButtonGroup.from_param(
+            periods.param.drag,
+            size="small",
+            margin=(0, 6),
+            css_classes=["itslive-drag", "itslive-quiet-label"],
+            stylesheets=[stylesheet()],
+        )
         self._crosses = pmui.Checkbox(
             label="Rejected pairs",
             value=False,
@@ -117,6 +128,7 @@ class SeriesCard(Viewer):
                 self.tabs,
                 self._component,
                 self._arrangement,
+                self._drag,
                 self._crosses,
                 self._summary,
                 *self._downloads,
@@ -209,6 +221,7 @@ class SeriesCard(Viewer):
         """Offer what can be changed about what is seen."""
         name = _TABS[self.tabs.active]
         self._component.visible = name != "Decomposition"
+        self._drag.visible = name == "Series" and self._selection.point is not None
         self._crosses.visible = name == "Series" and self._selection.point is not None
         self._arrangement.visible = name == "Series" and len(self._selection.points) > 1
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, NamedTuple, Self, TypeAlias
 
 import numpy as np
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from itslive_core import ImagePairs
 
-__all__ = ["Bars", "Curve", "Kind", "PointSeries", "Raster", "nice_limit"]
+__all__ = ["Bars", "Curve", "Kind", "Period", "PointSeries", "Raster", "nice_limit"]
 
 Kind: TypeAlias = Literal["size", "change", "day"]
 
@@ -76,6 +76,28 @@ class PointSeries:
     bars: Bars
     curve: Curve | None
     second: Curve | None = None
+
+
+class Period(NamedTuple):
+    """A time from a begin to an end."""
+
+    begin: np.datetime64
+    end: np.datetime64
+
+    @classmethod
+    def of_milliseconds(cls, begin: float, end: float) -> Self:
+        """Make it of milliseconds since 1970."""
+        return cls(*(np.datetime64(round(one), "ms").astype("datetime64[ns]") for one in (begin, end)))
+
+    @property
+    def milliseconds(self) -> tuple[float, float]:
+        """Both ends in milliseconds since 1970."""
+        begin, end = (float(one.astype("datetime64[ms]").astype(np.int64)) for one in self)
+        return begin, end
+
+    def __str__(self) -> str:
+        """Name both days."""
+        return " to ".join(np.datetime_as_string(one, "D") for one in self)
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,7 @@ __all__ = [
     "calm",
     "equal_scale",
     "fit_box",
+    "in_turn",
     "live",
     "map_pane",
     "named",
@@ -252,7 +253,7 @@ def on_tap(plot: Any, act: Callable[[float, float, bool], None]) -> None:
     """
     figure = plot.handles["plot"]
     if "tap" not in figure._event_callbacks:  # noqa: SLF001 - Bokeh has no public way to ask
-        figure.on_event(Tap, lambda event: _in_turn(lambda: act(event.x, event.y, _shifted(event))))
+        figure.on_event(Tap, lambda event: in_turn(lambda: act(event.x, event.y, _shifted(event))))
 
 
 def _shifted(event: Any) -> bool:
@@ -261,7 +262,7 @@ def _shifted(event: Any) -> bool:
     return bool(held.get("shift") if isinstance(held, dict) else getattr(held, "shift", False))
 
 
-def _in_turn(act: Callable[[], None]) -> None:
+def in_turn(act: Callable[[], None]) -> None:
     """Do something once all that a person changed in widgets before it is taken in.
 
     Panel lets a change of a widget wait 50 ms for others, and takes in what waits before an event of its own.

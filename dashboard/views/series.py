@@ -8,6 +8,7 @@ import holoviews as hv
 import numpy as np
 from panel.viewable import Viewer
 
+from dashboard.views.brush import PeriodBrush
 from dashboard.views.curves import (
     GRADES,
     band,
@@ -125,6 +126,8 @@ class SeriesView(Viewer):
         Told the time of a click [milliseconds since 1970], and whether it meant a pair.
     on_pairs : callable, optional
         Told the rows of the pairs that a click may mean, the nearest first.
+    on_period : callable, optional
+        Told the begin and the end of a period that was brushed [milliseconds since 1970].
     """
 
     def __init__(
@@ -136,12 +139,14 @@ class SeriesView(Viewer):
         slim: bool = False,
         on_time: Callable[[float, bool], None] | None = None,
         on_pairs: Callable[[list[int]], None] | None = None,
+        on_period: Callable[[float, float], None] | None = None,
         **params: Any,
     ) -> None:
         super().__init__(**params)
         self.component = "v"
         self._cursor = time_cursor(_CURSOR)
         self._on_time, self._on_pairs = on_time, on_pairs
+        self.brush = None if on_period is None else PeriodBrush(on_period)
         self._title, self._time, self._slim = name, time, slim
         self._layers = (ALL,) if slim else LAYERS
         self._shown: tuple[int, int] = (0, 0)
@@ -393,6 +398,8 @@ class SeriesView(Viewer):
         self._figure = figure = plot.handles["plot"]
         if self._on_time is not None or self._on_pairs is not None:
             on_tap(plot, self._click)
+        if self.brush is not None:
+            self.brush.attach(figure)
         if self._slim:
             figure.min_border_left = AXIS_ROOM
             figure.toolbar_location = None

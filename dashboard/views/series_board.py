@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from dashboard.state.picked import Picked
-    from dashboard.state.pictures import PointSeries
+    from dashboard.state.pictures import Period, PointSeries
 
 __all__ = ["ARRANGEMENTS", "SeriesBoard", "legend_html", "rows_of"]
 
@@ -55,7 +55,7 @@ class SeriesBoard(Viewer):
     ----------
     overlay : SeriesView, optional
         The figure of all points.
-    on_time, on_pairs : callable, optional
+    on_time, on_pairs, on_period : callable, optional
         Told of clicks in that figure: see `SeriesView`.
     """
 
@@ -64,10 +64,11 @@ class SeriesBoard(Viewer):
         overlay: SeriesView | None = None,
         on_time: Callable[[float, bool], None] | None = None,
         on_pairs: Callable[[list[int]], None] | None = None,
+        on_period: Callable[[float, float], None] | None = None,
         **params: Any,
     ) -> None:
         super().__init__(**params)
-        self.overlay = overlay or SeriesView(on_time=on_time, on_pairs=on_pairs)
+        self.overlay = overlay or SeriesView(on_time=on_time, on_pairs=on_pairs, on_period=on_period)
         self.mirror: SeriesView | None = None
         """Another figure that shows the active point, while somebody looks at it."""
         self._arrangement = "overlay"
@@ -130,6 +131,16 @@ class SeriesBoard(Viewer):
     def show_picked(self, picked: Picked | None) -> None:
         """Mark the pair that is chosen; None for none."""
         self.overlay.show_picked(picked)
+
+    def brush(self, brushes: bool) -> None:
+        """Let a drag brush a period, or move the axes."""
+        if self.overlay.brush is not None:
+            self.overlay.brush.switch(brushes)
+
+    def show_periods(self, periods: tuple[Period | None, ...]) -> None:
+        """Show periods as bands behind the series; None for none."""
+        if self.overlay.brush is not None:
+            self.overlay.brush.show(periods)
 
     def show_rejected(self, pairs: pd.DataFrame | None) -> None:
         """Cross out the pairs of the active point that are not used; None for no crosses."""
