@@ -74,9 +74,9 @@ MARKER = "#D9480F"
 CRITERION_COLOURS: Mapping[str, str] = MappingProxyType({"evidence": "#2F8FC9", "gcv": "#9A7B4F"})
 GROUP_COLOUR = "#7A8B99"
 REJECTED_COLOUR = "#9AA5AD"
-REJECTED_LABEL = "Rejected as outliers"
+REJECTED_LABEL = "Rejected"
 LEFT_OUT_COLOUR = "#B3446C"
-LEFT_OUT_LABEL = "Left out by hand"
+LEFT_OUT_LABEL = "Left out"
 
 # Tol (2021), "Colour schemes", the muted one: apart from the missions' hues, and from one another.
 _STEP_COLOURS = MappingProxyType(

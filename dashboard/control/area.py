@@ -113,6 +113,7 @@ class AreaControl(param.Parameterized):
     dated = param.Boolean(default=False, doc="A person chose the date; else it is the best covered one.")
     side = param.Selector(default="after", objects=SIDES, label="Spatial smoothing")
     comparable = param.Boolean(default=False, doc="What is shown can be compared with each pixel alone.")
+    brushable = param.Boolean(default=False, doc="Periods of what was estimated can be shown.")
     progress = param.Parameter(doc="How far the estimate of the glacier is.")
     action = param.Parameter(default=ACTIONS["inversion"], doc="What the button says, and what it does.")
     moment = param.Parameter(doc="The time that is marked everywhere, datetime64; None for none.")
@@ -377,7 +378,7 @@ class AreaControl(param.Parameterized):
         elif canvas.flow is None:
             why = "The glacier has too many pixels and cells for maps of periods: choose a longer interval."
         elif self.periods[0] is None or (mode == "period_change" and self.periods[1] is None):
-            why = "Brush the period first: choose Period above the series and drag; then Compare with."
+            why = "Brush the period first: choose Period above the series and drag; then Against."
         else:
             return True
         self._session.messages.tell(why, "info")
@@ -417,6 +418,7 @@ class AreaControl(param.Parameterized):
         if canvas is None:
             return
         self.comparable = canvas.before is not None and self.mode in _COMPARED
+        self.brushable = canvas.flow is not None
         self._note()
         shown = _SHOWN[self.mode]
         if self.mode in PER_PIXEL:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = ["DRAGS", "PeriodControl"]
 
-DRAGS = {"Move": "move", "Period": "first", "Compare with": "second"}
+DRAGS = {"Move": "move", "Period": "first", "Against": "second"}
 """What a drag on the series does."""
 
 
@@ -31,11 +31,14 @@ class PeriodControl(param.Parameterized):
 
     drag = param.Selector(default="move", objects=DRAGS, label="Drag", doc="What a drag on the series does.")
 
+    ready = param.Boolean(default=False, doc="There are series of the glacier to average.")
+
     def __init__(self, area: AreaControl, board: SeriesBoard, **params: Any) -> None:
         super().__init__(**params)
         self._area, self._board = area, board
         self.param.watch(self._switch, "drag")
         area.param.watch(self._show, ["mode", "periods"])
+        area.param.watch(lambda event: self.param.update(ready=event.new), "brushable")
 
     def brushed(self, begin: float, end: float) -> None:
         """Take a period [milliseconds since 1970]."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from html import escape
 from typing import TYPE_CHECKING, Any
 
@@ -161,9 +161,12 @@ class Frame:
     def series_changed(self, fit: Fit | None) -> None:
         """Say what the series rests on."""
         self.series.show(fit)
-        if fit is not None and fit.pairs is not self._counted:
-            self._counted = fit.pairs
-            self.filters.show_pairs(fit.pairs)
+        if fit is None:
+            return
+        but_mission = replace(fit.selection, mission=None)
+        if self._counted is None or self._counted[0] is not fit.pairs or self._counted[1] != but_mission:
+            self._counted = fit.pairs, but_mission
+            self.filters.show_pairs(fit.pairs, fit.pairs.select(but_mission))
 
     def follow_smoothing(self, smoothing: Any) -> None:
         """Move the slider, which is not in use, to the lambda that was chosen."""

@@ -9,7 +9,7 @@ import panel_material_ui as pmui
 from panel.viewable import Viewer
 
 from dashboard.colours import MISSION_LABELS
-from dashboard.views.pair_card import pair_html
+from dashboard.views.pair_card import pair_html, pair_title
 from dashboard.views.parts import html, stylesheet
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["LeftOutPanel", "PairPanel"]
 
-_WIDTH = 330
+_WIDTH = 380
 _LISTED = 8
 """What is left out and listed; the newest come last, by date."""
 
@@ -34,7 +34,8 @@ class PairPanel(Viewer):
 
     def __init__(self, control: PairControl, **params: Any) -> None:
         super().__init__(**params)
-        self._text = html("", "itslive-pair", sizing_mode="stretch_width", margin=(4, 10, 0, 10))
+        self._title = html("", "itslive-pair-title", sizing_mode="stretch_width", margin=(4, 10))
+        self._text = html("", "itslive-pair", sizing_mode="stretch_width", margin=(2, 10, 6, 10))
         self._next = self._button("Next pair here", control.another, "itslive-pair-next")
         close = pmui.IconButton(
             icon="close", size="small", description="Close the card of the pair", margin=(2, 2, 0, 0),
@@ -48,9 +49,10 @@ class PairPanel(Viewer):
         self._back = self._button("Take back in", control.take_back, "itslive-take-back")
         self._leave = pn.FlexBox(*self._out.values(), margin=(0, 6), sizing_mode="stretch_width")
         self.layout = pmui.Paper(
-            pn.Row(self._text, close, margin=0, sizing_mode="stretch_width"),
+            pn.Row(self._title, close, margin=0, sizing_mode="stretch_width"),
             self._leave,
-            pn.Row(self._back, self._next, margin=(0, 6, 6, 6)),
+            pn.Row(self._back, self._next, margin=(0, 6)),
+            self._text,
             elevation=6,
             width=_WIDTH,
             visible=False,
@@ -66,13 +68,15 @@ class PairPanel(Viewer):
         self.layout.visible = picked is not None
         if picked is None:
             return
-        self._text.object = pair_html(picked)
+        self._title.object, self._text.object = pair_title(picked), pair_html(picked)
+        away = {"left": "84px", "right": "auto"} if picked.late else {"left": "auto", "right": "12px"}
+        self.layout.styles = away  # the pair itself stays in view
         first, second = (picked.count(name) for name in picked.images)
         labels = {
-            "pair": "Leave out this pair",
-            "first": f"Earlier image ({_pairs(first)})",
-            "second": f"Later image ({_pairs(second)})",
-            "mission": MISSION_LABELS[picked.mission],
+            "pair": "Leave out pair",
+            "first": f"Earlier image, {_pairs(first)}",
+            "second": f"Later image, {_pairs(second)}",
+            "mission": f"All {MISSION_LABELS[picked.mission]}",
         }
         for what, label in labels.items():
             self._out[what].label = label

@@ -12,14 +12,15 @@ from panel.viewable import Viewer
 
 from dashboard.colours import MISSION_COLOURS, MISSION_LABELS
 from dashboard.screen.pair_panel import LeftOutPanel
-from dashboard.views.figures import live
-from dashboard.views.spans import span_histogram
+from dashboard.views.figures import live, weakly
+from dashboard.views.spans import listen_to_brush, span_histogram
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from dashboard.state.filters import Filters
     from dashboard.state.selection import Selection
+    from itslive_core import ImagePairs
 
 __all__ = ["FiltersPanel", "SelectionPanel"]
 
@@ -49,8 +50,9 @@ class FiltersPanel(Viewer):
             **_WIDE,
         )
         self._spans = hv.streams.Pipe(data=np.empty(0))
+        listen = weakly(self._listen)
         self.histogram = pn.pane.HoloViews(
-            live(span_histogram, self._spans),
+            live(lambda spans: span_histogram(spans, listen), self._spans),
             sizing_mode="stretch_width",
             height=125,
             margin=(0, 6),
@@ -85,11 +87,23 @@ class FiltersPanel(Viewer):
     def __panel__(self) -> pmui.Column:
         return self.layout
 
-    def show_pairs(self, pairs: Any) -> None:
-        """Show what there is at the active point: counts by mission, and the spans."""
-        if pairs is None or not len(pairs):
+    def _listen(self, plot: Any, _element: Any) -> None:
+        """Let a brush over the histogram choose the spans; a hook."""
+        listen_to_brush(plot, lambda spans: self._filters.param.update(span=spans))
+
+    def show_pairs(self, pairs: ImagePairs, left: ImagePairs) -> None:
+        """Show what there is at the active point: the spans, and of what filters leave counts by mission.
+
+        Parameters
+        ----------
+        pairs : ImagePairs
+            All of them.
+        left : ImagePairs
+            Those that all filters but that on missions leave.
+        """
+        if not len(pairs):
             return
-        names, counts = np.unique(np.asarray(pairs.mission, dtype=str), return_counts=True)
+        names, counts = np.unique(np.asarray(left.mission, dtype=str), return_counts=True)
         self.missions.options = self._options(dict(zip(names.tolist(), counts.tolist())))
         # The browser knows the boxes by their labels, which just changed.
         self.missions.param.trigger("value")

@@ -104,6 +104,8 @@ class SeriesCard(Viewer):
             css_classes=["itslive-drag", "itslive-quiet-label"],
             stylesheets=[stylesheet()],
         )
+        self._periods = periods
+        periods.param.watch(lambda *_: self._offer(), "ready")
         self._crosses = pmui.Checkbox(
             label="Rejected pairs",
             value=False,
@@ -221,7 +223,7 @@ class SeriesCard(Viewer):
         """Offer what can be changed about what is seen."""
         name = _TABS[self.tabs.active]
         self._component.visible = name != "Decomposition"
-        self._drag.visible = name == "Series" and self._selection.point is not None
+        self._drag.visible = name == "Series" and self._periods.ready
         self._crosses.visible = name == "Series" and self._selection.point is not None
         self._arrangement.visible = name == "Series" and len(self._selection.points) > 1
 

@@ -90,6 +90,12 @@ class Picked:
         return float(self.pairs.start[self.row]), float(self.pairs.end[self.row])
 
     @property
+    def late(self) -> bool:
+        """It lies in the later half of the time that pairs cover."""
+        pairs = self.pairs
+        return sum(self.dates) > float(pairs.start.min()) + float(pairs.end.max())
+
+    @property
     def name(self) -> str:
         """What it is left out by."""
         return pair_name(*self.dates, *self.satellites)

@@ -16,17 +16,20 @@ from itslive_core.support.student import LEAST_WEIGHT
 if TYPE_CHECKING:
     from dashboard.state.picked import Picked
 
-__all__ = ["pair_html"]
+__all__ = ["pair_html", "pair_title"]
 
 
-def pair_html(picked: Picked | None) -> str:
-    """Write what is known of a pair; empty without one."""
-    if picked is None:
-        return ""
-    rows = [*_measured(picked), *_judged(picked), *_made_from(picked)]
+def pair_title(picked: Picked) -> str:
+    """Write the title of the card of a pair, with the colour of its mission."""
     colour, label = MISSION_COLOURS[picked.mission], MISSION_LABELS[picked.mission]
+    return f"<h3><span style='background:{colour}'></span>Image pair, {escape(label)}</h3>"
+
+
+def pair_html(picked: Picked) -> str:
+    """Write what is known of a pair."""
+    rows = [*_measured(picked), *_judged(picked), *_made_from(picked)]
     listed = "".join(f"<dt>{escape(name)}</dt><dd>{text}</dd>" for name, text in rows)
-    return f"<h3><span style='background:{colour}'></span>Image pair, {escape(label)}</h3><dl>{listed}</dl>"
+    return f"<dl>{listed}</dl>"
 
 
 def _measured(picked: Picked) -> list[tuple[str, str]]:
@@ -34,7 +37,7 @@ def _measured(picked: Picked) -> list[tuple[str, str]]:
     vx, vy = float(pairs.vx[row]), float(pairs.vy[row])
     errors = (_number(pairs.vx_error[row]), _number(pairs.vy_error[row]))
     first, second = (
-        f"{_date(day)}{f', {escape(code)}' if code else ''}"
+        f"{_date(day)}{f', {escape(_satellite(code))}' if code else ''}"
         for day, code in zip(picked.dates, picked.satellites, strict=True)
     )
     return [
@@ -48,7 +51,7 @@ def _measured(picked: Picked) -> list[tuple[str, str]]:
 
 def _judged(picked: Picked) -> list[tuple[str, str]]:
     if picked.is_out:
-        return [("Not used", LEFT_OUT_LABEL if picked.reasons else "Its mission is left out")]
+        return [("Not used", f"{LEFT_OUT_LABEL} by hand" if picked.reasons else "Its mission is left out")]
     verdict = picked.verdict
     if verdict is None:
         return [("In the estimate", "…")]
@@ -90,6 +93,13 @@ def _made_from(picked: Picked) -> list[tuple[str, str]]:
 def _date(day: float) -> str:
     moment = str(moments(np.array([day]))[0].astype("datetime64[m]"))
     return moment.replace("T", " ") + " UTC"
+
+
+def _satellite(code: str) -> str:
+    """Name a satellite by its code."""
+    if code.isdigit():
+        return f"Landsat {code}"
+    return f"Sentinel-{code}" if code[:1] in ("1", "2") else code
 
 
 def _number(value: float) -> str:

@@ -85,8 +85,9 @@ class Screen:
             figure,
         )
 
-    def click(self, figure: str, x: float, y: float) -> None:
-        position = self.page.evaluate(
+    def position(self, figure: str, x: float, y: float) -> tuple[float, float]:
+        """Where a place of a figure is on the screen [pixels]."""
+        left, top = self.page.evaluate(
             """([name, x, y]) => {
               const view = Bokeh.index.find_one_by_id(itsliveFigure(name).id)
               const box = view.el.getBoundingClientRect()
@@ -94,7 +95,17 @@ class Screen:
             }""",
             [figure, x, y],
         )
-        self.page.mouse.click(*position)
+        return left, top
+
+    def click(self, figure: str, x: float, y: float) -> None:
+        self.page.mouse.click(*self.position(figure, x, y))
+
+    def drag(self, figure: str, x0: float, x1: float, y: float) -> None:
+        """Drag from one x to another."""
+        self.page.mouse.move(*self.position(figure, x0, y))
+        self.page.mouse.down()
+        self.page.mouse.move(*self.position(figure, x1, y), steps=6)
+        self.page.mouse.up()
 
     def click_world(self, lon: float, lat: float) -> None:
         from pyproj import Transformer

@@ -56,7 +56,7 @@ def test_the_legend_leads_with_the_estimate_and_ends_with_what_was_rejected(pair
     view.present(1, Bars(pairs, np.arange(80) % 10 != 0), curve)
     (legend,) = [one for one in figure.above if one.name != "itslive-lines"]
     there = [item.label.value for item in legend.items if item.visible]
-    assert there == ["Estimate", "95 % band", "Sentinel-2", "Landsat 8/9", "Rejected as outliers"]
+    assert there == ["Estimate", "95 % band", "Sentinel-2", "Landsat 8/9", "Rejected"]
     view.present(0, None, None)
     assert not [item for item in legend.items if item.visible]
 

@@ -117,8 +117,8 @@ def test_all_missions_fit_in_one_layer():
     point = make_point(1, 18000)
     columns = all_columns(point.bars, "v")
     assert len(columns["start"]) == 60
-    assert columns["what"][0] == "Rejected as outliers", "rejected pairs lie behind"
-    assert set(columns["what"]) == {"Rejected as outliers", "Sentinel-2", "Landsat 8/9"}
+    assert columns["what"][0] == "Rejected", "rejected pairs lie behind"
+    assert set(columns["what"]) == {"Rejected", "Sentinel-2", "Landsat 8/9"}
     assert len(all_bars(point.bars, "vx")) == 60
     assert len(all_bars(None, "vx")) == 0
 

@@ -19,7 +19,7 @@ from dashboard.views.figures import fit_box
 from dashboard.views.glacier_map import GlacierMapView, colour_labels, field_image, outline_lines
 from dashboard.views.pair_bars import pair_bars
 from dashboard.views.series import SeriesView, limits_of
-from dashboard.views.spans import span_histogram
+from dashboard.views.spans import brushed_spans, span_histogram
 from dashboard.views.world_map import (
     EDGES,
     GAP,
@@ -217,6 +217,13 @@ def test_points_have_colours():
 
 def test_histogram_counts_all_pairs(pairs):
     assert span_histogram(pairs.end - pairs.start).dimension_values("pairs").sum() == len(pairs)
+
+
+def test_a_brush_over_the_histogram_means_the_spans_of_its_bars():
+    assert brushed_spans(0.2, 0.7) == (0, 7)
+    assert brushed_spans(1.5, 3.1) == (8, 63)
+    assert brushed_spans(-0.4, 99.0) == (0, 800)
+    assert brushed_spans(9.0, 9.5) == (400, 800)
 
 
 def test_box_gets_the_frame_s_proportions():
