@@ -140,7 +140,7 @@ class AreaControl(param.Parameterized):
         self._drawn = 0.0
         self._limits: dict[str, float] = {}
         self._failed: list[str] = []
-        self._choice = ""
+        self._choice = self._periods_words = ""
         session.messages.param.watch(self._forget_end, "activity")
         session.estimators.param.watch(lambda event: setattr(self, "action", ACTIONS[event.new]), "method")
 
@@ -345,7 +345,8 @@ class AreaControl(param.Parameterized):
         coupled = _coupled_words(self.canvas.coupling) if self.comparable and self.canvas else ""
         choice = self._session.host.rules.shown(self._choice, self.cubes)
         chosen = f"{choice}." if choice and self.mode != "median" else ""
-        self.note = " ".join(filter(None, (NOTES.get(self.mode, coupled), chosen)))
+        periods = self._periods_words if self.mode in ("period", "period_change") else ""
+        self.note = " ".join(filter(None, (periods, NOTES.get(self.mode, coupled), chosen)))
 
     def choose_time(self, moment: np.datetime64, *, quietly: bool = False) -> None:
         """Mark a time, and show the speed of the glacier then, where it is known; else say so, or not."""
@@ -384,17 +385,20 @@ class AreaControl(param.Parameterized):
         self._session.messages.tell(why, "info")
         return False
 
-    def _of_periods(self, canvas: Canvas) -> tuple[NDArray[np.float32], str]:
-        """Return the field of the periods, and what it is in words."""
+    def _of_periods(self, canvas: Canvas) -> NDArray[np.float32]:
+        """Return the field of the periods, and note which they are."""
         first, second = self.periods
-        nothing = np.full_like(canvas.mean, np.nan)
-        if first is None or (self.mode == "period_change" and second is None):
-            return nothing, _SHOWN[self.mode].title
-        if self.mode == "period":
+        found: NDArray[np.float32] | None = None
+        self._periods_words = ""
+        if first is not None and self.mode == "period":
             means = mean_over(canvas, first)
-            return (nothing if means is None else means[0]), f"Mean speed, {first} [m/yr]"
-        change = change_between(canvas, first, second)
-        return (nothing if change is None else change), f"Change, {first} less {second} [m/yr]"
+            found, self._periods_words = (None if means is None else means[0]), f"{first}."
+        elif first is not None and second is not None:
+            found, self._periods_words = change_between(canvas, first, second), f"{first} less {second}."
+            if found is None or not np.isfinite(found).any():
+                self._periods_words += " No change is clear of its error: choose longer periods."
+        self._note()
+        return np.full_like(canvas.mean, np.nan) if found is None else found
 
     def choose_date(self, index: int) -> None:
         """Show another cell from now on, whatever is covered better."""
@@ -430,8 +434,8 @@ class AreaControl(param.Parameterized):
             day = np.datetime_as_string(canvas.times[cell], "D")
             shown = shown._replace(title=f"Speed, {day} [m/yr]")
         elif self.mode in ("period", "period_change"):
-            values, title = self._of_periods(canvas)
-            scale, sizes, shown = self.mode, np.abs(values), shown._replace(title=title)
+            values, scale = self._of_periods(canvas), self.mode
+            sizes = np.abs(values)
         else:
             scale = "median" if self.mode == "median" else "mean"
             values = sizes = getattr(canvas, scale)

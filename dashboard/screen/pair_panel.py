@@ -9,7 +9,7 @@ import panel_material_ui as pmui
 from panel.viewable import Viewer
 
 from dashboard.colours import MISSION_LABELS
-from dashboard.views.pair_card import pair_html, pair_title
+from dashboard.views.pair_card import left_out_words, pair_html, pair_title
 from dashboard.views.parts import html, stylesheet
 
 if TYPE_CHECKING:
@@ -136,7 +136,7 @@ class LeftOutPanel(Viewer):
         )  # fmt: skip
         back.on_click(lambda _: self._filters.take_back(name))
         told = pmui.Typography(
-            name.replace("T", " ").replace("@", " ").replace("/", " – "),
+            left_out_words(name),
             variant="caption",
             sizing_mode="stretch_width",
             margin=(4, 10),

@@ -16,7 +16,7 @@ from itslive_core.support.student import LEAST_WEIGHT
 if TYPE_CHECKING:
     from dashboard.state.picked import Picked
 
-__all__ = ["pair_html", "pair_title"]
+__all__ = ["left_out_words", "pair_html", "pair_title"]
 
 
 def pair_title(picked: Picked) -> str:
@@ -93,6 +93,12 @@ def _made_from(picked: Picked) -> list[tuple[str, str]]:
 def _date(day: float) -> str:
     moment = str(moments(np.array([day]))[0].astype("datetime64[m]"))
     return moment.replace("T", " ") + " UTC"
+
+
+def left_out_words(name: str) -> str:
+    """Write the name of a pair or an image that is left out as a person reads it."""
+    images = (image.rpartition("@")[::2] for image in name.split("/"))
+    return " – ".join(f"{_satellite(code)} {date.replace('T', ' ')}".strip() for code, date in images)
 
 
 def _satellite(code: str) -> str:

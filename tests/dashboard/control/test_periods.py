@@ -92,7 +92,8 @@ def test_brushing_leads_to_the_map_and_says_what_is_missing(canvas):
     app.periods.brushed(*EARLY.milliseconds)
     assert app.area.mode == "period_change"
     raster = app.glacier_map.raster
-    assert (raster.kind, raster.title) == ("change", f"Change, {LATE} less {EARLY} [m/yr]")
+    assert (raster.kind, raster.title) == ("change", "Change between the periods [m/yr]")
     assert raster.values[0, 0] == pytest.approx(40.0, rel=1e-2)
     assert np.isnan(raster.values[0, 1])
+    assert app.area.note.startswith(f"{LATE} less {EARLY}. Shown where it exceeds its 95 % interval")
     app.close()
