@@ -5,13 +5,13 @@ from __future__ import annotations
 import datetime as dt
 import math
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
-from dashboard.hosting.secrets import has_secret
+from dashboard.control.link import PLACE_KEYS
 from dashboard.state.estimators import METHODS, PARTS, Estimators
 from dashboard.state.filters import DATE_BOUNDS, MOST_LEFT_OUT, SPAN_BOUNDS
+from dashboard.state.looks import Looks
 from dashboard.state.mirror import bounds_of
 from dashboard.state.settings import LOG_SMOOTHING_BOUNDS, Settings
 from itslive_core.errors import SettingsError
@@ -29,12 +29,10 @@ if TYPE_CHECKING:
 
 __all__ = [
     "OWN_KEYS",
-    "Place",
     "apply_query",
     "keys_of",
     "keys_of_others",
     "keys_of_process",
-    "place_in",
     "query_in",
     "query_of",
 ]
@@ -74,10 +72,13 @@ def keys_of_others(estimators: Estimators) -> dict[str, dict[str, str]]:
     }
 
 
+LOOKS_KEYS = Looks.FIELDS
 _FILTERS = ("start", "end", "mission", "min_span", "max_span", "leave_out")
 OWN_KEYS = frozenset(
     {
-        *("lambda", "neighbours", "lon", "lat", "cube", "method", "kernel"),
+        *("lambda", "neighbours", "method", "kernel"),
+        *PLACE_KEYS,
+        *LOOKS_KEYS,
         *_FILTERS,
         *keys_of(Settings),
         *keys_of_process(Estimators, Settings),
@@ -85,23 +86,6 @@ OWN_KEYS = frozenset(
     }
 )
 """Everything that a link may hold; what `query_of` leaves out has its usual value."""
-
-
-@dataclass(frozen=True)
-class Place:
-    """What a link points at.
-
-    Parameters
-    ----------
-    lon, lat : float or None
-        The active point [degrees].
-    cube : str
-        URL of a cube, empty for none. Paths of the server are not taken from a link.
-    """
-
-    lon: float | None = None
-    lat: float | None = None
-    cube: str = ""
 
 
 LONGEST = 8000
@@ -147,9 +131,10 @@ def _read(kind: Kind, text: Any) -> Any:
 
 
 def _written(value: Any) -> Any:
-    """Return the value of a setting as a link holds it."""
+    """Return the value of a setting as a link holds it, so that it comes back to the last digit."""
     if isinstance(value, float):
-        return f"{value:g}"
+        short = f"{value:g}"
+        return short if float(short) == value else repr(value)
     return int(value) if isinstance(value, bool) else value
 
 
@@ -166,16 +151,6 @@ def _written_of(state: Mirror, keys: Mapping[str, str]) -> dict[str, Any]:
     }
 
 
-def place_in(query: Mapping[str, Any]) -> Place:
-    """Read the place from the query of an address; what is impossible is left out."""
-    lon, lat = _number(query.get("lon"), -180.0, 180.0), _number(query.get("lat"), -90.0, 90.0)
-    cube = str(query.get("cube", ""))
-    remote = cube.startswith(("https://", "s3://")) and "::" not in cube and len(cube) < 500
-    if lon is None or lat is None:
-        lon = lat = None
-    return Place(lon, lat, cube if remote else "")
-
-
 def apply_query(session: Session, query: Mapping[str, Any]) -> None:
     """Take settings over from the query of an address; what is impossible is left out."""
     settings = session.settings
@@ -186,7 +161,7 @@ def apply_query(session: Session, query: Mapping[str, Any]) -> None:
     elif (
         number := _number(smoothing, 10 ** LOG_SMOOTHING_BOUNDS[0], 10 ** LOG_SMOOTHING_BOUNDS[1])
     ) is not None:
-        values.update(auto_smoothing=False, log_smoothing=math.log10(number))
+        values.update(auto_smoothing=False, log_smoothing=_log_of(number))
     values |= _values_in(settings, keys_of(type(settings)), query)
     neighbours = query.get("neighbours")
     if neighbours == "auto":
@@ -196,6 +171,25 @@ def apply_query(session: Session, query: Mapping[str, Any]) -> None:
     settings.param.update(**values)
     _apply_method(session, query)
     _apply_filters(session.filters, query)
+    _apply_looks(session.looks, query)
+
+
+def _apply_looks(looks: Looks, query: Mapping[str, Any]) -> None:
+    values: dict[str, Any] = {}
+    for name in ("tab", "component", "arrangement"):
+        choices = {str(one): one for one in looks.param[name].objects}
+        if str(query.get(name)) in choices:
+            values[name] = choices[str(query[name])]
+    if str(query.get("rejected")) in ("0", "1"):
+        values["rejected"] = str(query["rejected"]) == "1"
+    looks.param.update(**values)
+
+
+def _log_of(smoothing: float) -> float:
+    """Return the logarithm whose power of ten is a lambda to the last bit, where there is one."""
+    log = math.log10(smoothing)
+    near = (round(log, 6), log, *(math.nextafter(log, end) for end in (-math.inf, math.inf)))
+    return next((one for one in near if 10.0**one == smoothing), log)
 
 
 def _apply_filters(filters: Filters, query: Mapping[str, Any]) -> None:
@@ -217,7 +211,7 @@ def _apply_filters(filters: Filters, query: Mapping[str, Any]) -> None:
     if span[0] <= span[1]:
         values["span"] = span
     if "leave_out" in query:
-        with suppress(SettingsError):
+        with suppress(SettingsError):  # what a link spells wrong is left out of it, as everywhere
             values["leave_out"] = list(parse_left_out(str(query["leave_out"])))[:MOST_LEFT_OUT]
     filters.param.update(**values)
 
@@ -252,26 +246,29 @@ def _apply_method(session: Session, query: Mapping[str, Any]) -> None:
 
 def query_of(session: Session) -> dict[str, Any]:
     """Return what a link should hold, so that it leads back to what is on the screen."""
-    settings, point = session.settings, session.selection.point
+    settings = session.settings
     query: dict[str, Any] = {
-        "lambda": "auto" if settings.auto_smoothing else f"{settings.smoothing:.4g}",
+        "lambda": "auto" if settings.auto_smoothing else _written(settings.smoothing),
         **_written_of(settings, keys_of(type(settings))),
         **_written_filters(session.filters),
     }
     if settings.neighbours != "none":
         coupling = settings.spatial_smoothing
-        query["neighbours"] = coupling if isinstance(coupling, str) else f"{coupling:.4g}"
+        query["neighbours"] = _written(coupling)
     estimators = session.estimators
-    if estimators.method in estimators.others:
+    if estimators.method != estimators.param.method.default:
         query["method"] = estimators.method
-        other = estimators.others[estimators.method]
-        query |= _written_of(other, keys_of_others(estimators)[estimators.method])
-    if estimators.fits_process:
-        query["method"] = estimators.method
+    if estimators.fits_process or any(
+        getattr(estimators, one) != estimators.param[one].default for one in PARTS
+    ):
         query["kernel"] = ",".join(estimators.parts) or "none"
-        query |= _written_of(estimators, keys_of_process(type(estimators), type(settings)))
-    if point is not None:
-        query.update(lon=f"{point.lon:.5f}", lat=f"{point.lat:.5f}")
-        if point.cube_url.startswith(("https://", "s3://")) and not has_secret(point.cube_url):
-            query["cube"] = point.cube_url
+    query |= _written_of(estimators, keys_of_process(type(estimators), type(settings)))
+    for name, keys in keys_of_others(estimators).items():
+        query |= _written_of(estimators.others[name], keys)
+    looks = session.looks
+    query |= {
+        name: _written(value)
+        for name in LOOKS_KEYS
+        if (value := getattr(looks, name)) != looks.param[name].default
+    }
     return query

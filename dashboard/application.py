@@ -14,12 +14,13 @@ from panel.io.document import unlocked
 from panel.io.state import set_curdoc
 from panel.viewable import Viewer
 
-from dashboard.address import OWN_KEYS, Place, apply_query, place_in, query_in, query_of
-from dashboard.control.area import AreaControl
+from dashboard.address import OWN_KEYS, apply_query, query_in, query_of
+from dashboard.control.area import MODES, AreaControl
 from dashboard.control.diagnosis import DiagnosisControl
 from dashboard.control.examples import available, example_of
 from dashboard.control.headline import HeadlineControl
 from dashboard.control.history import HistoryControl
+from dashboard.control.link import Place, missing, place_in, restore, written_place
 from dashboard.control.lookup import box_of, footprint, overlaps
 from dashboard.control.pair import PairControl
 from dashboard.control.periods import PeriodControl
@@ -96,7 +97,9 @@ class Dashboard(Viewer):
         self._doc = pn.state.curdoc
         self._cube, self._outlines, self._demo = cube, outlines, demo and cube is None
         self._example, self._begin = example, begin
-        self._place = Place()
+        self._place, self._arriving = Place(), Place()
+        self._example_cubes: tuple[str, ...] = ()
+        self._asked: set[str] = set()
         self._started = False
         self._task: asyncio.Task[None] | None = None
         host = host or shared_host()
@@ -151,7 +154,8 @@ class Dashboard(Viewer):
         self.area.param.watch(self._moment_changed, "moment")
         selection.param.watch(self._glaciers_changed, "glaciers")
         selection.param.watch(lambda *_: runner.later("points", self._points_changed), ["points", "cube"])
-        for state, fields in self.session.chosen().values():
+        shown = (self.session.looks, self.session.looks.FIELDS), (self.area, ("mode", "moment"))
+        for state, fields in (*self.session.chosen().values(), *shown):
             state.param.watch(lambda *_: runner.later("address", self._write_address), list(fields))
 
     def __panel__(self) -> Any:
@@ -266,6 +270,7 @@ class Dashboard(Viewer):
         self.open_example(key)
 
     def _example_ready(self, example: Example, opened: Opened) -> None:
+        self._example_cubes = tuple(cube.url for cube in opened.cubes)
         for cube in reversed(opened.cubes):
             self.places.adopt(cube)
         known = {one.rgi_id for one in self.session.selection.known}
@@ -293,15 +298,40 @@ class Dashboard(Viewer):
 
     def _go_to_place(self) -> bool:
         """Go to where a link points; says whether it points anywhere."""
-        place, self._place = self._place, Place()
-        if place.lon is None or place.lat is None:
+        place, active = self._place, self._place.active
+        if active is None:
             return False
-        search = f"{place.lat}, {place.lon}"
-        if place.cube:
-            self.places.open_cube(place.cube, then=lambda _: self.places.search(search))
+        addresses, others = missing(place, self.session.selection.cubes)
+        if addresses and addresses[0] not in self._asked:
+            self._asked.add(addresses[0])
+            self.places.open_cube(addresses[0], then=lambda _: self._go_to_place())
+            return True
+        if others:
+            self.session.messages.tell(
+                f"This link was made with {others[0]}, a datacube of its maker: open your copy of it under "
+                "Open, and the link goes on.",
+                "warning",
+            )
+            return True
+        self._place, self._arriving = Place(), place
+        known = [one for one in self.session.selection.known if str(one.rgi_id) == place.glacier]
+        if known:
+            self.places.select(known[0], (active.lon, active.lat))
         else:
-            self.places.search(search)
+            self.places.search(f"{active.lat}, {active.lon}")
         return True
+
+    def _arrive(self, cube: Datacube) -> None:
+        """Bring back what a link says of points and maps, now that its cubes and its glacier are there."""
+        place, self._arriving = self._arriving, Place()
+        note = restore(self.session, place, cube, self._example_cubes, self.series.read_again)
+        if place.layer in MODES.values():
+            self.area.mode = place.layer
+        if place.time:
+            self.area.choose_time(np.datetime64(place.time, "ns"), quietly=True)
+        if note:
+            self.session.messages.tell(note, "warning")
+        self.history.begin()
 
     def _zoom_to(self, glaciers: list[Glacier], cubes: list[Datacube]) -> None:
         boxes = [glacier.outline.bounds for glacier in glaciers] or [cube.lonlat_bounds for cube in cubes]
@@ -321,7 +351,10 @@ class Dashboard(Viewer):
         self._points_changed()
 
     def _show_point(self, cube: Datacube, lon: float, lat: float) -> None:
-        self.series.add(cube, lon=lon, lat=lat)
+        if self._arriving.points:
+            self._arrive(cube)
+        else:
+            self.series.add(cube, lon=lon, lat=lat)
 
     def _crashed(self, text: str) -> None:
         self.session.messages.error(text)
@@ -372,6 +405,8 @@ class Dashboard(Viewer):
         self.frame.names_changed(known)
 
     def _cubes_changed(self, *_: Any) -> None:
+        if self._place.points and self._started:  # a link waits for a cube
+            self.session.runner.later("link", self._go_to_place)
         self.world.show_footprints([footprint(cube) for cube in self.session.selection.cubes])
 
     def _glaciers_changed(self, *_: Any) -> None:
@@ -390,4 +425,8 @@ class Dashboard(Viewer):
             foreign = {key: v for key, v in query_in(location.search).items() if key not in OWN_KEYS}
             if self._example != available()[0].key and self._example is not None:
                 foreign["example"] = self._example
-            location.search = "?" + urlencode({**foreign, **query_of(self.session)}, safe=":/@,")
+            moment = self.area.moment
+            time = "" if moment is None else np.datetime_as_string(moment, "D")
+            place = written_place(self.session, self._example_cubes, self.area.mode, time)
+            query = {**foreign, **place, **query_of(self.session)}
+            location.search = "?" + urlencode(query, safe=":/@,;|~")

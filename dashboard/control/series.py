@@ -53,6 +53,7 @@ class SeriesControl:
         self.fits: dict[int, Fit] = {}
         self.processes: dict[int, Process] = {}
         self._running: frozenset[int] = frozenset()
+        self._asked = 0
         session.selection.param.watch(self._points_changed, "points")
         session.settings.param.watch(self._settings_changed, list(session.settings.fit_fields))
         session.filters.param.watch(self._changed, list(session.filters.FIELDS))
@@ -198,6 +199,11 @@ class SeriesControl:
             return choices.process is None and process is None
         return process.answers(choices) and (not process.pending or key in self._running)
 
+    def _is_fitted(self, key: int, choices: Choices) -> bool:
+        """Whether the Gaussian process of a point is there as wanted."""
+        process = self.processes.get(key)
+        return process is not None and process.answers(choices) and not process.pending
+
     def _fit_processes(self) -> None:
         """Fit the Gaussian processes that are wanted and not there, that of the active point first."""
         choices = self._session.choices()
@@ -210,15 +216,15 @@ class SeriesControl:
                 self._show()
             return
         points = reversed(self._session.selection.points)
-        wanted = [
+        known = [
             (point.key, fit.pairs)
             for point in points
-            if (fit := self.fits.get(point.key)) is not None
-            and not fit.problem
-            and not self._has_process(point.key, choices)
+            if (fit := self.fits.get(point.key)) is not None and not fit.problem
         ]
-        if not wanted:
+        if all(self._has_process(key, choices) for key, _ in known):
             return
+        # What runs is stopped by what is asked for now: its points, too, are asked for again.
+        wanted = [(key, pairs) for key, pairs in known if not self._is_fitted(key, choices)]
         for key, _ in wanted:
             before = self.processes.get(key)
             self.processes[key] = Process(
@@ -231,6 +237,8 @@ class SeriesControl:
                     yield key, process
 
         self._running = frozenset(key for key, _ in wanted)
+        self._asked += 1
+        number = self._asked
         estimator = estimator_of(choices.process)
         self._session.begin(f"Fitting the {estimator.noun}", "process")
         self._session.runner.submit(
@@ -238,7 +246,7 @@ class SeriesControl:
             work,
             lambda result: self._process_arrived(*result),
             self._process_failed,
-            on_done=self._processes_done,
+            on_done=lambda _stopped: self._processes_done(number),
             policy=Policy.CANCEL,
             needs=estimator.kernels(choices.process, area=False),
         )
@@ -264,7 +272,9 @@ class SeriesControl:
         self._show()
         self._session.messages.error(message)
 
-    def _processes_done(self, _stopped: bool) -> None:
+    def _processes_done(self, number: int) -> None:
+        if number != self._asked:
+            return  # something newer runs
         self._running = frozenset()
         self._session.end("process")
 

@@ -12,6 +12,7 @@ from dashboard.hosting.secrets import hidden
 from dashboard.state.choices import Choices
 from dashboard.state.estimators import Estimators
 from dashboard.state.filters import Filters
+from dashboard.state.looks import Looks
 from dashboard.state.selection import Selection
 from dashboard.state.settings import Settings
 
@@ -68,6 +69,7 @@ class Session:
     filters: Filters = field(default_factory=Filters)
     settings: Settings = field(default_factory=Settings)
     estimators: Estimators = field(default_factory=Estimators)
+    looks: Looks = field(default_factory=Looks)
     messages: Messages = field(default_factory=Messages)
     _doing: dict[str, str] = field(default_factory=dict, init=False, repr=False)
     _tickets: dict[str, int] = field(default_factory=dict, init=False, repr=False)

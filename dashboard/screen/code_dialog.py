@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import panel_material_ui as pmui
 from panel.viewable import Viewer
 
+from dashboard.screen.clipboard import copying
 from itslive_core.errors import ItsliveError
 from itslive_core.retelling import WAYS
 from itslive_core.series.recipe import Recipe
@@ -23,24 +24,14 @@ __all__ = ["CodeDialog"]
 _WAYS = {"Python": "python", "Shell": "command"}
 _ELSEWHERE = "# The datacube lies on the server of this page: name a copy of your own.\n"
 _NO_RECIPE = "This series carries no recipe: its pairs came from no datacube."
-_COPY = """
+_TEXT = """
 const origin = cb_obj.origin ?? cb_obj.model ?? cb_obj
 let text = ""
 for (const one of (origin.document ?? Bokeh.documents[0])._all_models.values()) {
   if ((one.css_classes ?? []).includes("itslive-code-text")) text = one.data.value
 }
-const fallback = () => {
-  const hidden = document.createElement('textarea')
-  hidden.value = text
-  document.body.append(hidden)
-  hidden.select()
-  document.execCommand('copy')
-  hidden.remove()
-}
-if (navigator.clipboard) navigator.clipboard.writeText(text).catch(fallback)
-else fallback()
 """
-"""Pages without encryption have no clipboard. The field is looked for: arguments would be held for ever."""
+"""The field is looked for: arguments would be held for ever."""
 
 
 class CodeDialog(Viewer):
@@ -77,7 +68,7 @@ class CodeDialog(Viewer):
             sx={"& textarea": {"fontFamily": "monospace", "fontSize": "13px"}},
         )
         copy = pmui.Button(label="Copy", size="small", margin=6, css_classes=["itslive-code-copy"])
-        copy.js_on_click(code=_COPY)
+        copy.js_on_click(code=copying(_TEXT))
         self._notebook = pmui.FileDownload(
             label="Notebook",
             filename="series.ipynb",

@@ -17,6 +17,7 @@ from dashboard.screen.header import Header, MessageBar
 from dashboard.screen.history_buttons import HistoryButtons, HistoryKeys
 from dashboard.screen.panels import FiltersPanel, SelectionPanel
 from dashboard.screen.series_card import SeriesCard
+from dashboard.screen.share_button import share_button
 from dashboard.screen.sources import SourcesPanel
 from dashboard.screen.theme import PAGE_STYLE, THEME
 from dashboard.screen.theme_memory import ThemeMemory, remembered_theme
@@ -99,6 +100,7 @@ class Frame:
             session.messages, area.progress, parts.places.search, area.stop, session.runner.after, paths=paths
         )
         self.header.layout.insert(1, HistoryButtons(parts.history).layout)
+        self.header.layout.append(share_button(session.messages))
         self.source = html("", "itslive-source", sizing_mode="stretch_width", margin=(6, 14))
         self.filters = FiltersPanel(session.filters)
         self.glacier = GlacierCard(area, parts.glacier_map)

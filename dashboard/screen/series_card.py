@@ -17,14 +17,14 @@ from dashboard.screen.code_dialog import CodeDialog
 from dashboard.screen.pair_panel import PairPanel
 from dashboard.state.estimators import OTHERS
 from dashboard.state.fit import cautions_of, saved_series, summary_of
+from dashboard.state.looks import TABS
 from dashboard.views.cautions import cautions_html, facts_html
 from dashboard.views.decomposition import DecompositionView
 from dashboard.views.parts import Figure, card, hint, hint_text, html, stylesheet, title_row
-from dashboard.views.series import COMPONENTS
-from dashboard.views.series_board import ARRANGEMENTS
 from itslive_core.estimators import estimator_of
 
 if TYPE_CHECKING:
+    import param
     import xarray as xr
 
     from dashboard.control.diagnosis import DiagnosisControl
@@ -38,7 +38,6 @@ if TYPE_CHECKING:
 
 __all__ = ["SeriesCard"]
 
-_TABS = ("Series", "Decomposition", "Diagnostics")
 _SAVED = {
     "inversion": "the inversion of the active point",
     "gp": "the Gaussian process of the active point",
@@ -80,10 +79,10 @@ class SeriesCard(Viewer):
         self._hint = hint("No series yet", "Click a glacier on the map, then a pixel of the glacier.")
         self.figure = Figure(board.layout, self._hint)
         self.figure.layout.append(PairPanel(pair).layout)
-        self._inside = {name: self._room() for name in _TABS[1:]}
+        self._inside = {name: self._room() for name in TABS[1:]}
         # The tabs are only the row of names: both contents stay drawn, one of them hidden.
         self.tabs = pmui.Tabs(
-            *((name, pn.Spacer(height=0)) for name in _TABS),
+            *((name, pn.Spacer(height=0)) for name in TABS),
             width=272,
             margin=0,
             css_classes=["itslive-tabs"],
@@ -92,11 +91,10 @@ class SeriesCard(Viewer):
                 "& .MuiTabs-root": {"minHeight": "38px"},
             },
         )
-        self.tabs.param.watch(self._turn, "active")
-        self._component = self._choice("Component", COMPONENTS, "v", "itslive-component")
-        self._component.param.watch(lambda event: board.set_component(event.new), "value")
-        self._arrangement = self._choice("Points", ARRANGEMENTS, "overlay", "itslive-arrangement")
-        self._arrangement.param.watch(lambda event: board.arrange(event.new), "value")
+        looks = session.looks
+        self.tabs.param.watch(lambda event: setattr(looks, "tab", TABS[event.new]), "active")
+        self._component = self._choice(looks.param.component, "itslive-component")
+        self._arrangement = self._choice(looks.param.arrangement, "itslive-arrangement")
         self._drag = pmui.RadioButtonGroup.from_param(
             periods.param.drag,
             size="small",
@@ -106,14 +104,17 @@ class SeriesCard(Viewer):
         )
         self._periods = periods
         periods.param.watch(lambda *_: self._offer(), "ready")
-        self._crosses = pmui.Checkbox(
+        self._crosses = pmui.Checkbox.from_param(
+            looks.param.rejected,
             label="Rejected pairs",
-            value=False,
             size="small",
             margin=(0, 6),
             css_classes=["itslive-crosses"],
         )
-        self._crosses.param.watch(lambda event: diagnosis.cross_out(event.new), "value")
+        looks.param.watch(self._turn, "tab")
+        looks.param.watch(lambda event: board.set_component(event.new), "component")
+        looks.param.watch(lambda event: board.arrange(event.new), "arrangement")
+        looks.param.watch(lambda event: diagnosis.cross_out(event.new), "rejected")
         self._summary = html(
             "", "itslive-summary", margin=(0, 12), sizing_mode="stretch_width", align="center"
         )
@@ -188,7 +189,8 @@ class SeriesCard(Viewer):
 
     def _turn(self, *_: Any) -> None:
         """Show the content of the tab that was chosen."""
-        name = _TABS[self.tabs.active]
+        name = self._session.looks.tab
+        self.tabs.active = TABS.index(name)
         self._diagnosis.open(name == "Diagnostics")
         if name == "Decomposition" and self._decomposition is None:
             self._decomposition = DecompositionView(self._session.runner.later)
@@ -221,7 +223,7 @@ class SeriesCard(Viewer):
 
     def _offer(self) -> None:
         """Offer what can be changed about what is seen."""
-        name = _TABS[self.tabs.active]
+        name = self._session.looks.tab
         self._component.visible = name != "Decomposition"
         self._drag.visible = name == "Series" and self._periods.ready
         self._crosses.visible = name == "Series" and self._selection.point is not None
@@ -233,11 +235,9 @@ class SeriesCard(Viewer):
         return pn.Column(sizing_mode="stretch_both", margin=0, visible=False)
 
     @staticmethod
-    def _choice(label: str, options: dict[str, str], value: str, name: str) -> pmui.RadioButtonGroup:
-        return pmui.RadioButtonGroup(
-            label=label,
-            options=options,
-            value=value,
+    def _choice(parameter: param.Parameter, name: str) -> pmui.RadioButtonGroup:
+        return pmui.RadioButtonGroup.from_param(
+            parameter,
             size="small",
             margin=(0, 6),
             css_classes=[name, "itslive-quiet-label"],

@@ -129,6 +129,10 @@ class Selection(param.Parameterized):
         self.points = [*kept, new]
         return new
 
+    def restore(self, points: list[Point]) -> None:
+        """Select points that a link names, each with its colour, in place of all others."""
+        self.points = [replace(point, key=next(self._keys)) for point in points]
+
     def remove_point(self, point: Point) -> None:
         """Take a point off the list."""
         self.points = [one for one in self.points if one is not point]

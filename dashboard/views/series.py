@@ -70,9 +70,8 @@ if TYPE_CHECKING:
     from dashboard.state.picked import Picked
     from dashboard.state.pictures import Bars, Curve
 
-__all__ = ["COMPONENTS", "SeriesView", "limits_of"]
+__all__ = ["SeriesView", "limits_of"]
 
-COMPONENTS = {"Speed": "v", "vx": "vx", "vy": "vy"}
 _TITLES = {
     "v": "Speed [m/yr]",
     "vx": "vx, along the grid's x axis [m/yr]",

@@ -22,9 +22,8 @@ if TYPE_CHECKING:
     from dashboard.state.picked import Picked
     from dashboard.state.pictures import Period, PointSeries
 
-__all__ = ["ARRANGEMENTS", "SeriesBoard", "legend_html", "rows_of"]
+__all__ = ["SeriesBoard", "legend_html", "rows_of"]
 
-ARRANGEMENTS = {"Overlay": "overlay", "Side by side": "side"}
 _IN_A_ROW = 3
 
 
