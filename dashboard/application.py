@@ -304,7 +304,7 @@ class Dashboard(Viewer):
         addresses, others = missing(place, self.session.selection.cubes)
         if addresses and addresses[0] not in self._asked:
             self._asked.add(addresses[0])
-            self.places.open_cube(addresses[0], then=lambda _: self._go_to_place())
+            self.places.open_cube(addresses[0], then=self._go_on)
             return True
         if others:
             self.session.messages.tell(
@@ -320,6 +320,10 @@ class Dashboard(Viewer):
         else:
             self.places.search(f"{active.lat}, {active.lon}")
         return True
+
+    def _go_on(self, *_: Any) -> None:
+        """Go on to where a link points, now that one more cube is open."""
+        self._go_to_place()
 
     def _arrive(self, cube: Datacube) -> None:
         """Bring back what a link says of points and maps, now that its cubes and its glacier are there."""
@@ -406,7 +410,7 @@ class Dashboard(Viewer):
 
     def _cubes_changed(self, *_: Any) -> None:
         if self._place.points and self._started:  # a link waits for a cube
-            self.session.runner.later("link", self._go_to_place)
+            self.session.runner.later("link", self._go_on)
         self.world.show_footprints([footprint(cube) for cube in self.session.selection.cubes])
 
     def _glaciers_changed(self, *_: Any) -> None:

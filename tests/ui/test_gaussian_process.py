@@ -112,17 +112,31 @@ def test_both_methods_and_a_link_that_leads_back(open_screen, glacier, place):
     )
     assert styles is True
     first.page.locator(".itslive-kernel-season input").click()
-    first.wait(lambda: "kernel=trend%2Coffsets" in first.page.url, what="the address follows")
+    first.wait(lambda: "kernel=trend,offsets" in first.page.url, what="the address follows")
     first.wait(lambda: first.page.locator(".itslive-harmonics").is_hidden(), what="no harmonics")
     wait_refined(first)
+    first.page.keyboard.down("Shift")
+    first.click("itslive-glacier-map", place[0] + 360.0, place[1])
+    first.page.keyboard.up("Shift")
+    first.wait(lambda: "points=" in first.page.url, what="the address holds both points")
+    first.page.get_by_role("button", name="vx", exact=True).click()
+    first.wait(lambda: "component=vx" in first.page.url, what="and what is shown")
+    wait_refined(first)
+    first.page.locator(".itslive-share button").click()
+    first.wait(lambda: "is copied" in first.message(), what="the link is copied")
     assert first.errors == []
 
     second = open_screen("?" + first.page.url.split("?", 1)[1])
     second.wait(lambda: is_drawn(second, "second"), what="both are drawn")
+    second.wait(lambda: "points=" in second.page.url, what="for both points")
     wait_refined(second)
     assert not second.page.locator(".itslive-kernel-season input").is_checked()
     assert second.page.locator(".itslive-kernel-trend input").is_checked()
-    assert np.allclose(numbers(second, "second"), numbers(first, "second"))
+    for layer in ("curve", "second"):
+        second.wait(
+            lambda one=layer: np.array_equal(numbers(second, one), numbers(first, one), equal_nan=True),
+            what="the same curves to the last digit",
+        )
     choose(second, "Inversion")
     second.wait(lambda: not is_drawn(second, "second"), what="the Gaussian process goes")
     second.wait(lambda: "method=" not in second.page.url, what="and leaves the address")
