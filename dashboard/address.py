@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
+from dashboard.hosting.results import is_id
 from dashboard.hosting.secrets import has_secret
 from dashboard.state.estimators import METHODS, PARTS, Estimators
 from dashboard.state.mirror import bounds_of
@@ -69,7 +70,7 @@ def keys_of_others(estimators: Estimators) -> dict[str, dict[str, str]]:
 
 OWN_KEYS = frozenset(
     {
-        *("lambda", "neighbours", "lon", "lat", "cube", "method", "kernel"),
+        *("lambda", "neighbours", "lon", "lat", "cube", "job", "method", "kernel"),
         *keys_of(Settings),
         *keys_of_process(Estimators, Settings),
         *(key for keys in keys_of_others(Estimators()).values() for key in keys),
@@ -88,11 +89,14 @@ class Place:
         The active point [degrees].
     cube : str
         URL of a cube, empty for none. Paths of the server are not taken from a link.
+    job : str
+        Id of the estimate of a whole glacier, empty for none.
     """
 
     lon: float | None = None
     lat: float | None = None
     cube: str = ""
+    job: str = ""
 
 
 LONGEST = 4000
@@ -164,7 +168,8 @@ def place_in(query: Mapping[str, Any]) -> Place:
     remote = cube.startswith(("https://", "s3://")) and "::" not in cube and len(cube) < 500
     if lon is None or lat is None:
         lon = lat = None
-    return Place(lon, lat, cube if remote else "")
+    job = str(query.get("job", ""))
+    return Place(lon, lat, cube if remote else "", job if is_id(job) else "")
 
 
 def apply_query(session: Session, query: Mapping[str, Any]) -> None:
@@ -227,4 +232,6 @@ def query_of(session: Session) -> dict[str, Any]:
         query.update(lon=f"{point.lon:.5f}", lat=f"{point.lat:.5f}")
         if point.cube_url.startswith(("https://", "s3://")) and not has_secret(point.cube_url):
             query["cube"] = point.cube_url
+    if session.jobs.current is not None:
+        query["job"] = session.jobs.current.id
     return query

@@ -94,6 +94,7 @@ class Dashboard(Viewer):
         self._cube, self._outlines, self._demo = cube, outlines, demo and cube is None
         self._example, self._begin = example, begin
         self._place = Place()
+        self._point: tuple[float, float] | None = None
         self._started = False
         self._task: asyncio.Task[None] | None = None
         host = host or shared_host()
@@ -120,6 +121,7 @@ class Dashboard(Viewer):
         self.headline = HeadlineControl(self.session, self.series, self._tell_facts)
         self.places = PlaceControl(self.session, self._show_glacier, self._show_point, self._show_box)
         runner.on_drained = self.area.flush
+        self.area.jobs.on_open = self._result_opened
         self.frame = Frame(
             Parts(
                 self.session,
@@ -148,6 +150,11 @@ class Dashboard(Viewer):
             ),
         ):
             state.param.watch(lambda *_: runner.later("address", self._write_address), list(fields))
+            state.param.watch(lambda *_: runner.later("size", self._measure), list(fields))
+        self.session.filters.param.watch(
+            lambda *_: runner.later("size", self._measure), ["start", "end", "missions", "span"]
+        )
+        self.session.jobs.param.watch(self._job_changed, "current")
 
     def __panel__(self) -> Any:
         try:
@@ -208,7 +215,8 @@ class Dashboard(Viewer):
         return self.session.runner.working
 
     def close(self) -> None:
-        """Stop all work of this session."""
+        """Stop all work of this session; the estimate of a glacier goes on where that is wished."""
+        self.area.jobs.close()
         self.session.runner.close()
 
     @contextmanager
@@ -288,6 +296,10 @@ class Dashboard(Viewer):
     def _go_to_place(self) -> bool:
         """Go to where a link points; says whether it points anywhere."""
         place, self._place = self._place, Place()
+        if place.job:
+            self._point = None if place.lon is None or place.lat is None else (place.lon, place.lat)
+            self.area.jobs.open(place.job)
+            return True
         if place.lon is None or place.lat is None:
             return False
         search = f"{place.lat}, {place.lon}"
@@ -313,6 +325,28 @@ class Dashboard(Viewer):
         self.area.show(glacier, cubes)
         self.frame.glacier_chosen(glacier)
         self._points_changed()
+
+    def _result_opened(self, glacier: Glacier, cubes: list[Datacube]) -> None:
+        """Turn to the glacier of a result, and to the pixel that its link names."""
+        selection, (here, self._point) = self.session.selection, (self._point, None)
+        for cube in reversed(cubes):
+            self.places.adopt(cube)
+        same = [one for one in selection.known if one.outline.equals(glacier.outline)]
+        selection.select_glacier(same[0] if same else glacier)
+        self._show_glacier(selection.glacier or glacier, cubes)
+        if here is not None:
+            used = next((cube for cube in cubes if cube.covers(*here)), None)
+            if used is not None:
+                self._show_point(used, *here)
+
+    def _measure(self) -> None:
+        self.area.jobs.measure(self.session.selection.glacier, self.area.cubes)
+
+    def _job_changed(self, event: Any) -> None:
+        """Keep the id of the job that is shown in the address."""
+        before, now = event.old, event.new
+        if (before and before.id) != (now and now.id):
+            self.session.runner.later("address", self._write_address)
 
     def _show_point(self, cube: Datacube, lon: float, lat: float) -> None:
         self.series.add(cube, lon=lon, lat=lat)
@@ -372,7 +406,8 @@ class Dashboard(Viewer):
     def _write_address(self) -> None:
         """Put what a person would want back into the address of the page."""
         location = pn.state.location
-        if self.session.selection.points and location:
+        shown = self.session.selection.points or self.session.jobs.current is not None
+        if location and (shown or "job" in query_in(location.search)):
             foreign = {key: v for key, v in query_in(location.search).items() if key not in OWN_KEYS}
             if self._example != available()[0].key and self._example is not None:
                 foreign["example"] = self._example

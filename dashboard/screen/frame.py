@@ -15,6 +15,7 @@ from dashboard.screen.estimate_panel import EstimatePanel
 from dashboard.screen.glacier_card import GlacierCard
 from dashboard.screen.header import Header, MessageBar
 from dashboard.screen.panels import FiltersPanel, SelectionPanel
+from dashboard.screen.results_panel import ResultsPanel
 from dashboard.screen.series_card import SeriesCard
 from dashboard.screen.sources import SourcesPanel
 from dashboard.screen.theme import PAGE_STYLE, THEME
@@ -46,6 +47,8 @@ CITATION = (
 )
 _NOTEBOOK_HEIGHT = 860
 _SIDE = 316
+_RESULTS = 3
+"""Place of the results in the sidebar."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,7 +96,7 @@ class Frame:
         )
         self.source = html("", "itslive-source", sizing_mode="stretch_width", margin=(6, 14))
         self.filters = FiltersPanel(session.filters)
-        self.glacier = GlacierCard(area, parts.glacier_map)
+        self.glacier = GlacierCard(session, area, parts.glacier_map)
         self.series = SeriesCard(session, parts.series, parts.diagnosis, parts.board)
         self.sidebar = self._build_sidebar()
         self.main = self._build_main()
@@ -169,6 +172,7 @@ class Frame:
             ("Selected", SelectionPanel(session.selection, parts.places.select, session.runner.later)),
             ("Estimate", EstimatePanel(session.settings, session.estimators)),
             ("Data", self.filters),
+            ("Results", ResultsPanel(session, parts.area.jobs)),
             (
                 "Open",
                 SourcesPanel(
@@ -185,6 +189,9 @@ class Frame:
             elevation=0,
             square=True,
             title_variant="subtitle2",
+        )
+        accordion.param.watch(
+            lambda event: parts.area.jobs.refresh() if _RESULTS in event.new else None, "active"
         )
         about = html(
             f"<footer>{CITATION}</footer>", "itslive-about", sizing_mode="stretch_width", margin=(12, 16)
