@@ -61,7 +61,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         "--results",
         metavar="FOLDER",
         type=Path,
-        help="where estimates of whole glaciers are kept (default: $ITSLIVE_RESULTS, or with the user's data)",
+        help="where estimates of whole glaciers are kept (default: with the data of this user)",
     )
     hosting = parser.add_argument_group("for a server that strangers use (docs/hosting.md)")
     hosting.add_argument(

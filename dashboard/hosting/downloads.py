@@ -20,7 +20,7 @@ from itslive_core.jobs.area_store import finished_blocks
 from itslive_core.jobs.scratch import scratch_beside
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Generator, Iterator, Mapping
 
     from dashboard.hosting.host import Host
 
@@ -110,7 +110,7 @@ class _Result(RequestHandler):
         self.finish()
 
 
-def _in_turn(host: Host, job: str, suffix: str) -> Iterator[bytes]:
+def _in_turn(host: Host, job: str, suffix: str) -> Generator[bytes, None, None]:
     """Make a file among those who work, so many at a time."""
     with host.crew.turn() as waits:
         for _ in waits:
