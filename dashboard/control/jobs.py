@@ -178,12 +178,15 @@ class JobControl:
             needs = estimator_of(settings).kernels(settings, area=True)
 
         def work(should_stop: Callable[[], bool]) -> Iterator[Any]:
-            attendance = jobs.resume(job, session_open) if resume else jobs.attend(job)
+            attendance = jobs.resume(job, open_cube) if resume else jobs.attend(job)
+            if resume and given_up.is_set():
+                jobs.stop(job)
             yield _Begun(job, attendance)
             del attendance
             yield from jobs.follow(job, should_stop)
 
-        session_open = session.host.open_cube
+        open_cube, given_up = session.host.open_cube, threading.Event()
+        self._given_up = given_up
         self._follow(work, needs=needs)
 
     def delete(self, job: str) -> None:
@@ -301,6 +304,7 @@ class JobControl:
                 self._progress.finish("Stopped")
             return
         self._attending.pop(self._followed, None)
+        self._asked = None  # the pace is known now
         words = standing.words
         if words and self._session.host.rules.public:
             words = nameless(words, self.cubes_of(standing.id))

@@ -51,7 +51,8 @@ class JobStrip(Viewer):
         self._resume.on_click(self._go_on)
         self._keep = pmui.Checkbox.from_param(
             self._state.param.keep,
-            label="Keep running when I leave",
+            label="Keep running",
+            description="It goes on when this page is closed; else it ends with the page",
             size="small",
             margin=(0, 6),
             css_classes=["itslive-keep"],

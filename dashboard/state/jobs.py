@@ -22,7 +22,7 @@ class Jobs(param.Parameterized):
     current: Standing | None = param.Parameter(default=None, doc="The job that the map shows.")
     listed = param.List(default=[], doc="Jobs that are offered, the newest first.")
     known = param.List(default=[], doc="Ids that this browser knows, the newest first.")
-    keep = param.Boolean(default=True, label="Keep running when I leave")
+    keep = param.Boolean(default=True, label="Keep running")
     size = param.String(default="", doc="How large the next one is, and how long it takes, in words.")
 
     def learn(self, job: str) -> None:

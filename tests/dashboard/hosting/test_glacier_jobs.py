@@ -323,7 +323,7 @@ def test_results_go_by_age_and_to_make_room_the_oldest_first(tmp_path, wanted):
     results.note_end(made[0], End("done"))  # just now: somebody may be fetching it
     results.note_end(made[2], End("done"))
     with pytest.raises(OutputError, match="come back later"):
-        results.make_room(1_400_000)
+        results.make_room(1_600_000)
     with pytest.raises(OutputError, match="may take 4 MB"):
         results.make_room(10**10)
     assert results.ids() == [made[2], made[0]]
