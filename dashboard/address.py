@@ -232,6 +232,6 @@ def query_of(session: Session) -> dict[str, Any]:
         query.update(lon=f"{point.lon:.5f}", lat=f"{point.lat:.5f}")
         if point.cube_url.startswith(("https://", "s3://")) and not has_secret(point.cube_url):
             query["cube"] = point.cube_url
-    if session.jobs.current is not None:
-        query["job"] = session.jobs.current.id
+    if session.jobs.shown:
+        query["job"] = session.jobs.shown
     return query

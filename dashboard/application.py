@@ -95,6 +95,7 @@ class Dashboard(Viewer):
         self._example, self._begin = example, begin
         self._place = Place()
         self._point: tuple[float, float] | None = None
+        self._job = ""
         self._started = False
         self._task: asyncio.Task[None] | None = None
         host = host or shared_host()
@@ -154,7 +155,7 @@ class Dashboard(Viewer):
         self.session.filters.param.watch(
             lambda *_: runner.later("size", self._measure), ["start", "end", "missions", "span"]
         )
-        self.session.jobs.param.watch(self._job_changed, "current")
+        self.session.jobs.param.watch(self._job_changed, ["current", "opening"])
 
     def __panel__(self) -> Any:
         try:
@@ -342,10 +343,10 @@ class Dashboard(Viewer):
     def _measure(self) -> None:
         self.area.jobs.measure(self.session.selection.glacier, self.area.cubes)
 
-    def _job_changed(self, event: Any) -> None:
-        """Keep the id of the job that is shown in the address."""
-        before, now = event.old, event.new
-        if (before and before.id) != (now and now.id):
+    def _job_changed(self, *_: Any) -> None:
+        """Keep the id of the result that is shown in the address."""
+        if (job := self.session.jobs.shown) != self._job:
+            self._job = job
             self.session.runner.later("address", self._write_address)
 
     def _show_point(self, cube: Datacube, lon: float, lat: float) -> None:
@@ -406,7 +407,7 @@ class Dashboard(Viewer):
     def _write_address(self) -> None:
         """Put what a person would want back into the address of the page."""
         location = pn.state.location
-        shown = self.session.selection.points or self.session.jobs.current is not None
+        shown = self.session.selection.points or self.session.jobs.shown
         if location and (shown or "job" in query_in(location.search)):
             foreign = {key: v for key, v in query_in(location.search).items() if key not in OWN_KEYS}
             if self._example != available()[0].key and self._example is not None:

@@ -90,10 +90,7 @@ class JobControl:
         choices = session.choices()
         if choices is None:
             return
-        if host.rules.public and (other := self._own_at_work()) is not None:
-            session.messages.tell(
-                f"Your estimate of {other.name} is not finished: stop it first, or wait for it.", "warning"
-            )
+        if self._has_work():
             return
         wanted = Wanted(cubes, glacier, choices.of_area, choices.selection)
         known, keep, jobs = frozenset(self.state.known), self.state.keep, self._jobs
@@ -114,7 +111,8 @@ class JobControl:
 
         self.state.current = None
         session.messages.clear()
-        self._follow(work, needs=estimator_of(wanted.settings).kernels(wanted.settings, area=True))
+        needs = estimator_of(wanted.settings).kernels(wanted.settings, area=True)
+        self._follow(work, needs, [cube.url for cube in cubes])
 
     def stop(self) -> None:
         """Stop the job that is followed; what is finished stays."""
@@ -157,8 +155,10 @@ class JobControl:
             self.state.note(found.standing)
             if self.on_open is not None:
                 self.on_open(found.glacier, found.cubes)
+            self.state.opening = job  # it stays in the address
             self.show(job, resume=resume)
 
+        self.state.opening = job if is_id(job) else ""
         told = self._session.begin("Opening the result", "lookup")
         self._session.runner.submit(
             "lookup", work, opened, lambda words: self._tell(words, job), on_done=told, policy=Policy.CANCEL
@@ -169,6 +169,8 @@ class JobControl:
         session, jobs = self._session, self._jobs
         needs: tuple[str, ...] = ()
         if resume:
+            if self._has_work():
+                return
             try:
                 settings = settings_of(Recipe.from_json(jobs.results.record(job).size.recipe))
             except ItsliveError as error:
@@ -187,7 +189,7 @@ class JobControl:
 
         open_cube, given_up = session.host.open_cube, threading.Event()
         self._given_up = given_up
-        self._follow(work, needs=needs)
+        self._follow(work, needs, self.cubes_of(job))
 
     def delete(self, job: str) -> None:
         """Stop a job and delete its result."""
@@ -196,7 +198,7 @@ class JobControl:
 
     def detach(self) -> None:
         """Show something else on the map; the job goes on, and so does its progress."""
-        self.state.current = None
+        self.state.param.update(current=None, opening="")
 
     def refresh(self) -> None:
         """Look for the jobs that this visitor may see: all at home, on a public server those it knows."""
@@ -263,13 +265,25 @@ class JobControl:
             attendance.end()
         self._attending.clear()
 
-    def _follow(self, work: Callable[[Callable[[], bool]], Iterator[Any]], needs: tuple[str, ...]) -> None:
+    def _follow(
+        self,
+        work: Callable[[Callable[[], bool]], Iterator[Any]],
+        needs: tuple[str, ...],
+        addresses: list[str],
+    ) -> None:
+        """Begin to follow a job; `addresses` of its datacubes may be in what is told of it."""
         self._followed = ""
         self._progress.start()
         self._session.runner.cancel("map")
         self._canvas.begin_estimate()
         self._session.runner.submit(
-            "job", work, self._take, self._failed, on_done=self._done, policy=Policy.CANCEL, needs=needs
+            "job",
+            work,
+            self._take,
+            lambda words: self._failed(words, addresses),
+            on_done=self._done,
+            policy=Policy.CANCEL,
+            needs=needs,
         )
 
     def _take(self, event: Any) -> None:
@@ -280,7 +294,7 @@ class JobControl:
             if event.attendance is not None:
                 self._attending[event.id] = event.attendance
             standing = self._jobs.standing(event.id)
-            self.state.current = standing
+            self.state.param.update(current=standing, opening="")
             self.state.note(standing)
             self._progress.begin_at(standing.done, standing.pixels)
         elif isinstance(event, Standing):
@@ -305,9 +319,7 @@ class JobControl:
             return
         self._attending.pop(self._followed, None)
         self._asked = None  # the pace is known now
-        words = standing.words
-        if words and self._session.host.rules.public:
-            words = nameless(words, self.cubes_of(standing.id))
+        words = self._shown(standing.words, self.cubes_of(standing.id)) if standing.words else ""
         if standing.failed:
             self._session.messages.error(
                 f"{standing.failed} of {standing.blocks} blocks failed, first: {words}"
@@ -320,20 +332,27 @@ class JobControl:
         if self._is_shown:
             self._canvas.end_estimate()
 
-    def _failed(self, message: str) -> None:
+    def _failed(self, message: str, addresses: list[str]) -> None:
+        self.state.opening = ""
         self._progress.finish("Failed")
-        self._session.messages.error(message)
+        self._session.messages.error(self._shown(message, addresses))
 
-    def _own_at_work(self) -> Standing | None:
-        """Return a job that this session has begun and that is not at its end."""
+    def _has_work(self) -> bool:
+        """Tell a stranger, and return True, if something that this session has begun is not at its end."""
+        if not self._session.host.rules.public:
+            return False
         for job in list(self._attending):
             try:
                 standing = self._jobs.standing(job)
             except NoResultError:
                 continue
             if standing.active:
-                return standing
-        return None
+                self._session.messages.tell(
+                    f"Your estimate of {standing.name} is not finished: stop it first, or wait for it.",
+                    "warning",
+                )
+                return True
+        return False
 
     def _keep_changed(self, event: Any) -> None:
         if self._followed and self._progress.running:
@@ -346,9 +365,16 @@ class JobControl:
         )
 
     def _tell(self, words: str, job: str) -> None:
-        """Tell what is wrong with a result."""
-        self.state.forget(job)
-        self._session.messages.error(words)
+        """Tell what is wrong with a result; one that is gone is forgotten."""
+        self.state.opening = ""
+        addresses = self.cubes_of(job)
+        if not addresses:
+            self.state.forget(job)
+        self._session.messages.error(self._shown(words, addresses))
+
+    def _shown(self, words: str, addresses: list[str]) -> str:
+        """Return words as a visitor may read them: strangers learn no folder of datacubes."""
+        return nameless(words, addresses) if self._session.host.rules.public else words
 
 
 def _check(rules: Any, size: JobSize) -> None:

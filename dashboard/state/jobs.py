@@ -20,10 +20,16 @@ class Jobs(param.Parameterized):
     """What a session knows of the estimates of whole glaciers. Lists are replaced, never changed in place."""
 
     current: Standing | None = param.Parameter(default=None, doc="The job that the map shows.")
+    opening = param.String(default="", doc="Id of the result that is about to be shown.")
     listed = param.List(default=[], doc="Jobs that are offered, the newest first.")
     known = param.List(default=[], doc="Ids that this browser knows, the newest first.")
     keep = param.Boolean(default=True, label="Keep running")
     size = param.String(default="", doc="How large the next one is, and how long it takes, in words.")
+
+    @property
+    def shown(self) -> str:
+        """Id of the result that is shown, or about to be; empty for none."""
+        return self.opening if self.current is None else str(self.current.id)
 
     def learn(self, job: str) -> None:
         """Remember a job."""
