@@ -246,9 +246,8 @@ class JobControl:
             size = sized[1] if sized is not None and sized[0] == place else None
             size = size or size_of_job(cubes, glacier, settings, selection)
             pace = pace_of(jobs.results, settings)
-            seconds = None if pace is None else pace.seconds * size.pixels
-            here = pace is not None and pace.here
-            return place, size, words_of_size(size.pixels, size.cells, size.bytes, seconds, here=here)
+            seconds = None if pace is None else pace * size.pixels
+            return place, size, words_of_size(size.pixels, size.cells, size.bytes, seconds)
 
         def measured(found: tuple[Any, JobSize, str]) -> None:
             self._sized = found[:2]

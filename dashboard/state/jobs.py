@@ -67,7 +67,7 @@ def about(seconds: float) -> str:
     return f"about {round(seconds / 3600)} h"
 
 
-def words_of_size(pixels: int, cells: int, size: float, seconds: float | None, *, here: bool) -> str:
+def words_of_size(pixels: int, cells: int, size: float, seconds: float | None) -> str:
     """Say how large a job is, and how long it may take.
 
     Parameters
@@ -77,17 +77,13 @@ def words_of_size(pixels: int, cells: int, size: float, seconds: float | None, *
         Bytes on disk.
     seconds : float or None
         None where nothing is known.
-    here : bool
-        The time is that of such a job on this server.
     """
     megabytes = size / 1e6
     on_disk = f"about {megabytes:,.0f} MB" if megabytes >= 1 else "less than 1 MB"
     if seconds is None:
         time_words = "how long it takes is known after the first blocks"
-    elif here:
-        time_words = f"{about(seconds)}, as such a job took here"
     else:
-        time_words = f"roughly {about(seconds).removeprefix('about ')}, if this server is idle"
+        time_words = f"{about(seconds)}, as such a job took here"
     return f"{pixels:,} pixels, {cells:,} time cells, {on_disk}; {time_words}"
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["BYTES_PER_VALUE", "BlockPlace", "JobSize", "size_of_job"]
 
 BYTES_PER_VALUE = 40.0
-"""Bytes of a store by pixel and cell, all variables together, compressed."""
+"""Bytes of a store by pixel and cell, all variables together, compressed: 40.6 for 707 pixels of parlung."""
 
 
 @dataclass(frozen=True)

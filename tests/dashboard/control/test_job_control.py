@@ -185,10 +185,10 @@ def test_words():
     assert words_of(replace(standing, state="done", done=707)) == "Done: 707 pixels"
     assert words_of(replace(standing, done=706)).startswith("Stopped at 99 %")
     assert words_of(replace(standing, state="failed", words="disk full")) == "Failed at 40 %: disk full"
-    size = words_of_size(707, 836, 4e7, 130.0, here=True)
+    size = words_of_size(707, 836, 4e7, 130.0)
     assert size == "707 pixels, 836 time cells, about 40 MB; about 2 min, as such a job took here"
-    assert "after the first blocks" in words_of_size(1, 1, 40.0, None, here=False)
-    assert "less than 1 MB" in words_of_size(1, 1, 40.0, 7200.0, here=False)
+    assert "after the first blocks" in words_of_size(1, 1, 40.0, None)
+    assert "less than 1 MB" in words_of_size(1, 1, 40.0, 7200.0)
     assert words_of_age(0.0, 86_400.0) == "1970-01-01"
     assert words_of_age(60.0, 3600.0) == "00:01 UTC"
 
