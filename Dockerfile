@@ -13,6 +13,10 @@ RUN pip install --no-cache-dir -c constraints.txt .
 ENV NUMBA_CPU_NAME=generic NUMBA_CACHE_DIR=/opt/itslive-kernels
 RUN python -c 'from itslive_core import warm_up; warm_up()' && chown -R app /opt/itslive-kernels
 
+# Results of whole glaciers: mount a volume here, or they go with the container.
+ENV ITSLIVE_RESULTS=/home/app/results
+RUN install -d -o app -g app "$ITSLIVE_RESULTS"
+
 USER app
 EXPOSE 5006
 ENV PORT=5006

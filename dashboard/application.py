@@ -100,6 +100,7 @@ class Dashboard(Viewer):
         self._place, self._arriving = Place(), Place()
         self._example_cubes: tuple[str, ...] = ()
         self._asked: set[str] = set()
+        self._job = ""
         self._started = False
         self._task: asyncio.Task[None] | None = None
         host = host or shared_host()
@@ -131,6 +132,7 @@ class Dashboard(Viewer):
         self.headline = HeadlineControl(self.session, self.series, self._tell_facts)
         self.places = PlaceControl(self.session, self._show_glacier, self._show_point, self._show_box)
         runner.on_drained = self.area.flush
+        self.area.jobs.on_open = self._result_opened
         self.frame = Frame(
             Parts(
                 self.session,
@@ -157,6 +159,8 @@ class Dashboard(Viewer):
         shown = (self.session.looks, self.session.looks.FIELDS), (self.area, ("mode", "moment"))
         for state, fields in (*self.session.chosen().values(), *shown):
             state.param.watch(lambda *_: runner.later("address", self._write_address), list(fields))
+            state.param.watch(lambda *_: runner.later("size", self._measure), list(fields))
+        self.session.jobs.param.watch(self._job_changed, ["current", "opening"])
 
     def __panel__(self) -> Any:
         try:
@@ -218,7 +222,8 @@ class Dashboard(Viewer):
         return self.session.runner.working
 
     def close(self) -> None:
-        """Stop all work of this session."""
+        """Stop all work of this session; the estimate of a glacier goes on where that is wished."""
+        self.area.jobs.close()
         self.session.runner.close()
 
     @contextmanager
@@ -299,6 +304,10 @@ class Dashboard(Viewer):
     def _go_to_place(self) -> bool:
         """Go to where a link points; says whether it points anywhere."""
         place, active = self._place, self._place.active
+        if place.job:
+            self._place, self._arriving = Place(), place
+            self.area.jobs.open(place.job)
+            return True
         if active is None:
             return False
         addresses, others = missing(place, self.session.selection.cubes)
@@ -353,6 +362,26 @@ class Dashboard(Viewer):
         self.area.show(glacier, cubes)
         self.frame.glacier_chosen(glacier)
         self._points_changed()
+
+    def _result_opened(self, glacier: Glacier, cubes: list[Datacube]) -> None:
+        """Turn to the glacier of a result, and to the pixel that its link names."""
+        selection, active = self.session.selection, self._arriving.active
+        for cube in reversed(cubes):
+            self.places.adopt(cube)
+        same = [one for one in selection.known if one.outline.equals(glacier.outline)]
+        selection.select_glacier(same[0] if same else glacier)
+        self._show_glacier(selection.glacier or glacier, cubes)
+        if active is not None:
+            self._arrive(next((cube for cube in cubes if cube.covers(active.lon, active.lat)), cubes[0]))
+
+    def _measure(self) -> None:
+        self.area.jobs.measure(self.session.selection.glacier, self.area.cubes)
+
+    def _job_changed(self, *_: Any) -> None:
+        """Keep the id of the result that is shown in the address."""
+        if (job := self.session.jobs.shown) != self._job:
+            self._job = job
+            self.session.runner.later("address", self._write_address)
 
     def _show_point(self, cube: Datacube, lon: float, lat: float) -> None:
         if self._arriving.points:
@@ -425,7 +454,8 @@ class Dashboard(Viewer):
     def _write_address(self) -> None:
         """Put what a person would want back into the address of the page."""
         location = pn.state.location
-        if self.session.selection.points and location:
+        shown = self.session.selection.points or self.session.jobs.shown
+        if location and (shown or "job" in query_in(location.search)):
             foreign = {key: v for key, v in query_in(location.search).items() if key not in OWN_KEYS}
             if self._example != available()[0].key and self._example is not None:
                 foreign["example"] = self._example

@@ -57,6 +57,12 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--cube", metavar="PATH|URL", help="datacube to open instead of the demo")
     parser.add_argument("--outlines", metavar="FILE", help="glacier outlines to load")
     parser.add_argument("--no-demo", action="store_true", help="begin with an empty map")
+    parser.add_argument(
+        "--results",
+        metavar="FOLDER",
+        type=Path,
+        help="where estimates of whole glaciers are kept (default: with the data of this user)",
+    )
     hosting = parser.add_argument_group("for a server that strangers use (docs/hosting.md)")
     hosting.add_argument(
         "--public",
@@ -77,6 +83,12 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     hosting.add_argument(
         "--memory", type=_bytes, metavar="BYTES", help="for blocks that were read, all sessions together: 2G"
     )
+    hosting.add_argument(
+        "--results-quota", type=_bytes, metavar="BYTES", help="what all results may take; the oldest go first"
+    )
+    hosting.add_argument(
+        "--results-days", type=_count, metavar="DAYS", help="after which a result is deleted"
+    )
     hosting.add_argument("--sessions", type=_count, metavar="N", help="people at a time")
     hosting.add_argument("--metrics", action="store_true", help="with --public: numbers at /metrics")
     hosting.add_argument("--log-json", action="store_true", help="log lines of JSON")
@@ -89,7 +101,13 @@ def rules_of(options: argparse.Namespace) -> Rules:
     from dashboard.hosting.rules import HOME, PUBLIC
 
     rules = PUBLIC if options.public else HOME
-    given = {"memory": options.memory, "sessions": options.sessions, "metrics": options.metrics or None}
+    given = {
+        "memory": options.memory,
+        "sessions": options.sessions,
+        "metrics": options.metrics or None,
+        "quota": options.results_quota,
+        "days": options.results_days,
+    }
     return replace(rules, **{name: value for name, value in given.items() if value is not None})
 
 
@@ -115,6 +133,11 @@ def _problem(options: argparse.Namespace) -> str | None:
             return f"there is no {value}: give --{name} an existing path" + (
                 " or a URL" if name == "cube" else ""
             )
+    if options.results is not None:
+        try:
+            options.results.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            return f"--results {options.results}: {error.strerror or error}; name a folder of your own"
     if options.allow_host and not options.public:
         return "--allow-host is for --public: without it every host may be read"
     if options.prefix and not re.fullmatch(r"/?[\w./-]*", options.prefix):
@@ -133,6 +156,7 @@ def make_server(options: argparse.Namespace, host: Host) -> Any:
     import panel as pn
 
     from dashboard.hosting.door import COMPRESSION, open_door
+    from dashboard.hosting.downloads import routes
     from dashboard.hosting.watch import patterns
 
     secret = os.environ.get("BOKEH_SECRET_KEY", "").encode() or os.urandom(32).hex().encode()
@@ -148,7 +172,7 @@ def make_server(options: argparse.Namespace, host: Host) -> Any:
         threaded=False,
         prefix=options.prefix,
         use_xheaders=options.use_xheaders,
-        extra_patterns=patterns(host),
+        extra_patterns=[*patterns(host), *routes()],
         sign_sessions=options.public,
         secret_key=secret,
         include_cookies=[],
@@ -158,6 +182,7 @@ def make_server(options: argparse.Namespace, host: Host) -> Any:
         http_server_kwargs={"max_header_size": _HEADER, "max_body_size": 1_000_000},
     )
     open_door(server, host, home=options.home)
+    host.downloads = True
     return server
 
 
@@ -199,7 +224,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from dashboard.hosting.life import run
     from dashboard.resources import one_thread_of_algebra
 
-    host = Host(rules_of(options))
+    host = Host(rules_of(options), options.results)
     one_thread_of_algebra()
     kernels()  # compiled, or loaded, while the first visitor is on the way
     try:

@@ -41,10 +41,11 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from itslive_core.export import StationsWritten
+    from itslive_core.places.glaciers import Glacier
     from itslive_core.series.recipe import Recipe
     from itslive_core.settings import Settings
 
-__all__ = ["differences", "located", "rerun", "version_note"]
+__all__ = ["differences", "glacier_of", "located", "rerun", "settings_of", "version_note"]
 
 _TASKS = ("series", "pairs", "season")
 
@@ -93,7 +94,7 @@ def rerun(
     if changed and not anyway:
         raise CubeError(f"{'; '.join(changed)}: the result would be another one")
     selection = PairSelection.from_dict(recipe.selection)
-    settings = _settings(recipe)
+    settings = settings_of(recipe)
     [kind] = recipe.place.keys() & {"point", "points", "area", "line"} or {""}
     if recipe.task not in _TASKS or not kind or (kind in ("area", "line") and recipe.task != "series"):
         raise ItsliveError(f"{path}: its recipe is of a kind that this version does not know")
@@ -188,7 +189,14 @@ def _where(url: str, path: Path) -> str:
     raise CubeError(f"the datacube {url} is gone: name where it is now")
 
 
-def _settings(recipe: Recipe) -> Settings | None:
+def settings_of(recipe: Recipe) -> Settings | None:
+    """Return the settings of a recipe; None where its task has none.
+
+    Raises
+    ------
+    ItsliveError
+        If they are those of an estimator, or of values, that this version does not know.
+    """
     if recipe.task == "pairs":
         return None
     if recipe.task == "season":
@@ -237,6 +245,28 @@ def _points(
     return written.path
 
 
+def glacier_of(recipe: Recipe) -> Glacier | None:
+    """Return the glacier of the recipe of an area; None where that is a box or a whole cube.
+
+    Raises
+    ------
+    ItsliveError
+        If the recipe is that of something else.
+    """
+    import shapely.geometry
+
+    from itslive_core.places.glaciers import Glacier
+
+    area = recipe.place.get("area")
+    if not isinstance(area, dict):
+        raise ItsliveError("the recipe is not that of an area")
+    shape = area.get("outline")
+    if shape is None:
+        return None
+    several = {"rgi_ids": area["rgi_ids"]} if "rgi_ids" in area else {}
+    return Glacier(shapely.geometry.shape(shape), area.get("rgi_id"), area.get("name"), attributes=several)
+
+
 def _area(
     recipe: Recipe,
     cubes: Sequence[Datacube],
@@ -245,18 +275,9 @@ def _area(
     out: Any,
     workers: int | None,
 ) -> Path:
-    import shapely.geometry
-
-    from itslive_core.places.glaciers import Glacier
-
     out = check_output(out, AREA_SUFFIXES)
     area = recipe.place["area"]
-    shape = area.get("outline")
-    glacier = None
-    if shape is not None:
-        several = {"rgi_ids": area["rgi_ids"]} if "rgi_ids" in area else {}
-        outline = shapely.geometry.shape(shape)
-        glacier = Glacier(outline, area.get("rgi_id"), area.get("name"), attributes=several)
+    glacier = glacier_of(recipe)
     bbox = None if area.get("bbox") is None else tuple(area["bbox"])
     as_file = out.suffix.lower() != ".zarr"
     folder = scratch_beside(out) if as_file else nullcontext(Path())

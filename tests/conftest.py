@@ -15,6 +15,7 @@ for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 if "PYTEST_XDIST_WORKER" not in os.environ:
     _cache = tempfile.TemporaryDirectory(prefix="itslive-test-cache-", ignore_cleanup_errors=True)
     os.environ["ITSLIVE_CACHE"] = _cache.name
+    os.environ["ITSLIVE_RESULTS"] = str(Path(_cache.name) / "results")
 
 import pytest
 from hypothesis import HealthCheck, settings

@@ -10,18 +10,19 @@ import numpy as np
 import param
 
 from dashboard.control.canvas import PER_PIXEL, Canvas
+from dashboard.control.jobs import JobControl
 from dashboard.control.period_maps import change_between, mean_over
+from dashboard.hosting.standing import StoredBlock
 from dashboard.runner import Policy
 from dashboard.state.estimators import OTHERS
 from dashboard.state.pictures import Raster, nice_limit
 from dashboard.state.progress import Progress
 from itslive_core.cubes.preference import in_order_of_preference
-from itslive_core.estimators import estimator_of
 from itslive_core.jobs.lattices import lattices_of
 from itslive_core.places.geodesy import transformer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from numpy.typing import NDArray
 
@@ -29,7 +30,8 @@ if TYPE_CHECKING:
     from dashboard.state.pictures import Kind, Period
     from dashboard.state.selection import Point
     from dashboard.views.glacier_map import GlacierMapView
-    from itslive_core import Datacube, Glacier, PairSelection
+    from itslive_core import Datacube, Glacier
+    from itslive_core.jobs.glacier import BlockResult
 
 __all__ = ["ACTIONS", "MODES", "NOTES", "SIDES", "AreaControl"]
 
@@ -139,8 +141,8 @@ class AreaControl(param.Parameterized):
         self._dirty = False
         self._drawn = 0.0
         self._limits: dict[str, float] = {}
-        self._failed: list[str] = []
         self._choice = self._periods_words = ""
+        self.jobs = JobControl(session, self.progress, self)
         session.messages.param.watch(self._forget_end, "activity")
         session.estimators.param.watch(lambda event: setattr(self, "action", ACTIONS[event.new]), "method")
 
@@ -148,8 +150,9 @@ class AreaControl(param.Parameterized):
         """Turn to a glacier and read its pairs block by block; it is shown on the map of the first cube."""
         from itslive_core import read_glacier
 
-        self._session.runner.cancel("glacier", silent=True)
-        self.progress.finish("")
+        self.jobs.detach()
+        if not self.progress.running:
+            self.progress.finish("")
         self.cubes, self._choice = cubes, ""
         outline = glacier.outline_in(cubes[0].crs)
         self.canvas = Canvas.around(cubes, outline.bounds)
@@ -175,6 +178,7 @@ class AreaControl(param.Parameterized):
             policy=Policy.CANCEL,
             needs=("reading",),
         )
+        self.jobs.measure(glacier, cubes)
 
     def cube_at(self, x: float, y: float) -> tuple[Datacube, dict[str, float]] | None:
         """Find the cube that gives the pixel at a place of the map, and where that is on the cube.
@@ -214,77 +218,48 @@ class AreaControl(param.Parameterized):
 
     def invert(self) -> None:
         """Estimate the whole glacier, block by block, with the method that is chosen."""
-        from itslive_core import run_glacier
-
-        glacier, choices = self._session.selection.glacier, self._session.choices()
-        if choices is None:
-            return
+        glacier = self._session.selection.glacier
         if glacier is None or self.canvas is None or not self.cubes:
             self._session.messages.tell("Choose a glacier first: click one on the world map.", "warning")
             return
-        settings, selection = choices.of_area, choices.selection
-        canvas, cubes, host = Canvas(self.canvas.x, self.canvas.y), self.cubes, self._session.host
+        self.jobs.start(glacier, self.cubes)
+
+    def begin_estimate(self) -> None:
+        """Make room for the blocks of an estimate; the median stays."""
+        if self.canvas is None:
+            return
+        canvas = Canvas(self.canvas.x, self.canvas.y)
         canvas.median = self.canvas.median
         self.canvas = canvas
         self.param.update(side="after", comparable=False, dated=False)
         self._limits = {name: limit for name, limit in self._limits.items() if name == "median"}
-        self._failed, self._choice = [], ""
-        self._session.messages.clear()
-        self._session.runner.cancel("map")
+        self._choice = ""
         if self.mode == "median":
             self.mode = "mean"
-        self.progress.start()
         self._draw()
 
-        done = previews = 0
+    def take_block(self, block: BlockResult | StoredBlock) -> None:
+        """Take in a block of the estimate that is shown."""
+        canvas = self.canvas
+        if canvas is None or block.dataset is None:
+            return
+        canvas.put_series(block.dataset)
+        if isinstance(block, StoredBlock):
+            self._choice = block.choice
+        else:
+            self._choice = str(block.attributes.get("cube_choice", ""))
+            if block.before:
+                canvas.put_before(block.x, block.y, block.times[0], block.before["vx"], block.before["vy"])
+                canvas.coupling = float(block.attributes["spatial_smoothing_used"])
+        self._dirty = True
 
-        def take(block: Any) -> None:
-            nonlocal done, previews
-            if isinstance(block, int):
-                self.progress.text = (
-                    f"Waiting for the server, {block} before this" if block else "Next in turn"
-                )
-                return
-            if block.error:
-                self._failed.append(str(block.error))
-            elif block.dataset is not None:
-                canvas.put_series(block.dataset)
-                self._choice = str(block.attributes.get("cube_choice", ""))
-                if block.before:
-                    canvas.put_before(
-                        block.x, block.y, block.times[0], block.before["vx"], block.before["vy"]
-                    )
-                    canvas.coupling = float(block.attributes["spatial_smoothing_used"])
-            if block.preview:
-                previews = block.done
-            else:
-                done = block.done
-            self.progress.step(done, block.total, previews)
-            self._dirty = True
-
-        def work(stop: Callable[[], bool]) -> Iterator[Any]:
-            if host.rules.values:
-                host.rules.check_values(*_size_of(cubes, glacier, selection, settings.interval))
-            with host.glaciers.turn() as waits:
-                yield from waits
-                yield from run_glacier(
-                    cubes, glacier, settings, None, selection=selection, should_stop=stop, previews=True
-                )
-
-        self._session.runner.submit(
-            "glacier",
-            work,
-            take,
-            self._stopped_by,
-            on_done=self._done_inverting,
-            policy=Policy.CANCEL,
-            needs=estimator_of(settings).kernels(settings, area=True),
-        )
+    def end_estimate(self) -> None:
+        """Draw what came last."""
+        self._draw()
 
     def stop(self) -> None:
-        """Stop the inversion; what is there stays."""
-        self.progress.stop()
-        self._session.runner.cancel("glacier")
+        """Stop the estimate; what is there stays."""
+        self.jobs.stop()
 
     def flush(self) -> None:
         """Draw what came since; called after every round of results."""
@@ -303,26 +278,6 @@ class AreaControl(param.Parameterized):
             fastest = self.canvas.fastest()
             if fastest is not None and not self._session.selection.points:
                 self._on_first(*fastest)
-        self._draw()
-
-    def _stopped_by(self, message: str) -> None:
-        self.progress.finish("Failed")
-        self._session.messages.error(message)
-
-    def _done_inverting(self, stopped: bool) -> None:
-        if self.progress.running:
-            count = self.canvas.count if self.canvas is not None else 0
-            pixels = f"{count:,} pixel{'s' if count != 1 else ''}"
-            several = f", from {len(self.cubes)} datacubes" if len(self.cubes) > 1 else ""
-            self.progress.finish(
-                f"Stopped: {pixels}, {self.progress.done} of {self.progress.total} blocks"
-                if stopped
-                else f"Done: {pixels} in {self.progress.spent}{several}"
-            )
-        if self._failed:
-            self._session.messages.error(
-                f"{len(self._failed)} of {self.progress.total} blocks failed, first: {self._failed[0]}"
-            )
         self._draw()
 
     @param.depends("mode", watch=True)
@@ -454,22 +409,6 @@ class AreaControl(param.Parameterized):
             self.moment = None  # the map shows no time
         self._view.show_raster(Raster(canvas.x, canvas.y, values, limit=limit, **shown._asdict()))
         self._dirty, self._drawn = False, time.monotonic()
-
-
-def _size_of(
-    cubes: list[Datacube], glacier: Glacier, selection: PairSelection, interval: float
-) -> tuple[float, float]:
-    """Give about how many pixels a glacier has, and at most how many cells."""
-    step_x, step_y = cubes[0].pixel_size
-    pixels = glacier.outline_in(cubes[0].crs).area / abs(step_x * step_y)
-    tables = [cube.pair_table for cube in cubes]
-    left = [
-        (table.start[mask], table.end[mask]) for table in tables if (mask := table.select(selection)[0]).any()
-    ]
-    if not left:
-        return pixels, 0.0
-    days = max(float(end.max()) for _, end in left) - min(float(start.min()) for start, _ in left)
-    return pixels, days / interval
 
 
 def _coupled_words(mu: float) -> str:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
+from dashboard.hosting.results import is_id
 from dashboard.hosting.secrets import has_secret
 from dashboard.state.selection import MAX_POINTS, Point
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["PLACE_KEYS", "LinkedPoint", "Place", "content_of", "place_in", "restore", "written_place"]
 
-PLACE_KEYS = frozenset({"lon", "lat", "cube", "cubes", "points", "glacier", "layer", "time", "data"})
+PLACE_KEYS = frozenset({"lon", "lat", "cube", "cubes", "points", "glacier", "job", "layer", "time", "data"})
 """What a link holds of where it points and of what the maps show there."""
 _LONGEST_ADDRESS = 500
 _OWN = re.compile(r"~([\w.-]{0,60})~([0-9a-f]{12})")
@@ -64,6 +65,8 @@ class Place:
         The last one is active.
     glacier : str
         RGI id of the active glacier; empty where the link does not say.
+    job : str
+        Id of the estimate of a whole glacier, empty for none.
     layer, time : str
         What the glacier's map shows, and the marked day; empty where the link does not say.
     data : str
@@ -72,6 +75,7 @@ class Place:
 
     points: tuple[LinkedPoint, ...] = ()
     glacier: str = ""
+    job: str = ""
     layer: str = ""
     time: str = ""
     data: str = ""
@@ -106,7 +110,7 @@ def _token(cube: Datacube | None, url: str, example: Iterable[str], *, named: bo
 def written_place(
     session: Session, example: Iterable[str], layer: str = "median", time: str = ""
 ) -> dict[str, str]:
-    """Return what a link should hold of where it points; nothing without a point.
+    """Return what a link should hold of where it points; nothing without a point or a result.
 
     Parameters
     ----------
@@ -118,13 +122,14 @@ def written_place(
     """
     selection, example = session.selection, tuple(example)
     points = selection.points
+    job = {"job": session.jobs.shown} if session.jobs.shown else {}
     if not points:
-        return {}
+        return job
     cubes = {cube.url: cube for cube in selection.cubes}
     named = not session.host.rules.public
     tokens = [_token(cubes.get(one.cube_url), one.cube_url, example, named=named) for one in points]
     active = points[-1]
-    found = {"lon": f"{active.lon:.6f}", "lat": f"{active.lat:.6f}"}
+    found = {"lon": f"{active.lon:.6f}", "lat": f"{active.lat:.6f}", **job}
     known = list(dict.fromkeys(reversed(tokens)))
     if tokens[-1]:
         found["cube"] = tokens[-1]
@@ -194,7 +199,8 @@ def place_in(query: Mapping[str, Any]) -> Place:
         for name, form in (("glacier", _GLACIER), ("layer", _GLACIER), ("time", _TIME), ("data", _VERSION))
         if form.fullmatch(text := str(query.get(name, "")))
     }
-    return Place(found, **words)
+    job = str(query.get("job", ""))
+    return Place(found, job=job if is_id(job) else "", **words)
 
 
 def missing(place: Place, cubes: Iterable[Datacube]) -> tuple[list[str], list[str]]:

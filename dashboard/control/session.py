@@ -12,6 +12,7 @@ from dashboard.hosting.secrets import hidden
 from dashboard.state.choices import Choices
 from dashboard.state.estimators import Estimators
 from dashboard.state.filters import Filters
+from dashboard.state.jobs import Jobs
 from dashboard.state.looks import Looks
 from dashboard.state.selection import Selection
 from dashboard.state.settings import Settings
@@ -71,11 +72,13 @@ class Session:
     estimators: Estimators = field(default_factory=Estimators)
     looks: Looks = field(default_factory=Looks)
     messages: Messages = field(default_factory=Messages)
+    jobs: Jobs = field(default_factory=Jobs)
     _doing: dict[str, str] = field(default_factory=dict, init=False, repr=False)
     _tickets: dict[str, int] = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self) -> None:
-        """Say when work waits for kernels."""
+        """Say when work waits for kernels; what strangers begin ends with them, unless they ask otherwise."""
+        self.jobs.keep = not self.host.rules.public
         self.runner.on_waiting = self.messages.wait_for_kernels
 
     def chosen(self) -> dict[str, tuple[param.Parameterized, tuple[str, ...]]]:

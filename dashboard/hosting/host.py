@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol
 from weakref import WeakKeyDictionary, WeakSet, WeakValueDictionary
 
+from dashboard.hosting.glacier_jobs import GlacierJobs
+from dashboard.hosting.results import Results, results_folder
 from dashboard.hosting.rules import HOME, Rules
 from dashboard.hosting.tally import Tally
 from dashboard.hosting.turns import Turns
@@ -15,6 +17,7 @@ from itslive_core.cubes.block_reader import BlockCache
 if TYPE_CHECKING:
     import os
     from collections.abc import Iterator
+    from pathlib import Path
 
     from itslive_core import Datacube
 
@@ -22,8 +25,10 @@ __all__ = ["Guest", "Host"]
 
 _ASKING = ("lookup", "open", "outlines")
 """Jobs that wait for servers more than they work."""
-_LONG = ("map", "glacier")
-"""Jobs that would keep the short ones waiting; they have turns of their own, or only read."""
+_LONG = ("map",)
+"""Jobs that would keep the short ones waiting; they only read."""
+_LOOKING_ON = ("job",)
+"""No work: the estimate of a glacier has a thread and a turn of its own."""
 
 
 class Guest(Protocol):
@@ -48,14 +53,20 @@ class Host:
     ----------
     rules : Rules
         What visitors may do.
+    results : Path, optional
+        Folder of the estimates of whole glaciers.
     """
 
-    def __init__(self, rules: Rules = HOME) -> None:
+    def __init__(self, rules: Rules = HOME, results: Path | None = None) -> None:
         self.rules = rules
         self.glaciers = Turns(rules.jobs, rules.queue)
         self.crew = Turns(rules.threads)
         self.askers = Turns(4 * rules.threads)
         self.tally = Tally()
+        kept = Results(results or results_folder(), rules.quota, rules.days)
+        self.jobs = GlacierJobs(kept, self.glaciers, self.tally)
+        self.downloads = False
+        """Results are sent by the server itself, see `dashboard.hosting.downloads`."""
         self.blocks = BlockCache(rules.memory)
         self.lag = 0.0
         """How late the event loop was lately [s]."""
@@ -91,6 +102,7 @@ class Host:
     def stop(self) -> None:
         """Stop all work: the process ends."""
         self.closing = True
+        self.jobs.stop_all()
         for guest in self.guests:
             guest.close()
 
@@ -126,6 +138,9 @@ class Host:
         StoppedError
             If the job is to stop while it waits.
         """
+        if lane in _LOOKING_ON:
+            yield
+            return
         turns = Turns() if lane in _LONG else self.askers if lane in _ASKING else self.crew
         with turns.turn() as waits:
             for _ in waits:

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from tornado.ioloop import PeriodicCallback
 
+from itslive_core.errors import ItsliveError
+
 if TYPE_CHECKING:
     from dashboard.hosting.host import Host
 
@@ -22,6 +24,8 @@ PATIENCE = 8.0
 """Time that work is given to end when the process shall [s]; what is stored is stored."""
 _LOOK = 1.0
 """Between two looks at the event loop [s]."""
+_TIDY = 600.0
+"""Between two looks for results that are too old [s]."""
 _SWEEP = 15.0
 """Between two looks for idle sessions [s]."""
 
@@ -51,6 +55,8 @@ def run(server: Any, host: Host) -> None:
         loop.add_callback(loop.stop)
 
     tasks = [PeriodicCallback(look, 1000 * _LOOK)]
+    if host.rules.days or host.rules.quota:
+        tasks.append(PeriodicCallback(lambda: _tidy(host), 1000 * _TIDY))
     if host.rules.idle:
         tasks.append(PeriodicCallback(lambda: close_idle(server, host), 1000 * _SWEEP))
     for name in (signal.SIGTERM, signal.SIGINT):
@@ -66,6 +72,17 @@ def run(server: Any, host: Host) -> None:
     for task in tasks:
         task.stop()
     server.stop()
+    host.jobs.wait(PATIENCE)
+
+
+def _tidy(host: Host) -> None:
+    """Delete results that are too old, beside the loop."""
+
+    def work() -> None:
+        with suppress(ItsliveError):
+            host.jobs.results.make_room(0.0)
+
+    threading.Thread(target=work, name="itslive-tidy", daemon=True).start()
 
 
 def _end_anyway() -> None:

@@ -48,6 +48,10 @@ class Rules:
         Minutes after which a session that does nothing is closed.
     memory : int
         Bytes of blocks that are kept for all sessions.
+    quota : int
+        Bytes that the results of whole glaciers may take.
+    days : float
+        After which such a result is deleted.
     metrics : bool
         Show numbers at ``/metrics`` on a public server too.
     """
@@ -62,6 +66,8 @@ class Rules:
     values: int = 0
     idle: float = 0.0
     memory: int = 256_000_000
+    quota: int = 0
+    days: float = 0.0
     metrics: bool = False
 
     def check_cube(self, url: str) -> None:
@@ -167,5 +173,7 @@ PUBLIC = Rules(
     values=20_000_000,
     idle=30.0,
     memory=1_000_000_000,
+    quota=5_000_000_000,
+    days=7.0,
 )
 """What `itslive-dashboard --public` begins with."""

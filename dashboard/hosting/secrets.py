@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-__all__ = ["has_secret", "hidden", "nameless", "without_folders"]
+__all__ = ["has_secret", "hidden", "nameless", "nameless_attributes", "without_folders"]
 
 _USER = re.compile(r"(?<=://)[^/\s@]*@")
 _KEYS = re.compile(
@@ -53,6 +53,27 @@ def nameless(text: str, addresses: Iterable[str]) -> str:
     for address in sorted(addresses, key=len, reverse=True):
         text = text.replace(address, _name_of(address))
     return text
+
+
+def nameless_attributes(attributes: Mapping[str, Any], addresses: Iterable[str]) -> dict[str, Any]:
+    """Return attributes in which datacubes on this machine go by their names alone, in JSON texts too."""
+    known = list(addresses)
+
+    def told(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {name: told(one) for name, one in value.items()}
+        if isinstance(value, list):
+            return [told(one) for one in value]
+        if not isinstance(value, str):
+            return value
+        if value.startswith("{"):
+            try:
+                return json.dumps(told(json.loads(value)))
+            except ValueError:
+                pass
+        return nameless(value, known)
+
+    return {name: told(value) for name, value in attributes.items()}
 
 
 def _name_of(address: str) -> str:

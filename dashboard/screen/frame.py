@@ -16,6 +16,7 @@ from dashboard.screen.glacier_card import GlacierCard
 from dashboard.screen.header import Header, MessageBar
 from dashboard.screen.history_buttons import HistoryButtons, HistoryKeys
 from dashboard.screen.panels import FiltersPanel, SelectionPanel
+from dashboard.screen.results_panel import ResultsPanel
 from dashboard.screen.series_card import SeriesCard
 from dashboard.screen.share_button import share_button
 from dashboard.screen.sources import SourcesPanel
@@ -51,6 +52,8 @@ CITATION = (
 )
 _NOTEBOOK_HEIGHT = 860
 _SIDE = 316
+_RESULTS = 3
+"""Place of the results in the sidebar."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,7 +106,7 @@ class Frame:
         self.header.layout.append(share_button(session.messages))
         self.source = html("", "itslive-source", sizing_mode="stretch_width", margin=(6, 14))
         self.filters = FiltersPanel(session.filters)
-        self.glacier = GlacierCard(area, parts.glacier_map)
+        self.glacier = GlacierCard(session, area, parts.glacier_map)
         self.series = SeriesCard(
             session, parts.series, parts.diagnosis, parts.board, parts.pair, parts.periods
         )
@@ -184,6 +187,7 @@ class Frame:
             ("Selected", SelectionPanel(session.selection, parts.places.select, session.runner.later)),
             ("Estimate", EstimatePanel(session.settings, session.estimators)),
             ("Data", self.filters),
+            ("Results", ResultsPanel(session, parts.area.jobs)),
             (
                 "Open",
                 SourcesPanel(
@@ -200,6 +204,9 @@ class Frame:
             elevation=0,
             square=True,
             title_variant="subtitle2",
+        )
+        accordion.param.watch(
+            lambda event: parts.area.jobs.refresh() if _RESULTS in event.new else None, "active"
         )
         about = html(
             f"<footer>{CITATION}</footer>", "itslive-about", sizing_mode="stretch_width", margin=(12, 16)

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any
 import panel_material_ui as pmui
 from panel.viewable import Viewer
 
+from dashboard.screen.job_strip import JobStrip
 from dashboard.views.parts import Figure, card, hint, html, title_row
 
 if TYPE_CHECKING:
     from dashboard.control.area import AreaControl
+    from dashboard.control.session import Session
     from dashboard.views.glacier_map import GlacierMapView
     from itslive_core import Glacier
 
@@ -23,11 +25,12 @@ class GlacierCard(Viewer):
 
     Parameters
     ----------
+    session : Session
     area : AreaControl
     view : GlacierMapView
     """
 
-    def __init__(self, area: AreaControl, view: GlacierMapView, **params: Any) -> None:
+    def __init__(self, session: Session, area: AreaControl, view: GlacierMapView, **params: Any) -> None:
         super().__init__(**params)
         self._area = area
         self._hint = hint(
@@ -88,6 +91,7 @@ class GlacierCard(Viewer):
         area.param.watch(self._dates_changed, ["mode", "date", "times"])
         self.layout = card(
             title_row(self._title, mode, self._invert),
+            JobStrip(session, area.jobs).layout,
             self.figure.layout,
             self._side,
             self._note,

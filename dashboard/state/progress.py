@@ -26,23 +26,43 @@ class Progress(param.Parameterized):
 
     def start(self) -> None:
         """Begin to count."""
-        self._since = time.monotonic()
+        self._since, self._first = time.monotonic(), 0.0
         self.param.update(running=True, stopping=False, done=0, total=0, share=0.0, text="Starting …")
 
+    def begin_at(self, done: int, total: int) -> None:
+        """Note what was done before: it says nothing of the time left."""
+        self._since, self._first = time.monotonic(), done / total if total else 0.0
+        self.param.update(done=done, total=total, share=self._first)
+
+    def wait_for(self, before: int) -> None:
+        """Say how many others have their turn before; the time begins with one's own."""
+        self._since = time.monotonic()
+        if not self.stopping:
+            self.text = f"Waiting for the server, {before} before this" if before else "Next in turn"
+
     def step(self, done: int, total: int, previews: int = 0) -> None:
-        """Count blocks, and those that were shown before they are done; estimate the time left."""
+        """Count pixels, and those that were shown before they are done; estimate the time left."""
         spent = time.monotonic() - self._since
         share = done / total if total else 0.0
         if previews:
             share = min(_OF_PREVIEW * (previews / total) + (1.0 - _OF_PREVIEW) * share, 1.0)
-        left = clock(spent / share * (1.0 - share)) if share else "--:--"
+        gained = share - self._first
+        left = clock(spent / gained * (1.0 - share)) if gained > 0 else "--:--"
         text = self.text if self.stopping else f"{round(100 * share)} % · {left} left"
-        self.param.update(done=done, total=total, share=share, text=text)
+        self.param.update(done=done, total=total, share=max(share, self._first), text=text)
 
     def stop(self) -> None:
-        """Say that it shall stop; what is under way is finished first."""
+        """Say that it shall stop; what is under way is given up."""
         if self.running:
             self.param.update(stopping=True, text="Stopping …")
+
+    def end(self, state: str, done: int, total: int, more: str = "") -> None:
+        """Say how it ended, in numbers of pixels."""
+        pixels = f"{total:,} pixel{'s' if total != 1 else ''}"
+        if state == "done":
+            self.finish(f"Done: {pixels} in {self.spent}{more}")
+        else:
+            self.finish(f"{'Failed' if state == 'failed' else 'Stopped'}: {done:,} of {pixels}")
 
     def finish(self, text: str) -> None:
         """Stop counting; the text stays until something else is done."""

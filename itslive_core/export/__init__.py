@@ -30,6 +30,7 @@ from itslive_core.export.tables import (
     season_table,
     series_table,
 )
+from itslive_core.export.zipped import zip_store
 
 __all__ = [
     "AREA_SUFFIXES",
@@ -52,4 +53,5 @@ __all__ = [
     "write_station_pairs",
     "write_station_seasons",
     "write_station_series",
+    "zip_store",
 ]

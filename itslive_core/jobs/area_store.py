@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from itslive_core.observations.time_grid import TimeGrid
     from itslive_core.settings import Settings
 
-__all__ = ["AreaStore", "attribute_of", "warnings_in"]
+__all__ = ["AreaStore", "attribute_of", "finished_blocks", "warnings_in"]
 
 _JOURNAL = ".itslive_blocks"
 _NOT_PART_OF_A_JOB = ("device",)
@@ -213,6 +213,14 @@ def warnings_in(path: str | os.PathLike[str]) -> list[str]:
     return attribute_of(path, "warnings").splitlines()
 
 
+def finished_blocks(path: str | os.PathLike[str]) -> tuple[str, ...]:
+    """Name the blocks that the store of a job holds, in the order in which they came; none without a store.
+
+    Whoever looks while others write sees whole lines only.
+    """
+    return tuple(dict.fromkeys(filter(None, _read_journal(Path(path))[0].split("\n"))))
+
+
 def attribute_of(path: str | os.PathLike[str], name: str) -> str:
     """Read an attribute of the store of a job; empty where there is none."""
     try:
@@ -261,12 +269,19 @@ def _continue(path: Path, job: Mapping[str, Any], given: Iterable[str]) -> tuple
             " remove it"
         )
     journal = path / _JOURNAL
-    if not journal.exists():
-        return group, frozenset()
-    whole, _, cut = journal.read_text(encoding="utf-8").rpartition("\n")
+    whole, cut = _read_journal(path)
     if cut:  # a line without its end was cut by a crash: the next one must not be glued to it
         journal.write_text(whole + "\n" if whole else "", encoding="utf-8")
-    return group, frozenset(whole.split("\n"))
+    return group, frozenset(whole.split("\n")) if journal.exists() else frozenset()
+
+
+def _read_journal(path: Path) -> tuple[str, str]:
+    """Read the whole lines of the journal of a store, and one without its end."""
+    try:
+        whole, _, cut = (path / _JOURNAL).read_text(encoding="utf-8").rpartition("\n")
+    except FileNotFoundError:
+        return "", ""
+    return whole, cut
 
 
 def _create(

@@ -53,7 +53,7 @@ if TYPE_CHECKING:
     from itslive_core.jobs.tasks import BlockTask
     from itslive_core.settings import Settings
 
-__all__ = ["BlockResult", "run_glacier"]
+__all__ = ["BlockResult", "axis_of", "run_glacier"]
 
 _GROUPS_FOR_A_GPU = 3
 """Groups that are read and solved at once, so that the GPU need not wait and memory is not filled."""
@@ -199,7 +199,7 @@ def run_glacier(
     estimator.check(settings, area=True)
     glacier = as_glacier(outline)
     plan = plan_area(cubes, glacier, bbox, whole=whole)
-    grid, steps = _axis(plan, selection, settings.interval)
+    grid, steps = axis_of(plan, selection, settings.interval)
     if season is None:
         season = estimator.season(settings)
     recipe = recipe_of_area(plan, glacier, bbox, settings, selection, whole=whole, season=season)
@@ -231,9 +231,16 @@ def _locked(target: AreaStore | None, results: Iterator[BlockResult]) -> Iterato
             target.close()
 
 
-def _axis(
+def axis_of(
     plan: AreaPlan, selection: PairSelection, interval: float
 ) -> tuple[TimeGrid, tuple[FilterStep, ...]]:
+    """Return the cells of an area's time axis, and what the filters on metadata left.
+
+    Raises
+    ------
+    SelectionError
+        If that is nothing.
+    """
     found = selected_pairs(plan, selection)
     tables = [cube.pair_table for cube in plan.cubes]
     start = np.concatenate([t.start[mask] for t, (mask, _) in zip(tables, found, strict=True)])

@@ -76,6 +76,23 @@ class StoreLock:
             return cls(path, handle)
         raise OutputError(f"cannot lock {store}: remove {path} if no other process writes to it")
 
+    @staticmethod
+    def is_held(store: Path) -> bool:
+        """Tell whether a process writes to a store; where stores are not locked, none does.
+
+        Whoever takes the lock in the moment of asking may be refused: it tries again.
+        """
+        if _fcntl is None:
+            return False
+        try:
+            handle = os.open(store.with_name(f".{store.name}.lock"), os.O_RDWR | os.O_CLOEXEC)
+        except OSError:
+            return False
+        try:
+            return not _lock(handle)
+        finally:
+            os.close(handle)
+
     def release(self) -> None:
         """Give the lock back, and remove its file."""
         self._end()

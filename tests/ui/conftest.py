@@ -80,16 +80,16 @@ def server(serving) -> str:
     return serving[0]
 
 
-class PublicServer:
-    """`itslive-dashboard --public`, which can be stopped and started again at the same address."""
+class OwnServer:
+    """`itslive-dashboard`, which can be stopped and started again at the same address."""
 
-    def __init__(self, log: Path) -> None:
-        self.port, self._log = free_port(), log
+    def __init__(self, log: Path, *options: str) -> None:
+        self.port, self._log, self._options = free_port(), log, options
         self.url = f"http://localhost:{self.port}/"
         self._process: subprocess.Popen | None = None
 
     def start(self) -> None:
-        command = [sys.executable, "-m", "dashboard.serve", "--public", "--port", str(self.port)]
+        command = [sys.executable, "-m", "dashboard.serve", *self._options, "--port", str(self.port)]
         with self._log.open("a") as out:
             self._process = subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT, cwd=ROOT)
         until(lambda: _answers(f"{self.url}health"), usual=180, what=self._log.read_text)
@@ -102,17 +102,30 @@ class PublicServer:
         return code
 
 
-@pytest.fixture
-def public_server(tmp_path):
-    """A public server that runs."""
+@contextmanager
+def _running(folder: Path, *options: str):
     _chromium()
     from itslive_core.demo import demo_path
 
     demo_path()
-    server = PublicServer(tmp_path / "log.txt")
+    server = OwnServer(folder / "log.txt", "--results", str(folder / "results"), *options)
     server.start()
     yield server
     server.stop()
+
+
+@pytest.fixture
+def public_server(tmp_path):
+    """A public server that runs."""
+    with _running(tmp_path, "--public") as server:
+        yield server
+
+
+@pytest.fixture
+def home_server(tmp_path):
+    """A server of one's own that runs."""
+    with _running(tmp_path) as server:
+        yield server
 
 
 @pytest.fixture
