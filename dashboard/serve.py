@@ -89,6 +89,9 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     hosting.add_argument(
         "--results-days", type=_count, metavar="DAYS", help="after which a result is deleted"
     )
+    hosting.add_argument(
+        "--dask", metavar="ADDRESS|local", help="estimate whole glaciers on a Dask cluster: tcp://host:8786"
+    )
     hosting.add_argument("--sessions", type=_count, metavar="N", help="people at a time")
     hosting.add_argument("--metrics", action="store_true", help="with --public: numbers at /metrics")
     hosting.add_argument("--log-json", action="store_true", help="log lines of JSON")
@@ -224,7 +227,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from dashboard.hosting.life import run
     from dashboard.resources import one_thread_of_algebra
 
-    host = Host(rules_of(options), options.results)
+    host = Host(rules_of(options), options.results, options.dask)
     one_thread_of_algebra()
     kernels()  # compiled, or loaded, while the first visitor is on the way
     try:

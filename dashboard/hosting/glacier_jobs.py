@@ -53,8 +53,8 @@ class GlacierJobs:
         Counts them.
     """
 
-    def __init__(self, results: Results, turns: Turns, tally: Tally) -> None:
-        self.results = results
+    def __init__(self, results: Results, turns: Turns, tally: Tally, cluster: str | None = None) -> None:
+        self.results, self._cluster = results, cluster
         self._turns, self._tally = turns, tally
         self._lock = threading.Lock()
         self._runs: dict[str, Run] = {}
@@ -242,7 +242,7 @@ class GlacierJobs:
             with self._lock:
                 self._runs.pop(job, None)
 
-        run = Run(record, wanted, self.results, self._turns, self._tally, ended)
+        run = Run(record, wanted, self.results, self._turns, self._tally, ended, self._cluster)
         attendance = Attendance(run)
         with self._lock:
             self._runs[job] = run

@@ -55,16 +55,18 @@ class Host:
         What visitors may do.
     results : Path, optional
         Folder of the estimates of whole glaciers.
+    cluster : str, optional
+        Address of a Dask scheduler that estimates them; by default threads of this process do.
     """
 
-    def __init__(self, rules: Rules = HOME, results: Path | None = None) -> None:
+    def __init__(self, rules: Rules = HOME, results: Path | None = None, cluster: str | None = None) -> None:
         self.rules = rules
         self.glaciers = Turns(rules.jobs, rules.queue)
         self.crew = Turns(rules.threads)
         self.askers = Turns(4 * rules.threads)
         self.tally = Tally()
         kept = Results(results or results_folder(), rules.quota, rules.days)
-        self.jobs = GlacierJobs(kept, self.glaciers, self.tally)
+        self.jobs = GlacierJobs(kept, self.glaciers, self.tally, cluster)
         self.downloads = False
         """Results are sent by the server itself, see `dashboard.hosting.downloads`."""
         self.blocks = BlockCache(rules.memory)

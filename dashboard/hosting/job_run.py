@@ -18,10 +18,12 @@ from typing import TYPE_CHECKING, Any
 from dashboard.hosting.results import End
 from dashboard.hosting.standing import standing_of
 from itslive_core.errors import ItsliveError
+from itslive_core.jobs.clusters import executor_on
 from itslive_core.support.stopping import StoppedError, stoppable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from concurrent.futures import Executor
 
     from dashboard.hosting.results import Record, Results
     from dashboard.hosting.standing import Standing
@@ -94,6 +96,8 @@ class Run:
     tally : Tally
     on_end : callable
         Called when nothing is at work any more, before those who look on are told.
+    cluster : str, optional
+        Address of a Dask scheduler to work on: see `itslive_core.jobs.clusters`.
     """
 
     def __init__(
@@ -104,11 +108,12 @@ class Run:
         turns: Turns,
         tally: Tally,
         on_end: Callable[[], None],
+        cluster: str | None = None,
     ) -> None:
         self.record = record
         self.stopping = threading.Event()
         self._wanted, self._results = wanted, results
-        self._turns, self._tally, self._on_end = turns, tally, on_end
+        self._turns, self._tally, self._on_end, self._cluster = turns, tally, on_end, cluster
         self._lock = threading.RLock()
         self._followers: weakref.WeakSet[Follower] = weakref.WeakSet()
         self._attending, self._alone_since, self._looked = 0, time.monotonic(), 0.0
@@ -180,8 +185,8 @@ class Run:
                     self.change(before=before)
                 began = time.monotonic()
                 self.change(state="working", before=0)
-                with self._tally.timed("glacier"):
-                    words = self._estimate()
+                with self._tally.timed("glacier"), executor_on(self._cluster) as executor:
+                    words = self._estimate(executor)
         except StoppedError:
             pass
         except Exception as error:  # noqa: BLE001 - on a thread of its own nobody else would tell
@@ -196,7 +201,7 @@ class Run:
         self._results.note_end(job, end)
         self.change(state=state, words=words, before=0, seconds=seconds)
 
-    def _estimate(self) -> str:
+    def _estimate(self, executor: Executor | None) -> str:
         """Estimate block by block; returns what went wrong in the first that failed."""
         from itslive_core import run_glacier
 
@@ -209,6 +214,7 @@ class Run:
             store,
             selection=wanted.selection,
             should_stop=self._ends,
+            executor=executor,
             previews=True,
         ):
             with self._lock:

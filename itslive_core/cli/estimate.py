@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic
@@ -32,6 +32,7 @@ from itslive_core.cli.options import (
 from itslive_core.cli.points import batch
 from itslive_core.cli.reporting import Reporter, stop_on_interrupt
 from itslive_core.errors import DeviceError, ItsliveError
+from itslive_core.jobs.clusters import executor_on
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -52,7 +53,6 @@ __all__ = [
     "estimate_options",
     "estimate_point",
     "estimate_points",
-    "executor_for",
     "read_task",
 ]
 
@@ -193,7 +193,7 @@ def command_of(estimator: Estimator) -> click.Command:
             if task.target.point is not None:
                 estimate_point(task)
                 return 0
-            with executor_for(task.dask, task.workers) as executor:
+            with executor_on(task.dask, task.workers) as executor:
                 return estimate_area(task, executor)
 
     lines = "\n".join(f"  {line}" for line in estimator.examples)
@@ -399,27 +399,3 @@ def _outline(target: Target) -> Any:
     if file is None:
         return Glacier.together([Glacier.from_rgi_id(one) for one in ids])
     return Glacier.together([Glacier.from_file(file, rgi_id=one, layer=layer) for one in ids])
-
-
-@contextmanager
-def executor_for(dask: str | None, workers: int | None) -> Iterator[Executor | None]:
-    """Executor of a Dask cluster; None computes on threads of this process."""
-    if dask is None:
-        yield None
-        return
-    from itslive_core.errors import ServiceError
-
-    try:
-        from distributed import Client
-
-        # One thread a worker: the kernels run without Python's lock, but many threads fight for one cache.
-        local = {"n_workers": workers, "threads_per_worker": 1, "dashboard_address": None}
-        # A default that fails would stay the default: whatever used Dask later would fail too.
-        alone: dict[str, Any] = {"set_as_default": False}
-        client = Client(**local, **alone) if dask == "local" else Client(dask, timeout=10, **alone)
-    except (OSError, ValueError, ImportError) as error:
-        raise ServiceError(
-            f"cannot use the Dask cluster {dask!r}: {error}; start it, or leave out --dask"
-        ) from error
-    with client:
-        yield client.get_executor()
