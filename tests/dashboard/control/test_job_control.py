@@ -10,8 +10,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from dashboard.address import place_in, query_of
 from dashboard.control.area import AreaControl
+from dashboard.control.link import place_in, written_place
 from dashboard.control.session import Session
 from dashboard.extension import prepare
 from dashboard.hosting.host import Host
@@ -87,13 +87,13 @@ def test_a_result_is_listed_opened_from_elsewhere_and_deleted(tmp_path, glacier)
     one.area.invert()
     assert one.ended().startswith("Done: ")
     job = one.state.current.id
-    assert query_of(one.session)["job"] == job
+    assert written_place(one.session, [])["job"] == job
     assert place_in({"job": job}).job == job
     assert one.state.current.state == "done"
 
     # It goes on, and its progress with it, when something else is on the map.
     one.jobs.detach()
-    assert "job" not in query_of(one.session)
+    assert "job" not in written_place(one.session, [])
 
     # Another process after a restart, another browser: only the id is known.
     two = Visitor(Host(HOME, tmp_path), glacier, chosen=False)
