@@ -12,6 +12,7 @@ from dashboard.hosting.secrets import hidden
 from dashboard.state.choices import Choices
 from dashboard.state.estimators import Estimators
 from dashboard.state.filters import Filters
+from dashboard.state.lines import Lines
 from dashboard.state.selection import Selection
 from dashboard.state.settings import Settings
 
@@ -65,6 +66,7 @@ class Session:
     runner: JobRunner
     host: Host = field(default_factory=Host)
     selection: Selection = field(default_factory=Selection)
+    lines: Lines = field(default_factory=Lines)
     filters: Filters = field(default_factory=Filters)
     settings: Settings = field(default_factory=Settings)
     estimators: Estimators = field(default_factory=Estimators)

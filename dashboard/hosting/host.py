@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Guest", "Host"]
 
-_ASKING = ("lookup", "open", "outlines")
+_ASKING = ("lookup", "open", "outlines", "lines")
 """Jobs that wait for servers more than they work."""
-_LONG = ("map", "glacier")
+_LONG = ("map", "glacier", "profile")
 """Jobs that would keep the short ones waiting; they have turns of their own, or only read."""
 
 

@@ -17,6 +17,7 @@ from dashboard.screen.header import Header, MessageBar
 from dashboard.screen.panels import FiltersPanel, SelectionPanel
 from dashboard.screen.series_card import SeriesCard
 from dashboard.screen.sources import SourcesPanel
+from dashboard.screen.space_time_tab import SpaceTimeTab
 from dashboard.screen.theme import PAGE_STYLE, THEME
 from dashboard.screen.theme_memory import ThemeMemory, remembered_theme
 from dashboard.views.parts import card, html, stylesheet
@@ -28,8 +29,10 @@ if TYPE_CHECKING:
     from dashboard.control.area import AreaControl
     from dashboard.control.diagnosis import DiagnosisControl
     from dashboard.control.places import PlaceControl
+    from dashboard.control.references import ReferenceControl
     from dashboard.control.series import SeriesControl
     from dashboard.control.session import Session
+    from dashboard.control.space_time import SpaceTimeControl
     from dashboard.state.fit import Fit
     from dashboard.views.glacier_map import GlacierMapView
     from dashboard.views.series_board import SeriesBoard
@@ -56,7 +59,7 @@ class Parts:
     ----------
     session : Session
         State, worker and messages.
-    places, area, series, diagnosis
+    places, area, series, diagnosis, space_time, references
         What acts in it.
     world, glacier_map, board
         What is seen.
@@ -69,6 +72,8 @@ class Parts:
     area: AreaControl
     series: SeriesControl
     diagnosis: DiagnosisControl
+    space_time: SpaceTimeControl
+    references: ReferenceControl
     world: WorldMapView
     glacier_map: GlacierMapView
     board: SeriesBoard
@@ -94,7 +99,10 @@ class Frame:
         self.source = html("", "itslive-source", sizing_mode="stretch_width", margin=(6, 14))
         self.filters = FiltersPanel(session.filters)
         self.glacier = GlacierCard(area, parts.glacier_map)
-        self.series = SeriesCard(session, parts.series, parts.diagnosis, parts.board)
+        self.space_time = SpaceTimeTab(session, parts.space_time)
+        self.series = SeriesCard(
+            session, parts.series, parts.diagnosis, parts.board, self.space_time, parts.references
+        )
         self.sidebar = self._build_sidebar()
         self.main = self._build_main()
 

@@ -14,11 +14,13 @@ from panel.viewable import Viewer
 
 from dashboard.hosting.secrets import without_folders
 from dashboard.screen.code_dialog import CodeDialog
+from dashboard.screen.reference_field import ReferenceField
 from dashboard.state.estimators import OTHERS
 from dashboard.state.fit import cautions_of, saved_series, summary_of
 from dashboard.views.cautions import cautions_html, facts_html
 from dashboard.views.decomposition import DecompositionView
 from dashboard.views.parts import Figure, card, hint, hint_text, html, stylesheet, title_row
+from dashboard.views.references import ReferenceView
 from dashboard.views.series import COMPONENTS
 from dashboard.views.series_board import ARRANGEMENTS
 from itslive_core.estimators import estimator_of
@@ -27,15 +29,18 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from dashboard.control.diagnosis import DiagnosisControl
+    from dashboard.control.references import ReferenceControl
     from dashboard.control.series import SeriesControl
     from dashboard.control.session import Session
+    from dashboard.screen.space_time_tab import SpaceTimeTab
     from dashboard.state.fit import Fit
     from dashboard.state.headline import Fact
+    from dashboard.state.references import Held
     from dashboard.views.series_board import SeriesBoard
 
 __all__ = ["SeriesCard"]
 
-_TABS = ("Series", "Decomposition", "Diagnostics")
+_TABS = ("Series", "Space-time", "Decomposition", "Diagnostics")
 _SAVED = {
     "inversion": "the inversion of the active point",
     "gp": "the Gaussian process of the active point",
@@ -54,6 +59,8 @@ class SeriesCard(Viewer):
     series : SeriesControl
     diagnosis : DiagnosisControl
     board : SeriesBoard
+    space_time : SpaceTimeTab
+    references : ReferenceControl
     """
 
     def __init__(
@@ -62,9 +69,12 @@ class SeriesCard(Viewer):
         series: SeriesControl,
         diagnosis: DiagnosisControl,
         board: SeriesBoard,
+        space_time: SpaceTimeTab,
+        references: ReferenceControl,
         **params: Any,
     ) -> None:
         super().__init__(**params)
+        self._space_time = space_time
         self._session, self._selection = session, session.selection
         self._series, self._diagnosis, self._board = series, diagnosis, board
         self._decomposition: DecompositionView | None = None
@@ -74,7 +84,7 @@ class SeriesCard(Viewer):
         # The tabs are only the row of names: both contents stay drawn, one of them hidden.
         self.tabs = pmui.Tabs(
             *((name, pn.Spacer(height=0)) for name in _TABS),
-            width=272,
+            width=362,
             margin=0,
             css_classes=["itslive-tabs"],
             sx={
@@ -84,7 +94,7 @@ class SeriesCard(Viewer):
         )
         self.tabs.param.watch(self._turn, "active")
         self._component = self._choice("Component", COMPONENTS, "v", "itslive-component")
-        self._component.param.watch(lambda event: board.set_component(event.new), "value")
+        self._component.param.watch(self._turn_component, "value")
         self._arrangement = self._choice("Points", ARRANGEMENTS, "overlay", "itslive-arrangement")
         self._arrangement.param.watch(lambda event: board.arrange(event.new), "value")
         self._crosses = pmui.Checkbox(
@@ -104,6 +114,11 @@ class SeriesCard(Viewer):
         )
         self._downloads = [self._download("csv", "CSV"), self._download("nc", "NetCDF")]
         self._code = CodeDialog(self._saved)
+        self._reference = ReferenceView()
+        self._of_reference = ReferenceField(session, references)
+        self._beside = pn.Row(
+            self.figure.layout, self._reference.layout, sizing_mode="stretch_both", margin=0
+        )
         session.estimators.param.watch(self._explain_files, "method")
         self._explain_files()
         self.layout = card(
@@ -116,9 +131,9 @@ class SeriesCard(Viewer):
                 *self._downloads,
                 self._code,
             ),
-            self._facts,
+            pmui.Row(self._facts, self._of_reference.layout, sizing_mode="stretch_width", margin=0),
             self._cautions,
-            self.figure.layout,
+            self._beside,
             *self._inside.values(),
             self._code.dialog,
             margin=(10, 0, 0, 0),
@@ -143,6 +158,17 @@ class SeriesCard(Viewer):
         """Say in one line what there is to say of the active point."""
         text = facts_html(facts)
         self._facts.param.update(object=text, visible=bool(text))
+
+    def show_reference(self, held: Held | None) -> None:
+        """Show a reference over the series, and how far they are from each other; None for none."""
+        self._board.overlay.reference.show(None if held is None else held.reference)
+        self._reference.show(held)
+        self._reference.layout.visible = held is not None
+        self._of_reference.has(held is not None)
+
+    def _turn_component(self, event: Any) -> None:
+        self._board.set_component(event.new)
+        self._reference.set_component(event.new)
 
     def show(self, fit: Fit | None) -> None:
         """Say what the series rests on, and offer its files."""
@@ -173,13 +199,18 @@ class SeriesCard(Viewer):
         if name == "Decomposition" and self._decomposition is None:
             self._decomposition = DecompositionView(self._session.runner.later)
             self._session.runner.later("decomposition figures", self._decomposition.complete)
-        views = {"Decomposition": self._decomposition, "Diagnostics": self._diagnosis.view}
+        self._space_time.open(name == "Space-time")
+        views = {
+            "Space-time": self._space_time,
+            "Decomposition": self._decomposition,
+            "Diagnostics": self._diagnosis.view,
+        }
         for title, place in self._inside.items():
             view = views[title]
             if title == name and view is not None and not place.objects:
                 place.objects = [view.layout]
             place.visible = title == name
-        self.figure.layout.visible = name == "Series"
+        self._beside.visible = name == "Series"
         self._offer()
         self._show_parts()
 
@@ -202,7 +233,10 @@ class SeriesCard(Viewer):
     def _offer(self) -> None:
         """Offer what can be changed about what is seen."""
         name = _TABS[self.tabs.active]
-        self._component.visible = name != "Decomposition"
+        self._component.visible = name in ("Series", "Diagnostics")
+        self._of_reference.offer(name == "Series" and self._selection.point is not None)
+        for own in (self._summary, *self._downloads, self._code.button):
+            own.visible = name != "Space-time"
         self._crosses.visible = name == "Series" and self._selection.point is not None
         self._arrangement.visible = name == "Series" and len(self._selection.points) > 1
 

@@ -13,9 +13,10 @@ import xarray as xr
 from bokeh.models import FixedTicker, HoverTool
 from panel.viewable import Viewer
 
-from dashboard.colours import OUTLINE, SPEED_MAP
+from dashboard.colours import ACCENT, OUTLINE, SPEED_MAP
 from dashboard.state.pictures import Raster
 from dashboard.views.figures import Bounds, Limits, live, map_pane, weakly
+from dashboard.views.track import TrackMarks
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from dashboard.state.pictures import Kind
     from dashboard.state.selection import Point
 
-__all__ = ["GlacierMapView", "colour_labels", "field_image", "outline_lines", "point_marks"]
+__all__ = ["GlacierMapView", "colour_labels", "field_image", "outline_lines", "point_marks", "point_names"]
 
 _PALETTES: dict[Kind, Any] = {
     "size": SPEED_MAP,
@@ -92,6 +93,12 @@ def point_marks(points: list[Point]) -> hv.Points:
     return hv.Points(rows, ["x", "y"], ["colour", "size", "place"])
 
 
+def point_names(points: list[Point]) -> hv.Labels:
+    """Write the number of each point beside its mark, where there are several."""
+    rows = [(p.x, p.y, f"\N{EN SPACE}{p.number}") for p in points] if len(points) > 1 else []
+    return hv.Labels(rows or [(np.nan, np.nan, "")], ["x", "y"], "number")
+
+
 class GlacierMapView(Viewer):
     """One figure in the projection of the cube that is open.
 
@@ -105,6 +112,8 @@ class GlacierMapView(Viewer):
         super().__init__(**params)
         self._limits = Limits(bounds=(0.0, 0.0, 1.0, 1.0), equal=True)
         self.raster: Raster | None = None
+        self.track = TrackMarks()
+        """Lines on the map, in its coordinates."""
         self._raster_pipe = hv.streams.Pipe(data=None)
         self._outline_pipe = hv.streams.Pipe(data=None)
         self._points_pipe = hv.streams.Pipe(data=[])
@@ -129,12 +138,23 @@ class GlacierMapView(Viewer):
                     hooks=[weakly(self._limits.hook)],
                 )
             )
+            * live(point_names, self._points_pipe).opts(
+                hv.opts.Labels(
+                    text_font_size="12px",
+                    text_font_style="bold",
+                    text_color=ACCENT,
+                    text_baseline="bottom",
+                    text_align="left",
+                    apply_ranges=False,
+                )
+            )
         )
         self.pane = map_pane(
             overlay,
             "itslive-glacier-map",
             self._limits,
             on_click,
+            weakly(self.track.hook),
             scalebar=True,
             scalebar_opts={"background_fill_alpha": 0.6, "border_line_alpha": 0.0},
             fontsize={"clabel": "12px", "cticks": "12px"},

@@ -127,7 +127,7 @@ def profile_steps(
         if look is not None and result.error is None:
             pairs, series = result.value
             kept.setdefault(id(pairs), (pairs, []))[1].append(result.number)
-            result = replace(result, value=series)  # noqa: PLW2901 - the same, without its pairs
+            result = replace(result, value=series)  # the same, without its pairs
         else:
             refined[result.number] = True
         found[result.number] = result

@@ -27,8 +27,8 @@ def as_line(line: Any, *, rgi_id: str | None = None) -> NDArray[np.float64]:
     Parameters
     ----------
     line : path, shapely line, or array_like of shape (n, 2)
-        A file of lines, as for centrelines, or a CSV file with columns for lon and lat, one vertex a row; else
-        longitude and latitude [degrees].
+        A file of lines, as for centrelines, or a CSV file with columns for lon and lat, one vertex a row;
+        else longitude and latitude [degrees].
     rgi_id : str, optional
         Which glacier's line of a file of several: the main one of it.
 

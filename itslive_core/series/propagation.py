@@ -84,8 +84,8 @@ def front_speed(first: Sighting, second: Sighting) -> FrontSpeed:
     (days, metres), variances = values[1, :2] - values[0, :2], ((values[:, 2:] * _UNIFORM) ** 2).sum(axis=0)
     if abs(days) <= np.sqrt(variances[0]):
         raise SelectionError(
-            f"both clicks are {abs(days):.0f} days apart, which cannot be told from none here: click places of"
-            " the front that are further apart in time"
+            f"both clicks are {abs(days):.0f} days apart, which cannot be told from none here: click places"
+            " of the front that are further apart in time"
         )
     speed = metres / days
     std = np.sqrt(variances[1] + speed**2 * variances[0]) / abs(days)
