@@ -139,8 +139,9 @@ class ReferenceView(Viewer):
             "itslive-windows-plot",
             min_height=140,
         )
+        # The figure comes with the first reference: most pages never need it.
         self.layout = pn.Column(
-            self._words, self.pane, sizing_mode="stretch_both", max_width=260, margin=0, visible=False
+            self._words, sizing_mode="stretch_both", max_width=260, margin=0, visible=False
         )
 
     def __panel__(self) -> pn.Column:
@@ -149,6 +150,8 @@ class ReferenceView(Viewer):
     def show(self, held: Held | None) -> None:
         """Show what was found; None for no reference."""
         self._held = held
+        if held is not None and len(self.layout) == 1:
+            self.layout.append(self.pane)
         self._words.object = reference_html(held, self._component)
         self._pipe.send(None if held is None else held.comparison)
         self._fit()

@@ -1,4 +1,4 @@
-"""A line drawn on the map, its picture of space and time, linked cursors, and a front, in a real browser."""
+"""A line drawn on the map with its picture of space and time, and a reference, in a real browser."""
 
 from __future__ import annotations
 
@@ -75,8 +75,37 @@ def test_a_line_is_drawn_and_its_picture_leads_to_time_place_front_and_file(open
 
 
 def profile(screen) -> list[float]:
-    values = screen.page.evaluate(
+    columns = screen.page.evaluate(
         """() => itsliveFigure('itslive-profile').renderers.filter((one) => one.glyph.type == 'Line')
-             .flatMap((one) => Array.from(Object.values(one.data_source.data)).map((c) => Array.from(c)).flat())"""
+             .map((one) => Array.from(one.data_source.data[one.glyph.x.field]))"""
     )
-    return [one for one in values if isinstance(one, (int, float)) and one is not None]
+    return [value for values in columns for value in values if isinstance(value, (int, float))]
+
+
+def test_a_reference_lies_over_the_series_with_its_statistics(open_screen, tmp_path):
+    glacier = Glacier.list_from_file(demo_path().outlines)[0]
+    cube = open_cube(demo_path().cubes[0])
+    row, column = np.argwhere(glacier.contains(cube.x, cube.y, cube.crs))[40]
+    pixel = cube.pixel(int(row), int(column))
+    rows = [f"{year}-01-01,{year}-07-01,{900 + year}" for year in range(2015, 2022)]
+    table = "\n".join(["start,end,v [m/yr]", *rows])
+    (tmp_path / "gnss.csv").write_text(table)
+
+    screen = open_screen(f"?h=60&lambda=100&robust=0&outliers=none&lat={pixel.lat}&lon={pixel.lon}")
+    screen.wait(lambda: len(screen.curve()) > 1, usual=60, what="a series")
+    field = screen.page.locator(".itslive-upload-reference")
+    field.locator("input[type=file]").set_input_files(tmp_path / "gnss.csv")
+    screen.wait(lambda: "RMSE" in screen.text(".itslive-reference-words"), usual=60, what="statistics")
+    words = screen.text(".itslive-reference-words")
+    assert "gnss.csv" in words
+    assert re.search(r"Windows\s*7", words), words
+    assert re.search(r"MAE\s*[\d,.]+ m/yr", words), words
+    drawn = screen.page.evaluate(
+        """() => itsliveFigure('itslive-series').renderers.find((one) => one.name == 'itslive-reference')
+             .data_source.data['value'].length"""
+    )
+    assert drawn == 7
+    screen.wait(lambda: screen.has_figure("itslive-windows"), what="the scatter")
+    screen.page.get_by_role("button", name="Remove the reference").click()
+    screen.wait(lambda: not screen.page.locator(".itslive-reference-words").is_visible(), what="it is gone")
+    assert screen.errors == []
