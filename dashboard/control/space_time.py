@@ -44,6 +44,8 @@ LINE_SUFFIXES = (".geojson", ".json", ".csv", ".txt", ".gpkg", ".kml", ".zip")
 """Of files with lines that may be uploaded."""
 _PATIENCE = 0.6
 """Settings that move within this time are one change [s]."""
+_OF_LOOK = 0.1
+"""Part of the work on a point that its first look takes."""
 _NAME = 40
 """Characters of the name of a file that are shown."""
 
@@ -267,7 +269,7 @@ class SpaceTimeControl(param.Parameterized):
                 self.progress.text = f"Waiting for the server, {step} before this" if step else "Next in turn"
                 return
             self.result, self._answered = step.dataset, (line.key, None)
-            self.progress.step(step.done, step.total, 0 if step.complete else step.looked)
+            self.progress.step(step.done, step.total, 0 if step.complete else step.looked, _OF_LOOK)
             self.status = _words(step)
             self._show(anew=first)
             if first:

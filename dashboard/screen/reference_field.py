@@ -34,7 +34,7 @@ class ReferenceField(Viewer):
             description="Reference: a CSV with start, end (or time) and v, or vx and vy; of GNSS perhaps",
             accept=",".join(REFERENCE_SUFFIXES),
             multiple=False,
-            variant="text",
+            variant="outlined",
             size="small",
             width=130,
             margin=(0, 3),

@@ -29,12 +29,19 @@ class Progress(param.Parameterized):
         self._since = time.monotonic()
         self.param.update(running=True, stopping=False, done=0, total=0, share=0.0, text="Starting …")
 
-    def step(self, done: int, total: int, previews: int = 0) -> None:
-        """Count blocks, and those that were shown before they are done; estimate the time left."""
+    def step(self, done: int, total: int, previews: int = 0, of_preview: float = _OF_PREVIEW) -> None:
+        """Count blocks, and those that were shown before they are done; estimate the time left.
+
+        Parameters
+        ----------
+        done, total, previews : int
+        of_preview : float
+            Part of the work on one that is done when it is shown for the first time.
+        """
         spent = time.monotonic() - self._since
         share = done / total if total else 0.0
         if previews:
-            share = min(_OF_PREVIEW * (previews / total) + (1.0 - _OF_PREVIEW) * share, 1.0)
+            share = min(of_preview * (previews / total) + (1.0 - of_preview) * share, 1.0)
         left = clock(spent / share * (1.0 - share)) if share else "--:--"
         text = self.text if self.stopping else f"{round(100 * share)} % · {left} left"
         self.param.update(done=done, total=total, share=share, text=text)

@@ -10,7 +10,7 @@ import hvplot.xarray  # noqa: F401 - registers .hvplot
 import numpy as np
 import shapely
 import xarray as xr
-from bokeh.models import FixedTicker, HoverTool
+from bokeh.models import ColumnDataSource, FixedTicker, HoverTool
 from panel.viewable import Viewer
 
 from dashboard.colours import ACCENT, OUTLINE, SPEED_MAP
@@ -93,10 +93,14 @@ def point_marks(points: list[Point]) -> hv.Points:
     return hv.Points(rows, ["x", "y"], ["colour", "size", "place"])
 
 
-def point_names(points: list[Point]) -> hv.Labels:
-    """Write the number of each point beside its mark, where there are several."""
-    rows = [(p.x, p.y, f"\N{EN SPACE}{p.number}") for p in points] if len(points) > 1 else []
-    return hv.Labels(rows or [(np.nan, np.nan, "")], ["x", "y"], "number")
+def point_names(points: list[Point]) -> dict[str, list[Any]]:
+    """Return where the number of each point is written, where there are several: columns x, y, number."""
+    named = points if len(points) > 1 else []
+    return {
+        "x": [point.x for point in named],
+        "y": [point.y for point in named],
+        "number": [str(point.number) for point in named],
+    }
 
 
 class GlacierMapView(Viewer):
@@ -114,6 +118,7 @@ class GlacierMapView(Viewer):
         self.raster: Raster | None = None
         self.track = TrackMarks()
         """Lines on the map, in its coordinates."""
+        self._names = ColumnDataSource(point_names([]))
         self._raster_pipe = hv.streams.Pipe(data=None)
         self._outline_pipe = hv.streams.Pipe(data=None)
         self._points_pipe = hv.streams.Pipe(data=[])
@@ -138,16 +143,6 @@ class GlacierMapView(Viewer):
                     hooks=[weakly(self._limits.hook)],
                 )
             )
-            * live(point_names, self._points_pipe).opts(
-                hv.opts.Labels(
-                    text_font_size="12px",
-                    text_font_style="bold",
-                    text_color=ACCENT,
-                    text_baseline="bottom",
-                    text_align="left",
-                    apply_ranges=False,
-                )
-            )
         )
         self.pane = map_pane(
             overlay,
@@ -155,6 +150,7 @@ class GlacierMapView(Viewer):
             self._limits,
             on_click,
             weakly(self.track.hook),
+            weakly(self._write_names),
             scalebar=True,
             scalebar_opts={"background_fill_alpha": 0.6, "border_line_alpha": 0.0},
             fontsize={"clabel": "12px", "cticks": "12px"},
@@ -162,6 +158,24 @@ class GlacierMapView(Viewer):
 
     def __panel__(self) -> pn.pane.HoloViews:
         return self.pane
+
+    def _write_names(self, plot: Any, _element: Any) -> None:
+        """Write the numbers of points beside their marks, once; a hook."""
+        figure = plot.handles["plot"]
+        if figure.select_one({"name": "itslive-point-names"}) is None:
+            figure.text(
+                "x",
+                "y",
+                "number",
+                source=self._names,
+                x_offset=8,
+                y_offset=-5,
+                text_color=ACCENT,
+                text_outline_color="white",
+                text_font_size="13px",
+                text_font_style="bold",
+                name="itslive-point-names",
+            )
 
     def _explain(self, plot: Any, _element: Any) -> None:
         """Label the colours, and tell of a pixel what is shown; a hook."""
@@ -192,3 +206,4 @@ class GlacierMapView(Viewer):
     def show_points(self, points: list[Point]) -> None:
         """Send the selected points of this cube."""
         self._points_pipe.send(points)
+        self._names.data = point_names(points)

@@ -119,7 +119,7 @@ class SpaceTimeView(Viewer):
         self._front_pipe = hv.streams.Pipe(data=[])
         self._profile_pipe = hv.streams.Pipe(data=None)
         hover = HoverTool(
-            tooltips=[("", "@image{+0,0.[0]} m/yr"), ("Date", "$x{%d %b %Y}"), ("Distance", "$y{0,0} m")],
+            tooltips=[("", "@image{0,0.[0]} m/yr"), ("Date", "$x{%d %b %Y}"), ("Distance", "$y{0,0} m")],
             formatters={"$x": "datetime"},
             visible=False,
         )
@@ -176,12 +176,11 @@ class SpaceTimeView(Viewer):
                 hooks=[calm, named("itslive-profile"), weakly(self._dress_profile)],
             ),
             "itslive-profile-plot",
-            sizing_mode="stretch_both",
-            max_width=230,
         )
         self._profile_limits = Limits(moves_x=True)
         self._profile_figure: Any = None
-        self.layout = pn.Row(self.image, self.profile, sizing_mode="stretch_both", margin=0)
+        beside = pn.Column(self.profile, sizing_mode="stretch_both", max_width=230, margin=0)
+        self.layout = pn.Row(self.image, beside, sizing_mode="stretch_both", margin=0)
 
     def __panel__(self) -> pn.Row:
         return self.layout
