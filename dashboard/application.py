@@ -25,8 +25,10 @@ from dashboard.control.lookup import box_of, footprint, overlaps
 from dashboard.control.pair import PairControl
 from dashboard.control.periods import PeriodControl
 from dashboard.control.places import PlaceControl
+from dashboard.control.references import ReferenceControl
 from dashboard.control.series import SeriesControl
 from dashboard.control.session import Session
+from dashboard.control.space_time import SpaceTimeControl
 from dashboard.extension import kernels, let_go, shared_host
 from dashboard.runner import JobRunner, once
 from dashboard.screen.connection import reopen_when_lost
@@ -34,6 +36,7 @@ from dashboard.screen.frame import Frame, Parts
 from dashboard.views.diagnosis.tab import DiagnosisView
 from dashboard.views.glacier_map import GlacierMapView
 from dashboard.views.series_board import SeriesBoard
+from dashboard.views.space_time import SpaceTimeView
 from dashboard.views.world_map import WorldMapView
 
 if TYPE_CHECKING:
@@ -44,6 +47,7 @@ if TYPE_CHECKING:
     from dashboard.control.examples import Example, Opened
     from dashboard.hosting.host import Host
     from dashboard.state.headline import Fact
+    from dashboard.state.references import Held
     from dashboard.views.figures import Bounds
     from itslive_core import Datacube, Glacier
 
@@ -130,6 +134,16 @@ class Dashboard(Viewer):
         self.history = HistoryControl(self.session, self.series)
         self.pair = PairControl(self.session, self.series, self.diagnosis, self.series_view)
         self.headline = HeadlineControl(self.session, self.series, self._tell_facts)
+        self.space_time = SpaceTimeControl(
+            self.session,
+            self.area,
+            self.glacier_map,
+            self.world,
+            lambda: SpaceTimeView(self.space_time.pick),
+            self._click_time,
+            self._keep_place,
+        )
+        self.references = ReferenceControl(self.session, self.series, self._show_reference)
         self.places = PlaceControl(self.session, self._show_glacier, self._show_point, self._show_box)
         runner.on_drained = self.area.flush
         self.area.jobs.on_open = self._result_opened
@@ -143,6 +157,8 @@ class Dashboard(Viewer):
                 self.pair,
                 self.history,
                 self.periods,
+                self.space_time,
+                self.references,
                 self.world,
                 self.glacier_map,
                 self.series_view,
@@ -280,7 +296,7 @@ class Dashboard(Viewer):
             self.places.adopt(cube)
         known = {one.rgi_id for one in self.session.selection.known}
         self.session.selection.learn([one for one in opened.glaciers if one.rgi_id not in known])
-        self.world.show_lines(opened.lines)
+        self.space_time.offer(opened.lines)
         self.frame.tell_source(example.words)
         self._zoom_to(opened.glaciers, opened.cubes)
         if not self._go_to_place():
@@ -360,6 +376,8 @@ class Dashboard(Viewer):
         outlines = [one.outline for one in self.session.selection.glaciers]
         self.world.show_selected(outlines, zoom=glacier.outline.bounds)
         self.area.show(glacier, cubes)
+        self.space_time.redraw_lines()
+        self.space_time.update()
         self.frame.glacier_chosen(glacier)
         self._points_changed()
 
@@ -393,7 +411,8 @@ class Dashboard(Viewer):
         self.session.messages.error(text)
 
     def _click_world(self, lon: float, lat: float) -> None:
-        self.places.click(lon, lat)
+        if not self.space_time.vertex(lon, lat):
+            self.places.click(lon, lat)
 
     def _click_glacier(self, x: float, y: float, keep: bool = False) -> None:
         found = self.area.cube_at(x, y)
@@ -401,6 +420,8 @@ class Dashboard(Viewer):
             self.session.messages.tell("Choose a glacier first: click one on the world map.", "warning")
             return
         cube, position = found
+        if self.space_time.vertex(*self.area.lonlat_of(x, y)):
+            return
         self.session.messages.clear()
         self.series.add(cube, keep=keep, **position)
 
@@ -414,11 +435,17 @@ class Dashboard(Viewer):
     def _brush(self, begin: float, end: float) -> None:
         self.periods.brushed(begin, end)
 
+    def _keep_place(self, lon: float, lat: float) -> None:
+        """Have the series of a place beside those that are there."""
+        cube = next((one for one in self.area.cubes if one.covers(lon, lat)), None)
+        if cube is not None:
+            self.series.add(cube, keep=True, lon=lon, lat=lat)
+
     def _moment_changed(self, event: Any) -> None:
         moment = event.new
-        self.series_view.show_time(
-            None if moment is None else float(moment.astype("datetime64[ms]").astype(np.int64))
-        )
+        shown = None if moment is None else float(moment.astype("datetime64[ms]").astype(np.int64))
+        self.series_view.show_time(shown)
+        self.space_time.show_time(shown)
 
     def _series_changed(self) -> None:
         fit = self.series.fit
@@ -428,9 +455,13 @@ class Dashboard(Viewer):
         self.pair.update()
         self.diagnosis.update()
         self.headline.update()
+        self.references.update()
 
     def _tell_facts(self, facts: list[Fact]) -> None:
         self.frame.series.tell(facts)
+
+    def _show_reference(self, held: Held | None) -> None:
+        self.frame.series.show_reference(held)
 
     def _known_changed(self, *_: Any) -> None:
         known = self.session.selection.known

@@ -22,6 +22,8 @@ __all__ = [
     "OUTLINE",
     "PERIOD_COLOURS",
     "POINT_COLOURS",
+    "REFERENCE_COLOUR",
+    "REFERENCE_EDGE",
     "REJECTED_COLOUR",
     "REJECTED_LABEL",
     "SPEED_MAP",
@@ -73,6 +75,8 @@ SPEED_MAP = "viridis"
 MARKER = "#D9480F"
 CRITERION_COLOURS: Mapping[str, str] = MappingProxyType({"evidence": "#2F8FC9", "gcv": "#9A7B4F"})
 GROUP_COLOUR = "#7A8B99"
+REFERENCE_COLOUR, REFERENCE_EDGE = "#FFD400", "#8A7300"
+"""Yellow with a dark edge is seen on white and on dark grey, over all missions."""
 REJECTED_COLOUR = "#9AA5AD"
 REJECTED_LABEL = "Rejected"
 LEFT_OUT_COLOUR = "#B3446C"

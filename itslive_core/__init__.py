@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from itslive_core.jobs.glacier import run_glacier
     from itslive_core.jobs.overview import read_glacier
     from itslive_core.jobs.points import run_points
+    from itslive_core.jobs.profile_steps import ProfileStep, profile_steps
     from itslive_core.jobs.profiles import profile
     from itslive_core.moving_median.estimate import fit_moving_median
     from itslive_core.moving_median.settings import MovingMedianSettings
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from itslive_core.places.lookup import cubes_at
     from itslive_core.recipes import rerun
     from itslive_core.season.point import fit_season
+    from itslive_core.series.propagation import FrontSpeed, Sighting, front_speed
     from itslive_core.warming import warm_up
 
 _HOMES = {
@@ -41,6 +43,7 @@ _HOMES = {
     "CubeRecord": "places.cube_record",
     "Datacube": "cubes.datacube",
     "Diagnosis": "inversion.diagnosis",
+    "FrontSpeed": "series.propagation",
     "GaussianProcessSettings": "gaussian_process.settings",
     "Glacier": "places.glaciers",
     "ImagePairs": "observations.pairs",
@@ -48,6 +51,8 @@ _HOMES = {
     "ItsliveError": "errors",
     "MovingMedianSettings": "moving_median.settings",
     "PairSelection": "observations.selection",
+    "ProfileStep": "jobs.profile_steps",
+    "Sighting": "series.propagation",
     "calendar_means": "inversion.calendar",
     "compare": "comparison.compare",
     "cubes_at": "places.lookup",
@@ -56,9 +61,11 @@ _HOMES = {
     "fit_gaussian_process_steps": "gaussian_process.point",
     "fit_moving_median": "moving_median.estimate",
     "fit_season": "season.point",
+    "front_speed": "series.propagation",
     "invert": "inversion.point",
     "open_cube": "cubes.datacube",
     "profile": "jobs.profiles",
+    "profile_steps": "jobs.profile_steps",
     "read_glacier": "jobs.overview",
     "rerun": "recipes",
     "run_glacier": "jobs.glacier",
@@ -72,6 +79,7 @@ __all__ = [
     "CubeRecord",
     "Datacube",
     "Diagnosis",
+    "FrontSpeed",
     "GaussianProcessSettings",
     "Glacier",
     "ImagePairs",
@@ -79,6 +87,8 @@ __all__ = [
     "ItsliveError",
     "MovingMedianSettings",
     "PairSelection",
+    "ProfileStep",
+    "Sighting",
     "__version__",
     "calendar_means",
     "compare",
@@ -88,9 +98,11 @@ __all__ = [
     "fit_gaussian_process_steps",
     "fit_moving_median",
     "fit_season",
+    "front_speed",
     "invert",
     "open_cube",
     "profile",
+    "profile_steps",
     "read_glacier",
     "rerun",
     "run_glacier",

@@ -196,11 +196,16 @@ class AreaControl(param.Parameterized):
             west, south, east, north = cube.bounds
             if west <= x <= east and south <= y <= north:
                 return cube, {"x": x, "y": y}
-        lon, lat = (float(value) for value in self.cubes[0].lonlat_of(np.asarray(x), np.asarray(y)))
+        lon, lat = self.lonlat_of(x, y)
         for cube in in_order_of_preference(self.cubes[number] for group in others for number in group):
             if cube.covers(lon, lat):
                 return cube, {"lon": lon, "lat": lat}
         return self.cubes[0], {"x": x, "y": y}
+
+    def lonlat_of(self, x: float, y: float) -> tuple[float, float]:
+        """Give longitude and latitude of a place of the map [degrees]."""
+        lon, lat = self.cubes[0].lonlat_of(np.asarray(x), np.asarray(y))
+        return float(lon), float(lat)
 
     def on_map(self, points: list[Point]) -> list[Point]:
         """Give the points of the glacier's cubes with x and y on the map that is shown."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +15,7 @@ from dashboard.control.lookup import (
     words_of_cubes,
     words_of_open_cubes,
 )
+from dashboard.control.uploads import uploaded
 from dashboard.runner import Policy, once
 from itslive_core.places.catalog import describe
 from itslive_core.places.gazetteer import NamedPlace, gazetteer, like, ranked
@@ -259,16 +259,9 @@ class PlaceControl:
 
         def work(_should_stop: Callable[[], bool]) -> Iterator[Any]:
             from itslive_core import Glacier
-            from itslive_core.errors import OutlineError
 
-            rules.check_upload(content, name)
-            with tempfile.TemporaryDirectory() as folder:
-                path = Path(folder) / f"outlines{suffix}"
-                path.write_bytes(content)
-                try:
-                    found = Glacier.list_from_file(path)
-                except OutlineError as error:  # where it lay is nobody's business
-                    raise OutlineError(str(error).replace(str(path), name)) from error
+            with uploaded(content, name, rules) as path:
+                found = Glacier.list_from_file(path)
             rules.check_outlines([one.outline for one in (*known, *found)])
             yield found
 

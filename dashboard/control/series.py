@@ -309,4 +309,5 @@ def _drawn(point: Point, fit: Fit, process: Process | None) -> PointSeries:
     second = None
     if fit.series is not None and process is not None and process.series is not None:
         second = Curve(process.series, partner_colour(point.colour), point.label)
-    return PointSeries(point.key, point.label, point.colour, fit.bars, curve, second)
+    name = f"{point.number} · {point.label}"
+    return PointSeries(point.key, name, point.colour, fit.bars, curve, second)

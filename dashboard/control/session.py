@@ -13,6 +13,7 @@ from dashboard.state.choices import Choices
 from dashboard.state.estimators import Estimators
 from dashboard.state.filters import Filters
 from dashboard.state.jobs import Jobs
+from dashboard.state.lines import Lines
 from dashboard.state.looks import Looks
 from dashboard.state.selection import Selection
 from dashboard.state.settings import Settings
@@ -67,6 +68,7 @@ class Session:
     runner: JobRunner
     host: Host = field(default_factory=Host)
     selection: Selection = field(default_factory=Selection)
+    lines: Lines = field(default_factory=Lines)
     filters: Filters = field(default_factory=Filters)
     settings: Settings = field(default_factory=Settings)
     estimators: Estimators = field(default_factory=Estimators)

@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 
 __all__ = ["Guest", "Host"]
 
-_ASKING = ("lookup", "open", "outlines")
+_ASKING = ("lookup", "open", "outlines", "lines")
 """Jobs that wait for servers more than they work."""
-_LONG = ("map",)
-"""Jobs that would keep the short ones waiting; they only read."""
+_LONG = ("map", "profile")
+"""Jobs that would keep the short ones waiting; they have turns of their own, or only read."""
 _LOOKING_ON = ("job",)
 """No work: the estimate of a glacier has a thread and a turn of its own."""
 

@@ -20,6 +20,7 @@ from dashboard.screen.results_panel import ResultsPanel
 from dashboard.screen.series_card import SeriesCard
 from dashboard.screen.share_button import share_button
 from dashboard.screen.sources import SourcesPanel
+from dashboard.screen.space_time_tab import SpaceTimeTab
 from dashboard.screen.theme import PAGE_STYLE, THEME
 from dashboard.screen.theme_memory import ThemeMemory, remembered_theme
 from dashboard.views.parts import card, html, stylesheet
@@ -34,8 +35,10 @@ if TYPE_CHECKING:
     from dashboard.control.pair import PairControl
     from dashboard.control.periods import PeriodControl
     from dashboard.control.places import PlaceControl
+    from dashboard.control.references import ReferenceControl
     from dashboard.control.series import SeriesControl
     from dashboard.control.session import Session
+    from dashboard.control.space_time import SpaceTimeControl
     from dashboard.state.fit import Fit
     from dashboard.views.glacier_map import GlacierMapView
     from dashboard.views.series_board import SeriesBoard
@@ -64,7 +67,7 @@ class Parts:
     ----------
     session : Session
         State, worker and messages.
-    places, area, series, diagnosis, pair, history, periods
+    places, area, series, diagnosis, pair, history, periods, space_time, references
         What acts in it.
     world, glacier_map, board
         What is seen.
@@ -80,6 +83,8 @@ class Parts:
     pair: PairControl
     history: HistoryControl
     periods: PeriodControl
+    space_time: SpaceTimeControl
+    references: ReferenceControl
     world: WorldMapView
     glacier_map: GlacierMapView
     board: SeriesBoard
@@ -107,8 +112,16 @@ class Frame:
         self.source = html("", "itslive-source", sizing_mode="stretch_width", margin=(6, 14))
         self.filters = FiltersPanel(session.filters)
         self.glacier = GlacierCard(session, area, parts.glacier_map)
+        self.space_time = SpaceTimeTab(session, parts.space_time)
         self.series = SeriesCard(
-            session, parts.series, parts.diagnosis, parts.board, parts.pair, parts.periods
+            session,
+            parts.series,
+            parts.diagnosis,
+            parts.board,
+            parts.pair,
+            parts.periods,
+            self.space_time,
+            parts.references,
         )
         self.sidebar = self._build_sidebar()
         self.main = self._build_main()

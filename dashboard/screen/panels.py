@@ -193,7 +193,7 @@ class SelectionPanel(Viewer):
         point = kind == "point"
         colour = one.colour if point else None
         name = pmui.Button(
-            label=one.label,
+            label=f"{one.number} · {one.label}" if point else one.label,
             size="small",
             variant="text",
             icon="place" if point else "landscape",

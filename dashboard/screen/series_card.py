@@ -15,12 +15,14 @@ from panel.viewable import Viewer
 from dashboard.hosting.secrets import without_folders
 from dashboard.screen.code_dialog import CodeDialog
 from dashboard.screen.pair_panel import PairPanel
+from dashboard.screen.reference_field import ReferenceField
 from dashboard.state.estimators import OTHERS
 from dashboard.state.fit import cautions_of, saved_series, summary_of
 from dashboard.state.looks import TABS
 from dashboard.views.cautions import cautions_html, facts_html
 from dashboard.views.decomposition import DecompositionView
 from dashboard.views.parts import Figure, card, hint, hint_text, html, stylesheet, title_row
+from dashboard.views.references import ReferenceView
 from itslive_core.estimators import estimator_of
 
 if TYPE_CHECKING:
@@ -30,10 +32,13 @@ if TYPE_CHECKING:
     from dashboard.control.diagnosis import DiagnosisControl
     from dashboard.control.pair import PairControl
     from dashboard.control.periods import PeriodControl
+    from dashboard.control.references import ReferenceControl
     from dashboard.control.series import SeriesControl
     from dashboard.control.session import Session
+    from dashboard.screen.space_time_tab import SpaceTimeTab
     from dashboard.state.fit import Fit
     from dashboard.state.headline import Fact
+    from dashboard.state.references import Held
     from dashboard.views.series_board import SeriesBoard
 
 __all__ = ["SeriesCard"]
@@ -60,6 +65,8 @@ class SeriesCard(Viewer):
         Knows the pair that was clicked.
     periods : PeriodControl
         Takes what is brushed.
+    space_time : SpaceTimeTab
+    references : ReferenceControl
     """
 
     def __init__(
@@ -70,9 +77,12 @@ class SeriesCard(Viewer):
         board: SeriesBoard,
         pair: PairControl,
         periods: PeriodControl,
+        space_time: SpaceTimeTab,
+        references: ReferenceControl,
         **params: Any,
     ) -> None:
         super().__init__(**params)
+        self._space_time = space_time
         self._session, self._selection = session, session.selection
         self._series, self._diagnosis, self._board = series, diagnosis, board
         self._decomposition: DecompositionView | None = None
@@ -83,7 +93,7 @@ class SeriesCard(Viewer):
         # The tabs are only the row of names: both contents stay drawn, one of them hidden.
         self.tabs = pmui.Tabs(
             *((name, pn.Spacer(height=0)) for name in TABS),
-            width=272,
+            width=362,
             margin=0,
             css_classes=["itslive-tabs"],
             sx={
@@ -112,7 +122,7 @@ class SeriesCard(Viewer):
             css_classes=["itslive-crosses"],
         )
         looks.param.watch(self._turn, "tab")
-        looks.param.watch(lambda event: board.set_component(event.new), "component")
+        looks.param.watch(self._turn_component, "component")
         looks.param.watch(lambda event: board.arrange(event.new), "arrangement")
         looks.param.watch(lambda event: diagnosis.cross_out(event.new), "rejected")
         self._summary = html(
@@ -124,6 +134,11 @@ class SeriesCard(Viewer):
         )
         self._downloads = [self._download("csv", "CSV"), self._download("nc", "NetCDF")]
         self._code = CodeDialog(self._saved)
+        self._reference = ReferenceView()
+        self._of_reference = ReferenceField(session, references)
+        self._beside = pn.Row(
+            self.figure.layout, self._reference.layout, sizing_mode="stretch_both", margin=0
+        )
         session.estimators.param.watch(self._explain_files, "method")
         self._explain_files()
         self.layout = card(
@@ -137,9 +152,15 @@ class SeriesCard(Viewer):
                 *self._downloads,
                 self._code,
             ),
-            self._facts,
+            pmui.Row(
+                self._facts,
+                self._of_reference.layout,
+                sizing_mode="stretch_width",
+                margin=0,
+                sx={"alignItems": "center", "justifyContent": "flex-end"},
+            ),
             self._cautions,
-            self.figure.layout,
+            self._beside,
             *self._inside.values(),
             self._code.dialog,
             margin=(10, 0, 0, 0),
@@ -164,6 +185,17 @@ class SeriesCard(Viewer):
         """Say in one line what there is to say of the active point."""
         text = facts_html(facts)
         self._facts.param.update(object=text, visible=bool(text))
+
+    def show_reference(self, held: Held | None) -> None:
+        """Show a reference over the series, and how far they are from each other; None for none."""
+        self._board.overlay.reference.show(None if held is None else held.reference)
+        self._reference.show(held)
+        self._reference.layout.visible = held is not None
+        self._of_reference.has(held is not None)
+
+    def _turn_component(self, event: Any) -> None:
+        self._board.set_component(event.new)
+        self._reference.set_component(event.new)
 
     def show(self, fit: Fit | None) -> None:
         """Say what the series rests on, and offer its files."""
@@ -195,13 +227,18 @@ class SeriesCard(Viewer):
         if name == "Decomposition" and self._decomposition is None:
             self._decomposition = DecompositionView(self._session.runner.later)
             self._session.runner.later("decomposition figures", self._decomposition.complete)
-        views = {"Decomposition": self._decomposition, "Diagnostics": self._diagnosis.view}
+        self._space_time.open(name == "Space-time")
+        views = {
+            "Space-time": self._space_time,
+            "Decomposition": self._decomposition,
+            "Diagnostics": self._diagnosis.view,
+        }
         for title, place in self._inside.items():
             view = views[title]
             if title == name and view is not None and not place.objects:
                 place.objects = [view.layout]
             place.visible = title == name
-        self.figure.layout.visible = name == "Series"
+        self._beside.visible = name == "Series"
         self._offer()
         self._show_parts()
 
@@ -224,8 +261,11 @@ class SeriesCard(Viewer):
     def _offer(self) -> None:
         """Offer what can be changed about what is seen."""
         name = self._session.looks.tab
-        self._component.visible = name != "Decomposition"
+        self._component.visible = name in ("Series", "Diagnostics")
         self._drag.visible = name == "Series" and self._periods.ready
+        self._of_reference.offer(name == "Series" and self._selection.point is not None)
+        for own in (self._summary, *self._downloads, self._code.button):
+            own.visible = name != "Space-time"
         self._crosses.visible = name == "Series" and self._selection.point is not None
         self._arrangement.visible = name == "Series" and len(self._selection.points) > 1
 

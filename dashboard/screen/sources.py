@@ -8,6 +8,7 @@ import panel_material_ui as pmui
 from panel.viewable import Viewer
 
 from dashboard.control.examples import available
+from dashboard.screen.uploads import bound_upload
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -16,43 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["SourcesPanel"]
 
-_MOST_PARTS = 1000
-"""Parts in which a file may come; each is of a megabyte or more."""
 _WIDE: dict[str, Any] = {"sizing_mode": "stretch_width", "size": "small", "margin": (6, 10)}
-
-
-def _bound(upload: pmui.FileInput, most: int, on_too_large: Callable[[str], None]) -> None:
-    """Let a field take one file in parts, no more of them than there is room for, whatever is announced.
-
-    The field stays one of its class: the page knows no class of ours.
-
-    Parameters
-    ----------
-    upload : FileInput
-    most : int
-        Largest file [bytes].
-    on_too_large : callable
-        Told the name of a larger one.
-    """
-    take = upload._process_chunk  # noqa: SLF001 - there is no public way between the parts and the file
-    files, parts_to_come = upload._file_buffer, upload._buffer  # noqa: SLF001
-
-    def take_some(msg: dict[str, Any]) -> None:
-        name, data = str(msg.get("name")), msg.get("data")
-        if name not in files:
-            files.clear()
-            parts_to_come.clear()
-        parts = files.get(name, {}).get("chunks", {})
-        # A number would become as many zeros.
-        if not isinstance(data, (bytes, bytearray, memoryview)) or len(parts) >= _MOST_PARTS:
-            return
-        if sum(map(len, parts.values())) + memoryview(data).nbytes > most:
-            files.clear()
-            on_too_large(name)
-            return
-        take({**msg, "name": name})
-
-    upload._process_chunk = take_some  # noqa: SLF001
 
 
 class SourcesPanel(Viewer):
@@ -101,7 +66,7 @@ class SourcesPanel(Viewer):
             css_classes=["itslive-upload"],
             **_WIDE,
         )
-        _bound(upload, places.most_upload, places.too_large)
+        bound_upload(upload, places.most_upload, places.too_large)
         imagery = pmui.Switch(
             label="Satellite imagery (online)", value=False, css_classes=["itslive-imagery"], **_WIDE
         )

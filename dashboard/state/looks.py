@@ -6,9 +6,9 @@ import param
 
 __all__ = ["ARRANGEMENTS", "COMPONENTS", "TABS", "Looks"]
 
-TABS = ("Series", "Decomposition", "Diagnostics")
+TABS = ("Series", "Space-time", "Decomposition", "Diagnostics")
 COMPONENTS = {"Speed": "v", "vx": "vx", "vy": "vy"}
-ARRANGEMENTS = {"Overlay": "overlay", "Side by side": "side"}
+ARRANGEMENTS = {"Overlay": "overlay", "Side by side": "side", "Differences": "difference"}
 
 
 class Looks(param.Parameterized):

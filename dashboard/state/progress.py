@@ -40,12 +40,19 @@ class Progress(param.Parameterized):
         if not self.stopping:
             self.text = f"Waiting for the server, {before} before this" if before else "Next in turn"
 
-    def step(self, done: int, total: int, previews: int = 0) -> None:
-        """Count pixels, and those that were shown before they are done; estimate the time left."""
+    def step(self, done: int, total: int, previews: int = 0, of_preview: float = _OF_PREVIEW) -> None:
+        """Count what is done, and what was shown before it is; estimate the time left.
+
+        Parameters
+        ----------
+        done, total, previews : int
+        of_preview : float
+            Part of the work on one that is done when it is shown for the first time.
+        """
         spent = time.monotonic() - self._since
         share = done / total if total else 0.0
         if previews:
-            share = min(_OF_PREVIEW * (previews / total) + (1.0 - _OF_PREVIEW) * share, 1.0)
+            share = min(of_preview * (previews / total) + (1.0 - of_preview) * share, 1.0)
         gained = share - self._first
         left = clock(spent / gained * (1.0 - share)) if gained > 0 else "--:--"
         text = self.text if self.stopping else f"{round(100 * share)} % · {left} left"

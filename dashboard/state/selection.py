@@ -51,6 +51,11 @@ class Point:
         return POINT_COLOURS[self.slot]
 
     @property
+    def number(self) -> int:
+        """What it is called beside its mark; it stays as long as the point is selected."""
+        return self.slot + 1
+
+    @property
     def label(self) -> str:
         """Position in degrees, as a person reads it."""
         north, east = ("N" if self.lat >= 0 else "S"), ("E" if self.lon >= 0 else "W")

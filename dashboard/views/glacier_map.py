@@ -10,12 +10,13 @@ import hvplot.xarray  # noqa: F401 - registers .hvplot
 import numpy as np
 import shapely
 import xarray as xr
-from bokeh.models import FixedTicker, HoverTool
+from bokeh.models import ColumnDataSource, FixedTicker, HoverTool
 from panel.viewable import Viewer
 
-from dashboard.colours import OUTLINE, SPEED_MAP
+from dashboard.colours import ACCENT, OUTLINE, SPEED_MAP
 from dashboard.state.pictures import Raster
 from dashboard.views.figures import Bounds, Limits, live, map_pane, weakly
+from dashboard.views.track import TrackMarks
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from dashboard.state.pictures import Kind
     from dashboard.state.selection import Point
 
-__all__ = ["GlacierMapView", "colour_labels", "field_image", "outline_lines", "point_marks"]
+__all__ = ["GlacierMapView", "colour_labels", "field_image", "outline_lines", "point_marks", "point_names"]
 
 _PALETTES: dict[Kind, Any] = {
     "size": SPEED_MAP,
@@ -92,6 +93,16 @@ def point_marks(points: list[Point]) -> hv.Points:
     return hv.Points(rows, ["x", "y"], ["colour", "size", "place"])
 
 
+def point_names(points: list[Point]) -> dict[str, list[Any]]:
+    """Return where the number of each point is written, where there are several: columns x, y, number."""
+    named = points if len(points) > 1 else []
+    return {
+        "x": [point.x for point in named],
+        "y": [point.y for point in named],
+        "number": [str(point.number) for point in named],
+    }
+
+
 class GlacierMapView(Viewer):
     """One figure in the projection of the cube that is open.
 
@@ -105,6 +116,9 @@ class GlacierMapView(Viewer):
         super().__init__(**params)
         self._limits = Limits(bounds=(0.0, 0.0, 1.0, 1.0), equal=True)
         self.raster: Raster | None = None
+        self.track = TrackMarks()
+        """Lines on the map, in its coordinates."""
+        self._names = ColumnDataSource(point_names([]))
         self._raster_pipe = hv.streams.Pipe(data=None)
         self._outline_pipe = hv.streams.Pipe(data=None)
         self._points_pipe = hv.streams.Pipe(data=[])
@@ -135,6 +149,8 @@ class GlacierMapView(Viewer):
             "itslive-glacier-map",
             self._limits,
             on_click,
+            weakly(self.track.hook),
+            weakly(self._write_names),
             scalebar=True,
             scalebar_opts={"background_fill_alpha": 0.6, "border_line_alpha": 0.0},
             fontsize={"clabel": "12px", "cticks": "12px"},
@@ -142,6 +158,24 @@ class GlacierMapView(Viewer):
 
     def __panel__(self) -> pn.pane.HoloViews:
         return self.pane
+
+    def _write_names(self, plot: Any, _element: Any) -> None:
+        """Write the numbers of points beside their marks, once; a hook."""
+        figure = plot.handles["plot"]
+        if figure.select_one({"name": "itslive-point-names"}) is None:
+            figure.text(
+                "x",
+                "y",
+                "number",
+                source=self._names,
+                x_offset=8,
+                y_offset=-5,
+                text_color=ACCENT,
+                text_outline_color="white",
+                text_font_size="13px",
+                text_font_style="bold",
+                name="itslive-point-names",
+            )
 
     def _explain(self, plot: Any, _element: Any) -> None:
         """Label the colours, and tell of a pixel what is shown; a hook."""
@@ -172,3 +206,4 @@ class GlacierMapView(Viewer):
     def show_points(self, points: list[Point]) -> None:
         """Send the selected points of this cube."""
         self._points_pipe.send(points)
+        self._names.data = point_names(points)

@@ -36,6 +36,7 @@ from dashboard.views.figures import (
     time_cursor,
     weakly,
 )
+from dashboard.views.hover import follow, hover_line
 from dashboard.views.layers import LiveLayers
 from dashboard.views.legends import (
     METHOD_NAMES,
@@ -58,6 +59,7 @@ from dashboard.views.pair_bars import (
     values_of,
 )
 from dashboard.views.picking import chosen_bar, chosen_columns, pairs_near
+from dashboard.views.references import ReferenceMarks
 from dashboard.views.rejected import cross_columns, cross_hover, rejected_crosses
 
 if TYPE_CHECKING:
@@ -143,6 +145,7 @@ class SeriesView(Viewer):
     ) -> None:
         super().__init__(**params)
         self.component = "v"
+        self.reference = ReferenceMarks()
         self._cursor = time_cursor(_CURSOR)
         self._on_time, self._on_pairs = on_time, on_pairs
         self.brush = None if on_period is None else PeriodBrush(on_period)
@@ -288,6 +291,7 @@ class SeriesView(Viewer):
     def set_component(self, component: str) -> None:
         """Switch between speed and components."""
         self.component = component
+        self.reference.set_component(component)
         self.show(self._bars, self._first.data)
         self.show_second(self._second.data)
         self.show_others(self._others)
@@ -382,7 +386,7 @@ class SeriesView(Viewer):
                 legend_cols=len(LAYERS) + 2,  # the estimate and its band lead
                 fontsize=_FONTS,
                 active_tools=["pan", "wheel_zoom"],
-                hooks=[calm, named(self._title), weakly(self._dress)],
+                hooks=[calm, named(self._title), weakly(self._dress), weakly(self.reference.hook)],
                 show_title=False,
             )
         )
@@ -405,6 +409,8 @@ class SeriesView(Viewer):
             figure.xaxis[0].ticker.desired_num_ticks = 4
         if self._cursor not in figure.center:
             figure.add_layout(self._cursor)
+            figure.add_layout(hover_line("height"))
+            follow(figure, along=False)
         for legend in self._missions_legends():
             calm_legend(legend)
             lead_with_estimate(

@@ -10,6 +10,8 @@ from bokeh.models import Range1d
 from panel.viewable import Viewer
 
 from dashboard.colours import MISSION_COLOURS, MISSION_LABELS
+from dashboard.state.differences import differences
+from dashboard.views.differences import DifferenceView
 from dashboard.views.legends import METHOD_NAMES
 from dashboard.views.parts import html, stylesheet
 from dashboard.views.series import SeriesView
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
     from dashboard.state.picked import Picked
     from dashboard.state.pictures import Period, PointSeries
 
-__all__ = ["SeriesBoard", "legend_html", "rows_of"]
+__all__ = ["SeriesBoard", "legend_html", "points_html", "rows_of"]
 
 _IN_A_ROW = 3
 
@@ -44,6 +46,17 @@ def legend_html(points: list[PointSeries]) -> str:
     if any(one.second is not None for one in points):
         styles = zip(METHOD_NAMES, ("solid", "dashed"), strict=True)
         items += [f"<li><span class='line {style}'></span>{name}</li>" for name, style in styles]
+    return f"<ul class='itslive-legend'>{''.join(items)}</ul>"
+
+
+def points_html(points: list[PointSeries], *, to_first: bool = False) -> str:
+    """Name the colours of the points, in the order in which they were selected; empty for a single one."""
+    if len(points) < 2:
+        return ""
+    ordered = sorted(points, key=lambda one: one.key)
+    items = [f"<li><span style='background:{one.colour}'></span>{escape(one.label)}</li>" for one in ordered]
+    if to_first:
+        items[0] = f"<li>Less {escape(ordered[0].label)}:</li>"
     return f"<ul class='itslive-legend'>{''.join(items)}</ul>"
 
 
@@ -81,7 +94,14 @@ class SeriesBoard(Viewer):
         self._grid = pn.Column(self._legend, self._rows, sizing_mode="stretch_both", margin=0, visible=False)
         # A pane of HoloViews cannot be hidden once it is drawn; what it lies in can.
         self._over = pn.Column(self.overlay.pane, sizing_mode="stretch_both", margin=0)
-        self.layout = pn.Column(self._over, self._grid, sizing_mode="stretch_both", margin=0)
+        self.difference: DifferenceView | None = None
+        """How points differ from the first one, once somebody has asked."""
+        self._on_time = on_time
+        self._apart = pn.Column(sizing_mode="stretch_both", margin=0, visible=False)
+        self._named = html("", "itslive-points-pane", margin=(0, 12), sizing_mode="stretch_width")
+        self._named.visible = False
+        parts = (self._named, self._over, self._grid, self._apart)
+        self.layout = pn.Column(*parts, sizing_mode="stretch_both", margin=0)
 
     def __panel__(self) -> pn.Column:
         return self.layout
@@ -110,20 +130,20 @@ class SeriesBoard(Viewer):
 
         Parameters
         ----------
-        arrangement : {"overlay", "side"}
+        arrangement : {"overlay", "side", "difference"}
         """
         self._arrangement = arrangement
         self._arrange()
 
     def set_component(self, component: str) -> None:
         """Switch between speed and components."""
-        for view in (self.overlay, self.mirror, *self._views.values()):
+        for view in (self.overlay, self.mirror, *self._views.values(), self.difference):
             if view is not None:
                 view.set_component(component)
 
     def show_time(self, moment: float | None) -> None:
         """Mark a time in all figures [milliseconds since 1970]; None for none."""
-        for view in (self.overlay, self.mirror, *self._views.values()):
+        for view in (self.overlay, self.mirror, *self._views.values(), self.difference):
             if view is not None:
                 view.show_time(moment)
 
@@ -163,11 +183,26 @@ class SeriesBoard(Viewer):
         view.present(active.key, active.bars, active.curve, others, active.second)
 
     def _arrange(self) -> None:
-        side = self._arrangement == "side" and len(self._points) > 1
-        if side:
+        shown = self._arrangement if len(self._points) > 1 else "overlay"
+        if shown == "side":
             self._show_each()
-        self._grid.visible = side
-        self._over.visible = not side
+        elif shown == "difference":
+            self._show_differences()
+        names = points_html(self._points, to_first=shown == "difference") if shown != "side" else ""
+        self._named.param.update(object=names, visible=bool(names))
+        for name, place in (("overlay", self._over), ("side", self._grid), ("difference", self._apart)):
+            place.visible = shown == name
+
+    def _show_differences(self) -> None:
+        if self.difference is None:
+            told = self._on_time
+            self.difference = DifferenceView(
+                self._time, None if told is None else lambda moment: told(moment, False)
+            )
+            self.difference.component = self.component
+            self._apart.objects = [self.difference.pane]
+        self._fit_time()
+        self.difference.show(differences(self._points))
 
     def _show_each(self) -> None:
         points = sorted(self._points, key=lambda one: one.key)  # a click must not change their places

@@ -74,18 +74,21 @@ def as_reference(given: Any) -> Reference:
 
     Parameters
     ----------
-    given : path or DataFrame
-        Columns for the time: ``start`` and ``end``, or ``time``, perhaps with a ``span`` around it [d]; and
-        for the velocity: ``v``, ``vx`` and ``vy`` along the axes of the map, or ``ve`` and ``vn``, of which
-        the speed counts. Other usual names are known. Units stand in brackets behind a name, or at its end:
-        m/yr, m/d and the like; without one m/yr. Times are ISO 8601 or decimal years; without a zone UTC. A
-        date alone is the beginning of its day for a span, and its noon for an instant.
+    given : path, DataFrame or Reference
+        One that is read already stays as it is. Else columns for the time: ``start`` and ``end``, or
+        ``time``, perhaps with a ``span`` around it [d]; and for the velocity: ``v``, ``vx`` and ``vy`` along
+        the axes of the map, or ``ve`` and ``vn``, of which the speed counts. Other usual names are known.
+        Units stand in brackets behind a name, or at its end: m/yr, m/d and the like; without one m/yr. Times
+        are ISO 8601 or decimal years; without a zone UTC. A date alone is the beginning of its day for a
+        span, and its noon for an instant.
 
     Raises
     ------
     ItsliveError
         If it cannot be read, or lacks a column.
     """
+    if isinstance(given, Reference):
+        return given
     if isinstance(given, str | os.PathLike):
         return _read(read_table(given))
     if not hasattr(given, "columns"):

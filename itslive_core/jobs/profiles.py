@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -27,11 +27,12 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from itslive_core.cubes.datacube import Datacube
+    from itslive_core.observations.pairs import ImagePairs
     from itslive_core.observations.selection import PairSelection
     from itslive_core.series.stations import StationResult
     from itslive_core.settings import Settings
 
-__all__ = ["profile"]
+__all__ = ["ProfileTask", "profile"]
 
 _OF_ONE_POINT = {"recipe", "warnings", "reason", "filters", "findings", "smoothing_used"}
 
@@ -88,52 +89,88 @@ def profile(
     ItsliveError
         If the line cannot be read.
     """
-    from itslive_core.cubes.datacube import Datacube
-
-    opened = (cubes,) if isinstance(cubes, Datacube) else tuple(cubes)
-    chosen = InversionSettings() if settings is None else settings
-    estimator = estimator_of(chosen)
-    estimator.check(chosen, area=False)
-    vertices = as_line(line, rgi_id=rgi_id)
-    step = abs(opened[0].pixel_size[0]) if spacing is None else float(spacing)
-    distance, lon, lat = points_along(vertices, step)
-    stations = [
-        Station(f"at {at:.0f} m", float(east), float(north))
-        for at, east, north in zip(distance, lon, lat, strict=True)
-    ]
-    grid = time_axis(opened, selection, chosen.interval)
-    work = work_at_a_point("series", chosen, selection)
+    task = ProfileTask.of(cubes, line, settings, spacing, selection, rgi_id)
     found: list[StationResult] = []
     for done, result in enumerate(
-        at_stations(opened, stations, work, workers=workers, should_stop=should_stop), start=1
+        at_stations(task.cubes, task.stations, task.work, workers=workers, should_stop=should_stop), start=1
     ):
         found.append(result)
         if progress is not None:
-            progress(done, len(stations))
+            progress(done, len(task.stations))
     if should_stop is not None and should_stop():
         raise KeyboardInterrupt
-    good = [result for result in found if result.error is None]
-    if not good:
-        raise SelectionError(f"no point of the line has a series, the first because: {found[0].error}")
-    systems = Counter(_system(result) for result in good)
-    [(system, _)] = systems.most_common(1)  # of equals that which the line meets first
-    ds = _side_by_side([_turned(result, system) for result in good], grid, distance, lon, lat)
-    if len(systems) > 1:
-        urls = np.full(len(distance), "", dtype=object)
-        for result in good:
-            urls[result.number] = result.cube_url
-        ds["cube_url"] = ("distance", urls, {"long_name": "datacube that the point is of"})
-    recipe = Recipe(
-        "series",
-        {"line": {"coordinates": vertices.tolist(), "spacing": step}},
-        cube_facts(opened),
-        chosen.to_dict(),
-        {} if selection is None else selection.to_dict(),
-        estimator.name,
-    )
-    problems = [result.error for result in found if result.error is not None and not result.empty]
-    ds.attrs |= {"problems": "\n".join(problems), "recipe": recipe.to_json()}
-    return ds
+    return task.dataset(found)
+
+
+@dataclass(frozen=True, eq=False)
+class ProfileTask:
+    """A line, and what is to be done at its points."""
+
+    cubes: tuple[Datacube, ...]
+    settings: Settings
+    selection: PairSelection | None
+    vertices: NDArray[np.float64]
+    spacing: float
+    distance: NDArray[np.float64]
+    stations: list[Station]
+    grid: TimeGrid
+
+    @classmethod
+    def of(
+        cls,
+        cubes: Datacube | Sequence[Datacube],
+        line: Any,
+        settings: Settings | None,
+        spacing: float | None,
+        selection: PairSelection | None,
+        rgi_id: str | None,
+    ) -> ProfileTask:
+        """Check what is asked for; parameters as for `profile`."""
+        from itslive_core.cubes.datacube import Datacube
+
+        opened = (cubes,) if isinstance(cubes, Datacube) else tuple(cubes)
+        chosen = InversionSettings() if settings is None else settings
+        estimator_of(chosen).check(chosen, area=False)
+        vertices = as_line(line, rgi_id=rgi_id)
+        step = abs(opened[0].pixel_size[0]) if spacing is None else float(spacing)
+        distance, lon, lat = points_along(vertices, step)
+        stations = [
+            Station(f"at {at:.0f} m", float(east), float(north))
+            for at, east, north in zip(distance, lon, lat, strict=True)
+        ]
+        grid = time_axis(opened, selection, chosen.interval)
+        return cls(opened, chosen, selection, vertices, step, distance, stations, grid)
+
+    @property
+    def work(self) -> Callable[[ImagePairs], Any]:
+        """What is done with the pairs of a point."""
+        return work_at_a_point("series", self.settings, self.selection)
+
+    def dataset(self, found: list[StationResult]) -> xr.Dataset:
+        """Put together what was found at the points, in any order; some may be missing."""
+        good = [result for result in found if result.error is None]
+        if not good:
+            raise SelectionError(f"no point of the line has a series, the first because: {found[0].error}")
+        systems = Counter(_system(result) for result in good)
+        [(system, _)] = systems.most_common(1)  # of equals that which the line meets first
+        lon, lat = (np.array([getattr(one, name) for one in self.stations]) for name in ("lon", "lat"))
+        ds = _side_by_side([_turned(result, system) for result in good], self.grid, self.distance, lon, lat)
+        if len(systems) > 1:
+            urls = np.full(len(self.distance), "", dtype=object)
+            for result in good:
+                urls[result.number] = result.cube_url
+            ds["cube_url"] = ("distance", urls, {"long_name": "datacube that the point is of"})
+        recipe = Recipe(
+            "series",
+            {"line": {"coordinates": self.vertices.tolist(), "spacing": self.spacing}},
+            cube_facts(self.cubes),
+            self.settings.to_dict(),
+            {} if self.selection is None else self.selection.to_dict(),
+            estimator_of(self.settings).name,
+        )
+        problems = [result.error for result in found if result.error is not None and not result.empty]
+        ds.attrs |= {"problems": "\n".join(problems), "recipe": recipe.to_json()}
+        return ds
 
 
 def _system(result: StationResult) -> int | str | None:

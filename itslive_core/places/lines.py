@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyproj
 
-from itslive_core.errors import OutlineError, SettingsError
-from itslive_core.places.centrelines import GLACIER_COLUMNS, MAIN_COLUMNS, read_lines
+from itslive_core.errors import ItsliveError, OutlineError, SettingsError
+from itslive_core.places.centrelines import GLACIER_COLUMNS, INSIDE, MAIN_COLUMNS, read_lines
 from itslive_core.places.geodesy import wrap_longitude
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["as_line", "points_along"]
+__all__ = ["as_line", "length_of", "lines_in_file", "points_along"]
 
 _ELLIPSOID = pyproj.Geod(ellps="WGS84")
 _MOST_POINTS = 100_000
@@ -27,7 +27,8 @@ def as_line(line: Any, *, rgi_id: str | None = None) -> NDArray[np.float64]:
     Parameters
     ----------
     line : path, shapely line, or array_like of shape (n, 2)
-        A file of lines, as for centrelines; else longitude and latitude [degrees].
+        A file of lines, as for centrelines, or a CSV file with columns for lon and lat, one vertex a row;
+        else longitude and latitude [degrees].
     rgi_id : str, optional
         Which glacier's line of a file of several: the main one of it.
 
@@ -63,7 +64,75 @@ def as_line(line: Any, *, rgi_id: str | None = None) -> NDArray[np.float64]:
     return points
 
 
+def length_of(line: NDArray[np.float64]) -> float:
+    """Give the length of a line of (lon, lat) [degrees] on the ellipsoid [m]."""
+    return float(_ELLIPSOID.line_length(line[:, 0], line[:, 1]))
+
+
+def lines_in_file(path: str | os.PathLike[str], outline: Any = None) -> list[NDArray[np.float64]]:
+    """Read all lines of a file, those first that matter most.
+
+    Parameters
+    ----------
+    path : path
+        As for `as_line`.
+    outline : shapely geometry, optional
+        A glacier, lon/lat: of a file with several lines only those are taken that lie in it by half of their
+        length, where there are any.
+
+    Returns
+    -------
+    list of ndarray, shape (n, 2)
+        Longitude and latitude [degrees]: lines that are marked as main ones first, then long ones.
+
+    Raises
+    ------
+    OutlineError
+        If the file cannot be read, or holds no line.
+    """
+    import shapely
+
+    if _is_table(path):
+        return [as_line(path)]
+    table = read_lines(os.fspath(path), outline)
+    if outline is not None and len(table) > 1:
+        lines = table.geometry.to_numpy()
+        inside = shapely.length(shapely.intersection(lines, outline)) >= INSIDE * shapely.length(lines)
+        table = table[inside] if inside.any() else table
+    found = []
+    for row in table.to_dict("records"):
+        merged = shapely.line_merge(row["geometry"])
+        main = any(str(row.get(name)).lower() in ("1", "1.0", "true") for name in MAIN_COLUMNS)
+        parts = [shapely.get_coordinates(part) for part in shapely.get_parts(merged)]
+        found += [(main, length_of(part), part) for part in parts if len(part) > 1]
+    if not found:
+        raise OutlineError(f"{path} holds no line")
+    return [as_line(part) for _, _, part in sorted(found, key=lambda one: (not one[0], -one[1]))]
+
+
+def _is_table(path: str | os.PathLike[str]) -> bool:
+    return os.fspath(path).lower().endswith((".csv", ".txt"))
+
+
+def _from_table(path: str | os.PathLike[str]) -> list[tuple[float, float]]:
+    """Read the vertices of a line from a table."""
+    from itslive_core.places.stations import read_stations
+
+    try:
+        stations, bad = read_stations(path)
+    except ItsliveError as error:
+        raise OutlineError(str(error)) from error
+    if bad:
+        raise OutlineError(f"{path} is no line: {bad[0]}")
+    vertices = [(one.lon, one.lat) for one in stations if one.lon is not None and one.lat is not None]
+    if len(vertices) < len(stations):
+        raise OutlineError(f"{path} has no columns lon and lat: give longitude and latitude [degrees]")
+    return vertices
+
+
 def _from_file(path: str | os.PathLike[str], rgi_id: str | None) -> Any:
+    if _is_table(path):
+        return _from_table(path)
     table = read_lines(os.fspath(path))
     if rgi_id is not None:
         ids = [name for name in GLACIER_COLUMNS if name in table]

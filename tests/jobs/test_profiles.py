@@ -17,7 +17,8 @@ from itslive_core.cli import run
 from itslive_core.demo import demo_path
 from itslive_core.errors import ItsliveError, OutlineError, SelectionError, SettingsError
 from itslive_core.export import SERIES_COLUMNS
-from itslive_core.places.lines import as_line, points_along
+from itslive_core.jobs.profile_steps import profile_steps
+from itslive_core.places.lines import as_line, length_of, lines_in_file, points_along
 
 FAST = InversionSettings(smoothing=100.0, interval=48.0, robust=False, outliers="none")
 LATE = PairSelection(start="2021")
@@ -58,6 +59,52 @@ def test_each_pixel_is_solved_once(cube, monkeypatch):
     ds = itslive.profile(cube, LINE, FAST, spacing=20.0, selection=LATE)
     pixels = {(float(x), float(y)) for x, y in zip(ds["x"], ds["y"], strict=True)}
     assert len(calls) == len(pixels) < ds.sizes["distance"]
+
+
+def test_steps_look_first_and_end_with_the_profile(cube, monkeypatch):
+    slow = InversionSettings(interval=48.0)
+    expected = itslive.profile(cube, LINE, slow, spacing=400.0, selection=LATE)
+    steps = list(profile_steps(cube, LINE, slow, spacing=400.0, selection=LATE, every=0.0))
+    assert steps[0].done == 0, "a first look"
+    assert steps[0].looked == 1
+    looked = next(one for one in steps if one.looked == one.total)
+    assert looked.done < looked.total
+    assert looked.dataset["v"].notnull().any("time").all(), "all points, before the first is as asked for"
+    assert steps[-1].complete
+    assert steps[-1].refined.all()
+    xr.testing.assert_identical(steps[-1].dataset, expected)
+    plain = list(profile_steps(cube, LINE, FAST, spacing=400.0, selection=LATE, every=0.0))
+    assert [one.done for one in plain][:2] == [1, 2], "what is quick needs no first look"
+    stop = iter([False] * 6)
+    some = list(
+        profile_steps(
+            cube, LINE, FAST, spacing=100.0, selection=LATE, every=0.0, should_stop=lambda: next(stop, True)
+        )
+    )
+    assert 0 < some[-1].done < some[-1].total, "what is there when it is stopped"
+    with pytest.raises(SelectionError, match="no point of the line has a series"):
+        list(profile_steps(cube, [(7, 46), (7.01, 46)], FAST))
+
+
+def test_a_table_of_vertices_is_a_line_and_a_file_of_lines_gives_all(tmp_path):
+    path = tmp_path / "line.csv"
+    path.write_text("longitude;latitude\n" + "\n".join(f"{lon};{lat}" for lon, lat in LINE))
+    np.testing.assert_array_equal(as_line(path), LINE)
+    [line] = lines_in_file(path)
+    assert length_of(line) == pytest.approx(GEOD.line_length(*np.array(LINE).T))
+    for text, words in (
+        ("x,y\n1,2\n3,4", "lon and lat"),
+        ("lon,lat\n1,2\n3,?", "line 3"),
+        ("a\n1", "no columns"),
+    ):
+        path.write_text(text)
+        with pytest.raises(OutlineError, match=words):
+            as_line(path)
+    every = lines_in_file(demo_path().centreline)
+    assert len(every) > 1
+    glacier = itslive.Glacier.list_from_file(demo_path().outlines)[0]
+    own = lines_in_file(demo_path().centreline, glacier.outline)
+    assert 0 < len(own) < len(every)
 
 
 def test_files_of_a_profile(cube, tmp_path, capfd):
