@@ -82,7 +82,7 @@ class Task(Generic[Chosen]):
         Address of a Dask cluster, or ``"local"``.
     report : Reporter
     means : str or None
-        Calendar period over which the series of a point is averaged.
+        Calendar period, or dates, over which series are averaged.
     """
 
     cubes: tuple[str, ...]
@@ -149,8 +149,6 @@ def read_task(settings: type[Chosen], options: dict[str, Any]) -> Task[Chosen]:
     suffixes = AREA_SUFFIXES if target.is_area else SERIES_SUFFIXES
     check_ending(output, suffixes, "an area" if target.is_area else "a point")
     chosen, selection = read_settings(settings, given), read_selection(given)
-    if given["means"] is not None and target.point is None:
-        raise click.UsageError("--means is for a single point: give --lon and --lat, or --x and --y")
     if str(output) != STDOUT:
         check_output(output, suffixes)
     return Task(
@@ -235,11 +233,13 @@ def estimate_points(task: Task[Any]) -> int:
     import itslive_core as itslive
     from itslive_core.export import write_station_series
     from itslive_core.jobs.points import recipe_of_stations, time_axis
+    from itslive_core.observations.windows import Windows
 
     assert task.target.points is not None
     cubes = [itslive.open_cube(path) for path in task.cubes]
     grid = time_axis(cubes, task.selection, task.settings.interval)
-    options: dict[str, Any] = {"selection": task.selection, "workers": task.workers}
+    axis = grid if task.means is None else Windows.of(task.means, grid)
+    options: dict[str, Any] = {"selection": task.selection, "workers": task.workers, "means": task.means}
     with destination(task.output) as path:
         return batch(
             task.target.points,
@@ -247,13 +247,11 @@ def estimate_points(task: Task[Any]) -> int:
             lambda stations, stopped: itslive.run_points(
                 cubes, stations, task.settings, should_stop=stopped, **options
             ),
-            lambda results, stations: write_station_series(
-                results,
-                path,
-                stations=stations,
-                grid=grid,
-                recipe=recipe_of_stations("series", cubes, stations, task.settings, task.selection),
-                cubes=cubes,
+            lambda stations: recipe_of_stations(
+                "series", cubes, stations, task.settings, task.selection, task.means
+            ),
+            lambda results, stations, recipe: write_station_series(
+                results, path, stations=stations, grid=axis, recipe=recipe, cubes=cubes
             ),
         )
 
@@ -291,6 +289,7 @@ def estimate_area(task: Task[Any], executor: Executor | None) -> int:
         If nothing could be estimated.
     """
     import itslive_core as itslive
+    from itslive_core import __version__
     from itslive_core.export import write_area
     from itslive_core.jobs.area_store import attribute_of, warnings_in
     from itslive_core.jobs.scratch import scratch_beside
@@ -301,7 +300,9 @@ def estimate_area(task: Task[Any], executor: Executor | None) -> int:
         report.say(outline.remark)
     opened = [itslive.open_cube(path) for path in task.cubes or _of_catalog(task.target, outline, report)]
     as_file = output.suffix.lower() != ".zarr"
-    folder = scratch_beside(output) if as_file else nullcontext(Path())
+    of_cubes = [(cube.url, cube.date_updated, cube.n_pairs) for cube in opened]
+    job = repr((__version__, of_cubes, task.target, task.settings, task.selection, task.means))
+    folder = scratch_beside(output, job) if as_file else nullcontext(Path())
     n_new, n_solved, failures = 0, 0, list[str]()
     with folder as place, stop_on_interrupt(report) as stop:
         store = place / "area.zarr" if as_file else output
@@ -318,6 +319,7 @@ def estimate_area(task: Task[Any], executor: Executor | None) -> int:
                 executor=executor,
                 should_stop=stop.is_set,
                 previews=True,
+                means=task.means,
             )
             for result in results:
                 if result.preview:

@@ -140,8 +140,9 @@ quiet_option = click.option("--quiet", "-q", is_flag=True, help="Say nothing but
 
 means_option = click.option(
     "--means",
-    type=click.Choice(["month", "season", "year"]),
-    help="Average the series of a point over calendar periods, with the errors of the means.",
+    metavar="month|season|year|DATES",
+    help="Average series over calendar periods, or from date to date (2015-01-01,2016-01-01,...), with the"
+    " errors of the means.",
 )
 
 work_options = all_of(
@@ -208,18 +209,19 @@ def _option(name: str, kind: Kind) -> Callable[[Decorated], Decorated]:
     return click.option(option, type=int if kind.whole else float, metavar=kind.metavar, help=text)
 
 
-def output_option(endings: str) -> Callable[[Decorated], Decorated]:
+def output_option(endings: str, *, required: bool = True) -> Callable[[Decorated], Decorated]:
     """Make the option that names the result.
 
     Parameters
     ----------
     endings : str
         What it may end in, for the help.
+    required : bool
     """
     return click.option(
         "--output",
         "-o",
-        required=True,
+        required=required,
         type=click.Path(path_type=Path),
         metavar="OUT",
         help=f"Result: {endings}.",

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import glob
 import os
+import platform
 import tempfile
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from itslive_core.errors import OutputError
+from itslive_core.support.processes import is_alive
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -86,8 +89,13 @@ def replacing(path: Path) -> Iterator[Path]:
     OutputError
         If writing or renaming fails in the file system.
     """
-    partial = path.with_name(f".{path.stem}.{os.getpid()}.partial{path.suffix}")
+    here = f".{path.stem}.{platform.node()}"
+    partial = path.with_name(f"{here}.{os.getpid()}.partial{path.suffix}")
     try:
+        for left in path.parent.glob(f"{glob.escape(here)}.*.partial{path.suffix}"):
+            number = left.name[len(here) + 1 :].partition(".")[0]
+            if number.isdigit() and not is_alive(int(number)):  # of one that was killed
+                left.unlink(missing_ok=True)
         yield partial
         partial.replace(path)
     except OSError as error:

@@ -23,6 +23,7 @@ from itslive_core.export.netcdf import NetcdfVariable, create_netcdf, days_since
 from itslive_core.export.recipes import writing_table
 from itslive_core.export.tables import pairs_table, season_table, series_table, write_table
 from itslive_core.series import TIME_ATTRIBUTES, grid_mapping, time_coordinates
+from itslive_core.series.recipe import sum_of, with_values
 
 if TYPE_CHECKING:
     import os
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
     from itslive_core.cubes.datacube import Datacube
     from itslive_core.observations.time_grid import TimeGrid
+    from itslive_core.observations.windows import Windows
     from itslive_core.places.stations import Station
     from itslive_core.series.stations import StationResult
 
@@ -57,11 +59,19 @@ class StationsWritten:
         Stations with a result.
     errors : list of str
         Why others have none, each naming its station.
+    checksums : dict of int to str
+        Of what was read for each station, by its number.
     """
 
     path: Path
     n: int = 0
     errors: list[str] = field(default_factory=list)
+    checksums: dict[int, str] = field(default_factory=dict)
+
+    @property
+    def values(self) -> str:
+        """Checksum of all that was read for them."""
+        return sum_of(self.checksums[number] for number in sorted(self.checksums))
 
     def see(self, result: StationResult) -> bool:
         """Count a result; False if there is none."""
@@ -69,6 +79,7 @@ class StationsWritten:
             self.errors.append(result.error)
             return False
         self.n += 1
+        self.checksums[result.number] = result.checksum
         return True
 
     def check(self) -> None:
@@ -88,7 +99,7 @@ def write_station_series(
     path: str | os.PathLike[str],
     *,
     stations: Sequence[Station],
-    grid: TimeGrid,
+    grid: TimeGrid | Windows,
     recipe: str | None = None,
     cubes: Sequence[Datacube] = (),
 ) -> StationsWritten:
@@ -104,7 +115,7 @@ def write_station_series(
         (featureType timeSeries) with dimensions (station, time).
     stations : sequence of Station
         As they are listed; those without a result get a row without values.
-    grid : TimeGrid
+    grid : TimeGrid or Windows
         Cells of a NetCDF file: all that any series has.
     recipe : str, optional
         Of all of them, from `itslive_core.jobs.points.recipe_of_stations`.
@@ -159,7 +170,10 @@ def _write_long(
     named = len({cube.crs_name for cube in cubes}) > 1
     places: dict[int, tuple[int, int, int]] = {}
     header, widest = "", 0
-    with writing_table(path, recipe) as partial, tempfile.TemporaryFile(dir=path.parent) as waiting:
+    with (
+        writing_table(path, lambda: with_values(recipe, written.values)) as partial,
+        tempfile.TemporaryFile(dir=path.parent) as waiting,
+    ):
         for result in results:
             if not written.see(result):
                 continue
@@ -214,7 +228,7 @@ def _write_netcdf(
     results: Iterable[StationResult],
     path: Path,
     stations: Sequence[Station],
-    grid: TimeGrid,
+    grid: TimeGrid | Windows,
     recipe: str | None,
     *,
     several: bool,
@@ -237,7 +251,11 @@ def _write_netcdf(
             written.check()
             _place(file, systems)
             kept = {k: v for k, v in shared.items() if not k.startswith("n_pairs_") and k not in _OF_ONE}
-            file.setncatts(netcdf_attributes({**kept, "featureType": "timeSeries", "recipe": recipe}))
+            file.setncatts(
+                netcdf_attributes(
+                    {**kept, "featureType": "timeSeries", "recipe": with_values(recipe, written.values)}
+                )
+            )
         except RuntimeError as error:  # how the NetCDF library tells of a full disk
             raise OSError(str(error)) from error
         finally:
@@ -251,7 +269,7 @@ _COORDINATES = "station_name lon lat"
 
 
 def _create(
-    path: Path, first: xr.Dataset, stations: Sequence[Station], grid: TimeGrid, *, several: bool
+    path: Path, first: xr.Dataset, stations: Sequence[Station], grid: TimeGrid | Windows, *, several: bool
 ) -> Any:
     """Make a file with a row for each station, and room for the variables of a series."""
     n, size = len(stations), grid.size
@@ -318,7 +336,7 @@ def unique_names(names: Sequence[str]) -> list[str]:
     return out
 
 
-def _write_row(file: Any, result: StationResult, ds: xr.Dataset, grid: TimeGrid) -> None:
+def _write_row(file: Any, result: StationResult, ds: xr.Dataset, grid: TimeGrid | Windows) -> None:
     row, size = result.number, ds.sizes["time"]
     assert result.lonlat is not None
     file["lon"][row], file["lat"][row] = result.lonlat
@@ -329,7 +347,8 @@ def _write_row(file: Any, result: StationResult, ds: xr.Dataset, grid: TimeGrid)
     for name in _OF_A_STATION:
         if name in file.variables:
             file[name][row] = ds.attrs.get(name, np.nan)
-    begin = round(float(days_since_epoch(ds["time_bnds"].values[:1, 0])[0]) / grid.interval) - grid.first
+    first = float(days_since_epoch(ds["time_bnds"].values[:1, 0])[0])
+    begin = int(np.abs(grid.edges - first).argmin())  # to rounding: times are written in whole microseconds
     for key, variable in ds.data_vars.items():
         if variable.dims == ("time",) and key in file.variables:
             file[str(key)][row, begin : begin + size] = variable.values

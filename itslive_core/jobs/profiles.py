@@ -18,7 +18,7 @@ from itslive_core.places.geodesy import transformer
 from itslive_core.places.lines import as_line, points_along
 from itslive_core.places.stations import Station
 from itslive_core.series import TIME_ATTRIBUTES, grid_mapping, time_coordinates
-from itslive_core.series.recipe import Recipe, cube_facts
+from itslive_core.series.recipe import Recipe, cube_facts, sum_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -130,6 +130,7 @@ def profile(
         chosen.to_dict(),
         {} if selection is None else selection.to_dict(),
         estimator.name,
+        values=sum_of(result.checksum for result in sorted(good, key=lambda one: one.number)),
     )
     problems = [result.error for result in found if result.error is not None and not result.empty]
     ds.attrs |= {"problems": "\n".join(problems), "recipe": recipe.to_json()}
