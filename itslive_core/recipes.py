@@ -16,6 +16,7 @@ from itslive_core.estimators import ESTIMATORS, estimator
 from itslive_core.export import (
     AREA_SUFFIXES,
     PAIRS_SUFFIXES,
+    PROFILE_SUFFIXES,
     SEASON_SUFFIXES,
     SERIES_SUFFIXES,
     check_output,
@@ -109,7 +110,7 @@ def rerun(
     if kind == "points":
         return _points(recipe, opened, settings, selection, out, workers)
     if kind == "line":
-        check_output(out, SERIES_SUFFIXES)
+        check_output(out, PROFILE_SUFFIXES)
         known = recipe.place["line"]
         options: dict[str, Any] = {"spacing": known["spacing"], "selection": selection, "workers": workers}
         again = profile(opened, known["coordinates"], settings, **options)

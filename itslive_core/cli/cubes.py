@@ -130,7 +130,7 @@ Examples:
 @click.argument("cube", nargs=-1, required=True, metavar="CUBE...")
 @point_options
 @points_option
-@output_option(".csv, or - for standard output")
+@output_option(".csv or .parquet, or - for CSV on standard output")
 @filter_options
 @quiet_option
 def pairs(cube: tuple[str, ...], output: Path, quiet: bool, **options: Any) -> int:

@@ -112,7 +112,7 @@ def estimate_options(
         click.argument("cube", nargs=-1, metavar="[CUBE...]"),
         target_options,
         output_option(
-            ".nc or .csv of a point or points (- for CSV on stdout), .zarr, .nc or .tif of an area"
+            ".nc, .csv or .parquet of a point or points (- for CSV on stdout), .zarr, .nc or .tif of an area"
         ),
         options_of(settings, first=first),
         filter_options,

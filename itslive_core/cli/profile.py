@@ -55,12 +55,12 @@ def profile(
     .csv begins with the columns distance [m],lon,lat. Points without image pairs have no series.
     """
     import itslive_core as itslive
-    from itslive_core.export import SERIES_SUFFIXES, check_output, write_profile
+    from itslive_core.export import PROFILE_SUFFIXES, check_output, write_profile
 
-    check_ending(output, SERIES_SUFFIXES, "a profile")
+    check_ending(output, PROFILE_SUFFIXES, "a profile")
     settings, selection = read_settings(InversionSettings, options), read_selection(options)
     if str(output) != STDOUT:
-        check_output(output, SERIES_SUFFIXES)
+        check_output(output, PROFILE_SUFFIXES)
     report = Reporter(quiet=quiet)
     with report.compiling(), stop_on_interrupt(report) as stop, report.blocks() as progress:
         found = itslive.profile(

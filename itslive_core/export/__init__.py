@@ -10,6 +10,7 @@ from __future__ import annotations
 from itslive_core.export.files import (
     AREA_SUFFIXES,
     PAIRS_SUFFIXES,
+    PROFILE_SUFFIXES,
     SEASON_SUFFIXES,
     SERIES_SUFFIXES,
     check_output,
@@ -35,6 +36,7 @@ __all__ = [
     "AREA_SUFFIXES",
     "PAIRS_COLUMNS",
     "PAIRS_SUFFIXES",
+    "PROFILE_SUFFIXES",
     "SEASON_COLUMNS",
     "SEASON_SUFFIXES",
     "SERIES_COLUMNS",

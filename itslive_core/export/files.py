@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from itslive_core.errors import OutputError
+from itslive_core.export.geoparquet import is_parquet, require_parquet
 from itslive_core.support.processes import is_alive
 
 if TYPE_CHECKING:
@@ -19,15 +20,17 @@ if TYPE_CHECKING:
 __all__ = [
     "AREA_SUFFIXES",
     "PAIRS_SUFFIXES",
+    "PROFILE_SUFFIXES",
     "SEASON_SUFFIXES",
     "SERIES_SUFFIXES",
     "check_output",
     "replacing",
 ]
 
-PAIRS_SUFFIXES = (".csv",)
+PAIRS_SUFFIXES = (".csv", ".parquet")
 SEASON_SUFFIXES = (".csv",)
-SERIES_SUFFIXES = (".nc", ".csv")
+PROFILE_SUFFIXES = (".nc", ".csv")
+SERIES_SUFFIXES = (".nc", ".csv", ".parquet")
 AREA_SUFFIXES = (".zarr", ".tif", ".nc")
 
 
@@ -53,6 +56,8 @@ def check_output(path: str | os.PathLike[str], suffixes: tuple[str, ...]) -> Pat
     path = Path(path)
     if path.suffix.lower() not in suffixes:
         raise OutputError(f"cannot write {str(path)!r}: end its name in {' or '.join(suffixes)}")
+    if is_parquet(path):
+        require_parquet()
     folder = path.parent
     if not folder.is_dir():
         raise OutputError(f"cannot write {str(path)!r}: its folder {str(folder)!r} is missing, make it first")

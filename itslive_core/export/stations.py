@@ -18,6 +18,7 @@ from itslive_core.export.files import (
     check_output,
     replacing,
 )
+from itslive_core.export.geoparquet import is_parquet, write_geoparquet
 from itslive_core.export.georeference import epsg_of, wkt_of
 from itslive_core.export.netcdf import NetcdfVariable, create_netcdf, days_since_epoch, netcdf_attributes
 from itslive_core.export.recipes import writing_table
@@ -27,9 +28,10 @@ from itslive_core.series.recipe import sum_of, with_values
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
+    import pandas as pd
     import xarray as xr
 
     from itslive_core.cubes.datacube import Datacube
@@ -111,8 +113,9 @@ def write_station_series(
         Values are series, from `itslive_core.run_points`.
     path : path
         ``.csv``: columns ``name,lon,lat`` and `SERIES_COLUMNS`, one point after the other as they were
-        listed; lon and lat are those of the point, x and y those of its pixel. ``.nc``: NetCDF 4 after CF
-        (featureType timeSeries) with dimensions (station, time).
+        listed; lon and lat are those of the point, x and y those of its pixel. ``.parquet``: the same as
+        GeoParquet, which is put together in memory. ``.nc``: NetCDF 4 after CF (featureType timeSeries) with
+        dimensions (station, time).
     stations : sequence of Station
         As they are listed; those without a result get a row without values.
     grid : TimeGrid or Windows
@@ -131,7 +134,7 @@ def write_station_series(
         If the ending is another one, or the file cannot be written.
     """
     path = check_output(path, SERIES_SUFFIXES)
-    if path.suffix.lower() == ".csv":
+    if path.suffix.lower() != ".nc":
         return _write_long(results, path, series_table, recipe, cubes)
     return _write_netcdf(results, path, stations, grid, recipe, several=len(cubes) > 1)
 
@@ -165,37 +168,59 @@ def _write_long(
     recipe: str | None,
     cubes: Sequence[Datacube],
 ) -> StationsWritten:
-    """Write one table of all; results come in any order and wait on disk for their turn."""
+    """Write one table of all, one point after the other as they were listed."""
     written = StationsWritten(path)
-    named = len({cube.crs_name for cube in cubes}) > 1
+    tables = _tables(results, written, table_of, named=len({cube.crs_name for cube in cubes}) > 1)
+    with writing_table(path, lambda: with_values(recipe, written.values)) as partial:
+        if is_parquet(path):
+            import pandas as pd
+
+            found = dict(tables)
+            written.check()
+            write_geoparquet(pd.concat([found[n] for n in sorted(found)], ignore_index=True), partial)
+        else:
+            _write_text(tables, written, partial)
+    return written
+
+
+def _tables(
+    results: Iterable[StationResult],
+    written: StationsWritten,
+    table_of: Callable[[Any], Any],
+    *,
+    named: bool,
+) -> Iterator[tuple[int, pd.DataFrame]]:
+    """Give the number of each station that has a result, and its rows."""
+    for result in results:
+        if not written.see(result):
+            continue
+        table = table_of(result.value)
+        assert result.station is not None
+        assert result.lonlat is not None
+        place = (
+            ("name", harmless(result.station.name)),
+            ("lon", result.lonlat[0]),
+            ("lat", result.lonlat[1]),
+        )
+        for at, (name, value) in enumerate(place):
+            table.insert(at, name, value)
+        if named:  # before the projection, which only some have
+            table.insert(len(table.columns) - ("crs" in table), "cube_url", result.cube_url)
+        yield result.number, table
+
+
+def _write_text(tables: Iterable[tuple[int, pd.DataFrame]], written: StationsWritten, partial: Path) -> None:
+    """Write tables as CSV; they come in any order and wait on disk for their turn."""
     places: dict[int, tuple[int, int, int]] = {}
     header, widest = "", 0
-    with (
-        writing_table(path, lambda: with_values(recipe, written.values)) as partial,
-        tempfile.TemporaryFile(dir=path.parent) as waiting,
-    ):
-        for result in results:
-            if not written.see(result):
-                continue
-            table = table_of(result.value)
-            assert result.station is not None
-            assert result.lonlat is not None
-            for at, (name, value) in enumerate(
-                (
-                    ("name", harmless(result.station.name)),
-                    ("lon", result.lonlat[0]),
-                    ("lat", result.lonlat[1]),
-                )
-            ):
-                table.insert(at, name, value)
-            if named:  # before the projection, which only some have
-                table.insert(len(table.columns) - ("crs" in table), "cube_url", result.cube_url)
+    with tempfile.TemporaryFile(dir=partial.parent) as waiting:
+        for number, table in tables:
             text = io.StringIO()
             write_table(table, text)
             own, _, lines = text.getvalue().partition("\n")
             if len(table.columns) > widest:
                 header, widest = own, len(table.columns)
-            places[result.number] = waiting.tell(), waiting.write(lines.encode()), len(table.columns)
+            places[number] = waiting.tell(), waiting.write(lines.encode()), len(table.columns)
         written.check()
         with partial.open("wb") as file:
             file.write(header.encode() + b"\n")
@@ -203,7 +228,6 @@ def _write_long(
                 waiting.seek(begin)
                 rows = waiting.read(size)
                 file.write(rows if width == widest else _widened(rows, widest - width))
-    return written
 
 
 def _widened(rows: bytes, by: int) -> bytes:
