@@ -19,8 +19,10 @@ from itslive_core.export import (
     PROFILE_SUFFIXES,
     SEASON_SUFFIXES,
     SERIES_SUFFIXES,
+    Grid,
     check_output,
     write_area,
+    write_area_like,
     write_pairs,
     write_profile,
     write_season,
@@ -322,7 +324,8 @@ def _area(
         outline = shapely.geometry.shape(shape)
         glacier = Glacier(outline, area.get("rgi_id"), area.get("name"), attributes=several)
     bbox = None if area.get("bbox") is None else tuple(area["bbox"])
-    as_file = out.suffix.lower() != ".zarr"
+    like = recipe.options.get("like")
+    as_file = out.suffix.lower() != ".zarr" or like is not None
     folder = scratch_beside(out) if as_file else nullcontext(Path())
     with folder as place:
         store = place / "area.zarr" if as_file else out
@@ -347,6 +350,8 @@ def _area(
         except CubeError:
             remove_folder(store)
             raise
-        if as_file:
+        if like is not None:
+            write_area_like(store, Grid.from_dict(like), out)
+        elif as_file:
             write_area(store, out)
     return out

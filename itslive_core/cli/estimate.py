@@ -23,6 +23,7 @@ from itslive_core.cli.options import (
     all_of,
     device_option,
     filter_options,
+    like_option,
     means_option,
     options_of,
     output_option,
@@ -83,6 +84,8 @@ class Task(Generic[Chosen]):
     report : Reporter
     means : str or None
         Calendar period, or dates, over which series are averaged.
+    like : Path or None
+        File whose grid the result is to have.
     """
 
     cubes: tuple[str, ...]
@@ -94,6 +97,7 @@ class Task(Generic[Chosen]):
     dask: str | None
     report: Reporter
     means: str | None = None
+    like: Path | None = None
 
 
 def estimate_options(
@@ -118,6 +122,7 @@ def estimate_options(
         filter_options,
         device_option(settings),
         means_option,
+        like_option,
         work_options,
     )
 
@@ -149,6 +154,8 @@ def read_task(settings: type[Chosen], options: dict[str, Any]) -> Task[Chosen]:
     suffixes = AREA_SUFFIXES if target.is_area else SERIES_SUFFIXES
     check_ending(output, suffixes, "an area" if target.is_area else "a point")
     chosen, selection = read_settings(settings, given), read_selection(given)
+    if given["like"] is not None and not target.is_area:
+        raise click.UsageError("--like is for an area: a point has no grid")
     if str(output) != STDOUT:
         check_output(output, suffixes)
     return Task(
@@ -161,6 +168,7 @@ def read_task(settings: type[Chosen], options: dict[str, Any]) -> Task[Chosen]:
         given["dask"],
         Reporter(quiet=given["quiet"]),
         given["means"],
+        given["like"],
     )
 
 
@@ -290,7 +298,7 @@ def estimate_area(task: Task[Any], executor: Executor | None) -> int:
     """
     import itslive_core as itslive
     from itslive_core import __version__
-    from itslive_core.export import write_area
+    from itslive_core.export import read_grid, write_area, write_area_like
     from itslive_core.jobs.area_store import attribute_of, warnings_in
     from itslive_core.jobs.scratch import scratch_beside
 
@@ -299,9 +307,10 @@ def estimate_area(task: Task[Any], executor: Executor | None) -> int:
     if getattr(outline, "remark", ""):
         report.say(outline.remark)
     opened = [itslive.open_cube(path) for path in task.cubes or _of_catalog(task.target, outline, report)]
-    as_file = output.suffix.lower() != ".zarr"
+    grid = None if task.like is None else read_grid(task.like)
+    as_file = output.suffix.lower() != ".zarr" or grid is not None
     of_cubes = [(cube.url, cube.date_updated, cube.n_pairs) for cube in opened]
-    job = repr((__version__, of_cubes, task.target, task.settings, task.selection, task.means))
+    job = repr((__version__, of_cubes, task.target, task.settings, task.selection, task.means, grid))
     folder = scratch_beside(output, job) if as_file else nullcontext(Path())
     n_new, n_solved, failures = 0, 0, list[str]()
     with folder as place, stop_on_interrupt(report) as stop:
@@ -342,7 +351,9 @@ def estimate_area(task: Task[Any], executor: Executor | None) -> int:
             raise ItsliveError(f"all {n_new} blocks failed, the first because: {failures[0]}")
         if n_new and n_solved == 0 and not failures:
             raise ItsliveError("no pixel of the area has enough image pairs: widen the filters or the area")
-        if as_file:
+        if grid is not None:
+            report.say(write_area_like(store, grid, output))
+        elif as_file:
             write_area(store, output)
         warnings, choice = warnings_in(store), attribute_of(store, "cube_choice")
     if n_new:

@@ -18,6 +18,7 @@ __all__ = [
     "all_of",
     "device_option",
     "filter_options",
+    "like_option",
     "means_option",
     "options_of",
     "output_option",
@@ -95,7 +96,7 @@ points_option = click.option(
     "--points",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="Or: many points, a CSV with columns lon,lat or x,y and perhaps name.",
+    help="Or: many points, a CSV with columns lon,lat or x,y and perhaps name; - for standard input.",
 )
 
 target_options = all_of(
@@ -143,6 +144,14 @@ means_option = click.option(
     metavar="month|season|year|DATES",
     help="Average series over calendar periods, or from date to date (2015-01-01,2016-01-01,...), with the"
     " errors of the means.",
+)
+
+like_option = click.option(
+    "--like",
+    type=click.Path(path_type=Path),
+    metavar="GRID",
+    help="Bring an area to the grid of a .tif or .nc: means weighted with areas on coarser cells, the nearest"
+    " pixel on finer ones.",
 )
 
 work_options = all_of(

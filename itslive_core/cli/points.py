@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from itslive_core.cli.arguments import source
 from itslive_core.cli.reporting import stop_on_interrupt
 
 if TYPE_CHECKING:
@@ -95,7 +96,8 @@ def batch(
     from itslive_core.jobs.point_journal import journal_of
     from itslive_core.places.stations import read_stations
 
-    stations, bad = read_stations(points)
+    with source(points) as table:
+        stations, bad = read_stations(table)
     text = recipe(stations)
     with journal_of(text) as journal, stop_on_interrupt(report) as stop, report.blocks() as progress:
         if len(journal):

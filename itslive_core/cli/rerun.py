@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from itslive_core.cli.arguments import STDOUT
+from itslive_core.cli.arguments import STDOUT, destination
 from itslive_core.cli.options import output_option, quiet_option
 from itslive_core.cli.reporting import Reporter
 
@@ -29,7 +29,8 @@ Examples:
 )
 @click.argument("file", type=click.Path(path_type=Path))
 @output_option(
-    "an ending that such a result has; without it the result is made again only to be compared with FILE",
+    "an ending that such a result has, or - for CSV; without it the result is made again only to be compared"
+    " with FILE",
     required=False,
 )
 @click.option(
@@ -97,7 +98,7 @@ def rerun(
             found = compare_again(file, **options)
         click.echo("; ".join(found.differences) or f"identical (digest {found.digest})")
         return 1 if found.differences else 0
-    with report.compiling():
-        written = make_again(file, output, **options)
-    report.say(f"Wrote {written} (digest {digest_of(written)})")
+    with destination(output) as path, report.compiling():
+        digest = digest_of(make_again(file, path, **options))
+    report.say(f"Wrote {output} (digest {digest})")
     return 0

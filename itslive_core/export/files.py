@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AREA_SUFFIXES",
+    "FIGURE_SUFFIXES",
     "PAIRS_SUFFIXES",
     "PROFILE_SUFFIXES",
     "SEASON_SUFFIXES",
@@ -27,6 +28,7 @@ __all__ = [
     "replacing",
 ]
 
+FIGURE_SUFFIXES = (".png", ".svg", ".pdf")
 PAIRS_SUFFIXES = (".csv", ".parquet")
 SEASON_SUFFIXES = (".csv",)
 PROFILE_SUFFIXES = (".nc", ".csv")

@@ -117,7 +117,10 @@ def fit_block(
         )
 
     weight, square = np.ones(len(pair)), np.full(len(pair), np.nan)
-    averages, counts = _Averages.over(windows, grid, n), np.zeros((n, windows.size if windows else 0))
+    averages, counts = (
+        _Averages.over(windows, grid, n),
+        np.zeros((n, windows.size if windows else 0), np.int32),
+    )
 
     def take(p: int, found: Fit, size: int) -> None:
         """Take the series of a pixel, and what it did with its pairs."""
@@ -222,8 +225,8 @@ class _Averages:
         if windows is None:
             return None
         weights = window_weights(grid.first * grid.interval, grid.interval, grid.size, windows.edges)
-        both = np.full((2, pixels, 2, windows.size), np.nan)
-        return cls(weights, *both, np.full((pixels, windows.size), np.nan))
+        vectors, std = np.full((2, pixels, 2, windows.size), np.nan)
+        return cls(weights, vectors, std, np.full((pixels, windows.size), np.nan))
 
     def take(self, p: int, found: Fit, size: int) -> None:
         """Average the series of a pixel; one of one cell is a constant, the same in all windows."""

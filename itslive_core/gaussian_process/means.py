@@ -44,7 +44,7 @@ def window_columns(fit: Fit, weights: NDArray[np.float64]) -> dict[str, NDArray[
     dict of ndarray, shape (g,)
         vx, vy, v, their standard deviations [m/yr] and vx_vy_cov.
     """
-    inside = np.isfinite(weights).all(axis=1)
+    inside: NDArray[np.bool_] = np.isfinite(weights[:, 0])
     own = np.zeros((int(inside.sum()), fit.posteriors[0].layout.size))
     own[:, : weights.shape[1]] = weights[inside]
     pairs = fit.components[0].weigh(fit.values, fit.trust).pairs

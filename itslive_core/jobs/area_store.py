@@ -315,7 +315,7 @@ def _continue(
     if cut:  # a line without its end was cut by a crash: the next one must not be glued to it
         journal.write_text(whole + "\n" if whole else "", encoding="utf-8")
     rows = [line.split("\t") for line in whole.split("\n")]
-    return group, {name: (*read, "", "")[:2] for name, *read in rows}
+    return group, {name: ((*read, "")[0], (*read, "", "")[1]) for name, *read in rows}
 
 
 def _create(

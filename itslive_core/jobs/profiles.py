@@ -11,7 +11,6 @@ import numpy as np
 from itslive_core.errors import SelectionError
 from itslive_core.estimators import estimator_of
 from itslive_core.inversion.settings import InversionSettings
-from itslive_core.jobs.lattices import turn_between, turned
 from itslive_core.jobs.points import at_stations, time_axis, work_at_a_point
 from itslive_core.observations.time_grid import TimeGrid
 from itslive_core.places.geodesy import transformer
@@ -19,6 +18,7 @@ from itslive_core.places.lines import as_line, points_along
 from itslive_core.places.stations import Station
 from itslive_core.series import TIME_ATTRIBUTES, grid_mapping, time_coordinates
 from itslive_core.series.recipe import Recipe, cube_facts, sum_of
+from itslive_core.series.turning import turn_between, turned
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

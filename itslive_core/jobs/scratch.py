@@ -7,18 +7,18 @@ import json
 import os
 import platform
 import shutil
-import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from hashlib import sha256
-from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
+from uuid import uuid4
 
 from itslive_core.support.processes import is_alive
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
 __all__ = ["remove_folder", "scratch_beside", "unbroken"]
 
@@ -70,18 +70,16 @@ def scratch_beside(result: Path, job: str = "") -> Iterator[Path]:
         An empty folder, or that of the same job.
     """
     here = f".itslive-{result.name}-"
-    own = sha256(job.encode()).hexdigest()[:12] if job else ""
+    own = sha256(job.encode()).hexdigest()[:12]
     folder = result.parent / (here + own)
     for left in result.parent.glob(f"{glob.escape(here)}*"):
-        if not own or left != folder:
+        if left != folder or not job:
             _remove_orphan(left)
-    if own and not _is_taken(folder):
+    if not job or _is_taken(folder):
+        folder = result.parent / f"{here}{os.getpid()}-{uuid4().hex[:8]}"
+    try:  # from here on: a signal may come as soon as the folder is there
         folder.mkdir(exist_ok=True)
-    else:
-        folder = Path(tempfile.mkdtemp(prefix=here, dir=result.parent))
-    owner = folder / _OWNER
-    try:
-        owner.write_text(json.dumps([platform.node(), os.getpid()]))
+        (folder / _OWNER).write_text(json.dumps([platform.node(), os.getpid()]))
         yield folder
     finally:
         remove_folder(folder)
