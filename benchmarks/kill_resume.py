@@ -134,9 +134,8 @@ def main() -> None:
         folder.mkdir()
         expected = base / f"alone {job.name}" / f"out{job.ending}"
         done, refused, wrong = together(job, expected, options.starts, folder)
-        print(
-            f"{options.starts} at once: {done} finished, {refused} were refused; {wrong or 'the store is whole'}"
-        )
+        state = wrong or "the store is whole"
+        print(f"{options.starts} at once: {done} finished, {refused} were refused; {state}")
 
 
 if __name__ == "__main__":

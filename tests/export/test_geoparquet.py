@@ -28,6 +28,7 @@ def place(tmp_path, monkeypatch) -> list[str]:
 
 @pytest.mark.parametrize("command", ["pairs", "median"])
 def test_rows_are_those_of_the_table_and_have_a_place(place, command):
+    pytest.importorskip("pyarrow")
     for where, name in ((place, "one"), (["--points", "places.csv"], "many")):
         for ending in ("csv", "parquet"):
             assert run([command, "cube.zarr", *where, "-q", "-o", f"{name}.{ending}"]) == 0
@@ -35,7 +36,6 @@ def test_rows_are_those_of_the_table_and_have_a_place(place, command):
         assert frame.crs.to_epsg() == 4326
         assert {"lon", "lat", "epsg"} <= set(frame.columns)
         np.testing.assert_array_equal(frame.geometry.x, frame["lon"])
-        assert isinstance(frame[frame.columns[list(table.columns).index("epsg")]].dtype, np.dtype)
         for column in table.columns:
             ours = frame[column]
             if isinstance(ours.dtype, pd.DatetimeTZDtype):
