@@ -192,11 +192,15 @@ def _draw(
             curves.append(_Curve(name, row["time"].values, known[variable], *_limits(known, variable)))
         return _draw_curves(axes, _some(curves, names, station), variable) + where + _made(ds)
     label, unit = _label(variable, ds[variable].attrs)
-    if dims == ("time", "distance"):
+    if set(dims) == {"time", "distance"}:
         figure.set_size_inches(_SIZES["line"])
         distance = ds["distance"].values / _KILOMETRE
         shown = axes.pcolormesh(
-            ds["time"].values, distance, ds[variable].values.T, shading="nearest", cmap="viridis"
+            ds["time"].values,
+            distance,
+            ds[variable].transpose("distance", "time").values,
+            shading="nearest",
+            cmap="viridis",
         )
         axes.set_ylabel("Distance along the line [km]")
         figure.colorbar(shown, ax=axes, label=f"{label} [{unit}]")

@@ -147,7 +147,8 @@ def write_profile(ds: xr.Dataset, path: str | os.PathLike[str]) -> Path:
                 write_table(table, file, header=k == 0)
         return path
     with replacing(path) as partial:
-        _write_netcdf(ds, partial)
+        # CF, section 2.4: dimensions other than those of space and time stand left of them.
+        _write_netcdf(ds.transpose("distance", "time", ...), partial)
     return path
 
 

@@ -192,7 +192,7 @@ def _side_by_side(
         x[k], y[k], used[k] = float(ds["x"]), float(ds["y"]), ds.attrs["n_pairs_used"]
         shared = {key: v for key, v in shared.items() if key in ds.attrs and bool(np.all(ds.attrs[key] == v))}
     centres, bounds = time_coordinates(own)
-    along = {"long_name": "distance along the line", "units": "m", "axis": "X"}
+    along = {"long_name": "distance along the line", "units": "m"}
     centre = {
         n: {"standard_name": f"projection_{n}_coordinate", "long_name": "centre of the pixel", "units": "m"}
         for n in ("x", "y")
