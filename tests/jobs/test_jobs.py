@@ -158,7 +158,7 @@ def test_another_job_is_refused(
     used = cubes if change == "cubes" else cubes[0]
     words = {
         "settings": "smoothing is 100.0 there and 99.0 here; robust is false there and true here",
-        "selection": "start is 2021-01-01 there and 2020-01-01 here",
+        "selection": "start is 2021 there and 2020 here; another axis",
         "area": "another area",
         "cubes": "cubes is .* there and .* here",
     }
