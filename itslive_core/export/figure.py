@@ -269,7 +269,7 @@ def _draw_curves(axes: Axes, curves: list[_Curve], variable: str) -> str:
 
 def _label(variable: str, attributes: Any) -> tuple[str, str]:
     known = {**VARIABLES.get(variable, {}), **attributes}
-    words = str(known.get("long_name", variable)).partition(":")[0]
+    words = str(known.get("long_name", variable)).partition(":")[0].partition(",")[0]
     return words[0].upper() + words[1:], str(known.get("units", "m/yr"))
 
 
