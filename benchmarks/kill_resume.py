@@ -106,7 +106,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         base = Path(name)
         trunk = DEMO_POINTS["trunk"]
-        rows = [f"{trunk.lon + 0.002 * k},{trunk.lat + 0.0004 * (k % 7)}" for k in range(60)]
+        rows = [f"{trunk.lon - 0.001 * k},{trunk.lat + 0.0004 * (k % 7)}" for k in range(60)]
         points = base / "places.csv"
         points.write_text("\n".join(["lon,lat", *rows]))
         todo = jobs(str(demo.cubes[0]), str(points))
