@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from itslive_core.comparison.compare import Comparison, compare
     from itslive_core.cubes.datacube import Datacube, open_cube
     from itslive_core.errors import ItsliveError
+    from itslive_core.estimators import calendar_means
     from itslive_core.gaussian_process.point import fit_gaussian_process, fit_gaussian_process_steps
     from itslive_core.gaussian_process.settings import GaussianProcessSettings
-    from itslive_core.inversion.calendar import calendar_means
     from itslive_core.inversion.diagnosis import Diagnosis, diagnose
     from itslive_core.inversion.point import invert
     from itslive_core.inversion.settings import InversionSettings
@@ -53,7 +53,7 @@ _HOMES = {
     "PairSelection": "observations.selection",
     "ProfileStep": "jobs.profile_steps",
     "Sighting": "series.propagation",
-    "calendar_means": "inversion.calendar",
+    "calendar_means": "estimators",
     "compare": "comparison.compare",
     "cubes_at": "places.lookup",
     "diagnose": "inversion.diagnosis",

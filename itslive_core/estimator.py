@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from itslive_core.observations.pairs import ImagePairs
     from itslive_core.observations.selection import PairSelection
     from itslive_core.observations.shared_pairs import SharedPairs
+    from itslive_core.observations.windows import Windows
     from itslive_core.settings import Settings
 
 __all__ = ["Estimator", "PixelEstimates"]
@@ -94,7 +95,7 @@ class Estimator(ABC):
     def means(
         self, pairs: ImagePairs, settings: Settings, period: str, *, selection: PairSelection | None = None
     ) -> xr.Dataset:
-        """Estimate one pixel and average over calendar periods: a series whose cells are these.
+        """Estimate one pixel and average over periods, see `window_edges`: a series whose cells are these.
 
         Raises
         ------
@@ -105,9 +106,16 @@ class Estimator(ABC):
 
     @abstractmethod
     def area(
-        self, shared: SharedPairs, blocks: Sequence[PixelBlock], settings: Settings
+        self,
+        shared: SharedPairs,
+        blocks: Sequence[PixelBlock],
+        settings: Settings,
+        windows: Windows | None = None,
     ) -> list[PixelEstimates]:
-        """Filter on values and estimate the pixels of blocks, whose pairs passed the filters on metadata."""
+        """Filter on values and estimate the pixels of blocks, whose pairs passed the filters on metadata.
+
+        With `windows` the series are means over these, in place of cells.
+        """
 
     def steps(
         self,

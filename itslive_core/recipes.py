@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import tempfile
 from contextlib import nullcontext
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -15,10 +16,13 @@ from itslive_core.estimators import ESTIMATORS, estimator
 from itslive_core.export import (
     AREA_SUFFIXES,
     PAIRS_SUFFIXES,
+    PROFILE_SUFFIXES,
     SEASON_SUFFIXES,
     SERIES_SUFFIXES,
+    Grid,
     check_output,
     write_area,
+    write_area_like,
     write_pairs,
     write_profile,
     write_season,
@@ -27,25 +31,38 @@ from itslive_core.export import (
     write_station_seasons,
     write_station_series,
 )
+from itslive_core.export.differences import differences_of, digest_of
 from itslive_core.export.recipes import read_recipe
 from itslive_core.inversion.settings import InversionSettings
+from itslive_core.jobs.area_store import attribute_of
 from itslive_core.jobs.glacier import run_glacier
 from itslive_core.jobs.points import at_stations, recipe_of_stations, time_axis, work_at_a_point
 from itslive_core.jobs.profiles import profile
-from itslive_core.jobs.scratch import scratch_beside
+from itslive_core.jobs.scratch import remove_folder, scratch_beside
 from itslive_core.observations.selection import PairSelection
+from itslive_core.observations.windows import Windows
 from itslive_core.places.stations import Station
+from itslive_core.series.recipe import Recipe, sum_of
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from itslive_core.export import StationsWritten
     from itslive_core.places.glaciers import Glacier
-    from itslive_core.series.recipe import Recipe
+    from itslive_core.series.stations import StationResult
     from itslive_core.settings import Settings
 
-__all__ = ["differences", "glacier_of", "located", "rerun", "settings_of", "version_note"]
+__all__ = [
+    "Compared",
+    "compare_again",
+    "differences",
+    "glacier_of",
+    "located",
+    "rerun",
+    "settings_of",
+    "version_note",
+]
 
 _TASKS = ("series", "pairs", "season")
 
@@ -98,16 +115,46 @@ def rerun(
     [kind] = recipe.place.keys() & {"point", "points", "area", "line"} or {""}
     if recipe.task not in _TASKS or not kind or (kind in ("area", "line") and recipe.task != "series"):
         raise ItsliveError(f"{path}: its recipe is of a kind that this version does not know")
+    if anyway:
+        recipe = replace(recipe, values="")
     if kind == "point":
         return _point(recipe, opened[0], settings, selection, out)
     if kind == "points":
         return _points(recipe, opened, settings, selection, out, workers)
     if kind == "line":
-        check_output(out, SERIES_SUFFIXES)
+        check_output(out, PROFILE_SUFFIXES)
         known = recipe.place["line"]
         options: dict[str, Any] = {"spacing": known["spacing"], "selection": selection, "workers": workers}
-        return write_profile(profile(opened, known["coordinates"], settings, **options), out)
+        again = profile(opened, known["coordinates"], settings, **options)
+        _check_values(recipe, Recipe.from_json(again.attrs["recipe"]).values)
+        return write_profile(again, out)
     return _area(recipe, opened, settings, selection, out, workers)
+
+
+@dataclass(frozen=True)
+class Compared:
+    """A result held against itself made again.
+
+    Parameters
+    ----------
+    digest : str
+        Of the values of the file, see `itslive_core.export.differences.digest_of`.
+    differences : tuple of str
+        In what the new one differs; empty where it is the same.
+    """
+
+    digest: str
+    differences: tuple[str, ...]
+
+
+def compare_again(path: str | os.PathLike[str], **options: Any) -> Compared:
+    """Make a result again and compare it with its file; options and errors as for `rerun`."""
+    path = Path(path)
+    if path.suffix.lower() == ".json":
+        raise SettingsError(f"{path} is a recipe, with no values to compare with: name its file, or give -o")
+    with tempfile.TemporaryDirectory(prefix="itslive-") as folder:
+        again = rerun(path, Path(folder) / f"again{path.suffix}", **options)
+        return Compared(digest_of(path), tuple(differences_of(path, again)))
 
 
 def differences(recipe: Recipe, cubes: Sequence[Datacube]) -> list[str]:
@@ -130,6 +177,31 @@ def differences(recipe: Recipe, cubes: Sequence[Datacube]) -> list[str]:
         if then.n_pairs != now.n_pairs:
             found.append(f"{now.url} had {then.n_pairs:,} image pairs, and has {now.n_pairs:,}")
     return found
+
+
+def _check_values(recipe: Recipe, now: str) -> None:
+    """Refuse values other than those a result was made from, where both are known.
+
+    Raises
+    ------
+    CubeError
+    """
+    if recipe.values and now and recipe.values != now:
+        names = ", ".join(facts.url for facts in recipe.cubes)
+        raise CubeError(
+            f"the values of {names} have changed under the same date (checksum {recipe.values} then,"
+            f" {now} now): the result would be another one"
+        )
+
+
+def _watched(results: Iterable[StationResult], recipe: Recipe) -> Iterator[StationResult]:
+    """Give results, and refuse what comes of them if the values are others."""
+    seen: dict[int, str] = {}
+    for result in results:
+        if result.error is None:
+            seen[result.number] = result.checksum
+        yield result
+    _check_values(recipe, sum_of(seen[number] for number in sorted(seen)))
 
 
 def version_note(recipe: Recipe) -> str:
@@ -212,6 +284,7 @@ def _point(
     suffixes = {"pairs": PAIRS_SUFFIXES, "season": SEASON_SUFFIXES, "series": SERIES_SUFFIXES}
     check_output(out, suffixes[recipe.task])
     pairs = cube.pairs_at(x=recipe.place["point"]["x"], y=recipe.place["point"]["y"])
+    _check_values(recipe, pairs.checksum)
     means = recipe.options.get("means")
     found = work_at_a_point(recipe.task, settings, selection, means)(pairs)
     if recipe.task == "pairs":
@@ -231,9 +304,10 @@ def _points(
         stations = [Station(**point) for point in recipe.place["points"]]
     except TypeError as error:
         raise ItsliveError(f"the recipe is damaged ({error}): nothing can be made from it") from error
-    work = work_at_a_point(recipe.task, settings, selection)
-    results = at_stations(cubes, stations, work, workers=workers)
-    again = recipe_of_stations(recipe.task, cubes, stations, settings, selection)
+    means = recipe.options.get("means")
+    work = work_at_a_point(recipe.task, settings, selection, means)
+    results = _watched(at_stations(cubes, stations, work, workers=workers), recipe)
+    again = recipe_of_stations(recipe.task, cubes, stations, settings, selection, means)
     written: StationsWritten
     if recipe.task == "pairs":
         written = write_station_pairs(results, out, recipe=again, cubes=cubes)
@@ -241,7 +315,8 @@ def _points(
         written = write_station_seasons(results, out, recipe=again, cubes=cubes)
     else:
         grid = time_axis(cubes, selection, cast("Settings", settings).interval)
-        written = write_station_series(results, out, stations=stations, grid=grid, recipe=again, cubes=cubes)
+        axis = grid if means is None else Windows.of(means, grid)
+        written = write_station_series(results, out, stations=stations, grid=axis, recipe=again, cubes=cubes)
     return written.path
 
 
@@ -279,7 +354,8 @@ def _area(
     area = recipe.place["area"]
     glacier = glacier_of(recipe)
     bbox = None if area.get("bbox") is None else tuple(area["bbox"])
-    as_file = out.suffix.lower() != ".zarr"
+    like = recipe.options.get("like")
+    as_file = out.suffix.lower() != ".zarr" or like is not None
     folder = scratch_beside(out) if as_file else nullcontext(Path())
     with folder as place:
         store = place / "area.zarr" if as_file else out
@@ -294,10 +370,18 @@ def _area(
             whole=bool(area.get("whole")),
             workers=workers,
             season=season,
+            means=recipe.options.get("means"),
         )
         failed = [block.error for block in job if block.error is not None]
         if failed:
             raise OutputError(f"{len(failed)} blocks failed, the first because: {failed[0]}")
-        if as_file:
+        try:
+            _check_values(recipe, Recipe.from_json(attribute_of(store, "recipe")).values)
+        except CubeError:
+            remove_folder(store)
+            raise
+        if like is not None:
+            write_area_like(store, Grid.from_dict(like), out)
+        elif as_file:
             write_area(store, out)
     return out

@@ -6,16 +6,19 @@ import json
 import shutil
 from pathlib import Path
 
+import netCDF4
 import numpy as np
 import pytest
 import rasterio
 import xarray as xr
+import zarr
 
 import itslive_core as itslive
 from itslive_core.cli import run
 from itslive_core.demo import DEMO_POINTS, demo_path
 from itslive_core.errors import CubeError, ItsliveError
 from itslive_core.export import write_pairs, write_series
+from itslive_core.export.differences import differences_of, digest_of
 from itslive_core.export.recipes import read_recipe, recipe_path
 from itslive_core.series.recipe import Recipe
 from tests.tiny_cube import write_cube
@@ -79,6 +82,8 @@ def test_a_result_is_made_again(folder, command, ending):
     assert run([*command, "-o", str(first)]) == 0
     assert run(["rerun", str(first), "-o", str(again), "--quiet"]) == 0
     assert_same(first, again)
+    assert differences_of(first, again) == []
+    assert digest_of(first) == digest_of(again)
     assert read_recipe(first) == read_recipe(again)
     assert recipe_path(first).exists() == (ending == ".csv")
     assert not [path for path in folder.iterdir() if path.name.startswith(".")]
@@ -114,6 +119,75 @@ def test_another_date_is_a_change(tmp_path):
             (cube / name).write_text(text.replace(updated, "1-Jan-2030 00:00:00"))
     with pytest.raises(CubeError, match=r"was updated: .* then, 1-Jan-2030"):
         itslive.rerun(path, tmp_path / "again.nc")
+
+
+@pytest.mark.parametrize("ending", [".nc", ".csv", ".zarr", ".tif"])
+def test_without_a_name_the_result_is_compared(tmp_path, capfd, ending):
+    cube = write_cube(tmp_path / "cube.zarr", empty=0.0)
+    place = ["--x", str(cube.x[1]), "--y", str(cube.y[1])] if ending in (".nc", ".csv") else ["--whole"]
+    path = tmp_path / f"first{ending}"
+    assert run(["median", str(cube.path), *place, "-q", "-o", str(path)]) == 0
+    capfd.readouterr()
+    assert run(["rerun", str(path), "-q"]) == 0
+    assert capfd.readouterr().out == f"identical (digest {digest_of(path)})\n"
+    if ending == ".csv":
+        path.write_text(path.read_text().replace(",3,", ",4,", 1))
+    elif ending == ".nc":
+        with netCDF4.Dataset(path, "a") as file:
+            file["v"][1:3] += 2.5
+    elif ending == ".tif":
+        with rasterio.open(path, "r+") as file:
+            file.write(file.read(3) + 2.5, 3)
+    else:
+        array = zarr.open_group(str(path), mode="r+", use_consolidated=False)["v"]
+        array[1:3] = array[1:3] + 2.5
+    assert run(["rerun", str(path), "-q"]) == 1
+    said = capfd.readouterr().out
+    assert " differs in " in said
+    assert ("by up to 1" if ending == ".csv" else "by up to 2.5") in said
+    assert run(["rerun", str(tmp_path / "first.csv.recipe.json")]) in (1, 2)
+
+
+def test_values_that_changed_under_the_same_date_are_noticed(tmp_path, capfd):
+    """By rerun of a point, of points and of an area, and by an area that is to go on."""
+    cube, _ = tiny_series(tmp_path)
+    known = itslive.open_cube(cube)
+    places = [known.pixel(1, 1), known.pixel(8, 11)]
+    (tmp_path / "points.csv").write_text("\n".join(["x,y", *(f"{one.x},{one.y}" for one in places)]))
+    point = ["--x", str(places[0].x), "--y", str(places[0].y)]
+    made = {
+        "point.nc": point,
+        "points.nc": ["--points", str(tmp_path / "points.csv")],
+        "area.zarr": ["--whole"],
+    }
+    for name, place in made.items():
+        assert run(["median", str(cube), *place, "-q", "-o", str(tmp_path / name)]) == 0
+        assert len(read_recipe(tmp_path / name).values) == 8
+    journal = tmp_path / "area.zarr" / ".itslive_blocks"
+    first, *_ = journal.read_text().splitlines(keepends=True)
+    journal.write_text(first)  # as if it had been interrupted
+    go_on = ["median", str(cube), "--whole", "-q", "-o", str(tmp_path / "area.zarr")]
+    assert run(go_on) == 0  # nothing has changed yet
+    journal.write_text(first)
+    moved = tmp_path / "moved.zarr"
+    shutil.copytree(cube, moved)
+    assert run(["rerun", str(tmp_path / "point.nc"), "--cube", str(moved), "-o", str(tmp_path / "b.nc")]) == 0
+    shutil.rmtree(cube)
+    write_cube(cube, empty=0.0, noise=3.1)
+    assert itslive.open_cube(cube).date_updated == known.date_updated
+    capfd.readouterr()
+    for name in ("point.nc", "points.nc", "area.zarr"):
+        again = tmp_path / f"again{Path(name).suffix}"
+        again.unlink(missing_ok=True)
+        assert run(["rerun", str(tmp_path / name), "-o", str(again), "-q"]) == 1
+        assert "have changed under the same date" in capfd.readouterr().err
+        assert not again.exists()
+    assert run(["rerun", str(tmp_path / "point.nc"), "-o", str(tmp_path / "c.nc"), "--anyway", "-q"]) == 0
+    assert run(go_on) == 1
+    stderr = capfd.readouterr().err
+    assert "was begun with other values" in stderr
+    assert str(known.date_updated) in stderr
+    assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")]
 
 
 def test_a_cube_that_was_moved(tmp_path):

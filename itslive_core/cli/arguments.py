@@ -31,11 +31,12 @@ __all__ = [
     "read_selection",
     "read_settings",
     "read_target",
+    "source",
 ]
 
 Chosen = TypeVar("Chosen", bound=Settings)
 STDOUT = "-"
-"""What stands for the standard output."""
+"""What stands for the standard output, or input."""
 _FILTERS = ("start", "end", "mission", "satellite", "min_span", "max_span", "leave_out")
 
 
@@ -143,6 +144,19 @@ def destination(output: Path) -> Iterator[Path]:
         yield path
         with path.open(encoding="utf-8", newline="") as file:
             shutil.copyfileobj(file, sys.stdout, 1 << 20)
+
+
+@contextmanager
+def source(table: Path) -> Iterator[Path]:
+    """Give the table to read; where the standard input is meant, a file that holds what comes from there."""
+    if str(table) != STDOUT:
+        yield table
+        return
+    with tempfile.TemporaryDirectory(prefix="itslive-") as folder:
+        path = Path(folder) / "stdin.csv"
+        with path.open("wb") as file:
+            shutil.copyfileobj(sys.stdin.buffer, file, 1 << 20)
+        yield path
 
 
 def read_place(options: dict[str, Any]) -> Point | Path:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from itslive_core.cli.arguments import STDOUT, source
+
 if TYPE_CHECKING:
     from itslive_core.comparison.compare import Statistics
 
@@ -37,11 +39,14 @@ def compare(series: Path, reference: Path, station: str | None, as_json: bool) -
     map; other usual names are known, and units behind a name in brackets: [m/yr], which is meant without one,
     or [m/d]. Times without a zone are UTC. A value over a span is held against the mean of the series over
     that span; values of instants are averaged over each cell of the series. Differences are series less
-    reference.
+    reference. Either may be -, a CSV from the standard input.
     """
     from itslive_core.comparison.compare import compare as hold_against
 
-    found = hold_against(series, reference, station=station)
+    if str(series) == str(reference) == STDOUT:
+        raise click.UsageError("only one of SERIES and REFERENCE can come from the standard input")
+    with source(series) as ours, source(reference) as theirs:
+        found = hold_against(ours, theirs, station=station)
     if as_json:
         click.echo(json.dumps(found.to_dict(), indent=2, allow_nan=False))
     else:

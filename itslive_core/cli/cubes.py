@@ -130,7 +130,7 @@ Examples:
 @click.argument("cube", nargs=-1, required=True, metavar="CUBE...")
 @point_options
 @points_option
-@output_option(".csv, or - for standard output")
+@output_option(".csv or .parquet, or - for CSV on standard output")
 @filter_options
 @quiet_option
 def pairs(cube: tuple[str, ...], output: Path, quiet: bool, **options: Any) -> int:
@@ -153,11 +153,13 @@ def pairs(cube: tuple[str, ...], output: Path, quiet: bool, **options: Any) -> i
     with destination(output) as path:
         if isinstance(place, Path):
 
-            def write(results: Any, stations: Any, opened: Any) -> StationsWritten:
-                recipe = recipe_of_stations("pairs", opened, stations, selection=selection)
-                return write_station_pairs(results, path, recipe=recipe, cubes=opened)
+            def recipe(opened: Any, stations: Any) -> str:
+                return recipe_of_stations("pairs", opened, stations, selection=selection)
 
-            return at_points(cube, place, report, work, write)
+            def write(results: Any, text: str, opened: Any) -> StationsWritten:
+                return write_station_pairs(results, path, recipe=text, cubes=opened)
+
+            return at_points(cube, place, report, work, recipe, write)
         found = work(place.first_cube(cube, report.say).pairs_at(**place.arguments))
         for step in found.history:
             report.say(f"{step.kept:>8,} pairs after {step.name}: {step.note}")

@@ -23,6 +23,7 @@ from itslive_core.cli.options import (
     all_of,
     device_option,
     filter_options,
+    like_option,
     means_option,
     options_of,
     output_option,
@@ -82,7 +83,9 @@ class Task(Generic[Chosen]):
         Address of a Dask cluster, or ``"local"``.
     report : Reporter
     means : str or None
-        Calendar period over which the series of a point is averaged.
+        Calendar period, or dates, over which series are averaged.
+    like : Path or None
+        File whose grid the result is to have.
     """
 
     cubes: tuple[str, ...]
@@ -94,6 +97,7 @@ class Task(Generic[Chosen]):
     dask: str | None
     report: Reporter
     means: str | None = None
+    like: Path | None = None
 
 
 def estimate_options(
@@ -112,12 +116,13 @@ def estimate_options(
         click.argument("cube", nargs=-1, metavar="[CUBE...]"),
         target_options,
         output_option(
-            ".nc or .csv of a point or points (- for CSV on stdout), .zarr, .nc or .tif of an area"
+            ".nc, .csv or .parquet of a point or points (- for CSV on stdout), .zarr, .nc or .tif of an area"
         ),
         options_of(settings, first=first),
         filter_options,
         device_option(settings),
         means_option,
+        like_option,
         work_options,
     )
 
@@ -149,8 +154,8 @@ def read_task(settings: type[Chosen], options: dict[str, Any]) -> Task[Chosen]:
     suffixes = AREA_SUFFIXES if target.is_area else SERIES_SUFFIXES
     check_ending(output, suffixes, "an area" if target.is_area else "a point")
     chosen, selection = read_settings(settings, given), read_selection(given)
-    if given["means"] is not None and target.point is None:
-        raise click.UsageError("--means is for a single point: give --lon and --lat, or --x and --y")
+    if given["like"] is not None and not target.is_area:
+        raise click.UsageError("--like is for an area: a point has no grid")
     if str(output) != STDOUT:
         check_output(output, suffixes)
     return Task(
@@ -163,6 +168,7 @@ def read_task(settings: type[Chosen], options: dict[str, Any]) -> Task[Chosen]:
         given["dask"],
         Reporter(quiet=given["quiet"]),
         given["means"],
+        given["like"],
     )
 
 
@@ -235,11 +241,13 @@ def estimate_points(task: Task[Any]) -> int:
     import itslive_core as itslive
     from itslive_core.export import write_station_series
     from itslive_core.jobs.points import recipe_of_stations, time_axis
+    from itslive_core.observations.windows import Windows
 
     assert task.target.points is not None
     cubes = [itslive.open_cube(path) for path in task.cubes]
     grid = time_axis(cubes, task.selection, task.settings.interval)
-    options: dict[str, Any] = {"selection": task.selection, "workers": task.workers}
+    axis = grid if task.means is None else Windows.of(task.means, grid)
+    options: dict[str, Any] = {"selection": task.selection, "workers": task.workers, "means": task.means}
     with destination(task.output) as path:
         return batch(
             task.target.points,
@@ -247,13 +255,11 @@ def estimate_points(task: Task[Any]) -> int:
             lambda stations, stopped: itslive.run_points(
                 cubes, stations, task.settings, should_stop=stopped, **options
             ),
-            lambda results, stations: write_station_series(
-                results,
-                path,
-                stations=stations,
-                grid=grid,
-                recipe=recipe_of_stations("series", cubes, stations, task.settings, task.selection),
-                cubes=cubes,
+            lambda stations: recipe_of_stations(
+                "series", cubes, stations, task.settings, task.selection, task.means
+            ),
+            lambda results, stations, recipe: write_station_series(
+                results, path, stations=stations, grid=axis, recipe=recipe, cubes=cubes
             ),
         )
 
@@ -291,7 +297,8 @@ def estimate_area(task: Task[Any], executor: Executor | None) -> int:
         If nothing could be estimated.
     """
     import itslive_core as itslive
-    from itslive_core.export import write_area
+    from itslive_core import __version__
+    from itslive_core.export import read_grid, write_area, write_area_like
     from itslive_core.jobs.area_store import attribute_of, warnings_in
     from itslive_core.jobs.scratch import scratch_beside
 
@@ -300,8 +307,11 @@ def estimate_area(task: Task[Any], executor: Executor | None) -> int:
     if getattr(outline, "remark", ""):
         report.say(outline.remark)
     opened = [itslive.open_cube(path) for path in task.cubes or _of_catalog(task.target, outline, report)]
-    as_file = output.suffix.lower() != ".zarr"
-    folder = scratch_beside(output) if as_file else nullcontext(Path())
+    grid = None if task.like is None else read_grid(task.like)
+    as_file = output.suffix.lower() != ".zarr" or grid is not None
+    of_cubes = [(cube.url, cube.date_updated, cube.n_pairs) for cube in opened]
+    job = repr((__version__, of_cubes, task.target, task.settings, task.selection, task.means, grid))
+    folder = scratch_beside(output, job) if as_file else nullcontext(Path())
     n_new, n_solved, failures = 0, 0, list[str]()
     with folder as place, stop_on_interrupt(report) as stop:
         store = place / "area.zarr" if as_file else output
@@ -318,6 +328,7 @@ def estimate_area(task: Task[Any], executor: Executor | None) -> int:
                 executor=executor,
                 should_stop=stop.is_set,
                 previews=True,
+                means=task.means,
             )
             for result in results:
                 if result.preview:
@@ -340,7 +351,9 @@ def estimate_area(task: Task[Any], executor: Executor | None) -> int:
             raise ItsliveError(f"all {n_new} blocks failed, the first because: {failures[0]}")
         if n_new and n_solved == 0 and not failures:
             raise ItsliveError("no pixel of the area has enough image pairs: widen the filters or the area")
-        if as_file:
+        if grid is not None:
+            report.say(write_area_like(store, grid, output))
+        elif as_file:
             write_area(store, output)
         warnings, choice = warnings_in(store), attribute_of(store, "cube_choice")
     if n_new:

@@ -18,6 +18,7 @@ __all__ = [
     "all_of",
     "device_option",
     "filter_options",
+    "like_option",
     "means_option",
     "options_of",
     "output_option",
@@ -95,7 +96,7 @@ points_option = click.option(
     "--points",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="Or: many points, a CSV with columns lon,lat or x,y and perhaps name.",
+    help="Or: many points, a CSV with columns lon,lat or x,y and perhaps name; - for standard input.",
 )
 
 target_options = all_of(
@@ -146,8 +147,17 @@ quiet_option = click.option("--quiet", "-q", is_flag=True, help="Say nothing but
 
 means_option = click.option(
     "--means",
-    type=click.Choice(["month", "season", "year"]),
-    help="Average the series of a point over calendar periods, with the errors of the means.",
+    metavar="month|season|year|DATES",
+    help="Average series over calendar periods, or from date to date (2015-01-01,2016-01-01,...), with the"
+    " errors of the means.",
+)
+
+like_option = click.option(
+    "--like",
+    type=click.Path(path_type=Path),
+    metavar="GRID",
+    help="Bring an area to the grid of a .tif or .nc: means weighted with areas on coarser cells, the nearest"
+    " pixel on finer ones.",
 )
 
 work_options = all_of(
@@ -214,18 +224,19 @@ def _option(name: str, kind: Kind) -> Callable[[Decorated], Decorated]:
     return click.option(option, type=int if kind.whole else float, metavar=kind.metavar, help=text)
 
 
-def output_option(endings: str) -> Callable[[Decorated], Decorated]:
+def output_option(endings: str, *, required: bool = True) -> Callable[[Decorated], Decorated]:
     """Make the option that names the result.
 
     Parameters
     ----------
     endings : str
         What it may end in, for the help.
+    required : bool
     """
     return click.option(
         "--output",
         "-o",
-        required=True,
+        required=required,
         type=click.Path(path_type=Path),
         metavar="OUT",
         help=f"Result: {endings}.",

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from itslive_core.cli.arguments import source
 from itslive_core.cli.reporting import stop_on_interrupt
 
 if TYPE_CHECKING:
@@ -30,7 +31,8 @@ def at_points(
     points: Path,
     report: Reporter,
     work: Callable[[ImagePairs], Any],
-    write: Callable[[Iterable[StationResult], list[Station], list[Datacube]], StationsWritten],
+    recipe: Callable[[list[Datacube], list[Station]], str],
+    write: Callable[[Iterable[StationResult], str, list[Datacube]], StationsWritten],
 ) -> int:
     """Do some work on the pairs of all points of a table; other parameters and results as `batch`.
 
@@ -40,8 +42,10 @@ def at_points(
         Paths or URLs.
     work : callable
         Takes the pairs of a pixel; what it returns is written.
+    recipe : callable
+        Takes the opened cubes and the stations.
     write : callable
-        Takes the results, the stations and the opened cubes.
+        Takes the results, the recipe and the opened cubes.
     """
     from itslive_core import open_cube
     from itslive_core.jobs.points import at_stations
@@ -51,7 +55,8 @@ def at_points(
         points,
         report,
         lambda stations, stopped: at_stations(opened, stations, work, should_stop=stopped),
-        lambda results, stations: write(results, stations, opened),
+        lambda stations: recipe(opened, stations),
+        lambda results, _, text: write(results, text, opened),
     )
 
 
@@ -59,9 +64,10 @@ def batch(
     points: Path,
     report: Reporter,
     start: Callable[[list[Station], Callable[[], bool]], Iterable[StationResult]],
-    write: Callable[[Iterable[StationResult], list[Station]], StationsWritten],
+    recipe: Callable[[list[Station]], str],
+    write: Callable[[Iterable[StationResult], list[Station], str], StationsWritten],
 ) -> int:
-    """Go through the points of a table and write what is found.
+    """Go through the points of a table and write what is found; one that was killed goes on.
 
     Parameters
     ----------
@@ -70,8 +76,10 @@ def batch(
     report : Reporter
     start : callable
         Takes the stations, and what tells whether to stop; gives results as they come.
+    recipe : callable
+        Takes the stations; what it gives says which job this is.
     write : callable
-        Takes the results and the stations, and writes the file.
+        Takes the results, the stations and the recipe, and writes the file.
 
     Returns
     -------
@@ -85,12 +93,19 @@ def batch(
     click.Abort
         If it was interrupted: nothing is written then.
     """
+    from itslive_core.jobs.point_journal import journal_of
     from itslive_core.places.stations import read_stations
 
-    stations, bad = read_stations(points)
-    with stop_on_interrupt(report) as stop, report.blocks() as progress:
-        found = start(stations, stop.is_set)
-        written = write(_counted(found, bad, len(stations), progress, stop.is_set), stations)
+    with source(points) as table:
+        stations, bad = read_stations(table)
+    text = recipe(stations)
+    with journal_of(text) as journal, stop_on_interrupt(report) as stop, report.blocks() as progress:
+        if len(journal):
+            report.say(f"{len(journal):,} of {len(stations):,} points were done before: going on")
+        found = journal.go_on(stations, lambda left: start(left, stop.is_set))
+        counted = _counted(found, bad, len(stations), progress, stop.is_set)
+        written = write(counted, stations, text)
+        journal.remove()
     report.say(f"Wrote {written.n:,} points to {written.path}")
     if written.errors:
         first = "; ".join(written.errors[:_REASONS])

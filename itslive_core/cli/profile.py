@@ -51,16 +51,16 @@ def profile(
 
     CUBE is a local Zarr folder, or an https:// or s3:// URL; of several, the newest that covers a point is
     used. Points lie at equal distances along the line in FILE, from its first vertex on; each takes the
-    series of its nearest pixel, and each pixel is inverted once. A .nc has the dimensions (time, distance), a
-    .csv begins with the columns distance [m],lon,lat. Points without image pairs have no series.
+    series of its nearest pixel, and each pixel is inverted once. A .nc has the dimensions distance and
+    time, a .csv begins with the columns distance [m],lon,lat. Points without image pairs have no series.
     """
     import itslive_core as itslive
-    from itslive_core.export import SERIES_SUFFIXES, check_output, write_profile
+    from itslive_core.export import PROFILE_SUFFIXES, check_output, write_profile
 
-    check_ending(output, SERIES_SUFFIXES, "a profile")
+    check_ending(output, PROFILE_SUFFIXES, "a profile")
     settings, selection = read_settings(InversionSettings, options), read_selection(options)
     if str(output) != STDOUT:
-        check_output(output, SERIES_SUFFIXES)
+        check_output(output, PROFILE_SUFFIXES)
     report = Reporter(quiet=quiet)
     with report.compiling(), stop_on_interrupt(report) as stop, report.blocks() as progress:
         found = itslive.profile(

@@ -70,12 +70,14 @@ def season(cube: tuple[str, ...], output: Path | None, as_json: bool, quiet: boo
         if output is None or as_json:
             raise click.UsageError("the seasons of many points are a table: name it with -o OUT.csv, or -o -")
 
-        def write(results: Any, stations: Any, opened: Any) -> StationsWritten:
-            recipe = recipe_of_stations("season", opened, stations, InversionSettings(), selection)
-            return write_station_seasons(results, path, recipe=recipe, cubes=opened)
+        def recipe(opened: Any, stations: Any) -> str:
+            return recipe_of_stations("season", opened, stations, InversionSettings(), selection)
+
+        def write(results: Any, text: str, opened: Any) -> StationsWritten:
+            return write_station_seasons(results, path, recipe=text, cubes=opened)
 
         with destination(output) as path, report.compiling():
-            return at_points(cube, place, report, fit, write)
+            return at_points(cube, place, report, fit, recipe, write)
     opened = place.first_cube(cube, report.say)
     report.say(f"Reading {opened.url}")
     pairs = opened.pairs_at(**place.arguments)

@@ -7,6 +7,7 @@ from collections import OrderedDict
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+from zlib import crc32
 
 import numpy as np
 
@@ -16,7 +17,7 @@ from itslive_core.errors import CubeError
 from itslive_core.observations.blocks import Block, PixelBlock, gather_chunk, merge_chunks
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterator, Sequence
+    from collections.abc import Hashable, Iterable, Iterator, Sequence
 
     import zarr
     from numpy.typing import NDArray
@@ -25,7 +26,11 @@ if TYPE_CHECKING:
     from itslive_core.cubes.stores import OpenStore
     from itslive_core.cubes.velocity import Velocity
 
-__all__ = ["BlockCache", "read_pixels"]
+__all__ = ["BlockCache", "heads_of_block", "read_pixels"]
+
+_HEAD, _TAIL = 4096, 64
+"""Bytes of a chunk that tell it from another one: Blosc begins with the sizes of a chunk and of all its
+blocks, zlib and gzip end with a checksum."""
 
 
 @dataclass
@@ -88,10 +93,11 @@ def read_pixels(
     starts = range(0, velocities[0].shape[0], step)
     pieces: list[tuple[NDArray, ...]] = []
     limits = [one.packing.limits_of_velocity() for one in velocities]
+    heads = list[str]()
     if shards is not None:
         chunks = shards.read(block)
-    elif all(one.is_plain for one in velocities) and velocities[0].chunks == velocities[1].chunks:
-        chunks = _fetch_plain(store, velocities, block, len(starts))
+    elif _is_plain(velocities):
+        chunks = _fetch_plain(store, velocities, block, len(starts), heads)
     else:
         chunks = _fetch_any(velocities, block, starts)
     pixels = block.shape[0] * block.shape[1]
@@ -119,23 +125,72 @@ def read_pixels(
             column *= one.packing.scale
             column += one.packing.offset
     pair, vx, vy = columns
-    return PixelBlock(block=block, offsets=offsets, pair=pair, vx=vx, vy=vy, n_partial=partial)
+    return PixelBlock(block, offsets, pair, vx, vy, partial, heads="".join(heads))
+
+
+def heads_of_block(store: OpenStore, velocities: Sequence[Velocity], block: Block) -> str:
+    """Read so much of the chunks of a block that one can tell whether they have changed.
+
+    Parameters
+    ----------
+    store : OpenStore
+    velocities : sequence of Velocity
+        vx and vy.
+    block : Block
+
+    Returns
+    -------
+    str
+        What `PixelBlock.heads` is of this block; empty where its chunks are no files of their own.
+
+    Raises
+    ------
+    CubeError
+        If the store cannot be reached.
+    """
+    if not _is_plain(velocities):
+        return ""
+    keys = _keys(velocities, block)
+    ends = store.fetch([part for key in keys for part in ((key, 0, _HEAD), (key, -_TAIL, None))])
+    return _digest(zip(ends[::2], ends[1::2], strict=True))
+
+
+def _digest(ends: Iterable[tuple[bytes | None, bytes | None]]) -> str:
+    """Sum up first and last bytes of chunks; those that are not there count too."""
+    found = 0
+    for head, tail in ends:
+        found = crc32(b"-" if head is None else head[:_HEAD], found)
+        found = crc32(b"-" if tail is None else tail[-_TAIL:], found)
+    return f"{found:08x}"
+
+
+def _is_plain(velocities: Sequence[Velocity]) -> bool:
+    return all(one.is_plain for one in velocities) and velocities[0].chunks == velocities[1].chunks
+
+
+def _keys(velocities: Sequence[Velocity], block: Block) -> list[str]:
+    """Name the chunks of a block, vx and vy in turns."""
+    step, rows, cols = velocities[0].chunks
+    count = -(-velocities[0].shape[0] // step)
+    at = (block.row0 // rows, block.col0 // cols)
+    return [one.key(t, *at) for t in range(count) for one in velocities]
 
 
 def _fetch_plain(
-    store: OpenStore, velocities: Sequence[Velocity], block: Block, n_chunks: int
+    store: OpenStore, velocities: Sequence[Velocity], block: Block, n_chunks: int, heads: list[str]
 ) -> Iterator[tuple[NDArray | None, ...]]:
     """Fetch the chunks of a format 2 block as raw bytes, all at once, and decode them one by one.
 
-    Going through zarr-python takes more than twice the CPU time of the decoding itself.
+    Going through zarr-python takes more than twice the CPU time of the decoding itself. `heads` gets their
+    digest.
     """
     from numcodecs import Blosc, get_codec
 
-    step, rows, cols = velocities[0].chunks
-    at = (block.row0 // rows, block.col0 // cols)
-    keys = [one.key(t, *at) for t in range(n_chunks) for one in velocities]
+    step = velocities[0].chunks[0]
+    keys = _keys(velocities, block)
     packed = [_packed(one.array) for one in velocities]
     answers = store.fetch(keys)
+    heads.append(_digest((data, data) for data in answers))
     shape = block.shape
     for t in range(n_chunks):
         pair: list[NDArray | None] = []

@@ -13,7 +13,7 @@ import zarr
 from pyproj import CRS, Transformer
 
 from itslive_core.cubes import schema
-from itslive_core.cubes.block_reader import BlockCache, read_pixels
+from itslive_core.cubes.block_reader import BlockCache, heads_of_block, read_pixels
 from itslive_core.cubes.granules import Granule, granule_of, one_pair_only
 from itslive_core.cubes.icechunk_files import split_version
 from itslive_core.cubes.packing import Packing
@@ -76,26 +76,19 @@ class Datacube:
         if vx.ndim == 2:
             raise CubeError(one_pair_only(self.url, self.attrs))
         if vx.ndim != 3 or arrays["vy"].ndim != 3:
-            raise CubeError(
-                f"{self.url} is not an ITS_LIVE datacube: vx and vy are not cubes of the same shape"
-            )
+            raise CubeError(self._unequal())
         if any(array.dtype.kind not in "iuf" for array in arrays.values()):
             raise CubeError(f"{self.url} is not an ITS_LIVE datacube: vx and vy are not numbers")
         self._layout = schema.layout_of(group, vx, self.url)
         self._velocity = arrays
+        orders = {name: schema.layout_of(group, array, self.url).order for name, array in arrays.items()}
         self._components = {
-            name: Velocity(
-                array,
-                Packing.of(array, METRES_PER_YEAR),
-                schema.layout_of(group, array, self.url).order,
-            )
+            name: Velocity(array, Packing.of(array, METRES_PER_YEAR), orders[name])
             for name, array in arrays.items()
         }
         shapes = [one.shape for one in self._components.values()]
         if shapes[0] != shapes[1]:
-            raise CubeError(
-                f"{self.url} is not an ITS_LIVE datacube: vx and vy are not cubes of the same shape"
-            )
+            raise CubeError(self._unequal())
         self.n_pairs: int = shapes[0][0]
         self.shape: tuple[int, int] = shapes[0][1:]
         if min(self.shape) < 1 or self.n_pairs < 0:
@@ -104,16 +97,18 @@ class Datacube:
             raise CubeError(f"{self.url} is damaged: the chunks of vx or vy have no size")
         self.x: NDArray[np.float64]
         self.y: NDArray[np.float64]
-        names = self._layout
         with ThreadPoolExecutor(2) as pool:  # at once: a remote store takes its time for each
-            later = pool.submit(schema.axis, group, names.x, vx, self.shape[1], role="x")
-            self.y = schema.axis(group, names.y, vx, self.shape[0], role="y")
+            later = pool.submit(schema.axis, group, self._layout.x, vx, self.shape[1], role="x")
+            self.y = schema.axis(group, self._layout.y, vx, self.shape[0], role="y")
             self.x = later.result()
         self.crs: CRS = cube_crs(schema.grid_mappings(group, vx), self.attrs, self.url)
         self._learnt = Memo(_BLOCKS_LEARNT)
         self._shards = ShardReader.of(store, list(self._components.values()))
         self._table_lock = threading.Lock()
         self._table: PairTable | None = None
+
+    def _unequal(self) -> str:
+        return f"{self.url} is not an ITS_LIVE datacube: vx and vy are not cubes of the same shape"
 
     def __repr__(self) -> str:
         """Describe the cube in one line."""
@@ -357,6 +352,7 @@ class Datacube:
             cube_url=self.url,
             date_updated=self.date_updated,
             history=history,
+            checksum=pixels.checksum,
             around=Surroundings(table, table.usable, pixels, p, self._learnt),
         ).distinct()
 
@@ -431,13 +427,17 @@ class Datacube:
                 self._cache.put(found, key)
             return found
 
+    def heads_of(self, block: Block) -> str:
+        """Read what `PixelBlock.heads` is of a block now, without reading the block; see `heads_of_block`."""
+        components = list(self._components.values())
+        return "" if self._shards is not None else heads_of_block(self._store, components, block)
+
     def _key(self, block: Block) -> tuple[str, str | None, Block]:
         """Name a block among those of other cubes, and of other states of this one."""
         return self.url, self.date_updated, block
 
     def _read(self, block: Block) -> PixelBlock:
-        components = [self._components[name] for name in _VELOCITIES]
-        return read_pixels(self._store, components, block, self._shards)
+        return read_pixels(self._store, list(self._components.values()), block, self._shards)
 
     def _array(self, name: str) -> zarr.Array:
         array = schema.member(self._store.group, name)

@@ -10,12 +10,15 @@ from __future__ import annotations
 from itslive_core.export.files import (
     AREA_SUFFIXES,
     PAIRS_SUFFIXES,
+    PROFILE_SUFFIXES,
     SEASON_SUFFIXES,
     SERIES_SUFFIXES,
     check_output,
 )
 from itslive_core.export.geotiff import write_area
+from itslive_core.export.grids import Grid, read_grid
 from itslive_core.export.point import write_pairs, write_profile, write_season, write_series
+from itslive_core.export.regrid import write_area_like
 from itslive_core.export.stations import (
     StationsWritten,
     write_station_pairs,
@@ -35,7 +38,9 @@ from itslive_core.export.zipped import zip_store
 __all__ = [
     "AREA_SUFFIXES",
     "PAIRS_COLUMNS",
+    "Grid",
     "PAIRS_SUFFIXES",
+    "PROFILE_SUFFIXES",
     "SEASON_COLUMNS",
     "SEASON_SUFFIXES",
     "SERIES_COLUMNS",
@@ -43,9 +48,11 @@ __all__ = [
     "StationsWritten",
     "check_output",
     "pairs_table",
+    "read_grid",
     "season_table",
     "series_table",
     "write_area",
+    "write_area_like",
     "write_pairs",
     "write_profile",
     "write_season",

@@ -2,29 +2,37 @@
 
 from __future__ import annotations
 
+import glob
 import os
+import platform
 import tempfile
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from itslive_core.errors import OutputError
+from itslive_core.export.geoparquet import is_parquet, require_parquet
+from itslive_core.support.processes import is_alive
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 __all__ = [
     "AREA_SUFFIXES",
+    "FIGURE_SUFFIXES",
     "PAIRS_SUFFIXES",
+    "PROFILE_SUFFIXES",
     "SEASON_SUFFIXES",
     "SERIES_SUFFIXES",
     "check_output",
     "replacing",
 ]
 
-PAIRS_SUFFIXES = (".csv",)
+FIGURE_SUFFIXES = (".png", ".svg", ".pdf")
+PAIRS_SUFFIXES = (".csv", ".parquet")
 SEASON_SUFFIXES = (".csv",)
-SERIES_SUFFIXES = (".nc", ".csv")
+PROFILE_SUFFIXES = (".nc", ".csv")
+SERIES_SUFFIXES = (".nc", ".csv", ".parquet")
 AREA_SUFFIXES = (".zarr", ".tif", ".nc")
 
 
@@ -50,6 +58,8 @@ def check_output(path: str | os.PathLike[str], suffixes: tuple[str, ...]) -> Pat
     path = Path(path)
     if path.suffix.lower() not in suffixes:
         raise OutputError(f"cannot write {str(path)!r}: end its name in {' or '.join(suffixes)}")
+    if is_parquet(path):
+        require_parquet()
     folder = path.parent
     if not folder.is_dir():
         raise OutputError(f"cannot write {str(path)!r}: its folder {str(folder)!r} is missing, make it first")
@@ -86,8 +96,13 @@ def replacing(path: Path) -> Iterator[Path]:
     OutputError
         If writing or renaming fails in the file system.
     """
-    partial = path.with_name(f".{path.stem}.{os.getpid()}.partial{path.suffix}")
+    here = f".{path.stem}.{platform.node()}"
+    partial = path.with_name(f"{here}.{os.getpid()}.partial{path.suffix}")
     try:
+        for left in path.parent.glob(f"{glob.escape(here)}.*.partial{path.suffix}"):
+            number = left.name[len(here) + 1 :].partition(".")[0]
+            if number.isdigit() and not is_alive(int(number)):  # of one that was killed
+                left.unlink(missing_ok=True)
         yield partial
         partial.replace(path)
     except OSError as error:

@@ -87,6 +87,9 @@ def create_netcdf(
                 dtype = np.dtype("f8" if dated else dtype).newbyteorder("=")
             made = file.createVariable(name, dtype, variable.dimensions, **options)
             known = netcdf_attributes(variable.attributes)
+            if name.endswith("_bnds"):  # CF, section 7.1: bounds have the units of what they bound
+                dated = False
+                known = {k: v for k, v in known.items() if k not in _DAYS}
             for name_ in known.keys() & {"flag_masks", "flag_values"}:  # CF, section 3.5: of the same type
                 known[name_] = np.asarray(known[name_], dtype=variable.dtype)
             made.setncatts({**known, **(_DAYS if dated else {})})

@@ -8,11 +8,13 @@ import numpy as np
 
 from itslive_core.export.files import (
     PAIRS_SUFFIXES,
+    PROFILE_SUFFIXES,
     SEASON_SUFFIXES,
     SERIES_SUFFIXES,
     check_output,
     replacing,
 )
+from itslive_core.export.geoparquet import is_parquet, write_geoparquet
 from itslive_core.export.netcdf import netcdf_attributes
 from itslive_core.export.recipes import writing_table
 from itslive_core.export.tables import pairs_table, season_table, series_table, write_table
@@ -40,7 +42,7 @@ def write_series(ds: xr.Dataset, path: str | os.PathLike[str]) -> Path:
     path : path
         ``.nc`` for NetCDF 4 after the CF conventions, with all attributes; ``.csv`` for a table with the
         columns `SERIES_COLUMNS`, dates in UTC, empty where there is no value, and the recipe beside it, in
-        ``<name>.csv.recipe.json``.
+        ``<name>.csv.recipe.json``; ``.parquet`` for the same as GeoParquet, after ``lon`` and ``lat``.
 
     Returns
     -------
@@ -61,6 +63,10 @@ def write_series(ds: xr.Dataset, path: str | os.PathLike[str]) -> Path:
         with writing_table(path, ds.attrs.get("recipe")) as partial:
             write_table(series_table(ds), partial)
         return path
+    if is_parquet(path):
+        with writing_table(path, ds.attrs.get("recipe")) as partial:
+            write_geoparquet(series_table(ds), partial, lon=ds["lon"], lat=ds["lat"])
+        return path
     with replacing(path) as partial:
         _write_netcdf(ds, partial)
     return path
@@ -76,7 +82,8 @@ def write_pairs(
     pairs : ImagePairs
         Of one pixel.
     path : path
-        Ends in ``.csv``.
+        Ends in ``.csv``; or in ``.parquet``: GeoParquet, with ``lon`` and ``lat`` of the pixel as the first
+        columns.
     selection : PairSelection, optional
         How they were selected, for the recipe.
 
@@ -93,7 +100,10 @@ def write_pairs(
     path = check_output(path, PAIRS_SUFFIXES)
     chosen = {} if selection is None else selection.to_dict()
     with writing_table(path, recipe_of_pixel("pairs", pairs, {}, chosen)) as partial:
-        write_table(pairs_table(pairs), partial)
+        if is_parquet(path):
+            write_geoparquet(pairs_table(pairs), partial, lon=pairs.lon, lat=pairs.lat)
+        else:
+            write_table(pairs_table(pairs), partial)
     return path
 
 
@@ -119,7 +129,7 @@ def write_profile(ds: xr.Dataset, path: str | os.PathLike[str]) -> Path:
     OutputError
         If the ending is another one, or the file cannot be written.
     """
-    path = check_output(path, SERIES_SUFFIXES)
+    path = check_output(path, PROFILE_SUFFIXES)
     if path.suffix.lower() == ".csv":
         with (
             writing_table(path, ds.attrs.get("recipe")) as partial,
@@ -137,7 +147,8 @@ def write_profile(ds: xr.Dataset, path: str | os.PathLike[str]) -> Path:
                 write_table(table, file, header=k == 0)
         return path
     with replacing(path) as partial:
-        _write_netcdf(ds, partial)
+        # CF, section 2.4: dimensions other than those of space and time stand left of them.
+        _write_netcdf(ds.transpose("distance", "time", ...), partial)
     return path
 
 

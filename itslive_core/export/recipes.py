@@ -13,7 +13,7 @@ from itslive_core.series.recipe import Recipe
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 __all__ = ["read_recipe", "recipe_path", "writing_table"]
 
@@ -24,15 +24,18 @@ def recipe_path(path: Path) -> Path:
 
 
 @contextmanager
-def writing_table(path: Path, recipe: str | None) -> Iterator[Path]:
+def writing_table(path: Path, recipe: str | Callable[[], str | None] | None) -> Iterator[Path]:
     """Give the name of a CSV file to write, as `replacing`, and write its recipe beside it if all goes well.
 
-    An older recipe goes before the new table comes, so that no table ever lies beside that of another.
+    One that is known only when the table is written is given as a function. An older recipe goes before the
+    new table comes, so that no table ever lies beside that of another.
     """
     beside = recipe_path(path)
     with replacing(path) as partial:
         yield partial
         beside.unlink(missing_ok=True)
+    if callable(recipe):
+        recipe = recipe()
     if recipe is not None:
         with replacing(beside) as partial:
             partial.write_text(json.dumps(json.loads(recipe), indent=1) + "\n", encoding="utf-8")

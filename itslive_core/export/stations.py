@@ -18,21 +18,25 @@ from itslive_core.export.files import (
     check_output,
     replacing,
 )
+from itslive_core.export.geoparquet import is_parquet, write_geoparquet
 from itslive_core.export.georeference import epsg_of, wkt_of
 from itslive_core.export.netcdf import NetcdfVariable, create_netcdf, days_since_epoch, netcdf_attributes
 from itslive_core.export.recipes import writing_table
 from itslive_core.export.tables import pairs_table, season_table, series_table, write_table
 from itslive_core.series import TIME_ATTRIBUTES, grid_mapping, time_coordinates
+from itslive_core.series.recipe import sum_of, with_values
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
+    import pandas as pd
     import xarray as xr
 
     from itslive_core.cubes.datacube import Datacube
     from itslive_core.observations.time_grid import TimeGrid
+    from itslive_core.observations.windows import Windows
     from itslive_core.places.stations import Station
     from itslive_core.series.stations import StationResult
 
@@ -57,11 +61,19 @@ class StationsWritten:
         Stations with a result.
     errors : list of str
         Why others have none, each naming its station.
+    checksums : dict of int to str
+        Of what was read for each station, by its number.
     """
 
     path: Path
     n: int = 0
     errors: list[str] = field(default_factory=list)
+    checksums: dict[int, str] = field(default_factory=dict)
+
+    @property
+    def values(self) -> str:
+        """Checksum of all that was read for them."""
+        return sum_of(self.checksums[number] for number in sorted(self.checksums))
 
     def see(self, result: StationResult) -> bool:
         """Count a result; False if there is none."""
@@ -69,6 +81,7 @@ class StationsWritten:
             self.errors.append(result.error)
             return False
         self.n += 1
+        self.checksums[result.number] = result.checksum
         return True
 
     def check(self) -> None:
@@ -88,7 +101,7 @@ def write_station_series(
     path: str | os.PathLike[str],
     *,
     stations: Sequence[Station],
-    grid: TimeGrid,
+    grid: TimeGrid | Windows,
     recipe: str | None = None,
     cubes: Sequence[Datacube] = (),
 ) -> StationsWritten:
@@ -100,11 +113,12 @@ def write_station_series(
         Values are series, from `itslive_core.run_points`.
     path : path
         ``.csv``: columns ``name,lon,lat`` and `SERIES_COLUMNS`, one point after the other as they were
-        listed; lon and lat are those of the point, x and y those of its pixel. ``.nc``: NetCDF 4 after CF
-        (featureType timeSeries) with dimensions (station, time).
+        listed; lon and lat are those of the point, x and y those of its pixel. ``.parquet``: the same as
+        GeoParquet, which is put together in memory. ``.nc``: NetCDF 4 after CF (featureType timeSeries) with
+        dimensions (station, time).
     stations : sequence of Station
         As they are listed; those without a result get a row without values.
-    grid : TimeGrid
+    grid : TimeGrid or Windows
         Cells of a NetCDF file: all that any series has.
     recipe : str, optional
         Of all of them, from `itslive_core.jobs.points.recipe_of_stations`.
@@ -120,7 +134,7 @@ def write_station_series(
         If the ending is another one, or the file cannot be written.
     """
     path = check_output(path, SERIES_SUFFIXES)
-    if path.suffix.lower() == ".csv":
+    if path.suffix.lower() != ".nc":
         return _write_long(results, path, series_table, recipe, cubes)
     return _write_netcdf(results, path, stations, grid, recipe, several=len(cubes) > 1)
 
@@ -154,34 +168,59 @@ def _write_long(
     recipe: str | None,
     cubes: Sequence[Datacube],
 ) -> StationsWritten:
-    """Write one table of all; results come in any order and wait on disk for their turn."""
+    """Write one table of all, one point after the other as they were listed."""
     written = StationsWritten(path)
-    named = len({cube.crs_name for cube in cubes}) > 1
+    tables = _tables(results, written, table_of, named=len({cube.crs_name for cube in cubes}) > 1)
+    with writing_table(path, lambda: with_values(recipe, written.values)) as partial:
+        if is_parquet(path):
+            import pandas as pd
+
+            found = dict(tables)
+            written.check()
+            write_geoparquet(pd.concat([found[n] for n in sorted(found)], ignore_index=True), partial)
+        else:
+            _write_text(tables, written, partial)
+    return written
+
+
+def _tables(
+    results: Iterable[StationResult],
+    written: StationsWritten,
+    table_of: Callable[[Any], Any],
+    *,
+    named: bool,
+) -> Iterator[tuple[int, pd.DataFrame]]:
+    """Give the number of each station that has a result, and its rows."""
+    for result in results:
+        if not written.see(result):
+            continue
+        table = table_of(result.value)
+        assert result.station is not None
+        assert result.lonlat is not None
+        place = (
+            ("name", harmless(result.station.name)),
+            ("lon", result.lonlat[0]),
+            ("lat", result.lonlat[1]),
+        )
+        for at, (name, value) in enumerate(place):
+            table.insert(at, name, value)
+        if named:  # before the projection, which only some have
+            table.insert(len(table.columns) - ("crs" in table), "cube_url", result.cube_url)
+        yield result.number, table
+
+
+def _write_text(tables: Iterable[tuple[int, pd.DataFrame]], written: StationsWritten, partial: Path) -> None:
+    """Write tables as CSV; they come in any order and wait on disk for their turn."""
     places: dict[int, tuple[int, int, int]] = {}
     header, widest = "", 0
-    with writing_table(path, recipe) as partial, tempfile.TemporaryFile(dir=path.parent) as waiting:
-        for result in results:
-            if not written.see(result):
-                continue
-            table = table_of(result.value)
-            assert result.station is not None
-            assert result.lonlat is not None
-            for at, (name, value) in enumerate(
-                (
-                    ("name", harmless(result.station.name)),
-                    ("lon", result.lonlat[0]),
-                    ("lat", result.lonlat[1]),
-                )
-            ):
-                table.insert(at, name, value)
-            if named:  # before the projection, which only some have
-                table.insert(len(table.columns) - ("crs" in table), "cube_url", result.cube_url)
+    with tempfile.TemporaryFile(dir=partial.parent) as waiting:
+        for number, table in tables:
             text = io.StringIO()
             write_table(table, text)
             own, _, lines = text.getvalue().partition("\n")
             if len(table.columns) > widest:
                 header, widest = own, len(table.columns)
-            places[result.number] = waiting.tell(), waiting.write(lines.encode()), len(table.columns)
+            places[number] = waiting.tell(), waiting.write(lines.encode()), len(table.columns)
         written.check()
         with partial.open("wb") as file:
             file.write(header.encode() + b"\n")
@@ -189,7 +228,6 @@ def _write_long(
                 waiting.seek(begin)
                 rows = waiting.read(size)
                 file.write(rows if width == widest else _widened(rows, widest - width))
-    return written
 
 
 def _widened(rows: bytes, by: int) -> bytes:
@@ -214,7 +252,7 @@ def _write_netcdf(
     results: Iterable[StationResult],
     path: Path,
     stations: Sequence[Station],
-    grid: TimeGrid,
+    grid: TimeGrid | Windows,
     recipe: str | None,
     *,
     several: bool,
@@ -237,7 +275,11 @@ def _write_netcdf(
             written.check()
             _place(file, systems)
             kept = {k: v for k, v in shared.items() if not k.startswith("n_pairs_") and k not in _OF_ONE}
-            file.setncatts(netcdf_attributes({**kept, "featureType": "timeSeries", "recipe": recipe}))
+            file.setncatts(
+                netcdf_attributes(
+                    {**kept, "featureType": "timeSeries", "recipe": with_values(recipe, written.values)}
+                )
+            )
         except RuntimeError as error:  # how the NetCDF library tells of a full disk
             raise OSError(str(error)) from error
         finally:
@@ -251,7 +293,7 @@ _COORDINATES = "station_name lon lat"
 
 
 def _create(
-    path: Path, first: xr.Dataset, stations: Sequence[Station], grid: TimeGrid, *, several: bool
+    path: Path, first: xr.Dataset, stations: Sequence[Station], grid: TimeGrid | Windows, *, several: bool
 ) -> Any:
     """Make a file with a row for each station, and room for the variables of a series."""
     n, size = len(stations), grid.size
@@ -318,7 +360,7 @@ def unique_names(names: Sequence[str]) -> list[str]:
     return out
 
 
-def _write_row(file: Any, result: StationResult, ds: xr.Dataset, grid: TimeGrid) -> None:
+def _write_row(file: Any, result: StationResult, ds: xr.Dataset, grid: TimeGrid | Windows) -> None:
     row, size = result.number, ds.sizes["time"]
     assert result.lonlat is not None
     file["lon"][row], file["lat"][row] = result.lonlat
@@ -329,7 +371,8 @@ def _write_row(file: Any, result: StationResult, ds: xr.Dataset, grid: TimeGrid)
     for name in _OF_A_STATION:
         if name in file.variables:
             file[name][row] = ds.attrs.get(name, np.nan)
-    begin = round(float(days_since_epoch(ds["time_bnds"].values[:1, 0])[0]) / grid.interval) - grid.first
+    first = float(days_since_epoch(ds["time_bnds"].values[:1, 0])[0])
+    begin = int(np.abs(grid.edges - first).argmin())  # to rounding: times are written in whole microseconds
     for key, variable in ds.data_vars.items():
         if variable.dims == ("time",) and key in file.variables:
             file[str(key)][row, begin : begin + size] = variable.values

@@ -7,7 +7,7 @@ spread, the robust weights and the series itself.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,12 +18,15 @@ from itslive_core.gaussian_process.dataset import series_columns
 from itslive_core.gaussian_process.evidence import squares_of
 from itslive_core.gaussian_process.fit import LEAST_PAIRS, Fit, distinct_spans, fit_steps, solve_with
 from itslive_core.gaussian_process.learning import HUMBLE
+from itslive_core.gaussian_process.means import window_columns
 from itslive_core.gaussian_process.model import KernelShape
 from itslive_core.gaussian_process.point import harmonics_of
 from itslive_core.gaussian_process.torch_arrowhead import TorchArrowhead
 from itslive_core.gaussian_process.torch_batch import solve_many
 from itslive_core.inversion.prepare import filter_block
 from itslive_core.inversion.solver import observations_of
+from itslive_core.observations.windows import window_weights
+from itslive_core.series.means import means_of_pixels
 from itslive_core.series.quality import PairEvidence, flags_of_pairs, quality_of
 from itslive_core.support.devices import pick_device
 from itslive_core.support.stopping import check_stop
@@ -34,6 +37,8 @@ if TYPE_CHECKING:
     from itslive_core.gaussian_process.settings import GaussianProcessSettings
     from itslive_core.observations.blocks import PixelBlock
     from itslive_core.observations.shared_pairs import SharedPairs
+    from itslive_core.observations.time_grid import TimeGrid
+    from itslive_core.observations.windows import Windows
 
 __all__ = ["BLOCK_COLUMNS", "GaussianProcessBlock", "fit_block"]
 
@@ -71,7 +76,10 @@ class GaussianProcessBlock:
 
 
 def fit_block(
-    pixels: PixelBlock, shared: SharedPairs, settings: GaussianProcessSettings
+    pixels: PixelBlock,
+    shared: SharedPairs,
+    settings: GaussianProcessSettings,
+    windows: Windows | None = None,
 ) -> GaussianProcessBlock:
     """Filter and fit a block whose pairs already passed the filters on metadata.
 
@@ -83,6 +91,8 @@ def fit_block(
         Holds the grid of M cells.
     settings : GaussianProcessSettings
         Its method is "span".
+    windows : Windows, optional
+        Give means over them, in place of cells.
     """
     offsets, pair, vx, vy = filter_block(pixels, shared, settings)
     n, grid = len(offsets) - 1, shared.grid
@@ -107,6 +117,10 @@ def fit_block(
         )
 
     weight, square = np.ones(len(pair)), np.full(len(pair), np.nan)
+    averages, counts = (
+        _Averages.over(windows, grid, n),
+        np.zeros((n, windows.size if windows else 0), np.int32),
+    )
 
     def take(p: int, found: Fit, size: int) -> None:
         """Take the series of a pixel, and what it did with its pairs."""
@@ -114,6 +128,8 @@ def fit_block(
         for name in BLOCK_COLUMNS:
             result.columns[name][p] = series[name]
         weight[here], square[here] = found.trust.u, squares_of(found)
+        if averages is not None:
+            averages.take(p, found, size)
 
     harmonics = harmonics_of(settings)
     hyperparameters = _learn([data_of(p) for p in _training_pixels(offsets, vx, vy)], settings, harmonics)
@@ -124,6 +140,8 @@ def fit_block(
         operator = grid.operator(data.start, data.end)
         result.count[p] = operator.overlaps()
         result.covered[p] = grid.coverage(data.start, data.end)
+        if windows is not None:
+            counts[p] = windows.overlaps(data.start, data.end)
         if hyperparameters is not None and distinct_spans(data) >= LEAST_PAIRS:
             able.append((p, data))
             continue
@@ -140,7 +158,8 @@ def fit_block(
         shape = KernelShape(settings.interval, settings.trend, harmonics)
         layout = shape.layout(grid, shared.operator.bandwidth)
         work = _MATRICES * len(able) * float(layout.unknowns) * BandOrder.of(layout).width ** 2
-        if pick_device(settings.device, len(able), work) == "cuda":
+        # A GPU gives no covariance of cells far apart, which means need.
+        if windows is None and pick_device(settings.device, len(able), work) == "cuda":
             many, at = [data for _, data in able], np.array([p for p, _ in able])
             columns, robust, squares = solve_many(
                 many,
@@ -167,8 +186,55 @@ def fit_block(
     evidence = PairEvidence(
         shared.operator, shared.mission, offsets, pair, weight, square, np.ones(len(pair))
     )
-    result.columns["quality"] = quality_of(flags_of_pairs(evidence), result.columns, result.covered)
-    return result
+    flags = flags_of_pairs(evidence)
+    if windows is None or averages is None:
+        result.columns["quality"] = quality_of(flags, result.columns, result.covered)
+        return result
+    means = means_of_pixels(
+        grid,
+        windows,
+        averages.vectors,
+        averages.std,
+        seen=np.isfinite(result.columns["v"]),
+        coverage=result.covered,
+        flags=flags,
+        counts=counts,
+        v_std=averages.v_std,
+    )
+    names = (*BLOCK_COLUMNS, "quality")
+    return replace(
+        result,
+        columns={name: means[name] for name in names},
+        count=means["n_pairs"],
+        covered=means["coverage"],
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class _Averages:
+    """Means of the series of P pixels over g windows, and what averages their cells."""
+
+    weights: NDArray[np.float64]
+    vectors: NDArray[np.float64]
+    std: NDArray[np.float64]
+    v_std: NDArray[np.float64]
+
+    @classmethod
+    def over(cls, windows: Windows | None, grid: TimeGrid, pixels: int) -> _Averages | None:
+        """Make room; None where no means are wanted."""
+        if windows is None:
+            return None
+        weights = window_weights(grid.first * grid.interval, grid.interval, grid.size, windows.edges)
+        vectors, std = np.full((2, pixels, 2, windows.size), np.nan)
+        return cls(weights, vectors, std, np.full((pixels, windows.size), np.nan))
+
+    def take(self, p: int, found: Fit, size: int) -> None:
+        """Average the series of a pixel; one of one cell is a constant, the same in all windows."""
+        constant = np.ones((len(self.weights), 1))
+        columns = window_columns(found, self.weights if size > 1 else constant)
+        self.vectors[p] = columns["vx"], columns["vy"]
+        self.std[p] = columns["vx_std"], columns["vy_std"]
+        self.v_std[p] = columns["v_std"]
 
 
 def _training_pixels(

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from itslive_core.observations.pairs import ImagePairs
     from itslive_core.observations.selection import PairSelection
     from itslive_core.observations.shared_pairs import SharedPairs
+    from itslive_core.observations.windows import Windows
     from itslive_core.settings import Settings
 
 __all__ = ["GaussianProcess"]
@@ -76,13 +77,25 @@ class GaussianProcess(Estimator):
         except CancelledError:
             return
 
+    def means(
+        self, pairs: ImagePairs, settings: Settings, period: str, *, selection: PairSelection | None = None
+    ) -> xr.Dataset:
+        """Fit the pairs of one pixel, and average over periods."""
+        from itslive_core.gaussian_process.point import gaussian_process_means
+
+        return gaussian_process_means(pairs, _own(settings), period=period, selection=selection)
+
     def area(
-        self, shared: SharedPairs, blocks: Sequence[PixelBlock], settings: Settings
+        self,
+        shared: SharedPairs,
+        blocks: Sequence[PixelBlock],
+        settings: Settings,
+        windows: Windows | None = None,
     ) -> list[PixelEstimates]:
         """Fit every pixel; those of a block share what is learnt at a few of them."""
         from itslive_core.gaussian_process.block import fit_block
 
-        fitted = [fit_block(pixels, shared, _own(settings)) for pixels in blocks]
+        fitted = [fit_block(pixels, shared, _own(settings), windows) for pixels in blocks]
         return [
             PixelEstimates(
                 {**one.columns, "n_pairs": one.count, "coverage": one.covered}, one.used, one.used > 0

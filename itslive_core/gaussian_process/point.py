@@ -32,11 +32,14 @@ from itslive_core.gaussian_process.dataset import (
 )
 from itslive_core.gaussian_process.evidence import point_flags
 from itslive_core.gaussian_process.fit import fit_steps
+from itslive_core.gaussian_process.means import window_columns
 from itslive_core.gaussian_process.settings import GaussianProcessSettings
 from itslive_core.inversion.point import use_pairs
 from itslive_core.observations.missions import MISSIONS, mission_numbers, reference_mission
 from itslive_core.observations.time_grid import TimeGrid
+from itslive_core.observations.windows import Windows, window_edges, window_weights
 from itslive_core.series import common_attributes, filter_attributes, point_dataset
+from itslive_core.series.means import means_of_pixels
 from itslive_core.series.quality import quality_of
 from itslive_core.support.constants import DAYS_PER_YEAR
 
@@ -50,7 +53,12 @@ if TYPE_CHECKING:
     from itslive_core.observations.pairs import ImagePairs
     from itslive_core.observations.selection import PairSelection
 
-__all__ = ["CancelledError", "fit_gaussian_process", "fit_gaussian_process_steps"]
+__all__ = [
+    "CancelledError",
+    "fit_gaussian_process",
+    "fit_gaussian_process_steps",
+    "gaussian_process_means",
+]
 
 _BAND = "standard deviation of the posterior of the Gaussian process"
 
@@ -131,6 +139,30 @@ def fit_gaussian_process_steps(
     yield from _steps(pairs, settings, selection, inflation, cancelled, quick=True)
 
 
+def gaussian_process_means(
+    pairs: ImagePairs,
+    settings: GaussianProcessSettings | None = None,
+    *,
+    period: str = "month",
+    selection: PairSelection | None = None,
+) -> xr.Dataset:
+    """Fit the image pairs of one pixel, and average the series; see `itslive_core.calendar_means`.
+
+    Raises
+    ------
+    SettingsError
+        If the method is none that knows how cells err together, or the period is not known.
+    """
+    settings = GaussianProcessSettings() if settings is None else settings
+    if settings.method != "span":
+        raise SettingsError(
+            f"method {settings.method!r} does not tell how cells err together: choose method 'span' for means"
+        )
+    window_edges(period, 0.0, 0.0)  # known before the work is done
+    *_, last = _steps(pairs, settings, selection, None, None, quick=False, period=period)
+    return last
+
+
 def _steps(
     pairs: ImagePairs,
     settings: GaussianProcessSettings | None,
@@ -139,6 +171,7 @@ def _steps(
     cancelled: Callable[[], bool] | None,
     *,
     quick: bool,
+    period: str | None = None,
 ) -> Iterator[xr.Dataset]:
     settings = GaussianProcessSettings() if settings is None else settings
     if settings.device == "cuda":
@@ -159,6 +192,8 @@ def _steps(
         ),
         "settings": json.dumps(settings.to_dict()),
     }
+    if period is not None:
+        attributes = {"means": period, **attributes}
     if len(used) == 0:
         empty = dict.fromkeys(_columns(settings), np.empty(0))
         grid = TimeGrid.covering(used.start, used.end, settings.interval)
@@ -190,7 +225,7 @@ def _steps(
         quick=quick,
         cancelled=cancelled,
     ):
-        yield _result(fit, used, attributes)
+        yield _result(fit, used, attributes) if period is None else _means(fit, used, attributes, period)
 
 
 def harmonics_of(settings: GaussianProcessSettings) -> int:
@@ -198,12 +233,51 @@ def harmonics_of(settings: GaussianProcessSettings) -> int:
     return min(settings.harmonics, int(DAYS_PER_YEAR / (2 * settings.interval))) if settings.season else 0
 
 
-def _result(fit: Fit, used: ImagePairs, attributes: dict[str, Any]) -> xr.Dataset:
+def _means(fit: Fit, used: ImagePairs, attributes: dict[str, Any], period: str) -> xr.Dataset:
     grid = TimeGrid.covering(used.start, used.end, fit.shape.interval)
-    columns = series_columns(fit, grid.size)
+    edges = window_edges(period, float(used.start.min()), float(used.end.max()))
+    windows = Windows(edges)
+    weights = window_weights(grid.first * grid.interval, grid.interval, grid.size, edges)
+    found = {name: of[None] for name, of in window_columns(fit, weights).items()}
+    series = series_columns(fit, grid.size)
+    columns = means_of_pixels(
+        grid,
+        windows,
+        np.stack([found["vx"], found["vy"]], axis=1),
+        np.stack([found["vx_std"], found["vy_std"]], axis=1),
+        seen=np.ones((1, grid.size), dtype=bool),
+        coverage=grid.coverage(used.start, used.end)[None],
+        flags=point_flags(grid, used, series, fit)[None],
+        counts=windows.overlaps(used.start, used.end)[None],
+        v_std=found["v_std"],
+    )
+    history = filter_attributes(used.history, len(used))
+    ds = point_dataset(
+        windows,
+        {name: of[0] for name, of in columns.items()},
+        used,
+        {**attributes, **_words(fit), **history},
+    )
+    return add_hyperparameters(_with_band(ds), fit)
+
+
+def _words(fit: Fit) -> dict[str, Any]:
     words = {"reason": fit.reason, **hyperparameter_attributes(fit)}
     if fit.offsets:
         words["reference_mission"] = MISSIONS[reference_mission(fit.data.counts)]
+    return words
+
+
+def _with_band(ds: xr.Dataset) -> xr.Dataset:
+    """Say what the standard deviations are."""
+    for name in ("vx_std", "vy_std", "v_std"):
+        ds[name].attrs["long_name"] = f"uncertainty of {name.removesuffix('_std')}: {_BAND}"
+    return ds
+
+
+def _result(fit: Fit, used: ImagePairs, attributes: dict[str, Any]) -> xr.Dataset:
+    grid = TimeGrid.covering(used.start, used.end, fit.shape.interval)
+    columns, words = series_columns(fit, grid.size), _words(fit)
     return add_hyperparameters(_dataset(grid, columns, used, {**attributes, **words}, fit), fit)
 
 
@@ -228,9 +302,8 @@ def _dataset(
         "coverage": coverage,
         "quality": quality_of(point_flags(grid, used, columns, fit), columns, coverage),
     }
-    ds = point_dataset(grid, named, used, {**attributes, **filter_attributes(used.history, len(used))})
-    for name in ("vx_std", "vy_std", "v_std"):
-        ds[name].attrs["long_name"] = f"uncertainty of {name.removesuffix('_std')}: {_BAND}"
+    history = filter_attributes(used.history, len(used))
+    ds = _with_band(point_dataset(grid, named, used, {**attributes, **history}))
     mapping = {"grid_mapping": "mapping"} if "mapping" in ds else {}
     more: dict[str, tuple[str, NDArray[Any], dict[str, str]]] = {}
     for name, words in PART_WORDS.items():

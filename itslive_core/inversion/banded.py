@@ -24,7 +24,7 @@ from itslive_core.inversion.solver import (
     PixelBatch,
     SolveOptions,
 )
-from itslive_core.inversion.windows import window_weights
+from itslive_core.observations.windows import window_weights
 from itslive_core.support.arrays import median
 from itslive_core.support.student import reweight
 

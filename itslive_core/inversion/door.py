@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from itslive_core.observations.pairs import ImagePairs
     from itslive_core.observations.selection import PairSelection
     from itslive_core.observations.shared_pairs import SharedPairs
+    from itslive_core.observations.windows import Windows
     from itslive_core.settings import Settings
 
 __all__ = ["Inversion"]
@@ -84,17 +85,21 @@ class Inversion(Estimator):
         self, pairs: ImagePairs, settings: Settings, period: str, *, selection: PairSelection | None = None
     ) -> xr.Dataset:
         """Invert the pairs of one pixel, and average over calendar periods."""
-        from itslive_core.inversion.calendar import calendar_means
+        from itslive_core.inversion.calendar import inversion_means
 
-        return calendar_means(pairs, _own(settings), period=period, selection=selection)
+        return inversion_means(pairs, _own(settings), period=period, selection=selection)
 
     def area(
-        self, shared: SharedPairs, blocks: Sequence[PixelBlock], settings: Settings
+        self,
+        shared: SharedPairs,
+        blocks: Sequence[PixelBlock],
+        settings: Settings,
+        windows: Windows | None = None,
     ) -> list[PixelEstimates]:
         """Invert the pairs of every pixel."""
         from itslive_core.inversion.area import solve_area
 
-        return solve_area(shared, blocks, _own(settings))
+        return solve_area(shared, blocks, _own(settings), windows)
 
     def check(self, settings: Settings, *, area: bool) -> None:
         """Find out whether the device can do the task, and whether there is a neighbour to couple to."""

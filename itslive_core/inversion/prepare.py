@@ -241,6 +241,7 @@ def solve_blocks(
     shared: SharedPairs,
     blocks: Sequence[Observations],
     settings: InversionSettings,
+    windows: NDArray[np.float64] | None = None,
 ) -> list[BatchResult]:
     """Solve the pixels of several blocks in one batch, each for itself.
 
@@ -250,6 +251,8 @@ def solve_blocks(
     blocks : sequence of Observations
         The used ones; their pairs are rows of `shared`.
     settings : InversionSettings
+    windows : ndarray, shape (g + 1,), optional
+        As for `solve_pixels`.
 
     Returns
     -------
@@ -257,11 +260,12 @@ def solve_blocks(
         Of each block.
     """
     if len(blocks) == 1:
-        return [solve_pixels(shared, blocks[0], settings)]
+        return [solve_pixels(shared, blocks[0], settings, windows=windows)]
     begins = np.cumsum([0, *(len(block.pair) for block in blocks)])
     offsets = [block.offsets[1:] + begin for block, begin in zip(blocks, begins, strict=False)]
     pair, vx, vy = (np.concatenate(columns) for columns in list(zip(*blocks, strict=True))[1:])
-    whole = solve_pixels(shared, Observations(np.concatenate([[0], *offsets]), pair, vx, vy), settings)
+    together = Observations(np.concatenate([[0], *offsets]), pair, vx, vy)
+    whole = solve_pixels(shared, together, settings, windows=windows)
     pixels = np.cumsum([0, *(len(block.offsets) - 1 for block in blocks)])
     ends = zip(pairwise(pixels.tolist()), pairwise(begins.tolist()), strict=True)
     return [whole.part(slice(*ours), slice(*their_pairs)) for ours, their_pairs in ends]

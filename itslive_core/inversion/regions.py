@@ -6,7 +6,7 @@ Both come from the same samples in the same way, so a pixel gets the same number
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -60,7 +60,11 @@ def region_of_block(shared: SharedPairs, pixels: PixelBlock, settings: Inversion
 
 
 def solve_together(
-    shared: SharedPairs, pixels: PixelBlock, used: Observations, settings: InversionSettings
+    shared: SharedPairs,
+    pixels: PixelBlock,
+    used: Observations,
+    settings: InversionSettings,
+    windows: NDArray[np.float64] | None = None,
 ) -> BatchResult:
     """Solve the pixels of a block that learn together.
 
@@ -72,9 +76,11 @@ def solve_together(
     used : Observations
         What the filters on values left of them.
     settings : InversionSettings
+    windows : ndarray, shape (g + 1,), optional
+        As for `itslive_core.inversion.prepare.solve_pixels`.
     """
     region = region_of_block(shared, pixels, settings)
-    result = solve_pixels(shared, used, settings, region)
+    result = solve_pixels(shared, used, settings, region, windows=windows)
     counts = np.diff(used.offsets)
     few = np.flatnonzero((counts < FEW) & np.isin(result.status, (SOLVED, NO_FREEDOM)))
     if region is None or not len(few) or not settings.uncertainty:
@@ -94,7 +100,8 @@ def solve_together(
         own = Observations(np.array([0, len(rows)]), used.pair[rows], used.vx[rows], used.vy[rows])
         course = Course(motion, _weights_of(result, used.pixel(p)))
         # Each by its number: where all pixels have few pairs, one of them may be a sample.
-        again = solve_pixels(shared, own, settings, region, number=p, courses={0: course})
+        more: dict[str, Any] = {"number": p, "courses": {0: course}, "windows": windows}
+        again = solve_pixels(shared, own, settings, region, **more)
         result.put(np.array([p]), rows, again)
     return result
 

@@ -15,9 +15,11 @@ from itslive_core.errors import OutputError
 from itslive_core.estimators import estimator_of
 from itslive_core.jobs.scratch import remove_folder, unbroken
 from itslive_core.jobs.store_lock import StoreLock
+from itslive_core.observations.windows import Windows
 from itslive_core.season.pixels import AREA_VARIABLES
 from itslive_core.series import TIME_ATTRIBUTES, VARIABLES, grid_mapping
 from itslive_core.series.quality import FLAGS
+from itslive_core.series.recipe import sum_of
 from itslive_core.series.warnings import count_pixels
 
 if TYPE_CHECKING:
@@ -44,13 +46,27 @@ class AreaStore:
     """
 
     def __init__(
-        self, path: Path, group: zarr.Group, finished: frozenset[str], lock: StoreLock | None = None
+        self,
+        path: Path,
+        group: zarr.Group,
+        finished: Mapping[str, tuple[str, str]],
+        lock: StoreLock | None = None,
     ) -> None:
         self.path = path
-        self.finished = finished
+        self.read = dict(finished)
         self._group = group
         self._lock = lock
         self._several = "source" in group
+
+    @property
+    def finished(self) -> frozenset[str]:
+        """Names of the blocks that are done."""
+        return frozenset(self.read)
+
+    @property
+    def values(self) -> str:
+        """Checksum of all that was read for the blocks that are done."""
+        return sum_of(self.read[name][1] for name in sorted(self.read))
 
     def close(self) -> None:
         """Let other processes write to the store."""
@@ -67,7 +83,7 @@ class AreaStore:
         cls,
         path: str | os.PathLike[str],
         plan: AreaPlan,
-        grid: TimeGrid,
+        axis: TimeGrid | Windows,
         attributes: Mapping[str, Any],
         settings: Settings,
         *,
@@ -80,7 +96,8 @@ class AreaStore:
         path : path
             A folder that does not exist yet, is empty, or holds this job.
         plan : AreaPlan
-        grid : TimeGrid
+        axis : TimeGrid or Windows
+            Cells of time.
         attributes : mapping
             Of the dataset.
         settings : Settings
@@ -94,7 +111,7 @@ class AreaStore:
             If something else is there, another process writes there, or nothing can be written there.
         """
         path = Path(path)
-        job = _identity(plan, grid, attributes, settings)
+        job = _identity(plan, axis, attributes, settings)
         lock = None
         try:
             if path.exists() and not path.is_dir():
@@ -107,7 +124,7 @@ class AreaStore:
             remove_folder(partial)
             of_pixels = {**estimator_of(settings).pixel_variables, **(AREA_VARIABLES if season else {})}
             try:
-                unbroken(lambda: _create(partial, plan, grid, attributes, job, of_pixels))
+                unbroken(lambda: _create(partial, plan, axis, attributes, job, of_pixels))
                 if path.is_dir():
                     path.rmdir()
                 partial.rename(path)
@@ -121,7 +138,7 @@ class AreaStore:
             if isinstance(error, OSError):
                 raise OutputError(f"cannot write to {path}: {error.strerror or error}") from error
             raise
-        return cls(path, group, frozenset(), lock)
+        return cls(path, group, {}, lock)
 
     def attributes(self, prefix: str) -> dict[str, Any]:
         """Return the attributes of the store whose names begin so."""
@@ -173,7 +190,7 @@ class AreaStore:
             raise OutputError(f"cannot read {self.path}: {error.strerror or error}") from error
         return total
 
-    def write(self, task: BlockTask, arrays: Mapping[str, NDArray]) -> None:
+    def write(self, task: BlockTask, arrays: Mapping[str, NDArray], read: tuple[str, str] = ("", "")) -> None:
         """Write the values of a block, then note it as done.
 
         Parameters
@@ -181,6 +198,8 @@ class AreaStore:
         task : BlockTask
         arrays : mapping of ndarray, shape (time, y, x) or (y, x)
             On the window of the task; where another block may give a pixel of it, that one's stays.
+        read : tuple of str
+            `PixelBlock.heads` and `PixelBlock.checksum` of what the block was made from.
 
         Raises
         ------
@@ -201,9 +220,10 @@ class AreaStore:
         try:
             unbroken(put)
             with (self.path / _JOURNAL).open("a", encoding="utf-8") as journal:
-                journal.write(task.name + "\n")
+                journal.write("\t".join((task.name, *read)) + "\n")
                 journal.flush()
                 os.fsync(journal.fileno())
+            self.read[task.name] = read
         except OSError as error:
             raise OutputError(f"cannot write to {self.path}: {error.strerror or error}") from error
 
@@ -218,7 +238,8 @@ def finished_blocks(path: str | os.PathLike[str]) -> tuple[str, ...]:
 
     Whoever looks while others write sees whole lines only.
     """
-    return tuple(dict.fromkeys(filter(None, _read_journal(Path(path))[0].split("\n"))))
+    names = (line.partition("\t")[0] for line in _read_journal(Path(path))[0].split("\n"))
+    return tuple(dict.fromkeys(filter(None, names)))
 
 
 def attribute_of(path: str | os.PathLike[str], name: str) -> str:
@@ -232,7 +253,7 @@ def attribute_of(path: str | os.PathLike[str], name: str) -> str:
 
 def _identity(
     plan: AreaPlan,
-    grid: TimeGrid,
+    axis: TimeGrid | Windows,
     attributes: Mapping[str, Any],
     settings: Settings,
 ) -> dict[str, Any]:
@@ -243,7 +264,7 @@ def _identity(
         "cubes": [_absolute(cube.url) for cube in plan.cubes],
         "cubes_updated": attributes["cube_date_updated"],
         "area": plan.key,
-        "axis": [grid.interval, grid.first, grid.size],
+        "axis": axis.edges.tolist() if isinstance(axis, Windows) else [axis.interval, axis.first, axis.size],
         "version": attributes["itslive_core_version"],
     }
 
@@ -253,15 +274,43 @@ def _absolute(url: str) -> str:
     return url if "://" in url else str(Path(url).resolve())
 
 
-def _continue(path: Path, job: Mapping[str, Any], given: Iterable[str]) -> tuple[zarr.Group, frozenset[str]]:
+def _differences(there: Mapping[str, Any], here: Mapping[str, Any]) -> str:
+    """Say in what a job differs from the one that a store holds: the setting and both values, in words."""
+    found = []
+    for name, own in here.items():
+        other = there.get(name)
+        if name in ("settings", "selection") and isinstance(other, dict):
+            keys = [key for key in {**own, **other} if own.get(key) != other.get(key)]
+            found += [
+                f"{key} is {_told(other.get(key))} there and {_told(own.get(key))} here" for key in keys
+            ]
+        elif other != own:
+            short = name in ("cubes_updated", "version", "cubes")
+            words = f" is {_told(other)} there and {_told(own)} here" if short else f": another {name}"
+            found.append(
+                {"cubes_updated": "date of the cubes"}.get(name, name) + words if short else words[2:]
+            )
+    more = f" and {len(found) - 3} more" if len(found) > 3 else ""
+    return "; ".join(found[:3]) + more
+
+
+def _told(value: Any) -> str:
+    """Tell a value in few words."""
+    text = "not set" if value is None else value if isinstance(value, str) else json.dumps(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def _continue(
+    path: Path, job: Mapping[str, Any], given: Iterable[str]
+) -> tuple[zarr.Group, dict[str, tuple[str, str]]]:
     try:
         group = zarr.open_group(str(path), mode="r+", zarr_format=2, use_consolidated=False)
         there = json.loads(str(group.attrs["job"]))
     except (FileNotFoundError, KeyError, ValueError) as error:
         raise OutputError(f"{path} holds something else: choose another name for the result") from error
     if there != dict(job):
-        differs = ", ".join(name for name in job if there.get(name) != job[name])
-        raise OutputError(f"{path} holds another job (other {differs}): choose another name or remove it")
+        words = _differences(there, job)
+        raise OutputError(f"{path} holds another job ({words}): choose another name or remove it")
     missing = [name for name in (*VARIABLES, *given) if name not in group]
     if missing:
         raise OutputError(
@@ -272,7 +321,8 @@ def _continue(path: Path, job: Mapping[str, Any], given: Iterable[str]) -> tuple
     whole, cut = _read_journal(path)
     if cut:  # a line without its end was cut by a crash: the next one must not be glued to it
         journal.write_text(whole + "\n" if whole else "", encoding="utf-8")
-    return group, frozenset(whole.split("\n")) if journal.exists() else frozenset()
+    rows = [line.split("\t") for line in whole.split("\n")] if journal.exists() else []
+    return group, {name: ((*read, "")[0], (*read, "", "")[1]) for name, *read in rows}
 
 
 def _read_journal(path: Path) -> tuple[str, str]:
@@ -287,7 +337,7 @@ def _read_journal(path: Path) -> tuple[str, str]:
 def _create(
     path: Path,
     plan: AreaPlan,
-    grid: TimeGrid,
+    axis: TimeGrid | Windows,
     attributes: Mapping[str, Any],
     job: Mapping[str, Any],
     pixel_variables: Mapping[str, Mapping[str, Any]],
@@ -296,7 +346,7 @@ def _create(
     own = [task for task in plan.tasks if task.onto is None]
     rows, cols = (max(task.block.shape[axis] for task in own) for axis in (0, 1))
     ny, nx = plan.mask.shape
-    cube = (grid.size, ny, nx), (max(grid.size, 1), rows, cols), ("time", "y", "x")
+    cube = (axis.size, ny, nx), (max(axis.size, 1), rows, cols), ("time", "y", "x")
     plane = (ny, nx), (rows, cols), ("y", "x")
 
     def add(
@@ -333,10 +383,10 @@ def _create(
         fill = np.nan if known.dtype.kind == "f" else None
         add(name, plane, str(known.dtype), fill, {**_plain(words), **placed})[...] = known
     days = {"units": "days since 1970-01-01", "calendar": "standard"}
-    line = (grid.size,), (max(grid.size, 1),), ("time",)
-    edges = grid.edges
-    add("time", line, "float64", np.nan, {**TIME_ATTRIBUTES, **days})[:] = grid.centres
-    bounds = (grid.size, 2), (max(grid.size, 1), 2), ("time", "bnds")
+    line = (axis.size,), (max(axis.size, 1),), ("time",)
+    edges = axis.edges
+    add("time", line, "float64", np.nan, {**TIME_ATTRIBUTES, **days})[:] = axis.centres
+    bounds = (axis.size, 2), (max(axis.size, 1), 2), ("time", "bnds")
     add("time_bnds", bounds, "float64", np.nan, days)[:] = np.stack([edges[:-1], edges[1:]], axis=1)
     for name, values in (("x", plan.x), ("y", plan.y)):
         words = {"standard_name": f"projection_{name}_coordinate", "units": "m", "axis": name.upper()}

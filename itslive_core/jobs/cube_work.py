@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from itslive_core.observations.blocks import Block, PixelBlock
     from itslive_core.observations.selection import PairSelection
     from itslive_core.observations.time_grid import TimeGrid
+    from itslive_core.observations.windows import Windows
     from itslive_core.settings import Settings
 
 __all__ = ["CubeWork", "Solved"]
@@ -57,6 +58,8 @@ class Solved:
         Why there is nothing.
     filtered : Observations, optional
         What the filters on values left; not kept once season and trend are found.
+    read : tuple of str
+        `PixelBlock.heads` and `PixelBlock.checksum` of the block.
     """
 
     arrays: dict[str, NDArray] = field(default_factory=dict)
@@ -64,6 +67,7 @@ class Solved:
     before: Mapping[str, NDArray] = field(default_factory=dict)
     error: Exception | None = None
     filtered: Observations | None = None
+    read: tuple[str, str] = ("", "")
 
 
 @dataclass(eq=False)
@@ -81,6 +85,8 @@ class CubeWork:
         Estimate season, mean and trend of every pixel too.
     coupled : CoupledBlocks, optional
         Where pixels are coupled to their neighbours.
+    windows : Windows, optional
+        Give means over them, in place of cells.
     should_stop : callable, optional
         Asked at each pixel; once true, what is being worked on is given up.
     """
@@ -91,16 +97,25 @@ class CubeWork:
     settings: Settings
     season: bool
     coupled: CoupledBlocks | None = None
+    windows: Windows | None = None
     should_stop: Callable[[], bool] | None = field(default=None, repr=False)
     _threads: int = field(default=1, repr=False)
     _preview: Callable[[tuple[BlockTask, Solved]], None] | None = field(default=None, repr=False)
     _previewed: set[str] = field(default_factory=set, repr=False)
     _shared: tuple[SharedPairs, NDArray[np.bool_]] | None = field(default=None, repr=False)
     _rows: SeasonRows | None = field(default=None, repr=False)
+    _read_of: dict[Block, tuple[str, str]] = field(default_factory=dict, repr=False)
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave out what another process makes for itself."""
-        return {**self.__dict__, "_shared": None, "_rows": None, "should_stop": None, "_preview": None}
+        return {
+            **self.__dict__,
+            "_shared": None,
+            "_rows": None,
+            "should_stop": None,
+            "_preview": None,
+            "_read_of": {},
+        }
 
     def prepare(self) -> None:
         """Form what all blocks share, once, before the threads that would each form it for themselves."""
@@ -196,7 +211,8 @@ class CubeWork:
             with stoppable(_never if len(every) > 1 else None):
                 found = self._side_by_side(self._with_season, every)
             solved = dict(zip((task.name for task, _ in good), found, strict=True))
-        return [(failed | solved)[task.name] for task in tasks]
+        found_of = failed | solved
+        return [replace(found_of[task.name], read=self._read_of.get(task.block, ("", ""))) for task in tasks]
 
     def _side_by_side(self, work: Callable[[_T], _R], items: Sequence[_T]) -> list[_R]:
         """Map, by as many threads as there are, until the job is to stop."""
@@ -212,6 +228,7 @@ class CubeWork:
     def _read(self, task: BlockTask) -> PixelBlock | Exception:
         try:
             pixels = self.cube.read_block(task.block, cache=self.coupled is not None)
+            self._read_of[task.block] = pixels.heads, pixels.checksum
             return pixels.keep(self.shared[1], task.mask)
         except Exception as error:  # noqa: BLE001 - told with the result of the block
             if self.coupled is not None:
@@ -222,7 +239,8 @@ class CubeWork:
         """Estimate the series of blocks, by name."""
         if self.coupled is not None:
             return self._coupled_series(self.coupled, blocks)
-        found = self._estimator.area(self.shared[0], [pixels for _, pixels in blocks], self.settings)
+        at_hand = [pixels for _, pixels in blocks]
+        found = self._estimator.area(self.shared[0], at_hand, self.settings, self.windows)
         return {task.name: self._solved(task, one) for (task, _), one in zip(blocks, found, strict=True)}
 
     def _coupled_series(

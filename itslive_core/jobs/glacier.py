@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
+from itslive_core.errors import CubeError, OutputError, SettingsError
 from itslive_core.estimators import estimator_of
 from itslive_core.inversion.settings import InversionSettings
 from itslive_core.jobs.area_store import AreaStore
@@ -29,6 +30,7 @@ from itslive_core.jobs.plan import (
 )
 from itslive_core.observations.selection import FilterStep, PairSelection
 from itslive_core.observations.time_grid import TimeGrid
+from itslive_core.observations.windows import Windows
 from itslive_core.season.pixels import AREA_VARIABLES
 from itslive_core.series import (
     TIME_ATTRIBUTES,
@@ -38,6 +40,7 @@ from itslive_core.series import (
     time_coordinates,
     with_warnings,
 )
+from itslive_core.series.recipe import with_values
 from itslive_core.series.warnings import warnings_of_area
 from itslive_core.support.stopping import StoppedError
 
@@ -57,6 +60,8 @@ __all__ = ["BlockResult", "axis_of", "run_glacier"]
 
 _GROUPS_FOR_A_GPU = 3
 """Groups that are read and solved at once, so that the GPU need not wait and memory is not filled."""
+_LOOKED_AT_AFAR = 32
+"""Blocks of remote cubes that are looked at when a job is continued: their chunks take requests."""
 _WORDS = {**VARIABLES, **AREA_VARIABLES}
 
 
@@ -139,6 +144,7 @@ def run_glacier(
     should_stop: Callable[[], bool] | None = None,
     season: bool | None = None,
     previews: bool = False,
+    means: str | None = None,
 ) -> Iterator[BlockResult]:
     """Estimate every pixel of a glacier and give the blocks as they finish.
 
@@ -182,6 +188,9 @@ def run_glacier(
     previews : bool
         With spatial smoothing on the CPU, give blocks also before they are coupled to their neighbours, which
         takes until these are estimated; not with an executor.
+    means : str, optional
+        Give means over calendar periods in place of cells, as `itslive_core.calendar_means` does:
+        ``"month"``, ``"season"``, ``"year"``, or dates.
 
     Yields
     ------
@@ -199,27 +208,65 @@ def run_glacier(
     estimator.check(settings, area=True)
     glacier = as_glacier(outline)
     plan = plan_area(cubes, glacier, bbox, whole=whole)
+    if means is not None and estimator.couples(settings):
+        raise SettingsError("calendar means are of pixels each for itself: leave spatial_smoothing at 0")
     grid, steps = axis_of(plan, selection, settings.interval)
+    windows = None if means is None else Windows.of(means, grid)
     if season is None:
         season = estimator.season(settings)
-    recipe = recipe_of_area(plan, glacier, bbox, settings, selection, whole=whole, season=season)
+    recipe = recipe_of_area(plan, glacier, bbox, settings, selection, whole=whole, season=season, means=means)
     attributes = _attributes(plan, settings, selection, steps, recipe)
+    if means is not None:
+        attributes = {"means": means, **attributes}
     target = None
     if store is not None:
-        target = AreaStore.open(store, plan, grid, attributes, settings, season=season)
+        target = AreaStore.open(store, plan, windows or grid, attributes, settings, season=season)
         season = target.season
+        try:
+            _check_values(plan, target)
+        except BaseException:
+            target.close()
+            raise
     cubes_of_tasks: list[Datacube | JoinedCube] = list(plan.cubes)
     if estimator.couples(settings):  # neighbours know no border between cubes
         cubes_of_tasks, tasks = join_cubes(plan.cubes, plan.tasks)
         plan = replace(plan, tasks=tasks)
-    works = [CubeWork(cube, selection, grid, settings, season=season) for cube in cubes_of_tasks]
+    works = [
+        CubeWork(cube, selection, grid, settings, season=season, windows=windows) for cube in cubes_of_tasks
+    ]
     if estimator.couples(settings):
         for number, work in enumerate(works):
             own = [task for task in plan.tasks if task.cube == number]
             work.coupled = CoupledBlocks(work.cube, own, cast("InversionSettings", settings))
     return _locked(
-        target, _stream(plan, grid, works, target, attributes, workers, executor, should_stop, previews)
+        target,
+        _stream(plan, windows or grid, works, target, attributes, workers, executor, should_stop, previews),
     )
+
+
+def _check_values(plan: AreaPlan, target: AreaStore) -> None:
+    """Look whether the chunks that a store was made from so far are still the same.
+
+    Raises
+    ------
+    OutputError
+        If one has changed, though the cube says no other date.
+    """
+    done = [task for task in plan.tasks if target.read.get(task.name, ("", ""))[0]]
+    if any("://" in cube.url for cube in plan.cubes):
+        done = done[:: -(-len(done) // _LOOKED_AT_AFAR)] if done else done
+    for task in done:
+        cube = plan.cubes[task.cube]
+        try:
+            heads = cube.heads_of(task.block)
+        except CubeError:
+            continue  # what cannot be read now is told when it is needed
+        if heads and heads != target.read[task.name][0]:
+            raise OutputError(
+                f"{target.path} was begun with other values: those of {cube.url} have changed since in block"
+                f" {task.name}, under the same date ({cube.date_updated or 'none'}); choose another name, or"
+                " remove it to begin anew"
+            )
 
 
 def _locked(target: AreaStore | None, results: Iterator[BlockResult]) -> Iterator[BlockResult]:
@@ -282,7 +329,7 @@ def _attributes(
 
 def _stream(
     plan: AreaPlan,
-    grid: TimeGrid,
+    axis: TimeGrid | Windows,
     works: list[CubeWork],
     target: AreaStore | None,
     attributes: dict[str, Any],
@@ -296,7 +343,7 @@ def _stream(
     total, done = len(plan.tasks), len(plan.tasks) - len(left)
     threads = max(1, workers or available_workers(plan.cubes))
     running: dict[Future[list[Solved]], tuple[BlockTask, ...]] = {}
-    times = time_coordinates(grid)
+    times = time_coordinates(axis)
     early: SimpleQueue[tuple[BlockTask, Solved]] = SimpleQueue()
     shown = 0
     closed = Event()
@@ -358,7 +405,8 @@ def _stream(
                     done += len(finished_now)
                     yield from finished_now
             if target is not None:
-                target.note(with_warnings(attributes, warnings_of_area(target.count_flags())))
+                told = {**attributes, "recipe": with_values(attributes["recipe"], target.values)}
+                target.note(with_warnings(told, warnings_of_area(target.count_flags())))
         finally:
             closed.set()  # who does not want the results need not wait for groups to be finished
             for future in running:
@@ -417,7 +465,7 @@ def _finish(
         words = (str(solved.error).splitlines() or [""])[0] or type(solved.error).__name__
         message = f"block {task.name} (row {task.block.row0}, column {task.block.col0}): {words}"
     elif target is not None:
-        target.write(task, arrays)
+        target.write(task, arrays, solved.read)
     given = plan.variables()
     if solved.error is None:
         for name, (known, _) in given.items():

@@ -15,7 +15,7 @@ import numpy as np
 
 from itslive_core.errors import SettingsError
 from itslive_core.places.geodesy import transformer
-from itslive_core.series.direction import north_of_map
+from itslive_core.series.turning import turned
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from itslive_core.cubes.datacube import Datacube
 
-__all__ = ["Nearest", "Onto", "lattices_of", "nearest_pixels", "turn_between", "turned"]
+__all__ = ["Nearest", "Onto", "lattices_of", "nearest_pixels"]
 
 _LINED_UP = 0.01
 """Share of a pixel by which the pixels of two cubes of one lattice may miss each other."""
@@ -109,35 +109,6 @@ class Onto:
         return out
 
 
-def turned(arrays: Mapping[str, NDArray], turn: NDArray[np.float64] | float) -> dict[str, NDArray]:
-    """Turn vectors, and the covariance of their errors, taken as independent of each other.
-
-    All else, such as the speed, its standard deviation and limits, and the azimuth from true north, does not
-    change when axes turn.
-
-    Parameters
-    ----------
-    arrays : mapping of ndarray
-        Of these ``vx``, ``vy``, ``vx_std`` and ``vy_std`` are looked at.
-    turn : ndarray or float
-        From `turn_between` [degree].
-
-    Returns
-    -------
-    dict of ndarray of float64
-        Those of them that come in twos; standard deviations are the roots of the diagonal.
-    """
-    cos, sin = np.cos(np.radians(turn)), np.sin(np.radians(turn))
-    out: dict[str, NDArray] = {}
-    if "vx" in arrays and "vy" in arrays:
-        x, y = (arrays[name].astype(np.float64) for name in ("vx", "vy"))
-        out |= {"vx": cos * x + sin * y, "vy": cos * y - sin * x}
-    if "vx_std" in arrays and "vy_std" in arrays:
-        x, y = (arrays[name].astype(np.float64) for name in ("vx_std", "vy_std"))
-        out |= {"vx_std": np.hypot(cos * x, sin * y), "vy_std": np.hypot(cos * y, sin * x)}
-    return out
-
-
 def lattices_of(cubes: Sequence[Datacube]) -> list[list[int]]:
     """Group cubes whose pixels coincide: one map projection, one size of pixels, lined up.
 
@@ -199,23 +170,3 @@ def nearest_pixels(cube: Datacube, x: NDArray[np.float64], y: NDArray[np.float64
     row, col = np.clip(whole, 0, np.array(cube.shape)[:, None] - 1)
     distance = np.hypot(own_x - cube.x[col], own_y - cube.y[row])
     return Nearest(row, col, inside, distance)
-
-
-def turn_between(
-    source: object, at: tuple[NDArray, NDArray], target: object, to: tuple[NDArray, NDArray]
-) -> NDArray[np.float64]:
-    """Give the angle by which vectors are turned, clockwise, from the axes of one map to those of another.
-
-    Parameters
-    ----------
-    source, target
-        The maps.
-    at, to : (ndarray, ndarray), shape (n,)
-        x and y of the same places on each [m].
-
-    Returns
-    -------
-    ndarray, shape (n,)
-        [degree].
-    """
-    return north_of_map(source, *at) - north_of_map(target, *to)

@@ -297,6 +297,7 @@ def recipe_of_area(
     *,
     whole: bool,
     season: bool,
+    means: str | None = None,
 ) -> str:
     """Write the recipe of a job; parameters as for `itslive_core.run_glacier`."""
     from shapely.geometry import mapping
@@ -313,7 +314,7 @@ def recipe_of_area(
         settings.to_dict(),
         selection.to_dict(),
         estimator_of(settings).name,
-        {"season": season},
+        {"season": season} | ({} if means is None else {"means": means}),
     ).to_json()
 
 

@@ -17,6 +17,7 @@ from itslive_core.inversion.settings import InversionSettings
 from itslive_core.jobs.plan import available_workers
 from itslive_core.observations.selection import PairSelection
 from itslive_core.observations.time_grid import TimeGrid
+from itslive_core.observations.windows import window_edges
 from itslive_core.places.stations import as_stations
 from itslive_core.series.recipe import Recipe, cube_facts
 from itslive_core.series.stations import StationResult
@@ -41,6 +42,7 @@ def run_points(
     selection: PairSelection | None = None,
     workers: int | None = None,
     should_stop: Callable[[], bool] | None = None,
+    means: str | None = None,
 ) -> Iterator[StationResult]:
     """Estimate the series at many points and give them as they finish; each is that of its point alone.
 
@@ -62,6 +64,8 @@ def run_points(
         Threads that compute; by default one per core.
     should_stop : callable, optional
         Asked between pixels; once true, no more work is started and the iteration ends.
+    means : str, optional
+        Average over calendar periods, as `itslive_core.calendar_means` does.
 
     Yields
     ------
@@ -78,8 +82,9 @@ def run_points(
     estimator = estimator_of(chosen)
     estimator.check(chosen, area=False)
     stations, bad = as_stations(points)
-
-    estimate = work_at_a_point("series", chosen, selection)
+    if means is not None:
+        window_edges(means, 0.0, 0.0)  # one that is not known fails once, not at each point
+    estimate = work_at_a_point("series", chosen, selection, means)
 
     def results() -> Iterator[StationResult]:
         yield from (StationResult(None, len(stations) + n, error=str(row)) for n, row in enumerate(bad))
@@ -147,6 +152,7 @@ def recipe_of_stations(
     stations: Sequence[Station],
     settings: Settings | None = None,
     selection: PairSelection | None = None,
+    means: str | None = None,
 ) -> str:
     """Write the recipe of a batch; parameters as for `work_at_a_point` and `at_stations`."""
     points = [
@@ -160,6 +166,7 @@ def recipe_of_stations(
         {} if settings is None else settings.to_dict(),
         {} if selection is None else selection.to_dict(),
         estimator_of(settings).name if task == "series" and settings is not None else "",
+        {} if means is None else {"means": means},
     ).to_json()
 
 
@@ -203,7 +210,7 @@ def at_stations(
     yield from lost
     stop = should_stop or (lambda: False)
     threads = max(1, workers or available_workers(opened))
-    at_work: deque[tuple[_Visit, Future[Any]]] = deque()
+    at_work: deque[tuple[_Visit, str, Future[Any]]] = deque()
     with ThreadPoolExecutor(1) as reader, ThreadPoolExecutor(threads) as pool:
         try:
             ahead: Future[PixelBlock] | None = None
@@ -216,7 +223,7 @@ def at_stations(
                     block = reading.result()
                 except Exception as error:  # noqa: BLE001 - told with the result of each station
                     for visit in visits:
-                        yield from _told(stations, visit, error)
+                        yield from _told(stations, visit, "", error)
                     continue
                 finally:
                     if number + 1 < len(found):  # while this one is worked on
@@ -225,15 +232,13 @@ def at_stations(
                     if stop():
                         return
                     pairs = partial(visit.cube.pairs_in, block, visit.pixel)
-                    at_work.append((visit, pool.submit(_do, work, pairs)))
+                    at_work.append((visit, block.checksum, pool.submit(_do, work, pairs)))
                     if len(at_work) >= 2 * threads:
-                        done, future = at_work.popleft()
-                        yield from _told(stations, done, future)
+                        yield from _told(stations, *at_work.popleft())
             while at_work and not stop():
-                done, future = at_work.popleft()
-                yield from _told(stations, done, future)
+                yield from _told(stations, *at_work.popleft())
         finally:
-            for _, future in at_work:
+            for _, _, future in at_work:
                 future.cancel()
 
 
@@ -279,7 +284,7 @@ def _do(work: Callable[[ImagePairs], Any], pairs: Callable[[], ImagePairs]) -> A
 
 
 def _told(
-    stations: Sequence[Station], visit: _Visit, found: Future[Any] | Exception
+    stations: Sequence[Station], visit: _Visit, checksum: str, found: Future[Any] | Exception
 ) -> Iterator[StationResult]:
     """Give what was found at a pixel to each of its stations."""
     value, error = None, found if isinstance(found, Exception) else found.exception()
@@ -298,7 +303,7 @@ def _told(
         empty = isinstance(error, SelectionError)
         place = _lonlat(visit.cube, station), visit.pixel
         [cube] = cube_facts((visit.cube,))
-        yield StationResult(station, number, *place, value, words, empty, cube.url)
+        yield StationResult(station, number, *place, value, words, empty, cube.url, checksum)
 
 
 def _lonlat(cube: Datacube, station: Station) -> tuple[float, float]:
@@ -309,7 +314,9 @@ def _lonlat(cube: Datacube, station: Station) -> tuple[float, float]:
 
 
 def time_axis(
-    cubes: Datacube | Sequence[Datacube], selection: PairSelection | None, interval: float
+    cubes: Datacube | Sequence[Datacube],
+    selection: PairSelection | None,
+    interval: float,
 ) -> TimeGrid:
     """Give the cells that any pair touches which passes the filters on metadata: an axis for all points.
 

@@ -11,14 +11,14 @@ import numpy as np
 from itslive_core.errors import SelectionError
 from itslive_core.estimators import estimator_of
 from itslive_core.inversion.settings import InversionSettings
-from itslive_core.jobs.lattices import turn_between, turned
 from itslive_core.jobs.points import at_stations, time_axis, work_at_a_point
 from itslive_core.observations.time_grid import TimeGrid
 from itslive_core.places.geodesy import transformer
 from itslive_core.places.lines import as_line, points_along
 from itslive_core.places.stations import Station
 from itslive_core.series import TIME_ATTRIBUTES, grid_mapping, time_coordinates
-from itslive_core.series.recipe import Recipe, cube_facts
+from itslive_core.series.recipe import Recipe, cube_facts, sum_of
+from itslive_core.series.turning import turn_between, turned
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -167,6 +167,7 @@ class ProfileTask:
             self.settings.to_dict(),
             {} if self.selection is None else self.selection.to_dict(),
             estimator_of(self.settings).name,
+            values=sum_of(result.checksum for result in sorted(good, key=lambda one: one.number)),
         )
         problems = [result.error for result in found if result.error is not None and not result.empty]
         ds.attrs |= {"problems": "\n".join(problems), "recipe": recipe.to_json()}

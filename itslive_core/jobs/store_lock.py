@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from itslive_core.errors import OutputError
 from itslive_core.jobs.scratch import unbroken
+from itslive_core.support.processes import is_alive
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -108,7 +109,7 @@ def _lock(handle: int) -> bool:
         owner = _owner(handle)
         if not owner:
             return True
-        return owner.get("host") == platform.node() and not _alive(owner.get("pid"))
+        return owner.get("host") == platform.node() and not is_alive(owner.get("pid"))
     return True
 
 
@@ -119,18 +120,6 @@ def _is_there(handle: int, path: Path) -> bool:
         return False
     mine = os.fstat(handle)
     return (there.st_dev, there.st_ino) == (mine.st_dev, mine.st_ino)
-
-
-def _alive(pid: object) -> bool:
-    if not isinstance(pid, int) or pid <= 0:
-        return False
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:  # somebody else's
-        return True
-    return True
 
 
 def _owner(handle: int) -> dict[str, object]:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from itslive_core.errors import SettingsError
-from itslive_core.jobs.lattices import Onto, nearest_pixels, turn_between
+from itslive_core.jobs.lattices import Onto, nearest_pixels
 from itslive_core.places.geodesy import transformer
+from itslive_core.series.turning import turn_between
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from itslive_core.observations.pairs import ImagePairs
     from itslive_core.observations.selection import PairSelection
     from itslive_core.observations.shared_pairs import SharedPairs
+    from itslive_core.observations.windows import Windows
     from itslive_core.settings import Settings
 
 __all__ = ["MovingMedian"]
@@ -54,11 +55,24 @@ class MovingMedian(Estimator):
 
         return fit_moving_median(pairs, cast("MovingMedianSettings", settings), selection=selection)
 
+    def means(
+        self, pairs: ImagePairs, settings: Settings, period: str, *, selection: PairSelection | None = None
+    ) -> xr.Dataset:
+        """Take the medians of one pixel, and average over periods."""
+        from itslive_core.moving_median.estimate import moving_median_means
+
+        own = cast("MovingMedianSettings", settings)
+        return moving_median_means(pairs, own, period=period, selection=selection)
+
     def area(
-        self, shared: SharedPairs, blocks: Sequence[PixelBlock], settings: Settings
+        self,
+        shared: SharedPairs,
+        blocks: Sequence[PixelBlock],
+        settings: Settings,
+        windows: Windows | None = None,
     ) -> list[PixelEstimates]:
         """Take the medians of every pixel."""
         from itslive_core.moving_median.estimate import median_of_block
 
         own = cast("MovingMedianSettings", settings)
-        return [median_of_block(pixels, shared, own) for pixels in blocks]
+        return [median_of_block(pixels, shared, own, windows) for pixels in blocks]

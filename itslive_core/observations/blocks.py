@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import pairwise
 from typing import TYPE_CHECKING
+from zlib import crc32
 
 import numpy as np
 
@@ -53,6 +55,9 @@ class PixelBlock:
         Observations of each pixel that were dropped because only one of vx and vy is there.
     around : PixelBlock, optional
         The same with the pixels that were masked.
+    heads : str
+        Digest of the beginnings and ends of its chunks, as they are stored; empty where they are not chunks
+        of their own, and once pairs or pixels were left out.
     """
 
     block: Block
@@ -62,6 +67,15 @@ class PixelBlock:
     vy: NDArray[np.float32]
     n_partial: NDArray[np.int32]
     around: PixelBlock | None = None
+    heads: str = ""
+
+    @cached_property
+    def checksum(self) -> str:
+        """CRC-32 of all observations: it tells whether values have changed, wherever the cube lies."""
+        found = 0
+        for array in (self.offsets, self.pair, self.vx, self.vy, self.n_partial):
+            found = crc32(np.ascontiguousarray(array).view(np.uint8).data, found)
+        return f"{found:08x}"
 
     @property
     def whole(self) -> PixelBlock:

@@ -84,6 +84,8 @@ class ImagePairs:
         Where the pairs come from.
     history : tuple of FilterStep
         What every step so far left.
+    checksum : str
+        Of all values of the block that they were read with.
     around : Surroundings, optional
         The block that they were read with: an estimate may learn from it what neighbours share.
     """
@@ -107,6 +109,7 @@ class ImagePairs:
     history: tuple[FilterStep, ...] = field(default=())
     around: Surroundings | None = field(default=None, repr=False)
     crs_wkt: str | None = None
+    checksum: str = ""
 
     @classmethod
     def from_arrays(

@@ -12,6 +12,7 @@ import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from zlib import crc32
 
 from itslive_core._version import __version__
 from itslive_core.errors import ItsliveError
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
     from itslive_core.observations.pairs import ImagePairs
 
-__all__ = ["CubeFacts", "Recipe", "cube_facts", "recipe_of_pixel"]
+__all__ = ["CubeFacts", "Recipe", "cube_facts", "recipe_of_pixel", "sum_of", "with_values"]
 
 _FORM = 1
 _METADATA_STEPS = {
@@ -71,6 +72,8 @@ class Recipe:
         Pairs were chosen in ways that no recipe knows.
     version : str
         Of this package.
+    values : str
+        Checksum of all that was read of the cubes, from `sum_of`; empty where it is not known.
     """
 
     task: str
@@ -82,6 +85,7 @@ class Recipe:
     options: dict[str, Any] = field(default_factory=dict)
     by_hand: bool = False
     version: str = __version__
+    values: str = ""
 
     def to_json(self) -> str:
         """Write it as JSON text."""
@@ -155,7 +159,19 @@ def recipe_of_pixel(
         method,
         options={"means": attributes["means"]} if "means" in attributes else {},
         by_hand=steps != expected,
+        values=pairs.checksum,
     ).to_json()
+
+
+def sum_of(checksums: Iterable[str]) -> str:
+    """Sum up the checksums of parts, in their order; empty where one is not known."""
+    known = list(checksums)
+    return f"{crc32(' '.join(known).encode()):08x}" if known and all(known) else ""
+
+
+def with_values(recipe: str | None, checksum: str) -> str | None:
+    """Add the checksum of what was read to a recipe, JSON: it is known when the work is done."""
+    return None if recipe is None else json.dumps({**json.loads(recipe), "values": checksum})
 
 
 def _absolute(url: str) -> str:

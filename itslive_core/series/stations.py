@@ -33,6 +33,8 @@ class StationResult:
         There is nothing because no datacube, or no pair of it, is there.
     cube_url : str
         Address of the datacube that the pixel is of, as recipes have it: a folder by its full path.
+    checksum : str
+        Of all values of the block that the pixel is of.
     """
 
     station: Station | None
@@ -43,3 +45,4 @@ class StationResult:
     error: str | None = None
     empty: bool = False
     cube_url: str = ""
+    checksum: str = ""

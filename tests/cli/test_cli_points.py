@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import numpy as np
@@ -150,3 +151,24 @@ def test_standard_output(folder, capfd):
         assert stderr == ""
     assert run(["invert", "demo.zarr", "--bbox", "-50.13", "69.31", "-50.12", "69.3135", "-o", "-"]) == 2
     assert "to a file" in capfd.readouterr().err
+
+
+def test_a_table_from_the_standard_input(folder, monkeypatch, capfd):
+    text = f"lon,lat\n{TRUNK.lon},{TRUNK.lat}\n".encode()
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(text)))
+    assert run(["pairs", "demo.zarr", "--points", "-", "--quiet", "-o", "-"]) == 0
+    piped = capfd.readouterr().out
+    Path("one.csv").write_bytes(text)
+    assert run(["pairs", "demo.zarr", "--points", "one.csv", "--quiet", "-o", "-"]) == 0
+    assert capfd.readouterr().out == piped
+    assert piped.startswith("name,lon,lat,start,")
+
+
+def test_the_shell_completes_commands_and_options(monkeypatch, capfd):
+    for words, wanted in (("itslive inv", "plain,invert"), ("itslive gp --mea", "plain,--means")):
+        monkeypatch.setenv("_ITSLIVE_COMPLETE", "bash_complete")
+        monkeypatch.setenv("COMP_WORDS", words)
+        monkeypatch.setenv("COMP_CWORD", str(len(words.split()) - 1))
+        with pytest.raises(SystemExit):
+            run([])
+        assert wanted in capfd.readouterr().out.split()

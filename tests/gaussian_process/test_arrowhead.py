@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 from scipy.special import iv
 
-from itslive_core.gaussian_process.arrowhead import Border, Posterior, solve_arrowhead
+from itslive_core.gaussian_process.arrowhead import Border, Posterior, WeighedPairs, solve_arrowhead
+from itslive_core.gaussian_process.means import mean_variances
 from itslive_core.gaussian_process.model import KernelShape
 from itslive_core.observations.time_grid import SpanOperator, TimeGrid
+from itslive_core.observations.windows import window_weights
 from itslive_core.support.constants import DAYS_PER_YEAR
 from tests.gaussian_process.hyperparameters import VALUES
 
@@ -128,6 +130,45 @@ def test_evidence_mean_and_variances_equal_dense_algebra(changes: dict) -> None:
     np.testing.assert_allclose(found.fit_variance, np.diag(signal) - np.sum(fit * signal, axis=1), rtol=1e-8)
     offset_cov = np.diag(prior) - (prior[:, None] * e) @ np.linalg.solve(total, e.T * prior)
     np.testing.assert_allclose(found.beta_cov, offset_cov, atol=1e-8 * prior.max())
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{}, {"trend": False, "harmonics": 0}, {"shared_noise": 1e-3}, {"shared_noise": 3.0}, {"longest": 20.0}],
+    ids=str,
+)
+def test_errors_of_means_are_those_of_the_dense_covariance_and_of_a_simulation(changes: dict) -> None:
+    case = problem(**changes)
+    found, grid, prior = case.solve(), case.grid, case.border.prior
+    weights = window_weights(
+        grid.first * grid.interval,
+        grid.interval,
+        grid.size,
+        np.array([grid.edges[0], grid.edges[0] + 31.0, *(grid.edges[0] + 400.0 * np.arange(1, 4))]),
+    )
+    pairs = WeighedPairs.of(found.layout, case.operator, case.weights, case.border.columns)
+    touched = (found.sensitivity.v - np.eye(4)[:, :1]) @ weights.T
+    variance = mean_variances(found, pairs, weights) + np.einsum(
+        "rg,rs,sg->g", touched, found.beta_cov, touched
+    )
+    k, a, e = prior_covariance(case), case.operator.to_dense(), case.border.columns
+    cells = k + prior[0]
+    shared = case.values["shared_noise"] ** 2 * a @ a.T
+    total = a @ k @ a.T + shared + e.T @ (prior[:, None] * e) + np.diag(1 / case.weights)
+    cross = (k @ a.T + prior[0] * e[0]).T
+    gain = np.linalg.solve(total, cross)
+    posterior = cells - cross.T @ gain
+    np.testing.assert_allclose(variance, np.einsum("gi,ij,gj->g", weights, posterior, weights), rtol=1e-6)
+    assert (variance > 1.5 * (weights**2 @ np.diag(posterior))).any()  # cells do not err independently
+    # Series of the prior, seen with noise: the spread of the errors of the means is what is told of it.
+    rng, n = np.random.default_rng(11), 4000
+    roots = [np.linalg.cholesky(of + 1e-10 * np.eye(len(of))) for of in (k, np.eye(grid.size))]
+    truth, together = (root @ rng.standard_normal((grid.size, n)) for root in roots)
+    beta = np.sqrt(prior)[:, None] * rng.standard_normal((4, n))
+    noise = rng.standard_normal((len(a), n)) / np.sqrt(case.weights)[:, None]
+    seen = a @ (truth + case.values["shared_noise"] * together) + e.T @ beta + noise
+    errors = weights @ (gain.T @ seen - truth - beta[0])
+    np.testing.assert_allclose(errors.std(axis=1), np.sqrt(variance), rtol=0.05)
 
 
 @pytest.mark.parametrize("changes", [c for c in CASES if c.get("roughness_time") != 1.5], ids=str)

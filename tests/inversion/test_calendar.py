@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import pathlib
 from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
+import rasterio
 import xarray as xr
 
 import itslive_core as itslive
 from itslive_core.cli import run
 from itslive_core.demo import DEMO_POINTS, demo_path
 from itslive_core.errors import SettingsError
-from itslive_core.inversion.calendar import calendar_edges
+from itslive_core.estimators import estimator_of
 from itslive_core.inversion.point import solve_point
-from itslive_core.inversion.windows import seen_share, window_weights
+from itslive_core.moving_median.means import Median, averages
+from itslive_core.moving_median.windows import medians, windows_of
 from itslive_core.observations.pairs import ImagePairs
+from itslive_core.observations.time_grid import TimeGrid
+from itslive_core.observations.windows import Windows, calendar_edges, seen_share, window_weights
 
 PLAIN = itslive.InversionSettings(
     smoothing=30.0, weights="none", robust=False, outliers="none", noise="formal", offsets="none",
@@ -150,6 +155,70 @@ def test_a_series_of_months():
         itslive.calendar_means(pairs, PLAIN, period="week")
 
 
+@pytest.mark.parametrize(
+    "settings",
+    [itslive.GaussianProcessSettings(), itslive.MovingMedianSettings(), PLAIN],
+    ids=lambda one: type(one).__name__,
+)
+def test_periods_that_are_cells_give_the_series(settings):
+    """Of every estimator, and of dates: periods of 12 days are the cells of the series."""
+    rng = np.random.default_rng(5)
+    start, end = network(rng, 250, 400.0)
+    pairs = pairs_of(start, end, 300 + 10 * rng.standard_normal(250), 10 * rng.standard_normal(250))
+    series = estimator_of(settings).point(pairs, settings)
+    bounds = series["time_bnds"].values
+    dates = np.datetime_as_string([*bounds[:, 0], bounds[-1, 1]], unit="D")
+    means = itslive.calendar_means(pairs, settings, period=",".join(dates))
+    assert np.array_equal(means["time_bnds"], bounds)
+    for name in ("vx", "vy", "v", "vx_std", "vy_std", "v_std", "n_pairs", "coverage", "quality", "v_upper"):
+        # Their inverse is found in two ways.
+        np.testing.assert_allclose(means[name], series[name], rtol=1e-6, atol=1e-6, err_msg=name)
+
+
+def test_errors_of_means_of_medians_hold_in_simulations():
+    """Still ice, many pairs: the scatter of the means is what is told of it, as cells share their pairs."""
+    rng = np.random.default_rng(6)
+    start, end = network(rng, 6000, 400.0)
+    grid, weights = TimeGrid.covering(start, end, 12.0), np.ones(6000)
+    windows, moved = Windows(FIRST + np.array([31.0, 60.0, 366.0])), windows_of(grid, start, end, 90.0)
+    means, std = [], []
+    for _ in range(600):
+        seen = 20.0 * rng.standard_normal(6000)
+        one = Median(seen, *medians(moved, seen, weights, 3))
+        mean, error = averages(grid, windows, moved, weights, one)
+        means.append(mean)
+        std.append(error)
+    told = np.sqrt(np.mean(np.square(std), axis=0))
+    np.testing.assert_allclose(told, np.std(means, axis=0), rtol=0.05)
+    same = Median(np.full(6000, 7.0), np.full(grid.size, 7.0), np.full(grid.size, 0.3))
+    mean, error = averages(grid, windows, moved, weights, same)
+    np.testing.assert_allclose(mean, 7.0)
+    assert ((error > 0.1) & (error <= 0.3)).all()  # all of one value: their rounding is left
+
+
+def test_dates_in_place_of_periods():
+    rng = np.random.default_rng(4)
+    start, end = network(rng, 300, 700.0)
+    pairs = pairs_of(start, end, np.full(300, 100.0) + rng.standard_normal(300), rng.standard_normal(300))
+    found = itslive.calendar_means(pairs, PLAIN, period="2018, 2020-02,2020-08-15,2030")
+    assert [str(day)[:10] for day in found["time_bnds"].values[:, 0]] == [
+        "2018-01-01",
+        "2020-02-01",
+        "2020-08-15",
+    ]
+    assert np.array_equal(found["v"].notnull(), [False, True, False])  # one is half seen at least
+    for wrong, words in (
+        ("2020-01-01", "two dates or more"),
+        ("2020-01-01,now", "are not known"),
+        ("2020-02-30,2021", "are not known"),
+        ("2021,2020", "not in order"),
+    ):
+        with pytest.raises(SettingsError, match=words):
+            itslive.calendar_means(pairs, PLAIN, period=wrong)
+    with pytest.raises(SettingsError, match="choose method 'span'"):
+        itslive.calendar_means(pairs, itslive.GaussianProcessSettings(method="sklearn"))
+
+
 def test_means_in_the_shell(tmp_path, monkeypatch, capfd):
     monkeypatch.chdir(tmp_path)
     trunk = DEMO_POINTS["trunk"]
@@ -163,8 +232,68 @@ def test_means_in_the_shell(tmp_path, monkeypatch, capfd):
         np.testing.assert_array_equal(ds["v_std"], expected["v_std"])
     itslive.rerun("seasons.nc", "again.csv")
     assert len(pd.read_csv("again.csv")) == expected.sizes["time"]
-    assert run(["median", *command, "--means", "month", "-o", "months.csv"]) == 2
-    assert "has no calendar means" in capfd.readouterr().err
-    box = ["--bbox", "-50.13", "69.31", "-50.12", "69.3135"]
-    assert run(["invert", command[0], *box, "--means", "year", "-o", "box.zarr"]) == 2
-    assert "single point" in capfd.readouterr().err
+    assert run(["gp", *command, "--means", "week", "-o", "weeks.csv"]) == 2
+    assert "'week' are not known" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("command", "settings"),
+    [
+        (["invert"], itslive.InversionSettings(learn="pixel")),
+        (["invert", "--smoothing", "30"], itslive.InversionSettings(smoothing=30.0)),
+        (["gp"], None),
+        (["median"], itslive.MovingMedianSettings()),
+    ],
+    ids=lambda one: "-".join(one) if isinstance(one, list) else "",
+)
+def test_means_of_an_area_are_those_of_its_pixels(command, settings, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    cube, trunk = str(demo_path().cubes[0]), DEMO_POINTS["trunk"]
+    # Two pixels; those of a Gaussian process share their hyperparameters, which a point has for itself.
+    box = [
+        "--bbox",
+        *map(str, (trunk.lon - 0.003, trunk.lat - 0.0004, trunk.lon + 0.003, trunk.lat + 0.0004)),
+    ]
+    years = ["--start", "2017", "--means", "year", "-q"]
+    extra = ["--learn", "pixel"] if command == ["invert"] else []
+    assert run([*command, *extra, cube, *box, *years, "-o", "box.zarr"]) == 0
+    with xr.open_zarr("box.zarr", chunks=None) as ds:
+        assert "means" in ds.attrs
+        starts = pd.DatetimeIndex(ds["time_bnds"].values[:, 0])
+        assert starts.is_year_start.all()
+        known = ds["v"].notnull()
+        assert known.any("time").any()
+        assert np.isfinite(ds["v_std"].values[known.values]).all()
+        area = ds.load()
+    if settings is None:
+        return
+    row, col = (int(at[0]) for at in np.nonzero(known.any("time").values))
+    pairs = itslive.open_cube(cube).pairs_at(x=float(area["x"][col]), y=float(area["y"][row]))
+    selection = itslive.PairSelection(start="2017")
+    point = itslive.calendar_means(pairs, settings, period="year", selection=selection)
+    pixel = area.isel(y=row, x=col).sel(time=point["time"])
+    for name in ("vx", "vy", "v_std", "n_pairs", "coverage", "quality", "v_lower", "azimuth"):
+        np.testing.assert_allclose(pixel[name], point[name], rtol=2e-4, atol=1e-3, err_msg=name)
+
+
+def test_means_of_points_and_what_runs_them_again(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    cube, trunk = str(demo_path().cubes[0]), DEMO_POINTS["trunk"]
+    pathlib.Path("points.csv").write_text(
+        f"lon,lat,name\n{trunk.lon},{trunk.lat},A\n{trunk.lon},{trunk.lat},B\n"
+    )
+    years = ["--points", "points.csv", "--start", "2017", "--means", "2018-01-01,2019-01-01,2019-07-01", "-q"]
+    assert run(["median", cube, *years, "-o", "points.nc"]) == 0
+    assert run(["rerun", "points.nc", "-o", "again.csv", "-q"]) == 0
+    with xr.open_dataset("points.nc") as ds:
+        assert ds.sizes == {"station": 2, "time": 2, "bnds": 2}
+        table = pd.read_csv("again.csv")
+        np.testing.assert_allclose(ds["v_std"].values.ravel(), table["v_std [m/yr]"], rtol=1e-9)
+    box = [
+        "--bbox",
+        *map(str, (trunk.lon - 0.002, trunk.lat - 0.0004, trunk.lon + 0.002, trunk.lat + 0.0004)),
+    ]
+    assert run(["median", cube, *box, "--means", "season", "-q", "-o", "box.nc"]) == 0
+    assert run(["rerun", "box.nc", "-o", "box.tif", "-q"]) == 0
+    with xr.open_dataset("box.nc") as ds, rasterio.open("box.tif") as file:
+        assert np.array_equal(file.read(), ds["v"].values, equal_nan=True)

@@ -5,15 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from itslive_core.inversion.calendar import calendar_edges
 from itslive_core.inversion.point import invert, solve_point
 from itslive_core.inversion.prepare import filter_block, solve_pixels
 from itslive_core.inversion.regions import solve_together
 from itslive_core.inversion.settings import InversionSettings
-from itslive_core.inversion.windows import window_weights
 from itslive_core.observations.pairs import ImagePairs
 from itslive_core.observations.selection import PairSelection
 from itslive_core.observations.surroundings import FEW
+from itslive_core.observations.windows import calendar_edges, window_weights
 from itslive_core.support.memo import Memo
 from tests.inversion.simulated_block import FAST, POOR, SIDE, SimulatedBlock
 

@@ -16,6 +16,7 @@ import pytest
 import xarray as xr
 
 import itslive_core as itslive
+from itslive_core.cli import run
 from itslive_core.errors import OutputError
 from itslive_core.jobs import store_lock
 from itslive_core.jobs.scratch import unbroken
@@ -186,3 +187,68 @@ def test_nothing_is_left_beside_the_result_of_a_job_that_is_told_to_end(tmp_path
     assert stderr.splitlines()[-1] == "Error: terminated"
     left = {path.name for path in tmp_path.iterdir()} - before
     assert left <= ({name} if name.endswith(".zarr") else set())
+
+
+@pytest.mark.parametrize("name", ["points.nc", "points.csv", "area.nc", "area.zarr"])
+def test_what_was_killed_goes_on(tmp_path, monkeypatch, name):
+    """Each block that is left is read once; the file is that of a job that nobody killed."""
+    made = write_cube(tmp_path / "cube.zarr", rows=40, cols=40, chunks=(4_000, 4, 4))
+    cube = itslive.open_cube(made.path)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("ITSLIVE_CACHE", str(tmp_path / "cache"))
+    if name.startswith("points"):
+        x, y = np.meshgrid(cube.x[::2], cube.y[::2])
+        rows = [f"{a},{b}" for a, b in zip(x.ravel(), y.ravel(), strict=True)]
+        Path("places.csv").write_text("\n".join(["x,y", *rows]))
+        place = ["--points", "places.csv"]
+    else:
+        place = ["--whole"]
+    command = [
+        "invert",
+        "cube.zarr",
+        *place,
+        "--smoothing",
+        "30",
+        "--no-robust",
+        "--workers",
+        "1",
+        "-q",
+        "-o",
+    ]
+    environment = {**ENVIRONMENT, "ITSLIVE_CACHE": str(tmp_path / "cache")}
+    alone = f"alone{Path(name).suffix}"
+    assert run([*command, alone]) == 0  # first, so that nobody waits for kernels
+    process = subprocess.Popen([sys.executable, "-c", ITSLIVE, *command, name], env=environment)
+
+    def half_done() -> bool:
+        inside = (f".itslive-{name}-*/area.zarr", name)
+        areas = [one for folder in inside for one in tmp_path.glob(f"{folder}/.itslive_blocks")]
+        points = [one.stat().st_size for one in tmp_path.glob("cache/points/*.journal")]
+        blocks = [len(one.read_bytes().splitlines()) for one in areas]
+        return max([*points, 0]) > 500_000 or max([*blocks, 0]) > 20 or process.poll() is not None
+
+    until(half_done)
+    process.kill()
+    assert process.wait() == -signal.SIGKILL
+    read: list[object] = []
+    reader = itslive.Datacube.read_block
+
+    def counting(self: itslive.Datacube, block: object, **options: bool) -> object:
+        read.append(block)
+        return reader(self, block, **options)
+
+    monkeypatch.setattr(itslive.Datacube, "read_block", counting)
+    assert run([*command, name]) == 0
+    assert 0 < len(set(read)) == len(read) < len(cube.blocks())
+    assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")]
+    assert not [*tmp_path.glob("cache/points/*"), *tmp_path.glob("cache/points/.*")]
+    if name.endswith(".csv"):
+        assert Path(name).read_bytes() == Path(alone).read_bytes()
+        return
+    options = {"engine": "zarr"} if name.endswith(".zarr") else {}
+    with (
+        xr.open_dataset(name, chunks=None, **options) as one,
+        xr.open_dataset(alone, chunks=None, **options) as other,
+    ):
+        xr.testing.assert_equal(one.load(), other.load())
+        assert one.attrs["recipe"] == other.attrs["recipe"]

@@ -36,7 +36,7 @@ from itslive_core.inversion.solver import (
     PixelBatch,
     SolveOptions,
 )
-from itslive_core.inversion.windows import window_weights
+from itslive_core.observations.windows import window_weights
 from itslive_core.support.constants import DAYS_PER_YEAR
 
 if TYPE_CHECKING:
