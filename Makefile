@@ -34,9 +34,9 @@ $(SERVE_STAMP): pyproject.toml constraints.txt | $(BIN)/python
 	@touch $@
 
 $(TEST_STAMP): pyproject.toml constraints.txt | $(BIN)/python
-	@echo "Installing with the extras gpu and test (a few minutes the first time) ..."
-	@$(PIP) -e '.[gpu,test]'
-	@touch $@ $(SERVE_STAMP)
+	@echo "Installing with the extras docs, gpu and test (a few minutes the first time) ..."
+	@$(PIP) -e '.[docs,gpu,test]'
+	@touch $@ $(SERVE_STAMP) $(DOCS_STAMP)
 
 $(DOCS_STAMP): pyproject.toml constraints.txt | $(BIN)/python
 	@echo "Installing with the extra docs ..."

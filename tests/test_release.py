@@ -77,3 +77,9 @@ def test_workflows_call_targets_of_the_makefile():
             called |= set(re.findall(r"\bmake ([\w-]+)", steps))
     assert {"docs", "test", "test-oldest", "test-python", "wheel"} <= called
     assert not [target for target in called if f"\n{target}:" not in makefile]
+
+
+def test_the_paper_cites_what_its_bibliography_holds():
+    text = (ROOT / "paper" / "paper.md").read_text("utf-8")
+    held = set(re.findall(r"^@\w+\{(\w+),", (ROOT / "paper" / "paper.bib").read_text("utf-8"), re.MULTILINE))
+    assert set(re.findall(r"@(\w+)", text)) == held
