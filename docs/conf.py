@@ -40,6 +40,7 @@ html_show_sourcelink = False
 copyright = f"2026, {author}. MIT licence"  # noqa: A001 - Sphinx calls it so
 
 highlight_language = "none"
+smartquotes = False  # two hyphens are an option, not a dash
 myst_heading_anchors = 4
 myst_enable_extensions = ["colon_fence"]
 myst_number_code_blocks: list[str] = []
