@@ -15,12 +15,13 @@ BIN  := $(VENV)/bin
 PIP  := $(BIN)/python -m pip install --disable-pip-version-check --quiet -c constraints.txt $(PIP_ARGS)
 SERVE_STAMP := $(VENV)/.installed-serve
 TEST_STAMP  := $(VENV)/.installed-test
+DOCS_STAMP  := $(VENV)/.installed-docs
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test test-oldest lint format bench validate clean
+.PHONY: help serve test test-oldest test-python docs wheel repo-review lint format bench validate clean
 
 help: ## show what there is
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/:/' | awk -F: '{printf "make %-12s%s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/:/' | awk -F: '{printf "make %-13s%s\n", $$1, $$2}'
 
 $(BIN)/python:
 	@echo "Creating the virtual environment $(VENV) ..."
@@ -33,9 +34,14 @@ $(SERVE_STAMP): pyproject.toml constraints.txt | $(BIN)/python
 	@touch $@
 
 $(TEST_STAMP): pyproject.toml constraints.txt | $(BIN)/python
-	@echo "Installing with the extras gpu and test (a few minutes the first time) ..."
-	@$(PIP) -e '.[gpu,test]'
-	@touch $@ $(SERVE_STAMP)
+	@echo "Installing with the extras docs, gpu and test (a few minutes the first time) ..."
+	@$(PIP) -e '.[docs,gpu,test]'
+	@touch $@ $(SERVE_STAMP) $(DOCS_STAMP)
+
+$(DOCS_STAMP): pyproject.toml constraints.txt | $(BIN)/python
+	@echo "Installing with the extra docs ..."
+	@$(PIP) -e '.[docs]'
+	@touch $@
 
 serve: $(SERVE_STAMP) ## the dashboard on the embedded demo (PORT=5006 ADDRESS=localhost)
 	@port="$(PORT)"; \
@@ -65,6 +71,30 @@ test-oldest: ## security and core on the oldest versions allowed, in an environm
 		-e . 'boto3' 'hypothesis' 'moto[server]' 'psutil' 'pytest' 'pytest-xdist'
 	@$(OLDEST)/bin/python -m pytest -n auto --dist loadfile -o filterwarnings=default $(OLDEST_TESTS) $(PYTEST_ARGS)
 
+# Constraints are of Python 3.11; another one takes what of them it can, and the newest of the rest.
+PYTHON_TESTS ?= tests
+test-python: ## all tests on another Python, in an environment of its own (PYTHON=python3.13 PYTHON_TESTS=tests/inversion)
+	@version=$$($(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])') && \
+	home=.venv-$$version && \
+	{ test -x $$home/bin/python || $(PYTHON) -m venv $$home; } && \
+	$$home/bin/python -m pip install --disable-pip-version-check --quiet -c constraints.txt $(PIP_ARGS) -e '.[gpu,test]' && \
+	$$home/bin/python -m pytest -n auto --dist loadfile $(PYTHON_TESTS) $(PYTEST_ARGS)
+
+docs: $(DOCS_STAMP) ## the pages, into build/docs/html; warnings are errors, nothing is fetched
+	@$(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet -b html docs build/docs/html
+	@echo "The pages are in build/docs/html/index.html"
+
+wheel: $(DOCS_STAMP) ## sdist and wheel into dist/, the wheel made from the sdist, both checked
+	@rm -rf dist
+	@$(PIP) build twine check-wheel-contents
+	@$(BIN)/python -m build
+	@$(BIN)/python -m twine check --strict dist/*
+	@$(BIN)/check-wheel-contents dist/*.whl
+
+repo-review: $(DOCS_STAMP) ## what Scientific Python asks of a repository; reasons of what is left out are in pyproject.toml
+	@$(PIP) 'sp-repo-review[cli]'
+	@$(BIN)/repo-review .
+
 lint: $(TEST_STAMP) ## linter and type checker only
 	@$(BIN)/ruff check . && $(BIN)/mypy
 
@@ -83,5 +113,5 @@ validate: $(TEST_STAMP) ## write docs/how-we-know-it-is-right.md anew (CUBE=cube
 	$(BIN)/python -m benchmarks.validation "$(CUBE)" $(VALIDATE_ARGS)
 
 clean: ## remove the environment and every cache in the clone
-	rm -rf $(VENV) $(OLDEST) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(OLDEST) .venv-3.* build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from itslive_core.errors import ItsliveError
 from itslive_core.estimators import ESTIMATORS, estimator
 from itslive_core.observations.selection import PairSelection
-from itslive_core.series.dataset import REFERENCES
+from itslive_core.series.citation import REFERENCES
 
 if TYPE_CHECKING:
     from collections.abc import Callable

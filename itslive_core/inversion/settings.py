@@ -59,8 +59,8 @@ class InversionSettings(Limits):
     uncertainty : bool
         Compute standard deviations.
     spatial_smoothing : float or "auto"
-        mu, for areas only: adds mu^2 times the sum of |v_p - v_q|^2 over neighbouring pixels of the area to
-        the objective, in the units of the weights, which are of mean 1 at each pixel. 0 is none; ``"auto"``
+        mu, for areas only: adds mu^2 times the sum of ``|v_p - v_q|^2`` over neighbouring pixels of the area
+        to the objective, in the units of the weights, of mean 1 at each pixel. 0 is none; ``"auto"``
         chooses one for the whole area from pairs that are held out; see `itslive_core.neighbours.patches`.
     device : {"auto", "cpu", "cuda"}
         Where to compute; the result does not depend on it. ``"cuda"`` needs torch and a GPU; noise, offsets

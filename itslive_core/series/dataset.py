@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from itslive_core._version import __version__
+from itslive_core.series.citation import LICENCE, REFERENCES
 from itslive_core.series.direction import azimuth_and_std, north_of_map
 from itslive_core.series.quality import FLAGS
 from itslive_core.series.recipe import recipe_of_pixel
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from itslive_core.observations.selection import FilterStep
 
 __all__ = [
-    "REFERENCES",
     "DERIVED",
     "VARIABLES",
     "add_place",
@@ -97,12 +97,6 @@ VARIABLES: dict[str, dict[str, Any]] = {
 
 DERIVED: tuple[str, ...] = ("v_lower", "v_upper", "azimuth", "azimuth_std")
 """Variables that follow from the others and the place: `derived_columns`."""
-
-REFERENCES = (
-    "ITS_LIVE: Gardner, A., M. Fahnestock, and T. Scambos (2025), MEaSUREs ITS_LIVE, NASA NSIDC DAAC; "
-    "Gardner et al. (2025), The Cryosphere 19, 3517, doi:10.5194/tc-19-3517-2025"
-)
-"""What is cited with the data."""
 
 
 class Cells(Protocol):
@@ -258,6 +252,7 @@ def common_attributes(
         "title": "Glacier velocity on regular time cells, estimated from ITS_LIVE image pairs",
         "source": f"ITS_LIVE image pairs; itslive_core {__version__}",
         "references": REFERENCES,
+        "license": LICENCE,
         **plain,
         "settings": json.dumps(dict(settings)),
         "selection": json.dumps(dict(selection)),

@@ -16,6 +16,7 @@ from zlib import crc32
 
 from itslive_core._version import __version__
 from itslive_core.errors import ItsliveError
+from itslive_core.series.citation import LICENCE, REFERENCES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -88,8 +89,8 @@ class Recipe:
     values: str = ""
 
     def to_json(self) -> str:
-        """Write it as JSON text."""
-        return json.dumps({"recipe": _FORM, **asdict(self)})
+        """Write it as JSON text, with what is to be cited: beside a CSV there is no other place for that."""
+        return json.dumps({"recipe": _FORM, **asdict(self), "references": REFERENCES, "license": LICENCE})
 
     @classmethod
     def from_json(cls, text: str) -> Recipe:
@@ -104,6 +105,8 @@ class Recipe:
             known = json.loads(text)
             if known.pop("recipe") != _FORM:
                 raise ItsliveError("the recipe was written by a later version: update this package")
+            for words in ("references", "license"):
+                known.pop(words, None)
             known["cubes"] = tuple(CubeFacts(**cube) for cube in known["cubes"])
             made = cls(**known)
             whole = {"settings": dict, "selection": dict, "options": dict, "place": dict, "estimator": str}
