@@ -153,7 +153,8 @@ LEVELS: tuple[tuple[str, ...], ...] = (
     ("gaussian_process", "moving_median", "season", "neighbours", "comparison"),
     ("estimators",),
     ("jobs", "export", "warming", "synthetic"),
-    ("demo", "recipes", "retelling"),
+    ("demo", "recipes", "retelling", "accessor"),
+    ("xarray_engine",),
     ("itslive_core",),
     ("cli",),
 )
