@@ -29,6 +29,10 @@ if TYPE_CHECKING:
     from itslive_core.moving_median.settings import MovingMedianSettings
     from itslive_core.observations.pairs import ImagePairs
     from itslive_core.observations.selection import PairSelection
+    from itslive_core.physics.acceleration import acceleration
+    from itslive_core.physics.gates import flux
+    from itslive_core.physics.pathlines import pathlines
+    from itslive_core.physics.strain import strain_rates
     from itslive_core.places.cube_record import CubeRecord
     from itslive_core.places.glaciers import Glacier
     from itslive_core.places.lookup import cubes_at
@@ -48,6 +52,7 @@ _HOMES = {
     "ItsliveError": "errors",
     "MovingMedianSettings": "moving_median.settings",
     "PairSelection": "observations.selection",
+    "acceleration": "physics.acceleration",
     "calendar_means": "inversion.calendar",
     "compare": "comparison.compare",
     "cubes_at": "places.lookup",
@@ -56,14 +61,17 @@ _HOMES = {
     "fit_gaussian_process_steps": "gaussian_process.point",
     "fit_moving_median": "moving_median.estimate",
     "fit_season": "season.point",
+    "flux": "physics.gates",
     "invert": "inversion.point",
     "open_cube": "cubes.datacube",
+    "pathlines": "physics.pathlines",
     "profile": "jobs.profiles",
     "read_glacier": "jobs.overview",
     "rerun": "recipes",
     "run_glacier": "jobs.glacier",
     "run_points": "jobs.points",
     "smoothing_curve": "inversion.smoothing",
+    "strain_rates": "physics.strain",
     "warm_up": "warming",
 }
 
@@ -80,6 +88,7 @@ __all__ = [
     "MovingMedianSettings",
     "PairSelection",
     "__version__",
+    "acceleration",
     "calendar_means",
     "compare",
     "cubes_at",
@@ -88,14 +97,17 @@ __all__ = [
     "fit_gaussian_process_steps",
     "fit_moving_median",
     "fit_season",
+    "flux",
     "invert",
     "open_cube",
+    "pathlines",
     "profile",
     "read_glacier",
     "rerun",
     "run_glacier",
     "run_points",
     "smoothing_curve",
+    "strain_rates",
     "warm_up",
 ]
 

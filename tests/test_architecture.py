@@ -150,7 +150,7 @@ LEVELS: tuple[tuple[str, ...], ...] = (
     ("observations", "bands", "places"),
     ("cubes", "filters", "series", "estimator"),
     ("inversion",),
-    ("gaussian_process", "moving_median", "season", "neighbours", "comparison"),
+    ("gaussian_process", "moving_median", "season", "neighbours", "comparison", "physics"),
     ("estimators",),
     ("jobs", "export", "warming", "synthetic"),
     ("demo", "recipes", "retelling", "accessor"),

@@ -18,6 +18,7 @@ import click
 from itslive_core.cli.compare import compare
 from itslive_core.cli.cubes import cubes, demo, info, pairs
 from itslive_core.cli.estimate import command_of
+from itslive_core.cli.physics import flux, strain
 from itslive_core.cli.profile import profile
 from itslive_core.cli.rerun import rerun
 from itslive_core.cli.season import season
@@ -79,7 +80,7 @@ def itslive(ctx: click.Context, version: bool) -> None:
 
 
 _estimates = map(command_of, all_estimators())
-for _command in (demo, cubes, info, pairs, season, *_estimates, profile, compare, rerun):
+for _command in (demo, cubes, info, pairs, season, *_estimates, profile, compare, rerun, strain, flux):
     itslive.add_command(_command)
 
 

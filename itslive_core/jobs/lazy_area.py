@@ -193,8 +193,8 @@ def _dataset(
 ) -> xr.Dataset:
     """Put the blocks of a cube together: one task for each, which reads it and gives all variables."""
     import dask.array as da
-    from dask.delayed import delayed
     import xarray as xr
+    from dask.delayed import delayed
 
     worker = delayed(solve, pure=False)
     shared = delayed(common, pure=False, traverse=False)
