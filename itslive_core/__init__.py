@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from itslive_core.comparison.compare import Comparison, compare
     from itslive_core.cubes.datacube import Datacube, open_cube
     from itslive_core.errors import ItsliveError
+    from itslive_core.events.detect import detect_events
     from itslive_core.gaussian_process.point import fit_gaussian_process, fit_gaussian_process_steps
     from itslive_core.gaussian_process.settings import GaussianProcessSettings
     from itslive_core.inversion.calendar import calendar_means
@@ -56,6 +57,7 @@ _HOMES = {
     "calendar_means": "inversion.calendar",
     "compare": "comparison.compare",
     "cubes_at": "places.lookup",
+    "detect_events": "events.detect",
     "diagnose": "inversion.diagnosis",
     "fit_gaussian_process": "gaussian_process.point",
     "fit_gaussian_process_steps": "gaussian_process.point",
@@ -92,6 +94,7 @@ __all__ = [
     "calendar_means",
     "compare",
     "cubes_at",
+    "detect_events",
     "diagnose",
     "fit_gaussian_process",
     "fit_gaussian_process_steps",

@@ -151,6 +151,7 @@ LEVELS: tuple[tuple[str, ...], ...] = (
     ("cubes", "filters", "series", "estimator"),
     ("inversion",),
     ("gaussian_process", "moving_median", "season", "neighbours", "comparison", "physics"),
+    ("events",),
     ("estimators",),
     ("jobs", "export", "warming", "synthetic"),
     ("demo", "recipes", "retelling", "accessor"),
