@@ -2,10 +2,10 @@
 
     python benchmarks/events.py CUBE [--surges 200] [--quiet 50] [--seed 0]
 
-Pairs of pixels of CUBE give the dates, missions and formal errors. Surges of random onset, rise, fall and size are
-added to a quiet glacier with a season; the values have noise of the size of the formal errors, with heavy tails.
-Printed are the median error of the onset, how often intervals of 95 % hold, how many are found, and false alarms
-per 100 years of quiet ice and of rock.
+Pairs of pixels of CUBE give the dates, missions and formal errors. Surges of random onset, rise, fall and
+size are added to a quiet glacier with a season; the values have noise of the size of the formal errors, with
+heavy tails. Printed are the median error of the onset, how often intervals of 95 % hold, how many are found,
+and false alarms per 100 years of quiet ice and of rock.
 """
 
 from __future__ import annotations
@@ -52,12 +52,18 @@ def edge_day(days, departure):
 
 
 def quiet_truth(rng, speed):
-    amplitude, phase, trend = rng.uniform(0.0, 0.2) * speed, rng.uniform(0, 2 * np.pi), rng.uniform(-0.02, 0.02) * speed
+    amplitude, phase, trend = (
+        rng.uniform(0.0, 0.2) * speed,
+        rng.uniform(0, 2 * np.pi),
+        rng.uniform(-0.02, 0.02) * speed,
+    )
     return lambda t: speed + amplitude * np.sin(2 * np.pi * t / YEAR + phase) + trend * (t - 17_500.0) / YEAR
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("cube")
     parser.add_argument("--surges", type=int, default=200)
     parser.add_argument("--quiet", type=int, default=50)
@@ -97,7 +103,11 @@ def main() -> None:
 
         def number_of(name):
             value = best[name].values  # noqa: B023
-            return float(value) if name.startswith("size") else (value - np.datetime64(0, "s")) / np.timedelta64(1, "D")
+            return (
+                float(value)
+                if name.startswith("size")
+                else (value - np.datetime64(0, "s")) / np.timedelta64(1, "D")
+            )
 
         if not abs(number_of("peak") - truth["peak"]) < 300.0:
             continue
@@ -109,9 +119,15 @@ def main() -> None:
         if (number + 1) % 20 == 0:
             print(f"{number + 1}: {np.nanmedian(errors):.1f} d, {np.mean(holds['onset']):.3f}", flush=True)
     if chosen.surges:
-        print(f"surges {chosen.surges}, found {found}, {(time.perf_counter() - began) / chosen.surges:.2f} s each")
-        print(f"median error of the onset {np.nanmedian(errors):.1f} d; median width of its interval {np.median(widths):.0f} d")
-        print("intervals of 95 % hold: " + ", ".join(f"{name} {np.mean(held_):.3f}" for name, held_ in holds.items()))
+        each = (time.perf_counter() - began) / chosen.surges
+        print(f"surges {chosen.surges}, found {found}, {each:.2f} s each")
+        print(
+            f"median error of the onset {np.nanmedian(errors):.1f} d; of its interval {np.median(widths):.0f} d"
+        )
+        print(
+            "intervals of 95 % hold: "
+            + ", ".join(f"{name} {np.mean(held_):.3f}" for name, held_ in holds.items())
+        )
     for name, speeds in (("quiet ice", (30.0, 300.0)), ("rock", (0.0, 0.0))):
         alarms, years = 0, 0.0
         for _ in range(chosen.quiet):
@@ -120,7 +136,8 @@ def main() -> None:
             alarms += itslive.detect_events(itslive.invert(seen, SETTINGS)).sizes["event"]
             years += (pairs.end.max() - pairs.start.min()) / YEAR
         if years:
-            print(f"{name}: {alarms} false alarms in {years:.0f} years, {100 * alarms / years:.2f} in 100 years", flush=True)
+            rate = 100 * alarms / years
+            print(f"{name}: {alarms} false alarms in {years:.0f} years, {rate:.2f} in 100 years", flush=True)
 
 
 if __name__ == "__main__":

@@ -26,7 +26,8 @@ ROOT = Path(__file__).resolve().parents[1]
 FAST = itslive.InversionSettings(smoothing=100.0, interval=48.0, robust=False, outliers="none")
 TELLING = (
     "production", "v3-sharded", "many-chunks", "missing-chunks", "missing-vy-chunk", "masks-differ",
-    "bad-dates", "seconds", "error-holes", "no-errors", "y-ascending", "no-axes", "projection-attribute", "cut-codes",
+    "bad-dates", "seconds", "error-holes", "no-errors", "y-ascending", "no-axes", "projection-attribute",
+    "cut-codes",
 )  # fmt: skip
 
 
@@ -114,6 +115,9 @@ def test_each_method_is_the_function_of_its_name(cube, dataset):
         dataset.itslive.season(lon, lat, selection=selection), itslive.fit_season(pairs, selection=selection)
     )
     assert len(dataset.itslive.pairs_at(x=x, y=y)) == len(pairs)
+    window = slice(5, 90), slice(2, 3), slice(4, 9)
+    own, stored = dataset.itslive.cube().components["vy"], cube.components["vy"]
+    np.testing.assert_array_equal(own.read(window), stored.read(window))
 
 
 @pytest.mark.parametrize("chunks", [{}, {"pair": 100, "y": 7, "x": 9}, None])

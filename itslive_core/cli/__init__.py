@@ -82,7 +82,21 @@ def itslive(ctx: click.Context, version: bool) -> None:
 
 
 _estimates = map(command_of, all_estimators())
-for _command in (demo, cubes, info, pairs, season, *_estimates, profile, compare, rerun, events, watch, strain, flux):
+for _command in (
+    demo,
+    cubes,
+    info,
+    pairs,
+    season,
+    *_estimates,
+    profile,
+    compare,
+    rerun,
+    events,
+    watch,
+    strain,
+    flux,
+):
     itslive.add_command(_command)
 
 

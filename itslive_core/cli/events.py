@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 __all__ = ["events"]
 
-_COLUMNS = ("kind", "onset", "onset_lower", "onset_upper", "peak", "peak_lower", "peak_upper", "end", "end_lower",
-            "end_upper", "size", "size_lower", "size_upper", "deviations")  # fmt: skip
+_COLUMNS = ("kind", "onset", "onset_lower", "onset_upper", "peak", "peak_lower", "peak_upper", "end",
+            "end_lower", "end_upper", "size", "size_lower", "size_upper", "deviations")  # fmt: skip
 
 
 @click.command(
@@ -32,7 +32,11 @@ Examples:
 @click.argument("series", type=click.Path(path_type=Path))
 @click.option("--station", metavar="NAME", help="Which one, where SERIES holds many.")
 @click.option(
-    "--least-change", type=float, default=0.25, metavar="X", help="Smallest, over the background speed [0.25]."
+    "--least-change",
+    type=float,
+    default=0.25,
+    metavar="X",
+    help="Smallest, over the background speed [0.25].",
 )
 @click.option("--least-size", type=float, default=15.0, metavar="V", help="Smallest [15 m/yr].")
 @click.option("--output", "-o", type=click.Path(path_type=Path), metavar="OUT", help="Table: .csv, or -.")
@@ -47,8 +51,8 @@ def events(
 ) -> int:
     """Find speed-ups and slow-downs in SERIES, a .nc of a point.
 
-    Each has an onset, a peak, an end and a size, with limits of 95 %: an event is a departure from level, trend
-    and season that stands out of the errors of the series.
+    Each has an onset, a peak, an end and a size, with limits of 95 %: an event is a departure from level,
+    trend and season that stands out of the errors of the series.
     """
     from itslive_core.events.detect import detect_events
 
@@ -119,5 +123,7 @@ def _read(path: Path, station: str | None) -> xr.Dataset:
         return found
     names = [str(name) for name in found["station"].values]
     if station not in names:
-        raise ItsliveError(f"{path} holds {len(names)} stations: choose one with --station, of {', '.join(names[:5])}")
+        raise ItsliveError(
+            f"{path} holds {len(names)} stations: choose one with --station, of {', '.join(names[:5])}"
+        )
     return found.isel(station=names.index(station), drop=True)

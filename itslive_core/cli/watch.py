@@ -25,17 +25,22 @@ Examples:
 """
 )
 @click.argument("cube")
-@click.option("--points", required=True, type=click.Path(path_type=Path), metavar="FILE", help="Table of points.")
 @click.option(
-    "--state", type=click.Path(path_type=Path), metavar="FILE", help="What is remembered [FILE of points .watch.json]."
+    "--points", required=True, type=click.Path(path_type=Path), metavar="FILE", help="Table of points."
+)
+@click.option(
+    "--state",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="What is remembered [FILE of points .watch.json].",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of words.")
 @quiet_option
 def watch(cube: str, points: Path, state: Path | None, as_json: bool, quiet: bool) -> int:
     """Say what changed significantly at points of CUBE since the last time this was asked.
 
-    The first time the points are read and remembered. Later only image pairs that are new are read; where there
-    are some, the series is estimated again, and speed-ups and slow-downs that began, ended, or are of another
+    The first time the points are read and remembered. Later only image pairs that are new are read; where
+    there are some, the series is estimated again, and speed-ups and slow-downs that began, ended, or are of another
     size beyond the limits of 95 % are told. Exit code 4 where something changed; 3 where points failed.
     """
     import itslive_core as itslive
@@ -43,7 +48,9 @@ def watch(cube: str, points: Path, state: Path | None, as_json: bool, quiet: boo
 
     report = Reporter(quiet=quiet)
     with report.compiling():
-        found = look(itslive.open_cube(cube), points, points.with_suffix(".watch.json") if state is None else state)
+        found = look(
+            itslive.open_cube(cube), points, points.with_suffix(".watch.json") if state is None else state
+        )
     if as_json:
         click.echo(json.dumps(found.to_dict(), indent=2, allow_nan=False))
     else:

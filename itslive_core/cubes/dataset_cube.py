@@ -15,6 +15,7 @@ from zarr.storage import MemoryStore
 
 from itslive_core.cubes.datacube import Datacube
 from itslive_core.cubes.schema import layout_of
+from itslive_core.cubes.velocity import Velocity
 from itslive_core.errors import CubeError
 from itslive_core.observations.blocks import Block, PixelBlock, gather_chunk
 
@@ -46,6 +47,19 @@ class _InMemory:
         """Fetch nothing: all is here."""
 
 
+@dataclass(frozen=True, eq=False)
+class _Held(Velocity):
+    """One component of the velocity, held by a dataset: the array only says how it is laid out."""
+
+    held: xr.DataArray | None = None
+
+    def read(self, where: tuple[slice, slice, slice]) -> NDArray[np.float32]:
+        """Take a window out of the dataset."""
+        assert self.held is not None
+        found: NDArray[np.float32] = self.held[where].values.astype(np.float32)
+        return found
+
+
 class DatasetCube(Datacube):
     """A datacube of an xarray dataset.
 
@@ -70,6 +84,10 @@ class DatasetCube(Datacube):
         group = zarr.create_group(store=MemoryStore(), zarr_format=2)
         self._dims = _write(group, dataset, url)
         super().__init__(cast("Any", _InMemory(url, group)))
+        self.components = {
+            name: _Held(one.array, one.packing, one.order, dataset[name].transpose(*self._dims))
+            for name, one in self.components.items()
+        }
         if BLOCKS in dataset["vx"].attrs:
             x, y = np.asarray(dataset["vx"].attrs[BLOCKS], dtype=np.float64)[:2]
             ahead = (self.y[0] - y) / self.pixel_size[1], (self.x[0] - x) / self.pixel_size[0]

@@ -14,15 +14,15 @@ if TYPE_CHECKING:
     import xarray as xr
     from numpy.typing import NDArray
 
-    from itslive_core.events.model import Chain
+    from itslive_core.events.model import Candidate, Chain
 
 __all__ = ["KINDS", "detect_events"]
 
 KINDS = ("slow-down", "speed-up")
-_EDGE = 0.1
-"""An event begins and ends where the departure is this share of its most."""
 _GAIN = 40.0
 """Least gain of an event: 6.3 standard deviations, as every date and length is tried."""
+_PART = 0.5
+"""A departure beside an event that is smaller than this share of it belongs to it."""
 _MOST = 12
 """Events that are looked for."""
 _FEWEST = 8
@@ -41,8 +41,8 @@ def detect_events(
     """Find speed-ups and slow-downs in a series, with when they began, were at their most, and ended.
 
     The series is held against a background (level, trend, season) with triangles of any date and length; see
-    `itslive_core.events.model`. What stands out by more than 6.3 standard deviations and is large enough is an
-    event; dates and size are then sampled from their posterior.
+    `itslive_core.events.model`. What stands out by more than 6.3 standard deviations and is large enough is
+    an event; dates and size are then sampled from their posterior.
 
     Parameters
     ----------
@@ -61,11 +61,11 @@ def detect_events(
     Returns
     -------
     xarray.Dataset
-        Dimension ``event``, in order of onset: ``onset``, ``peak`` and ``end`` (datetime64), each with ``_lower``
-        and ``_upper``, limits of 95 %: onset and end are where the departure from the background is a tenth of
-        its most; ``size`` [m/yr] of the departure, negative for a slow-down, with limits; ``kind``;
-        ``deviations``, how many standard deviations it stands out by; ``ongoing`` where its end is not seen (the
-        end is NaT), and ``began_before`` where its onset is not. Empty where nothing happened.
+        Dimension ``event``, in order of onset: ``onset``, ``peak`` and ``end`` (datetime64), each with
+        ``_lower`` and ``_upper``, limits of 95 %: onset and end are where the departure from the background
+        is a tenth of its most; ``size`` [m/yr] of the departure, negative for a slow-down, with limits;
+        ``kind``; ``deviations``, how many standard deviations it stands out by; ``ongoing`` where its end is
+        not seen (the end is NaT), and ``began_before`` where its onset is not. Empty where nothing happened.
 
     Raises
     ------
@@ -90,18 +90,30 @@ def detect_events(
         noisy, background = Noisy.of(days, interval, v, std, tau)
         least = np.maximum(least_change * np.abs(background), least_size)
         rng = np.random.default_rng(seed)
+        told: list[Candidate] = []
         for _ in range(_MOST):
             candidate = scan(noisy)
             if candidate is None or candidate.gain < _GAIN:
                 break
             profile = np.abs(candidate.size) * cell_means(days, interval, candidate.shape)[noisy.seen]
-            if (profile > least).any():
+            if (profile > least).any() and not any(_part_of(candidate, other, tau) for other in told):
                 rows.append((sample_shape(noisy, candidate, rng), candidate.gain))
-            noisy = noisy.without(candidate.shape, candidate.size)
-    rows.sort(key=lambda row: float(np.median(row[0].begin)))
+                told.append(candidate)
+            # What is left of an event that has another shape is no event of its own.
+            noisy = noisy.with_misfit(candidate).without(candidate.shape, candidate.size)
+    rows.sort(key=lambda row: float(np.median(row[0].onset)))
     at = np.flatnonzero(seen)
     ends = (days[at[0]], days[at[-1]]) if len(at) else (0.0, 0.0)
     return _dataset(series, rows, ends)
+
+
+def _part_of(small: Candidate, large: Candidate, tau: float) -> bool:
+    """Whether a departure is what a larger event, of another shape than is fitted, leaves beside it."""
+    (low, high), (begin, end) = (
+        (one.shape[0], one.shape[0] + float(np.exp(one.shape[1:3]).sum())) for one in (small, large)
+    )
+    near = low < end + 2.0 * tau and high > begin - 2.0 * tau
+    return bool(near and abs(small.size) < _PART * abs(large.size))
 
 
 def _along_flow(series: xr.Dataset) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -121,10 +133,8 @@ def _dataset(series: xr.Dataset, rows: list[tuple[Chain, float]], ends: tuple[fl
     limits = {name: np.full((len(rows), 3), np.nan) for name in ("onset", "peak", "end", "size")}
     open_end, open_begin = np.zeros(len(rows), dtype=bool), np.zeros(len(rows), dtype=bool)
     for i, (chain, _) in enumerate(rows):
-        onset = chain.begin + _EDGE * (chain.peak - chain.begin)
-        end = chain.finish - _EDGE * (chain.finish - chain.peak)
-        for name, draws in (("onset", onset), ("peak", chain.peak), ("end", end), ("size", chain.size)):
-            limits[name][i] = np.percentile(draws, _LIMITS)
+        for name, rows_of in limits.items():
+            rows_of[i] = np.percentile(getattr(chain, name), _LIMITS)
         open_end[i] = limits["end"][i, 1] > ends[1]
         open_begin[i] = limits["onset"][i, 1] <= ends[0]
         if open_end[i]:
@@ -136,11 +146,19 @@ def _dataset(series: xr.Dataset, rows: list[tuple[Chain, float]], ends: tuple[fl
         for k, suffix in enumerate(("_lower", "", "_upper")):
             column = values[:, k] if name == "size" else _moments(values[:, k])
             words = {"long_name": f"{name} of the event" + (", limit of 95 %" if suffix else "")}
-            variables[name + suffix] = ("event", column, words | ({"units": "m/yr"} if name == "size" else {}))
+            variables[name + suffix] = (
+                "event",
+                column,
+                words | ({"units": "m/yr"} if name == "size" else {}),
+            )
     names = [KINDS[int(size > 0.0)] for size in limits["size"][:, 1]]
     variables["kind"] = ("event", np.array(names, dtype="U10"), {"long_name": "speed-up or slow-down"})
     gains = np.sqrt(np.array([gain for _, gain in rows], dtype=np.float64))
-    variables["deviations"] = ("event", gains, {"long_name": "standard deviations by which it stands out", "units": "1"})
+    variables["deviations"] = (
+        "event",
+        gains,
+        {"long_name": "standard deviations by which it stands out", "units": "1"},
+    )
     variables["ongoing"] = ("event", open_end, {"long_name": "its end is not seen"})
     variables["began_before"] = ("event", open_begin, {"long_name": "its onset is not seen"})
     place = {n: series[n] for n in ("x", "y", "lon", "lat") if n in series.coords and series[n].ndim == 0}
@@ -153,5 +171,7 @@ def _dataset(series: xr.Dataset, rows: list[tuple[Chain, float]], ends: tuple[fl
 def _moments(days: NDArray[np.float64]) -> NDArray[np.datetime64]:
     whole = np.full(len(days), np.datetime64("NaT", "ns"))
     good = np.isfinite(days)
-    whole[good] = np.rint(days[good] * 86_400).astype("int64").astype("datetime64[s]").astype("datetime64[ns]")
+    whole[good] = (
+        np.rint(days[good] * 86_400).astype("int64").astype("datetime64[s]").astype("datetime64[ns]")
+    )
     return whole

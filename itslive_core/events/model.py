@@ -4,18 +4,21 @@ Along the mean flow the cells of a series are
 
     v_k = background(t_k) + size * f_k(begin, peak, finish) + noise,
 
-the background a straight line with an annual and a semi-annual wave, f the mean over cell k of a triangle that
-rises from 0 at ``begin`` to 1 at ``peak`` and falls to 0 at ``finish``, blurred as the estimate and nature blur it.
-The noise is that of the estimate's posterior: standard deviations of the cells, correlated as exp(-d / tau)
-(`itslive_core.physics.fields.correlation_in_time`), times what the scatter of the series itself adds. Noise of
-this kind is a Markov chain, so that differences of neighbours whiten it: with x_k = r_k / s_k and
-phi = exp(-d / tau), (x_k - phi x_{k-1}) / sqrt(1 - phi^2) are independent. The coefficients of the background
-and the size enter linearly and are integrated over; the four others are sampled.
+the background a straight line with an annual and a semi-annual wave, f the mean over cell k of a shape that
+rises from 0 at ``begin`` to 1 at ``peak`` and falls to 0 at ``finish``, anything from a triangle to halves
+of a cosine, blurred as the estimate blurs it. The noise is that of the estimate's posterior: standard
+deviations of the cells, correlated as exp(-d / tau) (`itslive_core.physics.fields.correlation_in_time`), times
+what the scatter of the series itself adds. Noise of this kind is a Markov chain, so that differences of
+neighbours whiten it: with x_k = r_k / s_k and phi = exp(-d / tau), (x_k - phi x_{k-1}) / sqrt(1 - phi^2) are
+independent. Around an event the series may be off by a share of its size more (`MISFIT`): a smoothed series
+rounds what is sharp, and no event is quite of this shape. The coefficients of the background and the size enter linearly and are integrated over; the others are
+sampled.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -27,14 +30,19 @@ from itslive_core.support.constants import DAYS_PER_YEAR, MAD_TO_STD
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["Candidate", "Chain", "Noisy", "cell_means", "sample_shape", "scan"]
+__all__ = ["EDGE", "MISFIT", "Candidate", "Chain", "Noisy", "cell_means", "sample_shape", "scan"]
 
 _HALF_WIDTHS = (30.0, 60.0, 120.0, 240.0, 480.0, 900.0)
 """Half widths of the triangles that are tried everywhere [days]."""
+MISFIT = 0.03, 0.07
+"""Standard deviation of what series and shape are off by, over the size of an event: around it, and more where
+the departure is at its most; tuned on surges simulated as in `benchmarks/events.py`, with other seeds."""
 _LEAST_PART = 6.0
 """Shortest rise or fall [days]."""
 _LONGEST = 2500.0
 """Longest rise or fall [days]."""
+EDGE = 0.1
+"""An event begins and ends where the departure is this share of its most."""
 _SWEEPS, _BURN, _CHAINS = 1500, 500, 2
 _YEARS_FOR_SEASON, _YEARS_FOR_TREND = 2.0, 1.5
 
@@ -44,8 +52,9 @@ class Candidate(NamedTuple):
 
     Parameters
     ----------
-    shape : ndarray, shape (4,)
-        begin [days], logarithms of the lengths of rise and fall [days], and the blur [days].
+    shape : ndarray, shape (5,)
+        begin [days], logarithms of the lengths of rise and fall [days], the blur [days], and the roundness,
+        from 0 of a triangle to 1 of cosines.
     gain : float
         By how much it lowers the sum of squares of the whitened residuals.
     size : float
@@ -58,16 +67,16 @@ class Candidate(NamedTuple):
 
 
 class Chain(NamedTuple):
-    """Draws from the posterior of an event: begin, peak and finish [days], and size [m/yr]."""
+    """Draws from the posterior of an event: onset, peak and end [days], and size [m/yr]."""
 
-    begin: NDArray[np.float64]
+    onset: NDArray[np.float64]
     peak: NDArray[np.float64]
-    finish: NDArray[np.float64]
+    end: NDArray[np.float64]
     size: NDArray[np.float64]
 
 
 def cell_means(days: NDArray, interval: float, shape: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Average a blurred triangle over cells, exactly but for the blur.
+    """Average the shape of an event over cells, exactly but for the blur.
 
     Parameters
     ----------
@@ -75,20 +84,21 @@ def cell_means(days: NDArray, interval: float, shape: NDArray[np.float64]) -> ND
         Centres of cells that follow each other [days].
     interval : float
         Their length [days].
-    shape : ndarray, shape (4,)
+    shape : ndarray, shape (5,)
         As in `Candidate`.
 
     Returns
     -------
     ndarray, shape (M,)
     """
-    begin, rise, fall, blur = shape[0], *np.exp(shape[1:3]), shape[3]
+    begin, rise, fall, blur, roundness = shape[0], *np.exp(shape[1:3]), shape[3], shape[4]
     peak, finish = begin + rise, begin + rise + fall
 
     def whole(t: NDArray) -> NDArray:
-        up = 0.5 * np.clip(t - begin, 0.0, rise) ** 2 / rise
-        down = np.clip(t - peak, 0.0, fall)
-        total: NDArray = up + down - 0.5 * down**2 / fall
+        up, down = np.clip(t - begin, 0.0, rise), np.clip(t - peak, 0.0, fall)
+        straight = 0.5 * up**2 / rise + down - 0.5 * down**2 / fall
+        waves = fall * np.sin(np.pi * down / fall) - rise * np.sin(np.pi * up / rise)
+        total: NDArray = (1.0 - roundness) * straight + roundness * 0.5 * (up + down + waves / np.pi)
         return total
 
     edges = np.concatenate([days - 0.5 * interval, days[-1:] + 0.5 * interval])
@@ -116,10 +126,10 @@ class Noisy:
         Of these [m/yr].
     tau : float
         Time over which they err together [days].
-    basis : ndarray, shape (n, b)
-        Orthonormal whitened background.
-    target : ndarray, shape (n,)
-        The whitened series, less what the background explains.
+    design : ndarray, shape (n, b)
+        Columns of the background.
+    values : ndarray, shape (n,)
+        The series, less the events that were found [m/yr].
     """
 
     days: NDArray[np.float64]
@@ -127,8 +137,21 @@ class Noisy:
     seen: NDArray[np.intp]
     std: NDArray[np.float64]
     tau: float
-    basis: NDArray[np.float64]
-    target: NDArray[np.float64]
+    design: NDArray[np.float64]
+    values: NDArray[np.float64]
+
+    @cached_property
+    def basis(self) -> NDArray[np.float64]:
+        """Orthonormal columns of the whitened background, shape (n, b)."""
+        found: NDArray[np.float64] = np.linalg.qr(self.whiten(self.design))[0]
+        return found
+
+    @cached_property
+    def target(self) -> NDArray[np.float64]:
+        """The whitened series, less what the background explains, shape (n,)."""
+        whole = self.whiten(self.values)
+        left: NDArray[np.float64] = whole - self.basis @ (self.basis.T @ whole)
+        return left
 
     @classmethod
     def of(
@@ -157,7 +180,7 @@ class Noisy:
         if np.ptp(years) >= _YEARS_FOR_SEASON:
             columns += [wave(2.0 * np.pi * k * years) for k in (1, 2) for wave in (np.sin, np.cos)]
         design = np.stack(columns, axis=1)
-        plain = cls(days, interval, seen, s, tau, np.empty((len(t), 0)), np.empty(0))
+        plain = cls(days, interval, seen, s, tau, design, y)
         # Robust: an event is no reason to move the background, or to call the series noisy.
         weight = np.ones(len(t))
         for _ in range(10):
@@ -166,12 +189,7 @@ class Noisy:
             left = plain.whiten(y - design @ coefficients)
             scale = max(MAD_TO_STD * float(np.median(np.abs(left))), 1e-12)
             weight = np.sqrt(np.minimum(1.0, 2.0 * scale / np.maximum(np.abs(left), 1e-12)))
-        wider = s * max(scale, 1.0)
-        ready = cls(days, interval, seen, wider, tau, plain.basis, plain.target)
-        basis = np.linalg.qr(ready.whiten(design))[0]
-        target = ready.whiten(y)
-        target = target - basis @ (basis.T @ target)
-        return cls(days, interval, seen, wider, tau, basis, target), design @ coefficients
+        return replace(plain, std=s * max(scale, 1.0)), design @ coefficients
 
     def whiten(self, values: NDArray) -> NDArray[np.float64]:
         """Make the noise of values independent, of variance 1, shape (n, ...)."""
@@ -194,27 +212,29 @@ class Noisy:
 
     def without(self, shape: NDArray[np.float64], size: float) -> Noisy:
         """Take an event away."""
-        template = self.whiten(cell_means(self.days, self.interval, shape)[self.seen])
-        template = template - self.basis @ (self.basis.T @ template)
-        return Noisy(
-            self.days,
-            self.interval,
-            self.seen,
-            self.std,
-            self.tau,
-            self.basis,
-            self.target - size * template,
+        return replace(
+            self, values=self.values - size * cell_means(self.days, self.interval, shape)[self.seen]
         )
+
+    def with_misfit(self, candidate: Candidate) -> Noisy:
+        """Let the series be off around an event by what series and shapes are off."""
+        begin, finish = candidate.shape[0], candidate.shape[0] + np.exp(candidate.shape[1:3]).sum()
+        beside = np.maximum(np.maximum(begin - self.days, self.days - finish), 0.0)[self.seen]
+        near = np.exp(-beside / max(2.0 * self.tau, self.interval))
+        high = cell_means(self.days, self.interval, candidate.shape)[self.seen]
+        off = MISFIT[0] * near + MISFIT[1] * high
+        return replace(self, std=np.hypot(self.std, candidate.size * off))
 
     def allowed(self, shape: NDArray[np.float64]) -> bool:
         """Whether a triangle can be: its parts of sensible lengths, its rise within the series."""
-        begin, rise, fall, blur = shape
+        begin, rise, fall, blur, roundness = shape
         first, last = self.days[self.seen[0]], self.days[self.seen[-1]]
         return bool(
             np.log(_LEAST_PART) <= rise <= np.log(_LONGEST)
             and np.log(_LEAST_PART) <= fall <= np.log(_LONGEST)
             and first - self.interval <= begin <= last
-            and 0.0 <= blur <= 2.0 * max(self.tau, self.interval)
+            and 0.0 <= blur <= max(self.tau, self.interval)
+            and 0.0 <= roundness <= 1.0
         )
 
 
@@ -232,7 +252,7 @@ def scan(noisy: Noisy, *, sign: float = 0.0) -> Candidate | None:
     for half in _HALF_WIDTHS:
         step = max(noisy.interval, half / 6.0)
         for centre in np.arange(first, last + 0.5 * step, step):
-            shape = np.array([centre - half, np.log(half), np.log(half), 0.0])
+            shape = np.array([centre - half, np.log(half), np.log(half), 0.0, 0.5])
             if not noisy.allowed(shape):
                 continue
             gain, size, _ = noisy.answer(shape)
@@ -247,10 +267,15 @@ def scan(noisy: Noisy, *, sign: float = 0.0) -> Candidate | None:
         gain, size, _ = noisy.answer(shape)
         return -gain if size * best.size > 0.0 else 0.0
 
-    start = best.shape + np.array([0.0, 0.0, 0.0, 0.3 * max(noisy.tau, noisy.interval)])
+    start = best.shape + np.array([0.0, 0.0, 0.0, 0.3 * max(noisy.tau, noisy.interval), 0.0])
     half = float(np.exp(best.shape[1]))
-    simplex = np.stack([start] + [start + d for d in np.diag([0.5 * half, -0.7, -0.7, 0.3 * noisy.interval])])
-    options = {"initial_simplex": simplex, "maxfev": 400, "xatol": 0.2, "fatol": 0.05}
+    moves = np.diag([0.5 * half, -0.7, -0.7, 0.3 * noisy.interval, 0.4])
+    options = {
+        "initial_simplex": np.stack([start, *(start + moves)]),
+        "maxfev": 500,
+        "xatol": 0.2,
+        "fatol": 0.05,
+    }
     found = minimize(loss, start, method="Nelder-Mead", options=options)
     if -found.fun < best.gain:
         return best
@@ -271,6 +296,7 @@ def sample_shape(noisy: Noisy, candidate: Candidate, rng: np.random.Generator) -
     -------
     Chain
     """
+    noisy = noisy.with_misfit(candidate)
     draws, sizes = [], []
     side = np.sign(candidate.size)
 
@@ -288,16 +314,22 @@ def sample_shape(noisy: Noisy, candidate: Candidate, rng: np.random.Generator) -
         if not np.isfinite(value):
             here[3] = 0.0
             value, size, variance = height(here)
-        spread = np.diag([noisy.interval, 0.2, 0.2, 0.3 * noisy.interval]) ** 2
+        usual = np.array([noisy.interval, 0.2, 0.2, 0.3 * noisy.interval, 0.3])
+        spread = np.diag(usual) ** 2
         past: list[NDArray[np.float64]] = []
         accepted, scale = 0, 1.0
         for turn in range(_SWEEPS + _BURN):
             if turn and turn % 100 == 0 and turn <= _BURN:
                 recent = np.array(past[-300:])
-                spread = np.cov(recent.T) + 1e-4 * np.diag([noisy.interval, 0.2, 0.2, noisy.interval])
+                spread = np.cov(recent.T) + np.diag((0.02 * usual) ** 2)
                 scale *= float(np.clip(accepted / 100 / 0.25, 0.4, 2.5))
                 accepted = 0
-            step = rng.multivariate_normal(np.zeros(4), spread) * scale * (1.2 if turn % 5 else 0.2)
+            step = (
+                np.linalg.cholesky(spread)
+                @ rng.standard_normal(len(here))
+                * scale
+                * (1.2 if turn % 5 else 0.2)
+            )
             there = here + step
             new, new_size, new_variance = height(there)
             if np.log(rng.random()) < new - value:
@@ -308,6 +340,16 @@ def sample_shape(noisy: Noisy, candidate: Candidate, rng: np.random.Generator) -
                 draws.append(here)
                 sizes.append(size + np.sqrt(variance) * rng.standard_normal())
     shapes = np.array(draws)
-    begin = shapes[:, 0]
-    peak = begin + np.exp(shapes[:, 1])
-    return Chain(begin, peak, peak + np.exp(shapes[:, 2]), np.array(sizes))
+    rise, fall = np.exp(shapes[:, 1]), np.exp(shapes[:, 2])
+    peak, tenth = shapes[:, 0] + rise, _tenth(shapes[:, 4])
+    return Chain(shapes[:, 0] + tenth * rise, peak, peak + (1.0 - tenth) * fall, np.array(sizes))
+
+
+def _tenth(roundness: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Give which share of a rise has gone by when it has reached `EDGE`."""
+    part = np.linspace(0.0, 0.3, 301)
+    wave = 0.5 - 0.5 * np.cos(np.pi * part)
+    known = np.linspace(0.0, 1.0, 21)
+    reached = [np.interp(EDGE, (1.0 - k) * part + k * wave, part) for k in known]
+    share: NDArray[np.float64] = np.interp(roundness, known, reached)
+    return share

@@ -1,7 +1,7 @@
 """Watching points of a cube: what is new since the last look is read, and what changed is said.
 
-A state file holds the image pairs of each point and the events of their series. A cube that grew at its end is
-read only there; of one that was written anew, whose first pairs are others, everything is.
+A state file holds the image pairs of each point and the events of their series. A cube that grew at its end
+is read only there; of one that was written anew, whose first pairs are others, everything is.
 """
 
 from __future__ import annotations
@@ -198,7 +198,10 @@ def _joined(one: ImagePairs, other: ImagePairs) -> ImagePairs:
 def _events_of(found: xr.Dataset) -> list[dict[str, Any]]:
     out = []
     for i in range(found.sizes["event"]):
-        one: dict[str, Any] = {"kind": str(found["kind"].values[i]), "ongoing": bool(found["ongoing"].values[i])}
+        one: dict[str, Any] = {
+            "kind": str(found["kind"].values[i]),
+            "ongoing": bool(found["ongoing"].values[i]),
+        }
         for name in _EVENT:
             value = found[name].values[i]
             day = found[name].dtype.kind == "M"

@@ -1,1 +1,1 @@
-"""What follows from velocities: strain rates, acceleration, flux through a gate and pathlines, with errors."""
+"""What follows from velocities, with errors: strain rates, acceleration, flux through a gate, pathlines."""

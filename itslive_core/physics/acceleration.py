@@ -1,4 +1,4 @@
-"""Acceleration along the flow, of a series or of every pixel, with errors that know that cells err together."""
+"""Acceleration along the flow, with errors that know that cells err together."""
 
 from __future__ import annotations
 

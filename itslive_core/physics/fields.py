@@ -105,8 +105,8 @@ def correlation_in_time(series: xr.Dataset, correlation_time: float | None = Non
 
     The posterior of a smoothed series has fewer independent numbers than cells: the errors of two cells are
     taken as correlated as exp(-d / tau) with d their distance in time. The mean of n cells of such errors has
-    the variance of n h / (2 tau) independent ones, so that tau is half the time for which one effective degree
-    of freedom stands: tau = M h / (2 edf) of M cells with pairs.
+    the variance of n h / (2 tau) independent ones, so that tau is half the time for which one effective
+    degree of freedom stands: tau = M h / (2 edf) of M cells with pairs.
 
     Parameters
     ----------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -111,7 +112,7 @@ def _points(corners: NDArray, spacing: float) -> tuple[NDArray, NDArray, NDArray
     if not (np.isfinite(spacing) and spacing > 0.0):
         raise SettingsError(f"spacing is {spacing!r}: give a number of metres above 0")
     places, lengths, normals = [], [], []
-    for first, last in zip(corners[:-1], corners[1:], strict=True):
+    for first, last in pairwise(corners):
         along = last - first
         length = float(np.hypot(*along))
         if length == 0.0:

@@ -125,7 +125,7 @@ def _rates(
         shear = (eyy - exx) * c * s + exy * (c**2 - s**2)
         lon = exx * c**2 + 2.0 * exy * c * s + eyy * s**2
         trans = exx * s**2 - 2.0 * exy * c * s + eyy * c**2
-        # The angle of the flow: da = (-s dvx + c dvy) / speed; d lon / da = 2 shear, d shear / da = trans - lon.
+        # Angle of the flow: da = (-s dvx + c dvy) / speed; d lon / da = 2 shear, d shear / da = trans - lon.
         turn = {"vx": -s / speed, "vy": c / speed}
         lean, across = np.where(radius > 0.0, half / radius, 1.0), np.where(radius > 0.0, exy / radius, 0.0)
         by = np.where(effective > 0.0, effective, np.nan)

@@ -36,7 +36,7 @@ def series_of(departure: np.ndarray, *, seed: int = 0, speed: float = 100.0, std
 
 
 def triangle(begin: float, rise: float, fall: float) -> np.ndarray:
-    return cell_means(DAYS, INTERVAL, np.array([begin, np.log(rise), np.log(fall), 0.0]))
+    return cell_means(DAYS, INTERVAL, np.array([begin, np.log(rise), np.log(fall), 0.0, 0.0]))
 
 
 def day(value: xr.DataArray) -> float:
@@ -73,7 +73,11 @@ def test_events_are_dated_and_their_limits_hold():
 
 
 def test_quiet_ice_and_rock_have_none():
-    found = [detect_events(series_of(np.zeros(240), seed=s, speed=v)).sizes["event"] for s in range(6) for v in (0, 100)]
+    found = [
+        detect_events(series_of(np.zeros(240), seed=s, speed=v)).sizes["event"]
+        for s in range(6)
+        for v in (0, 100)
+    ]
     assert sum(found) == 0
 
 

@@ -1,4 +1,4 @@
-"""Strain, acceleration, flux and pathlines: against analytic fields, the spread of many draws, and another tool."""
+"""Strain, acceleration, flux, pathlines: against analytic fields, the spread of draws, and another tool."""
 
 from __future__ import annotations
 
