@@ -121,9 +121,7 @@ def main() -> None:
     if chosen.surges:
         each = (time.perf_counter() - began) / chosen.surges
         print(f"surges {chosen.surges}, found {found}, {each:.2f} s each")
-        print(
-            f"median error of the onset {np.nanmedian(errors):.1f} d; of its interval {np.median(widths):.0f} d"
-        )
+        print(f"onset: median error {np.nanmedian(errors):.1f} d, median interval {np.median(widths):.0f} d")
         print(
             "intervals of 95 % hold: "
             + ", ".join(f"{name} {np.mean(held_):.3f}" for name, held_ in holds.items())

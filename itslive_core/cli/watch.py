@@ -40,8 +40,8 @@ def watch(cube: str, points: Path, state: Path | None, as_json: bool, quiet: boo
     """Say what changed significantly at points of CUBE since the last time this was asked.
 
     The first time the points are read and remembered. Later only image pairs that are new are read; where
-    there are some, the series is estimated again, and speed-ups and slow-downs that began, ended, or are of another
-    size beyond the limits of 95 % are told. Exit code 4 where something changed; 3 where points failed.
+    there are some, the series is estimated again, and speed-ups and slow-downs that began, ended, or are of
+    another size beyond limits of 95 % are told. Exit code 4 where something changed; 3 where points failed.
     """
     import itslive_core as itslive
     from itslive_core.jobs.watch import watch as look

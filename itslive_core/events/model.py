@@ -7,12 +7,12 @@ Along the mean flow the cells of a series are
 the background a straight line with an annual and a semi-annual wave, f the mean over cell k of a shape that
 rises from 0 at ``begin`` to 1 at ``peak`` and falls to 0 at ``finish``, anything from a triangle to halves
 of a cosine, blurred as the estimate blurs it. The noise is that of the estimate's posterior: standard
-deviations of the cells, correlated as exp(-d / tau) (`itslive_core.physics.fields.correlation_in_time`), times
-what the scatter of the series itself adds. Noise of this kind is a Markov chain, so that differences of
+deviations of the cells, correlated as exp(-d / tau) (`itslive_core.physics.fields.correlation_in_time`),
+times what the scatter of the series itself adds. Noise of this kind is a Markov chain, so that differences of
 neighbours whiten it: with x_k = r_k / s_k and phi = exp(-d / tau), (x_k - phi x_{k-1}) / sqrt(1 - phi^2) are
 independent. Around an event the series may be off by a share of its size more (`MISFIT`): a smoothed series
-rounds what is sharp, and no event is quite of this shape. The coefficients of the background and the size enter linearly and are integrated over; the others are
-sampled.
+rounds what is sharp, and no event is quite of this shape. The coefficients of the background and the size
+enter linearly and are integrated over; the others are sampled.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ __all__ = ["EDGE", "MISFIT", "Candidate", "Chain", "Noisy", "cell_means", "sampl
 _HALF_WIDTHS = (30.0, 60.0, 120.0, 240.0, 480.0, 900.0)
 """Half widths of the triangles that are tried everywhere [days]."""
 MISFIT = 0.03, 0.07
-"""Standard deviation of what series and shape are off by, over the size of an event: around it, and more where
-the departure is at its most; tuned on surges simulated as in `benchmarks/events.py`, with other seeds."""
+"""Standard deviation of what series and shape are off by, over the size of an event: around it, and more
+where the departure is at its most; tuned on surges as in `benchmarks/events.py`, with other seeds."""
 _LEAST_PART = 6.0
 """Shortest rise or fall [days]."""
 _LONGEST = 2500.0

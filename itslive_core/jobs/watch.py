@@ -186,13 +186,16 @@ def _new_pairs(cube: Datacube, pixel: Pixel, first: int) -> ImagePairs:
 
 
 def _from_state(columns: dict[str, list[Any]]) -> ImagePairs:
-    numbers = {n: np.array(columns[n], dtype=np.float64) for n in _NUMBERS}
-    return ImagePairs(**numbers, **{n: np.array(columns[n], dtype=str) for n in _WORDS})
+    arrays: dict[str, Any] = {n: np.array(columns[n], dtype=np.float64) for n in _NUMBERS}
+    arrays |= {n: np.array(columns[n], dtype=str) for n in _WORDS}
+    return ImagePairs(**arrays)
 
 
 def _joined(one: ImagePairs, other: ImagePairs) -> ImagePairs:
-    names = (*_NUMBERS, *_WORDS)
-    return ImagePairs(**{n: np.concatenate([getattr(one, n), getattr(other, n)]) for n in names})
+    arrays: dict[str, Any] = {
+        n: np.concatenate([getattr(one, n), getattr(other, n)]) for n in (*_NUMBERS, *_WORDS)
+    }
+    return ImagePairs(**arrays)
 
 
 def _events_of(found: xr.Dataset) -> list[dict[str, Any]]:

@@ -88,10 +88,7 @@ def described(
     kept = {name: area[name] for name in ("mapping", "time_bnds") if name in area.variables}
     known = ("cube_url", "cube_date_updated", "references", "itslive_core_version", "recipe")
     attributes = {name: area.attrs[name] for name in known if name in area.attrs}
-    own = {
-        n: values if isinstance(values, xr.DataArray) else xr.Variable(*values)
-        for n, values in variables.items()
-    }
+    own = {name: xr.Variable(*values) for name, values in variables.items()}
     used = {dim for one in own.values() for dim in one.dims}
     kept = {name: one for name, one in kept.items() if set(one.dims) <= used | {"bnds"}}
     coordinates = {

@@ -218,4 +218,4 @@ def _sampled(path: Any, places: NDArray, crs: Any) -> NDArray:
         raise OutputError(
             f"the thickness {path} cannot be read ({error}): give a raster or a number"
         ) from error
-    return np.asarray(found.astype(np.float64).filled(np.nan))
+    return np.ma.filled(found.astype(np.float64), np.nan)
