@@ -116,7 +116,7 @@ def main() -> None:
         widths.append(number_of("onset_upper") - number_of("onset_lower"))
         for name, value in truth.items():
             holds[name].append(number_of(f"{name}_lower") <= value <= number_of(f"{name}_upper"))
-        if (number + 1) % 20 == 0:
+        if (number + 1) % 10 == 0:
             print(f"{number + 1}: {np.nanmedian(errors):.1f} d, {np.mean(holds['onset']):.3f}", flush=True)
     if chosen.surges:
         each = (time.perf_counter() - began) / chosen.surges

@@ -34,7 +34,7 @@ class ItsliveEngine(BackendEntrypoint):
         storage_options: Mapping[str, Any] | None = None,
         patience: float | None = None,
     ) -> xr.Dataset:
-        """Open a datacube; see `itslive_core.cubes.lazy_arrays.dataset_of_cube` for what it holds.
+        """Open a datacube; see `itslive_core.jobs.lazy_cube.dataset_of_cube` for what it holds.
 
         Parameters
         ----------
@@ -46,7 +46,7 @@ class ItsliveEngine(BackendEntrypoint):
             As for `itslive_core.open_cube`.
         """
         from itslive_core.cubes.datacube import open_cube
-        from itslive_core.cubes.lazy_arrays import dataset_of_cube
+        from itslive_core.jobs.lazy_cube import dataset_of_cube
 
         cube = open_cube(filename_or_obj, storage_options=storage_options, patience=patience)
         found = dataset_of_cube(cube)

@@ -110,12 +110,15 @@ def estimate_area(
         [solved] = replace(work, cube=here).run([task])
         if solved.error is not None:
             raise solved.error
-        return solved.arrays
+        # What an estimator does not say is missing, as in the store of a job.
+        missing = {
+            name: np.full((*first, *block.shape), np.nan, kind)
+            for name, (kind, first, _) in kinds.items()
+            if name not in solved.arrays
+        }
+        return {**solved.arrays, **missing}
 
     series = {n: ("int32" if n == "n_pairs" else "int16" if n == "quality" else "float32") for n in VARIABLES}
-    with_std = getattr(settings, "uncertainty", True)
-    if not with_std:
-        series = {n: kind for n, kind in series.items() if n[-4:] not in ("_std", "ower", "pper")}
     of_pixels: dict[str, Mapping[str, Any]] = dict(estimator.pixel_variables)
     of_pixels |= AREA_VARIABLES if season else {}
     used = {"long_name": "number of used image pairs", "units": "1"}
