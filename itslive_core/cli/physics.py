@@ -113,7 +113,7 @@ def _read(path: Path) -> xr.Dataset:
 
     try:
         engine = "zarr" if path.suffix.lower() == ".zarr" else None
-        return xr.open_dataset(path, engine=engine)  # type: ignore[arg-type]
+        return xr.open_dataset(path, engine=engine)
     except (OSError, ValueError) as error:
         words = (str(error).splitlines() or ["it is damaged"])[0]
         raise ItsliveError(

@@ -34,7 +34,7 @@ __all__ = ["EDGE", "MISFIT", "Candidate", "Chain", "Noisy", "cell_means", "sampl
 
 _HALF_WIDTHS = (30.0, 60.0, 120.0, 240.0, 480.0, 900.0)
 """Half widths of the triangles that are tried everywhere [days]."""
-MISFIT = 0.06, 0.08
+MISFIT = 0.05, 0.05
 """Standard deviation of what series and shape are off by, over the size of an event: around it, and more
 where the departure is at its most; tuned on surges as in `benchmarks/events.py`, with other seeds."""
 _LEAST_PART = 6.0
@@ -304,8 +304,8 @@ def sample_shape(noisy: Noisy, candidate: Candidate, rng: np.random.Generator) -
         if not noisy.allowed(shape):
             return -np.inf, 0.0, 1.0
         gain, size, variance = noisy.answer(shape)
-        # The prior of the size widens as the size is less well known: a flat one would favour shapes so narrow,
-        # or so blurred, that any size goes with them. A long part is not less likely than a short one.
+        # The prior of the size widens as the size is less well known: a flat one would favour shapes so
+        # narrow, or so blurred, that any size goes with them. A long part is not less likely than a short one.
         value = 0.5 * gain if size * side > 0.0 else -np.inf
         return value, size, variance
 
