@@ -143,6 +143,17 @@ def test_a_lazy_area_is_the_job(cube, truth, chunks):
         np.testing.assert_array_equal(season[name], area[name])
 
 
+def test_a_lazy_gaussian_process_is_the_job(cube, dataset):
+    settings = itslive.GaussianProcessSettings(interval=48.0)
+    corner = dataset.isel(x=slice(20, 22), y=slice(10, 18))  # a whole block: its pixels share hyperparameters
+    found = corner.itslive.gaussian_process(settings=settings, season=False)
+    found = found.compute(scheduler="synchronous")
+    job = itslive.run_glacier(cube, settings=settings, whole=True, season=False, workers=1)
+    own = next(r.dataset for r in job if r.arrays["v"].shape[1:] == (8, 2))
+    for name in own.data_vars:
+        np.testing.assert_array_equal(found[name], own[name], err_msg=str(name))
+
+
 def test_memory_holds_the_blocks_at_work(truth, dataset):
     """A cube of 64 blocks that is never there as a whole: arrays die as blocks are done."""
     alive, most, lock = 0, 0, threading.Lock()

@@ -305,7 +305,7 @@ def sample_shape(noisy: Noisy, candidate: Candidate, rng: np.random.Generator) -
             return -np.inf, 0.0, 1.0
         gain, size, variance = noisy.answer(shape)
         # The prior of the size widens as the size is less well known: a flat one would favour shapes so
-        # narrow, or so blurred, that any size goes with them. A long part is not less likely than a short one.
+        # narrow, or so blurred, that any size goes with them. Long parts are as likely as short ones.
         value = 0.5 * gain if size * side > 0.0 else -np.inf
         return value, size, variance
 
