@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from itslive_core.cubes.datacube import Datacube, open_cube
     from itslive_core.errors import ItsliveError
     from itslive_core.estimators import calendar_means
+    from itslive_core.events.detect import detect_events
     from itslive_core.gaussian_process.point import fit_gaussian_process, fit_gaussian_process_steps
     from itslive_core.gaussian_process.settings import GaussianProcessSettings
     from itslive_core.inversion.diagnosis import Diagnosis, diagnose
@@ -30,6 +31,10 @@ if TYPE_CHECKING:
     from itslive_core.moving_median.settings import MovingMedianSettings
     from itslive_core.observations.pairs import ImagePairs
     from itslive_core.observations.selection import PairSelection
+    from itslive_core.physics.acceleration import acceleration
+    from itslive_core.physics.gates import flux
+    from itslive_core.physics.pathlines import pathlines
+    from itslive_core.physics.strain import strain_rates
     from itslive_core.places.cube_record import CubeRecord
     from itslive_core.places.glaciers import Glacier
     from itslive_core.places.lookup import cubes_at
@@ -53,17 +58,21 @@ _HOMES = {
     "PairSelection": "observations.selection",
     "ProfileStep": "jobs.profile_steps",
     "Sighting": "series.propagation",
+    "acceleration": "physics.acceleration",
     "calendar_means": "estimators",
     "compare": "comparison.compare",
     "cubes_at": "places.lookup",
+    "detect_events": "events.detect",
     "diagnose": "inversion.diagnosis",
     "fit_gaussian_process": "gaussian_process.point",
     "fit_gaussian_process_steps": "gaussian_process.point",
     "fit_moving_median": "moving_median.estimate",
     "fit_season": "season.point",
     "front_speed": "series.propagation",
+    "flux": "physics.gates",
     "invert": "inversion.point",
     "open_cube": "cubes.datacube",
+    "pathlines": "physics.pathlines",
     "profile": "jobs.profiles",
     "profile_steps": "jobs.profile_steps",
     "read_glacier": "jobs.overview",
@@ -71,6 +80,7 @@ _HOMES = {
     "run_glacier": "jobs.glacier",
     "run_points": "jobs.points",
     "smoothing_curve": "inversion.smoothing",
+    "strain_rates": "physics.strain",
     "warm_up": "warming",
 }
 
@@ -90,17 +100,21 @@ __all__ = [
     "ProfileStep",
     "Sighting",
     "__version__",
+    "acceleration",
     "calendar_means",
     "compare",
     "cubes_at",
+    "detect_events",
     "diagnose",
     "fit_gaussian_process",
     "fit_gaussian_process_steps",
     "fit_moving_median",
     "fit_season",
     "front_speed",
+    "flux",
     "invert",
     "open_cube",
+    "pathlines",
     "profile",
     "profile_steps",
     "read_glacier",
@@ -108,6 +122,7 @@ __all__ = [
     "run_glacier",
     "run_points",
     "smoothing_curve",
+    "strain_rates",
     "warm_up",
 ]
 

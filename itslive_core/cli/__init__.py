@@ -18,10 +18,13 @@ import click
 from itslive_core.cli.compare import compare
 from itslive_core.cli.cubes import cubes, demo, info, pairs
 from itslive_core.cli.estimate import command_of
+from itslive_core.cli.events import events
+from itslive_core.cli.physics import flux, strain
 from itslive_core.cli.plot import plot
 from itslive_core.cli.profile import profile
 from itslive_core.cli.rerun import rerun
 from itslive_core.cli.season import season
+from itslive_core.cli.watch import watch
 from itslive_core.errors import ItsliveError, SettingsError
 from itslive_core.estimators import all_estimators
 
@@ -47,7 +50,7 @@ Examples:
   itslive cubes --lon 76.4 --lat 35.74
 
 Every command has a --help of its own. Exit code: 0 done; 1 failed or found nothing; 2 wrong usage;
-3 finished, but some blocks or points failed.
+3 finished, but some blocks or points failed; 4 `watch` found a change.
 """
 
 
@@ -80,7 +83,22 @@ def itslive(ctx: click.Context, version: bool) -> None:
 
 
 _estimates = map(command_of, all_estimators())
-for _command in (demo, cubes, info, pairs, season, *_estimates, profile, compare, plot, rerun):
+for _command in (
+    demo,
+    cubes,
+    info,
+    pairs,
+    season,
+    *_estimates,
+    profile,
+    compare,
+    plot,
+    rerun,
+    events,
+    watch,
+    strain,
+    flux,
+):
     itslive.add_command(_command)
 
 
@@ -95,7 +113,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        0; 1 failed or found nothing; 2 wrong usage; 3 finished, but some blocks or points failed;
+        0; 1 failed or found nothing; 2 wrong usage; 3 finished, but some blocks or points failed; 4 changed;
         130 interrupted; 143 terminated.
     """
     debug = bool(os.environ.get("ITSLIVE_DEBUG"))

@@ -11,7 +11,7 @@ from zlib import crc32
 
 import numpy as np
 
-from itslive_core.cubes.packing import missing_markers, read_values
+from itslive_core.cubes.packing import read_values
 from itslive_core.cubes.unpacking import Packed, check_chunk
 from itslive_core.errors import CubeError
 from itslive_core.observations.blocks import Block, PixelBlock, gather_chunk, merge_chunks
@@ -228,7 +228,7 @@ def _fetch_any(
         values = one.of_cube(read_values(one.array, one.as_stored(where)))
         # A chunk that was never written reads as the fill value. Where nobody chose one that is 0, and no
         # glacier stands still in every layer: that chunk is missing.
-        unwritten = one.array.fill_value == 0 and 0 not in missing_markers(one.array) and not values.any()
+        unwritten = one.zero_may_be_missing and not values.any()
         return None if unwritten else one.packing.stored(values)
 
     parts = [(t, one) for t in starts for one in velocities]

@@ -6,6 +6,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import product
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -65,6 +66,9 @@ class Datacube:
     neighbours of a pixel cost nothing.
     """
 
+    block_offset: tuple[int, int] = (0, 0)
+    """Rows and columns of the first block that lie before the first pixel."""
+
     def __init__(self, store: OpenStore, *, cache: BlockCache | None = None) -> None:
         self._store = store
         self._cache = BlockCache(limit=CACHE_BYTES) if cache is None else cache
@@ -82,18 +86,18 @@ class Datacube:
         self._layout = schema.layout_of(group, vx, self.url)
         self._velocity = arrays
         orders = {name: schema.layout_of(group, array, self.url).order for name, array in arrays.items()}
-        self._components = {
+        self.components = {
             name: Velocity(array, Packing.of(array, METRES_PER_YEAR), orders[name])
             for name, array in arrays.items()
         }
-        shapes = [one.shape for one in self._components.values()]
+        shapes = [one.shape for one in self.components.values()]
         if shapes[0] != shapes[1]:
             raise CubeError(self._unequal())
         self.n_pairs: int = shapes[0][0]
         self.shape: tuple[int, int] = shapes[0][1:]
         if min(self.shape) < 1 or self.n_pairs < 0:
             raise CubeError(f"{self.url} holds no pixel: the shape of vx is {shapes[0]}")
-        if any(min(one.chunks) < 1 for one in self._components.values()):
+        if any(min(one.chunks) < 1 for one in self.components.values()):
             raise CubeError(f"{self.url} is damaged: the chunks of vx or vy have no size")
         self.x: NDArray[np.float64]
         self.y: NDArray[np.float64]
@@ -103,7 +107,7 @@ class Datacube:
             self.x = later.result()
         self.crs: CRS = cube_crs(schema.grid_mappings(group, vx), self.attrs, self.url)
         self._learnt = Memo(_BLOCKS_LEARNT)
-        self._shards = ShardReader.of(store, list(self._components.values()))
+        self._shards = ShardReader.of(store, list(self.components.values()))
         self._table_lock = threading.Lock()
         self._table: PairTable | None = None
 
@@ -146,12 +150,9 @@ class Datacube:
     def bounds(self) -> tuple[float, float, float, float]:
         """Outer pixel edges (xmin, ymin, xmax, ymax) in the cube's CRS [m]."""
         half_x, half_y = abs(self.pixel_size[0]) / 2, abs(self.pixel_size[1]) / 2
-        return (
-            float(self.x.min()) - half_x,
-            float(self.y.min()) - half_y,
-            float(self.x.max()) + half_x,
-            float(self.y.max()) + half_y,
-        )
+        x, y = self.x, self.y
+        low = float(x.min()) - half_x, float(y.min()) - half_y
+        return (*low, float(x.max()) + half_x, float(y.max()) + half_y)
 
     @property
     def pixel_size(self) -> tuple[float, float]:
@@ -163,7 +164,7 @@ class Datacube:
     @property
     def block_shape(self) -> tuple[int, int]:
         """Rows and columns of a chunk."""
-        chunks = self._components["vx"].chunks
+        chunks = self.components["vx"].chunks
         return chunks[1], chunks[2]
 
     @cached_property
@@ -269,7 +270,7 @@ class Datacube:
                     self.n_pairs,
                     time=self._layout.time,
                     fetch_ahead=self._store.fetch_ahead,
-                    velocity_units=str(self._velocity["vx"].attrs.get("units") or ""),
+                    velocity_units=str(self.components["vx"].array.attrs.get("units") or ""),
                 )
             return self._table
 
@@ -365,8 +366,10 @@ class Datacube:
     def block_of(self, row: int, col: int) -> Block:
         """Return the chunk-aligned block that holds a pixel."""
         rows, cols = self.block_shape
-        row0, col0 = row // rows * rows, col // cols * cols
-        return Block(row0, min(row0 + rows, self.shape[0]), col0, min(col0 + cols, self.shape[1]))
+        a, b = self.block_offset
+        row0, col0 = (row + a) // rows * rows - a, (col + b) // cols * cols - b
+        ends = min(row0 + rows, self.shape[0]), min(col0 + cols, self.shape[1])
+        return Block(max(row0, 0), ends[0], max(col0, 0), ends[1])
 
     def blocks(self, mask: NDArray[np.bool_] | None = None) -> list[Block]:
         """List the chunk-aligned blocks, row by row.
@@ -378,7 +381,8 @@ class Datacube:
         """
         rows, cols = self.block_shape
         ny, nx = self.shape
-        every = [self.block_of(r, c) for r in range(0, ny, rows) for c in range(0, nx, cols)]
+        starts = (range(-a, n, size) for a, n, size in zip(self.block_offset, (ny, nx), (rows, cols)))
+        every = [self.block_of(max(r, 0), max(c, 0)) for r, c in product(*starts)]
         if mask is None:
             return every
         return [b for b in every if mask[b.row0 : b.row1, b.col0 : b.col1].any()]
@@ -429,7 +433,7 @@ class Datacube:
 
     def heads_of(self, block: Block) -> str:
         """Read what `PixelBlock.heads` is of a block now, without reading the block; see `heads_of_block`."""
-        components = list(self._components.values())
+        components = list(self.components.values())
         return "" if self._shards is not None else heads_of_block(self._store, components, block)
 
     def _key(self, block: Block) -> tuple[str, str | None, Block]:
@@ -437,7 +441,8 @@ class Datacube:
         return self.url, self.date_updated, block
 
     def _read(self, block: Block) -> PixelBlock:
-        return read_pixels(self._store, list(self._components.values()), block, self._shards)
+        components = [self.components[name] for name in _VELOCITIES]
+        return read_pixels(self._store, components, block, self._shards)
 
     def _array(self, name: str) -> zarr.Array:
         array = schema.member(self._store.group, name)

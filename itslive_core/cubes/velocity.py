@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import pairwise, product
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from itslive_core.cubes.packing import missing_markers, read_values
 
 if TYPE_CHECKING:
     import zarr
@@ -78,6 +82,75 @@ class Velocity:
         """Put sizes along the stored dimensions into the order (time, y, x)."""
         return self._ordered(sizes or self.array.chunks)
 
+    def read(self, where: tuple[slice, slice, slice]) -> NDArray[np.float32]:
+        """Read a window as velocities [m/yr], NaN where there is none.
+
+        Parameters
+        ----------
+        where : tuple of slice
+            Layers, rows and columns; of steps above 0.
+
+        Raises
+        ------
+        CubeError
+            If a chunk of it is damaged.
+        """
+        own = tuple(range(*part.indices(size)) for part, size in zip(where, self.shape))
+        out = np.full(tuple(map(len, own)), np.nan, dtype=np.float32)
+        if self.zero_may_be_missing:
+            # Chunk by chunk: what was never written reads as 0, which is a velocity elsewhere.
+            parts = list(product(*(_by_chunks(r, size) for r, size in zip(own, self.chunks))))
+        else:
+            parts = [tuple(slice(0, len(r)) for r in own)]
+        parts = [part for part in parts if all(one.stop > one.start for one in part)]
+
+        def put(part: tuple[slice, ...]) -> None:
+            t, row, col = (_as_slice(r[one]) for r, one in zip(own, part))
+            values = self.of_cube(read_values(self.array, self.as_stored((t, row, col))))
+            if not (self.zero_may_be_missing and not values.any() and self._unwritten((t, row, col))):
+                out[part] = self._decoded(values)
+
+        with ThreadPoolExecutor(8) as pool:
+            for _ in pool.map(put, parts):
+                pass
+        return out
+
+    @property
+    def zero_may_be_missing(self) -> bool:
+        """A chunk that was never written reads as 0, and 0 is no marker."""
+        return self.array.fill_value in (None, 0) and 0 not in missing_markers(self.array)
+
+    def _unwritten(self, where: tuple[slice, slice, slice]) -> bool:
+        """Tell whether the chunk that holds a window is 0 everywhere: no glacier stands so still."""
+        first = (one.start // size * size for one, size in zip(where, self.chunks))
+        chunk = tuple(slice(begin, begin + size) for begin, size in zip(first, self.chunks))
+        return not read_values(self.array, self.as_stored((chunk[0], chunk[1], chunk[2]))).any()
+
+    def _decoded(self, values: NDArray) -> NDArray[np.float32]:
+        """Turn stored numbers into velocities, as those of a packed block are."""
+        stored = self.packing.stored(values)
+        *markers, low, high = self.packing.limits_of_velocity()
+        good = (stored >= low) & (stored <= high)
+        for marker in markers:
+            good &= stored != marker
+        out = stored.astype(np.float32)
+        if not self.packing.plain:
+            out *= self.packing.scale
+            out += self.packing.offset
+        out[~good] = np.nan
+        return out
+
     def _ordered(self, sizes: tuple[int, ...]) -> tuple[int, int, int]:
         time, y, x = self.order
         return sizes[time], sizes[y], sizes[x]
+
+
+def _as_slice(numbers: range) -> slice:
+    return slice(numbers.start, numbers.stop, numbers.step)
+
+
+def _by_chunks(numbers: range, size: int) -> list[slice]:
+    """Cut numbers where chunks of a size end; slices of the numbers."""
+    chunk = np.asarray(numbers) // size
+    ends = [0, *(np.flatnonzero(np.diff(chunk)) + 1).tolist(), len(numbers)]
+    return [slice(begin, end) for begin, end in pairwise(ends)]

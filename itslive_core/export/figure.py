@@ -13,7 +13,7 @@ from itslive_core._version import __version__
 from itslive_core.errors import OutputError, SettingsError
 from itslive_core.export.files import FIGURE_SUFFIXES, check_output, replacing
 from itslive_core.series import VARIABLES
-from itslive_core.series.dataset import REFERENCES
+from itslive_core.series.citation import REFERENCES
 
 if TYPE_CHECKING:
     import os
