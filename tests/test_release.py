@@ -11,7 +11,7 @@ import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
-CONDA_NAMES = {"dask": "dask-core"}
+CONDA_NAMES = {"matplotlib": "matplotlib-base", "dask": "dask-core"}
 """Distributions that conda-forge calls by another name."""
 
 

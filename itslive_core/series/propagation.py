@@ -74,7 +74,7 @@ def front_speed(first: Sighting, second: Sighting) -> FrontSpeed:
     Raises
     ------
     SelectionError
-        If both times cannot be told apart: |dt| is not above its own standard deviation.
+        If both times cannot be told apart: their distance is not above its own standard deviation.
     SettingsError
         If a value is not finite, or a cell not above 0.
     """
