@@ -57,7 +57,13 @@ class SpaceTimeTab(Viewer):
         self._session, self._control, self._lines = session, control, session.lines
         lines = session.lines
         self._choice = pmui.Select(
-            label="Line", options={}, size="small", width=150, margin=(0, 3), css_classes=["itslive-line"]
+            label="Line",
+            options={},
+            size="small",
+            width=150,
+            margin=(0, 3),
+            visible=False,
+            css_classes=["itslive-line"],
         )
         self._choice.param.watch(self._choose, "value")
         self._draw = self._button("Draw a line", "edit", self._begin, "itslive-draw")
@@ -67,6 +73,8 @@ class SpaceTimeTab(Viewer):
             size="small",
             description="Remove the line",
             margin=0,
+            align="center",
+            visible=False,
             css_classes=["itslive-remove-line"],
         )
         self._drop.on_click(lambda _: self._remove())
@@ -113,6 +121,8 @@ class SpaceTimeTab(Viewer):
             margin=(0, 3),
             description="Front: two clicks along it give its propagation speed",
             css_classes=["itslive-front"],
+            align="center",
+            sx={"padding": "3px 9px", "textTransform": "none"},
         )
         self._bar = pmui.LinearProgress(
             value=0, variant="determinate", width=90, margin=(0, 8), visible=False, align="center"
@@ -184,9 +194,9 @@ class SpaceTimeTab(Viewer):
         options = {f"{one.label} ({one.length / 1000:,.1f} km)": one.key for one in lines}
         active = self._lines.active
         self._choice.param.update(
-            options=options, value=None if active is None else active.key, disabled=not lines
+            options=options, value=None if active is None else active.key, visible=bool(lines)
         )
-        self._drop.disabled = active is None
+        self._drop.visible = active is not None
         self._tell()
 
     def _tell(self, *_: Any) -> None:

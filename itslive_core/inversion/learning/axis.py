@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from itslive_core.bands.algebra import (
-    FAST,
     PAD,
     Band,
     backward_many,
@@ -93,7 +92,10 @@ def close_border(
     return value
 
 
-@kernel(fastmath=FAST, error_model="numpy")
+# Without the liberties of FAST: loops over several arrays are compiled twice, for arrays that may overlap and
+# for others, and which one runs hangs on where memory is found. With fused multiplications in one of them, the
+# last bit of a result would change from call to call.
+@kernel(error_model="numpy")
 def solve_axis(
     factor: Band,
     right: NDArray,
@@ -145,10 +147,13 @@ def solve_axis(
     if keep:
         backward_many(factor, right)
     for i in range(size):
-        total = right[i, 0]
-        for a in range(wide - 1):
-            total -= right[i, 1 + a] * border[a]
-        series[i] = total
+        even, odd = right[i, 0], 0.0
+        for a in range(0, wide - 2, 2):
+            even -= right[i, 1 + a] * border[a]
+            odd -= right[i, 2 + a] * border[a + 1]
+        if wide % 2 == 0:
+            even -= right[i, wide - 1] * border[wide - 2]
+        series[i] = even + odd
     if not keep:
         solve_upper(factor, series)
     return value
