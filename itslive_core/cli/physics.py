@@ -49,7 +49,7 @@ Examples:
 
 \b
   itslive flux glacier.zarr --gate gate.geojson --thickness 240 --thickness-std 30 -o flux.csv
-  itslive flux glacier.zarr --gate gate.geojson --thickness thickness.tif --correlation-length 1000 -o flux.nc
+  itslive flux glacier.zarr --gate gate.geojson --thickness ice.tif --correlation-length 1000 -o flux.nc
 """
 )
 @_AREA

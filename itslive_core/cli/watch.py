@@ -20,8 +20,8 @@ SOME_POINTS_FAILED, CHANGED = 3, 4
 Examples:
 
 \b
-  itslive watch demo.zarr --points demo_points.csv --state watch.json
-  itslive watch demo.zarr --points demo_points.csv --state watch.json --json
+  itslive watch demo.zarr --points glacier_points.csv --state watch.json
+  itslive watch demo.zarr --points glacier_points.csv --state watch.json --json
 """
 )
 @click.argument("cube")
