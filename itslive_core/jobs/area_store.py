@@ -284,14 +284,23 @@ def _differences(there: Mapping[str, Any], here: Mapping[str, Any]) -> str:
             found += [
                 f"{key} is {_told(other.get(key))} there and {_told(own.get(key))} here" for key in keys
             ]
+        elif other != own and name == "cubes":
+            found.append(f"other cubes: {_named(other)} there and {_named(own)} here")
+        elif other != own and name == "cubes_updated":
+            if there.get("cubes") == here.get("cubes"):
+                found.append(f"date of the cubes is {_told(other)} there and {_told(own)} here")
         elif other != own:
-            short = name in ("cubes_updated", "version", "cubes")
-            words = f" is {_told(other)} there and {_told(own)} here" if short else f": another {name}"
+            short = name == "version"
             found.append(
-                {"cubes_updated": "date of the cubes"}.get(name, name) + words if short else words[2:]
+                f"{name} is {_told(other)} there and {_told(own)} here" if short else f"another {name}"
             )
     more = f" and {len(found) - 3} more" if len(found) > 3 else ""
     return "; ".join(found[:3]) + more
+
+
+def _named(cubes: Any) -> str:
+    """Tell datacubes by the last parts of their addresses."""
+    return _told(", ".join(str(url).rstrip("/").rpartition("/")[2] for url in cubes or ()) or "none")
 
 
 def _told(value: Any) -> str:

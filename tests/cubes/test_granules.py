@@ -33,7 +33,7 @@ def test_both_images_stand_in_the_order_of_their_dates(tmp_path):
     group["granule_url"][:] = np.full(len(known.start), f"s3://b/{NAME}", dtype="<U128")
     cube = open_cube(known.path)
     pairs = cube.pairs_at(x=known.x[3], y=known.y[2])
-    found = [cube.granule_of(pairs, row) for row in range(20)]
+    found = [cube.granule_of(pairs, row) for row in range(0, len(pairs), 5)]
     for granule in found:
         assert granule.link == f"https://b.s3.amazonaws.com/{NAME}"
     assert {(one.first, one.second) for one in found} == {IMAGES, IMAGES[::-1]}

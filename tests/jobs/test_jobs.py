@@ -160,7 +160,7 @@ def test_another_job_is_refused(
         "settings": "smoothing is 100.0 there and 99.0 here; robust is false there and true here",
         "selection": "start is 2021 there and 2020 here; another axis",
         "area": "another area",
-        "cubes": "cubes is .* there and .* here",
+        "cubes": "other cubes: .*zarr there and .*zarr.* here",
     }
     with pytest.raises(OutputError, match=rf"holds another job .*{words[change]}.*choose another name"):
         itslive.run_glacier(used, glacier, settings, out, selection=selection, bbox=bbox)
