@@ -92,9 +92,9 @@ def close_border(
     return value
 
 
-# Without the liberties of FAST: loops over several arrays are compiled twice, for arrays that may overlap and
-# for others, and which one runs hangs on where memory is found. With fused multiplications in one of them, the
-# last bit of a result would change from call to call.
+# Without the liberties of FAST: loops over several arrays are compiled twice, for arrays that may overlap
+# and for others, and which one runs hangs on where memory is found. With fused multiplications in one of
+# them, the last bit of a result would change from call to call.
 @kernel(error_model="numpy")
 def solve_axis(
     factor: Band,
