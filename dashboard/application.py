@@ -327,9 +327,10 @@ class Dashboard(Viewer):
         if active is None:
             return False
         addresses, others = missing(place, self.session.selection.cubes)
-        if addresses and addresses[0] not in self._asked:
-            self._asked.add(addresses[0])
-            self.places.open_cube(addresses[0], then=self._go_on)
+        if addresses:  # one that cannot be opened is told of, and nothing else takes its place
+            if addresses[0] not in self._asked:
+                self._asked.add(addresses[0])
+                self.places.open_cube(addresses[0], then=self._go_on)
             return True
         if others:
             self.session.messages.tell(
