@@ -19,6 +19,7 @@ pytestmark = pytest.mark.browser
 QUICK = "?example=synthetic&begin=map&h=60&noise=formal&offsets=none&smoothing_in_time=constant"
 FILLED = """() => {
   const figure = itsliveFigure('itslive-glacier-map')
+  if (figure == null) { return 0 }  // it is drawn once the page is up
   const image = figure.renderers.find((one) => one.glyph.type == 'Image')
   const values = image.data_source.data.image[0]
   return Array.from(values.array ?? values).filter(Number.isFinite).length
