@@ -101,7 +101,7 @@ def test_without_a_limit_nobody_waits():
 
 def test_short_jobs_have_places_that_long_ones_do_not_take():
     host = Host(Rules(threads=1))
-    with host.at_work("glacier"), host.at_work("map"), host.at_work("fit"):
+    with host.at_work("job"), host.at_work("map"), host.at_work("profile"), host.at_work("fit"):
         assert host.crew.working == 1
     assert host.crew.working == 0
     assert 'itslive_job_seconds_count{lane="fit"} 1' in host.tally.lines()
