@@ -12,6 +12,7 @@ import re
 from dataclasses import dataclass
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 from dashboard.hosting.results import is_id
 from dashboard.hosting.secrets import has_secret
@@ -28,6 +29,8 @@ __all__ = ["PLACE_KEYS", "LinkedPoint", "Place", "content_of", "place_in", "rest
 PLACE_KEYS = frozenset({"lon", "lat", "cube", "cubes", "points", "glacier", "job", "layer", "time", "data"})
 """What a link holds of where it points and of what the maps show there."""
 _LONGEST_ADDRESS = 500
+_CONTENTS: WeakKeyDictionary[Datacube, str] = WeakKeyDictionary()
+"""What was summed up: the address is written at each move of a slider, and a cube does not change."""
 _OWN = re.compile(r"~([\w.-]{0,60})~([0-9a-f]{12})")
 _GLACIER = re.compile(r"[\w.:-]{1,60}")
 _VERSION = re.compile(r"[\w.:+-]{1,60}")
@@ -88,11 +91,14 @@ class Place:
 
 def content_of(cube: Datacube) -> str:
     """Sum up which pixels and image pairs a datacube holds, wherever it lies: 12 hexadecimal digits."""
-    digest = hashlib.blake2b(cube.crs.to_wkt().encode(), digest_size=6)
-    table = cube.pair_table
-    for values in (cube.x, cube.y, table.start, table.end):
-        digest.update(values.astype("<f8").tobytes())
-    return digest.hexdigest()
+    found = _CONTENTS.get(cube)
+    if found is None:
+        digest = hashlib.blake2b(cube.crs.to_wkt().encode(), digest_size=6)
+        table = cube.pair_table
+        for values in (cube.x, cube.y, table.start, table.end):
+            digest.update(values.astype("<f8").tobytes())
+        found = _CONTENTS[cube] = digest.hexdigest()
+    return found
 
 
 def _token(cube: Datacube | None, url: str, example: Iterable[str], *, named: bool) -> str:
