@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 import numpy as np
 import panel as pn
-from panel.io.document import unlocked
-from panel.io.state import set_curdoc
 from panel.viewable import Viewer
 
 from dashboard.address import OWN_KEYS, apply_query, query_in, query_of
@@ -35,6 +33,7 @@ from dashboard.screen.connection import reopen_when_lost
 from dashboard.screen.frame import Frame, Parts
 from dashboard.views.diagnosis.tab import DiagnosisView
 from dashboard.views.glacier_map import GlacierMapView
+from dashboard.views.on_page import on_page
 from dashboard.views.series_board import SeriesBoard
 from dashboard.views.space_time import SpaceTimeView
 from dashboard.views.world_map import WorldMapView
@@ -245,10 +244,7 @@ class Dashboard(Viewer):
     @contextmanager
     def _applying(self) -> Iterator[None]:
         """Make the context in which results reach the page: its document, its messages sent together."""
-        with ExitStack() as stack:
-            if self._doc is not None and self._doc.session_context is not None:
-                stack.enter_context(set_curdoc(self._doc))
-                stack.enter_context(unlocked())
+        with on_page(self._doc):
             yield
 
     def _open_first(self) -> None:

@@ -13,6 +13,7 @@ from bokeh.events import Tap
 from bokeh.models import CustomJS, Span
 
 from dashboard.colours import GROUP_COLOUR, MARKER
+from dashboard.views.on_page import on_page
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -278,7 +279,8 @@ def in_turn(act: Callable[[], None]) -> None:
     async def after() -> None:
         for change in waiting:
             await change()
-        act()
+        with on_page(document):
+            act()
 
     pn.state.execute(after, schedule=True)
 
