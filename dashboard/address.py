@@ -161,7 +161,7 @@ def apply_query(session: Session, query: Mapping[str, Any]) -> None:
     elif (
         number := _number(smoothing, 10 ** LOG_SMOOTHING_BOUNDS[0], 10 ** LOG_SMOOTHING_BOUNDS[1])
     ) is not None:
-        values.update(auto_smoothing=False, log_smoothing=_log_of(number))
+        values.update(auto_smoothing=False, log_smoothing=math.log10(number))
     values |= _values_in(settings, keys_of(type(settings)), query)
     neighbours = query.get("neighbours")
     if neighbours == "auto":
@@ -183,13 +183,6 @@ def _apply_looks(looks: Looks, query: Mapping[str, Any]) -> None:
     if str(query.get("rejected")) in ("0", "1"):
         values["rejected"] = str(query["rejected"]) == "1"
     looks.param.update(**values)
-
-
-def _log_of(smoothing: float) -> float:
-    """Return the logarithm whose power of ten is a lambda to the last bit, where there is one."""
-    log = math.log10(smoothing)
-    near = (round(log, 6), log, *(math.nextafter(log, end) for end in (-math.inf, math.inf)))
-    return next((one for one in near if 10.0**one == smoothing), log)
 
 
 def _apply_filters(filters: Filters, query: Mapping[str, Any]) -> None:

@@ -83,8 +83,8 @@ class Settings(Mirror):
 
     @property
     def smoothing(self) -> float:
-        """Lambda of the slider, whether in use or not."""
-        return float(10.0**self.log_smoothing)
+        """Lambda of the slider, whether in use or not; to 12 digits: 30 is 30, and not 29.999999999999996."""
+        return float(f"{10.0**self.log_smoothing:.12g}")
 
     @property
     def spatial_smoothing(self) -> float | str:
