@@ -11,6 +11,8 @@ from panel.io.state import set_curdoc
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from bokeh.document import Document
+
 __all__ = ["on_page"]
 
 
@@ -29,4 +31,19 @@ def on_page(document: Any) -> Iterator[None]:
         if document is not None and document.session_context is not None:
             stack.enter_context(set_curdoc(document))
             stack.enter_context(unlocked())
+            stack.callback(_drop_what_is_gone, document)
         yield
+
+
+def _drop_what_is_gone(document: Document) -> None:
+    """Take back changes of models that came and went while messages were held: the page never knew them.
+
+    Of all values that a property had meanwhile only the last is sent. A legend's entry that was made, changed and
+    replaced is then named by its change alone, and a page that does not know a model takes in nothing from there on.
+    """
+    callbacks = document.callbacks
+    callbacks._held_events = [  # noqa: SLF001 - Bokeh has no public way to what it holds
+        event
+        for event in callbacks._held_events  # noqa: SLF001
+        if getattr(event, "model", None) is None or event.model.document is document
+    ]
