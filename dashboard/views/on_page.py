@@ -38,8 +38,9 @@ def on_page(document: Any) -> Iterator[None]:
 def _drop_what_is_gone(document: Document) -> None:
     """Take back changes of models that came and went while messages were held: the page never knew them.
 
-    Of all values that a property had meanwhile only the last is sent. A legend's entry that was made, changed and
-    replaced is then named by its change alone, and a page that does not know a model takes in nothing from there on.
+    Of all values that a property had meanwhile only the last is sent. A legend's entry that was made, changed
+    and replaced would be named by its change alone; a page that meets a model it does not know takes in
+    nothing from there on.
     """
     callbacks = document.callbacks
     callbacks._held_events = [  # noqa: SLF001 - Bokeh has no public way to what it holds

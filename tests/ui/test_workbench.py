@@ -110,6 +110,7 @@ def test_a_click_on_the_series_marks_a_time_that_the_map_follows(open_screen, gl
     low, high = screen.ranges("itslive-series")[2:]
     screen.click("itslive-series", moment, 0.5 * (low + high))
     screen.wait(lambda: "Speed, 2018-0" in screen.page.evaluate(_TITLE), what="the map shows that time")
+    screen.wait(lambda: screen.page.evaluate(_CURSOR) is not None, what="and the series marks it")
     marked = screen.page.evaluate(_CURSOR)
     assert abs(marked - moment) < 31 * 86.4e6
     assert "Date: 2018-0" in screen.text(".itslive-date")
