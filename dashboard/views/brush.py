@@ -8,7 +8,7 @@ from bokeh.events import SelectionGeometry
 from bokeh.models import BoxAnnotation, BoxSelectTool, PanTool
 
 from dashboard.colours import PERIOD_COLOURS
-from dashboard.views.figures import in_turn
+from dashboard.views.clicks import in_turn
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -9,8 +9,9 @@ import numpy as np
 from panel.viewable import Viewer
 
 from dashboard.state.pictures import nice_limit
+from dashboard.views.clicks import on_tap
 from dashboard.views.curves import GRADES, band, curve_frame, other_curves
-from dashboard.views.figures import calm, live, named, on_tap, pane_of, time_cursor, weakly, zero_line
+from dashboard.views.figures import calm, live, named, pane_of, time_cursor, weakly, zero_line
 from dashboard.views.hover import follow, hover_line
 
 if TYPE_CHECKING:

@@ -9,11 +9,10 @@ from weakref import WeakMethod
 
 import holoviews as hv
 import panel as pn
-from bokeh.events import Tap
 from bokeh.models import CustomJS, Span
 
 from dashboard.colours import GROUP_COLOUR, MARKER
-from dashboard.views.on_page import on_page
+from dashboard.views.clicks import on_tap
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,11 +25,9 @@ __all__ = [
     "calm",
     "equal_scale",
     "fit_box",
-    "in_turn",
     "live",
     "map_pane",
     "named",
-    "on_tap",
     "pane_of",
     "pixel_size",
     "time_cursor",
@@ -241,48 +238,6 @@ def time_cursor(name: str) -> Span:
         line_dash="dashed",
         visible=False,
     )
-
-
-def on_tap(plot: Any, act: Callable[[float, float, bool], None]) -> None:
-    """Tell a click in the figure's coordinates, at once (a stream would wait 50 ms).
-
-    Parameters
-    ----------
-    plot : HoloViews plot
-    act : callable
-        Told x, y and whether the shift key was held.
-    """
-    figure = plot.handles["plot"]
-    if "tap" not in figure._event_callbacks:  # noqa: SLF001 - Bokeh has no public way to ask
-        figure.on_event(Tap, lambda event: in_turn(lambda: act(event.x, event.y, _shifted(event))))
-
-
-def _shifted(event: Any) -> bool:
-    """Whether the shift key was held."""
-    held = event.modifiers
-    return bool(held.get("shift") if isinstance(held, dict) else getattr(held, "shift", False))
-
-
-def in_turn(act: Callable[[], None]) -> None:
-    """Do something once all that a person changed in widgets before it is taken in.
-
-    Panel lets a change of a widget wait 50 ms for others, and takes in what waits before an event of its own.
-    It does not know of the events of a figure: on a busy server a click would overtake a switch.
-    """
-    document = pn.state.curdoc
-    changes = pn.state._change_callbacks  # noqa: SLF001 - Panel has no public way to ask
-    waiting = list(changes[document].values()) if document is not None and document in changes else []
-    if not waiting:
-        act()
-        return
-
-    async def after() -> None:
-        for change in waiting:
-            await change()
-        with on_page(document):
-            act()
-
-    pn.state.execute(after, schedule=True)
 
 
 def live(draw: Callable[[Any], Any], pipe: hv.streams.Pipe) -> hv.DynamicMap:

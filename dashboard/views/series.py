@@ -9,6 +9,7 @@ import numpy as np
 from panel.viewable import Viewer
 
 from dashboard.views.brush import PeriodBrush
+from dashboard.views.clicks import on_tap
 from dashboard.views.curves import (
     GRADES,
     band,
@@ -30,7 +31,6 @@ from dashboard.views.figures import (
     calm,
     live,
     named,
-    on_tap,
     pane_of,
     pixel_size,
     time_cursor,

@@ -14,7 +14,8 @@ from panel.viewable import Viewer
 
 from dashboard.colours import ACCENT, GROUP_COLOUR, MARKER, SPEED_MAP
 from dashboard.state.space_time import SpaceTime, across, picture_of
-from dashboard.views.figures import Limits, calm, live, named, on_tap, pane_of, time_cursor, weakly
+from dashboard.views.clicks import on_tap
+from dashboard.views.figures import Limits, calm, live, named, pane_of, time_cursor, weakly
 from dashboard.views.hover import follow, hover_line
 from itslive_core.support.band_level import BAND_WORDS
 
@@ -256,6 +257,7 @@ class SpaceTimeView(Viewer):
         self._profile_figure = figure = plot.handles["plot"]
         figure.y_range = self._along
         figure.yaxis[0].visible = False
+        figure.xaxis[0].ticker.desired_num_ticks = 3  # it is narrow, and speeds have five digits
         self._name_profile()
 
     def _name_profile(self) -> None:

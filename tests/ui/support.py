@@ -35,6 +35,15 @@ window.itsliveLine = (name, column) => {
   return Array.from(data[column] || [])
 }
 """
+_POSITION = """
+([name, x, y]) => {
+  const figure = itsliveFigure(name)
+  const view = figure == null ? null : Bokeh.index.find_one_by_id(figure.id)
+  if (view == null) { return null }
+  const box = view.el.getBoundingClientRect()
+  return [box.left + view.frame.x_scale.compute(x), box.top + view.frame.y_scale.compute(y)]
+}
+"""
 
 
 class Screen:
@@ -71,7 +80,7 @@ class Screen:
             condition,
             usual=usual,
             between=lambda: self.page.wait_for_timeout(50),
-            what=lambda: f"{what}; message: {self.message()!r}",
+            what=lambda: f"{what}; message: {self.message()!r}; errors of the page: {self.errors[:3]}",
         )
 
     def settle(self) -> None:
@@ -86,16 +95,24 @@ class Screen:
         )
 
     def position(self, figure: str, x: float, y: float) -> tuple[float, float]:
-        """Where a place of a figure is on the screen [pixels]."""
-        left, top = self.page.evaluate(
-            """([name, x, y]) => {
-              const view = Bokeh.index.find_one_by_id(itsliveFigure(name).id)
-              const box = view.el.getBoundingClientRect()
-              return [box.left + view.frame.x_scale.compute(x), box.top + view.frame.y_scale.compute(y)]
-            }""",
-            [figure, x, y],
-        )
+        """Where a place of a figure is on the screen, once it stays there [pixels]."""
+        found: list[list[float] | None] = [None]
+
+        def rests() -> bool:
+            found.append(self.page.evaluate(_POSITION, [figure, x, y]))
+            before, last = found[-2:]
+            if before is None or last is None:
+                return False
+            return (
+                max(abs(one - other) for one, other in zip(last, before, strict=True)) < 0.5 and self._idle()
+            )
+
+        self.wait(rests, what=f"{figure} rests")
+        left, top = found[-1]
         return left, top
+
+    def _idle(self) -> bool:
+        return self.page.evaluate("Bokeh.documents.every((one) => one.is_idle)")
 
     def click(self, figure: str, x: float, y: float) -> None:
         self.page.mouse.click(*self.position(figure, x, y))

@@ -45,7 +45,8 @@ def test_a_line_is_drawn_and_its_picture_leads_to_time_place_front_and_file(open
     assert "below the noise" in screen.text(".itslive-status")
 
     moment = float(np.datetime64("2018-07-01", "ms").astype(float))
-    screen.wait(lambda: screen.ranges("itslive-space-time")[3] > 200, what="the axes fit")
+    long = np.hypot(ends[1].x - ends[0].x, ends[1].y - ends[0].y)  # the centreline shown before is longer
+    screen.wait(lambda: abs(screen.ranges("itslive-space-time")[3] - long) < 200, what="the axes fit")
     near, far = screen.ranges("itslive-space-time")[2:]
     middle = 0.5 * (near + far)
     screen.click("itslive-space-time", moment, middle)  # the pointer stays there
