@@ -117,12 +117,6 @@ class Screen:
     def click(self, figure: str, x: float, y: float) -> None:
         self.page.mouse.click(*self.position(figure, x, y))
 
-    def hover(self, figure: str, x: float, y: float) -> None:
-        """Move the pointer to a place from beside it."""
-        left, top = self.position(figure, x, y)
-        self.page.mouse.move(left + 3.0, top)
-        self.page.mouse.move(left, top)
-
     def drag(self, figure: str, x0: float, x1: float, y: float) -> None:
         """Drag from one x to another."""
         self.page.mouse.move(*self.position(figure, x0, y))

@@ -121,7 +121,7 @@ def test_address_round_trip_and_its_bounds():
     session, other = Session(JobRunner()), Session(JobRunner())
     session.settings.param.update(auto_smoothing=False, log_smoothing=1.5, derivative=1, interval=24.0)
     apply_query(other, query_of(session))
-    assert other.settings.to_core().smoothing == session.settings.to_core().smoothing
+    assert other.settings.to_core().smoothing == session.settings.to_core().smoothing == 31.6227766017
     assert (other.settings.derivative, other.settings.interval) == (1, 24.0)
 
 
